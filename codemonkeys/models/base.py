@@ -1,0 +1,126 @@
+"""What the rest of the system knows about language models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+
+class StepKey(NamedTuple):
+    """Where in a run an effect happens; unique within its kind."""
+
+    task: str
+    stage: str
+    """relevance, rank, test, edit, votes or select."""
+    sample: int = 0
+    """Trajectory, repetition or file batch, from 0."""
+    turn: int = 0
+    """Turn within the conversation, from 0."""
+    part: str = ""
+    """Tells apart several executions of one turn, such as `original` and `edited`; empty for calls."""
+
+    def __str__(self) -> str:
+        words = f"{self.task} {self.stage} sample {self.sample} turn {self.turn} {self.part}"
+        return words.rstrip()
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One model call, complete."""
+
+    key: StepKey
+    messages: tuple[Message, ...]
+    temperature: float = 0.0
+    max_tokens: int = 8192
+    """Upper bound of the completion, in tokens."""
+    cache: bool = False
+    """Set prompt-cache breakpoints on the system message and the last two user messages, where the model has them."""
+
+    def hash(self, model: str) -> str:
+        """SHA-256 of all that decides the answer: model, messages, temperature, max_tokens."""
+        content = [model, [(m.role, m.content) for m in self.messages], self.temperature, self.max_tokens]
+        return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one call, as the provider counted them."""
+
+    prompt_tokens: int = 0
+    """All input tokens: uncached + cache_read + cache_write."""
+    completion_tokens: int = 0
+    """All output tokens, reasoning included."""
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The provider's own record, kept as it came."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars per token."""
+
+    prompt: float = 0.0
+    completion: float = 0.0
+    cache_read: float = 0.0
+    cache_write: float = 0.0
+
+    def cost(self, usage: Usage) -> float:
+        """What a call cost, in US dollars."""
+        plain = max(0, usage.prompt_tokens - usage.cache_read_tokens - usage.cache_write_tokens)
+        return (
+            plain * self.prompt
+            + usage.cache_read_tokens * self.cache_read
+            + usage.cache_write_tokens * self.cache_write
+            + usage.completion_tokens * self.completion
+        )
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A model's answer."""
+
+    text: str
+    finish_reason: str
+    """`stop`, or `length` when the answer was cut at max_tokens."""
+    usage: Usage
+    model: str
+    """The model that answered, as the provider names it."""
+    seconds: float = 0.0
+    """Latency of the attempt that succeeded."""
+    attempts: int = 1
+    """Attempts it took, retries included."""
+
+
+class Model(Protocol):
+    """A language model. Safe to await many times at once."""
+
+    name: str
+    price: Price | None
+    """None when it is not known what a call costs."""
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text: an estimate that is fit for packing and for upper bounds with a margin."""
+        ...
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer one request, retries included.
+
+        Raises ModelError: MissingKey, RejectedRequest, RetriesExhausted, NoAnswer, FilteredAnswer, MissingRecording.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections."""
+        ...
