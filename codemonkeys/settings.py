@@ -1,0 +1,195 @@
+"""All settings, in one tree: defaults, then CODEMONKEYS_* variables, then YAML files and key=value pairs in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from codemonkeys.errors import BadSettings
+
+
+class Section(BaseModel):
+    """A part of the tree; unknown names are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ContextSettings(Section):
+    """Which files of the codebase a model sees."""
+
+    mode: Literal["full", "outline"] = "full"
+    """How relevance reads a file: its whole text, or first its outline and the text only if that does not rule it out."""
+    tests: bool = False
+    """Also read files in test folders."""
+    batch_tokens: int = Field(4_000, ge=0)
+    """Small files are read several to a call, up to this many tokens a call."""
+    file_tokens: int = Field(100_000, ge=1_000)
+    """A file longer than this is read as its outline."""
+    rankings: int = Field(3, ge=1)
+    """How often the relevant files are ranked; the rankings are merged by mean relative rank."""
+    aim_tokens: int = Field(60_000, ge=0)
+    """How much context a ranking is asked to aim at."""
+    most_tokens: int = Field(120_000, ge=0)
+    """How much context a ranking may choose at most."""
+    tokens: int = Field(128_000, ge=0)
+    """The context is filled in rank order up to this many tokens."""
+    max_tokens: int = Field(4_096, ge=1)
+    """Longest answer of a relevance or ranking call, in tokens."""
+
+
+class GenerationSettings(Section):
+    """How many trajectories write an edit and a test, and how long each may take."""
+
+    samples: int = Field(10, ge=1)
+    """Trajectories for each task."""
+    test_turns: int = Field(8, ge=1)
+    """Model calls of a test conversation at most; malformed answers count."""
+    edit_turns: int = Field(8, ge=1)
+    """Model calls of an edit conversation at most; malformed answers count."""
+    temperature: float = Field(0.5, ge=0, le=2)
+    """Sampling temperature; it is what makes trajectories differ."""
+    max_tokens: int = Field(8_192, ge=1)
+    """Longest answer of one turn, in tokens."""
+
+
+class SelectionSettings(Section):
+    """How one candidate is chosen."""
+
+    candidates: int = Field(3, ge=1)
+    """Candidates with the most votes that go to the selection conversation."""
+    turns: int = Field(10, ge=0)
+    """Model calls of the selection conversation at most; 0 takes the candidate with the most votes."""
+    max_tokens: int = Field(8_192, ge=1)
+    """Longest answer of one turn, in tokens."""
+
+
+class SandboxSettings(Section):
+    """What one execution of a script may use."""
+
+    kind: Literal["auto", "local", "docker"] = "auto"
+    """Where scripts run; `auto` takes the first that works here for the task's environment, local before docker."""
+    seconds: float = Field(100, gt=0)
+    """Wall-clock time of one execution."""
+    memory_mb: int = Field(4_096, ge=64)
+    """Memory of one execution, in MiB."""
+    processes: int = Field(256, ge=8)
+    """Processes and threads of one execution."""
+    output_characters: int = Field(8_192, ge=256)
+    """Output shown to a model; more is cut in the middle."""
+
+
+class OperationSettings(Section):
+    """How a run is carried out; these decide no answer and may change when a run is resumed."""
+
+    budget: float | None = Field(None, gt=0)
+    """US dollars the whole run may cost; no call goes out that could pass it."""
+    selection_share: float = Field(0.1, ge=0, lt=1)
+    """Share of the budget that only the selection stage may use, so that every task begun ends with a prediction."""
+    tasks: int = Field(4, ge=1)
+    """Tasks in work at one time."""
+    calls: int = Field(32, ge=1)
+    """Model calls in flight at one time, for each model."""
+    executions: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    """Executions at one time."""
+    call_seconds: float = Field(600, gt=0)
+    """Longest wait for one answer, in seconds."""
+    attempts: int = Field(8, ge=1)
+    """Attempts of one model call that fails for a passing reason."""
+
+
+class Settings(BaseSettings):
+    """The settings of a run."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CODEMONKEYS_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    model: str | None = None
+    """Primary model: a litellm name (`anthropic/...`, `openai/...`), `fake`, or `replay:FILE`."""
+    scan_model: str | None = None
+    """Cheap model that reads every file; the primary model if not given."""
+    api_base: str | None = None
+    """Address of an OpenAI-compatible endpoint, for both models."""
+    prices: Path | None = None
+    """Model registry file (JSON as LITELLM_MODEL_REGISTRY_PATH has it) with prices of models that litellm lacks."""
+    prompts: Path | None = None
+    """Folder whose templates replace those of the same name."""
+    context: ContextSettings = ContextSettings()
+    generation: GenerationSettings = GenerationSettings()
+    selection: SelectionSettings = SelectionSettings()
+    sandbox: SandboxSettings = SandboxSettings()
+    operation: OperationSettings = OperationSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Given values first, then the environment; nothing else is read."""
+        return init_settings, env_settings
+
+
+def load_settings(configs: Sequence[str] = (), **given: Any) -> Settings:
+    """Settings from YAML files and `key.sub=value` pairs in order, a later one winning, and `given` over all.
+
+    A `given` value of None means not given. Raises BadSettings naming the setting.
+    """
+    import yaml
+
+    values: dict[str, Any] = {}
+    for config in configs:
+        key, equals, text = config.partition("=")
+        try:
+            if equals and not Path(config).is_file():
+                loaded: Any = yaml.safe_load(text)
+                for name in reversed(key.strip().split(".")):
+                    loaded = {name: loaded}
+            else:
+                loaded = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
+        except OSError as error:
+            raise BadSettings(
+                f"-c {config}: no such file and no key=value pair ({error.strerror}); "
+                "give a YAML file or a pair such as generation.samples=4"
+            ) from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise BadSettings(f"-c {config}: not YAML: {error}") from None
+        if not isinstance(loaded, dict):
+            raise BadSettings(f"-c {config}: expected settings by name, found {type(loaded).__name__}")
+        merge(values, loaded)
+    merge(values, {name: value for name, value in given.items() if value is not None})
+    return build(values)
+
+
+def build(values: dict[str, Any]) -> Settings:
+    """Settings from a plain tree; raises BadSettings naming what is wrong."""
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].lower()} (given {e['input']!r})"
+            for e in error.errors(include_url=False)
+        )
+        raise BadSettings(f"settings: {wrong}. All settings and their meaning: codemonkeys settings") from None
+
+
+def merge(into: dict[str, Any], more: dict[str, Any]) -> None:
+    """Lay one tree over another, in place."""
+    for name, value in more.items():
+        below = into.get(name)
+        if isinstance(value, dict) and isinstance(below, dict):
+            merge(below, value)
+        else:
+            into[name] = value
