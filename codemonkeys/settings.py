@@ -23,7 +23,7 @@ class ContextSettings(Section):
     """Which files of the codebase a model sees."""
 
     mode: Literal["full", "outline"] = "full"
-    """How relevance reads a file: its whole text, or first its outline and the text only if that does not rule it out."""
+    """How relevance reads a file: whole, or its outline first and the whole only if that does not rule it out."""
     tests: bool = False
     """Also read files in test folders."""
     batch_tokens: int = Field(4_000, ge=0)
@@ -86,6 +86,10 @@ class SandboxSettings(Section):
 class OperationSettings(Section):
     """How a run is carried out; these decide no answer and may change when a run is resumed."""
 
+    api_base: str | None = None
+    """Address of an OpenAI-compatible endpoint, for both models."""
+    prices: Path | None = None
+    """Model registry file (JSON as LITELLM_MODEL_REGISTRY_PATH has it) with prices of models that litellm lacks."""
     budget: float | None = Field(None, gt=0)
     """US dollars the whole run may cost; no call goes out that could pass it."""
     selection_share: float = Field(0.1, ge=0, lt=1)
@@ -117,10 +121,6 @@ class Settings(BaseSettings):
     """Primary model: a litellm name (`anthropic/...`, `openai/...`), `fake`, or `replay:FILE`."""
     scan_model: str | None = None
     """Cheap model that reads every file; the primary model if not given."""
-    api_base: str | None = None
-    """Address of an OpenAI-compatible endpoint, for both models."""
-    prices: Path | None = None
-    """Model registry file (JSON as LITELLM_MODEL_REGISTRY_PATH has it) with prices of models that litellm lacks."""
     prompts: Path | None = None
     """Folder whose templates replace those of the same name."""
     context: ContextSettings = ContextSettings()

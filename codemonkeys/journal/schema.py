@@ -36,10 +36,10 @@ CREATE TABLE tasks (
 );
 CREATE TABLE prices (
     model TEXT PRIMARY KEY,
-    prompt REAL NOT NULL,
-    completion REAL NOT NULL,
-    cache_read REAL NOT NULL,
-    cache_write REAL NOT NULL
+    prompt REAL,
+    completion REAL,
+    cache_read REAL,
+    cache_write REAL
 );
 CREATE TABLE call_steps (
     id INTEGER PRIMARY KEY,

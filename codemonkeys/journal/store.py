@@ -168,12 +168,15 @@ class Journal:
             )
 
     def put_price(self, model: str, price: Price | None) -> None:
-        """Record what a model costs; money is computed from it."""
-        known = price or Price()
+        """Record what a model costs, from which money is computed; None: nobody knows, and its calls cost NULL."""
+        row = (None,) * 4 if price is None else (price.prompt, price.completion, price.cache_read, price.cache_write)
         with self.writing() as connection:
+            # Not REPLACE: it would delete a row that calls refer to.
             connection.execute(
-                "INSERT OR REPLACE INTO prices VALUES (?, ?, ?, ?, ?)",
-                (model, known.prompt, known.completion, known.cache_read, known.cache_write),
+                "INSERT INTO prices VALUES (?, ?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET "
+                "prompt = excluded.prompt, completion = excluded.completion, "
+                "cache_read = excluded.cache_read, cache_write = excluded.cache_write",
+                (model, *row),
             )
 
     # Model calls
@@ -195,7 +198,7 @@ class Journal:
             (stored.id,),
         ).fetchone()
         answer, finish_reason, prompt, completion, cache_read, cache_write, raw, answered_by, seconds, attempts = row
-        usage = Usage(prompt, completion, cache_read, cache_write, json.loads(raw))
+        usage = None if raw is None else Usage(prompt, completion, cache_read, cache_write, json.loads(raw))
         return Completion(texts.get(self._connection, answer), finish_reason, usage, answered_by, seconds, attempts)
 
     def begin_call(self, request: Request, model: str, upper_bound: float, limit: float | None) -> int:
@@ -225,14 +228,21 @@ class Journal:
         """Store a paid answer: after this it is never asked for again."""
         with self.writing() as connection:
             u = answer.usage
+            usage = (
+                (None,) * 5
+                if u is None
+                else (
+                    *(u.prompt_tokens, u.completion_tokens, u.cache_read_tokens, u.cache_write_tokens),
+                    json.dumps(dict(u.raw)),
+                )
+            )
             connection.execute(
                 "UPDATE call_steps SET state = 'done', answer_hash = ?, finish_reason = ?, prompt_tokens = ?, "
                 "completion_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, usage = ?, answered_by = ?, "
                 "seconds = ?, attempts = ?, ended_at = ? WHERE id = ?",
                 (
-                    *(texts.put(connection, answer.text), answer.finish_reason, u.prompt_tokens, u.completion_tokens),
-                    *(u.cache_read_tokens, u.cache_write_tokens, json.dumps(dict(u.raw)), answer.model),
-                    *(answer.seconds, answer.attempts, now(), step),
+                    *(texts.put(connection, answer.text), answer.finish_reason, *usage),
+                    *(answer.model, answer.seconds, answer.attempts, now(), step),
                 ),
             )
 

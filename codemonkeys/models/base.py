@@ -94,7 +94,8 @@ class Completion:
     text: str
     finish_reason: str
     """`stop`, or `length` when the answer was cut at max_tokens."""
-    usage: Usage
+    usage: Usage | None
+    """None when the provider told nothing: the call is then booked at its upper bound."""
     model: str
     """The model that answered, as the provider names it."""
     seconds: float = 0.0

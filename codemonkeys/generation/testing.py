@@ -1,0 +1,46 @@
+"""The test conversation: a script that tells whether the issue is fixed. Paper (arXiv 2501.14723), section 2.2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codemonkeys.generation.answers import MalformedAnswer, parse_answer
+from codemonkeys.work import Conversation, Work
+from sandboxes.base import Execution
+
+
+@dataclass(frozen=True)
+class TestScript:
+    """A test script and what it did on the unedited codebase."""
+
+    __test__ = False  # It is no test of ours: pytest would collect it by its name.
+
+    text: str
+    original: Execution
+    approved: bool
+    """The model accepted it after seeing what it did."""
+
+
+async def write_test(work: Work, sample: int) -> TestScript | None:
+    """Write a test script from the issue alone; None if no answer held one."""
+    settings = work.settings.generation
+    system = work.prompts("test.system", script=work.script, seconds=work.settings.sandbox.seconds)
+    talk = Conversation(
+        work, "test", sample, system, settings.test_turns, settings.temperature, settings.max_tokens, work.gate("test")
+    )
+    message = work.prompts("test.user")
+    test: TestScript | None = None
+    while talk.turns_left:
+        try:
+            answer = parse_answer(await talk.ask(message), work.marker)
+            if answer.done and test is not None:
+                return TestScript(test.text, test.original, approved=True)
+            if answer.test is None:
+                raise MalformedAnswer("it holds no test script, and there is none yet.")
+        except MalformedAnswer as error:
+            message = work.prompts("test.repair", problem=str(error))
+            continue
+        original = await work.run("test", sample, talk.turn, "original", answer.test)
+        test = TestScript(answer.test, original, approved=False)
+        message = work.prompts("test.result", result=work.show(original), turns_left=talk.turns_left)
+    return test

@@ -1,0 +1,41 @@
+"""The answers of the `fake` model: valid in every stage and fixed by the request; for dry runs and tests."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from codemonkeys.models.base import Request
+
+TEST = """\
+import os
+import sys
+
+print("The file that the fake model's edit creates is", "there" if os.path.exists("{file}") else "missing")
+sys.exit(0 if os.path.exists("{file}") else 2)
+"""
+FILE = "codemonkeys_dry_run.txt"
+
+
+def answer(request: Request) -> str:
+    """Call every file relevant, rank them as listed, create one file, test for it, and choose the first candidate."""
+    system, said = request.messages[0].content, request.messages[-1].content
+    match request.key.stage:
+        case "relevance":
+            count = len(re.findall(r"^File \d+: ", said, re.M))
+            return json.dumps([{"file": n, "relevant": True, "summary": "Dry run."} for n in range(1, count + 1)])
+        case "rank":
+            return json.dumps([json.loads(path) for path in re.findall(r'^(".*") \(\d+ tokens\)$', system, re.M)])
+        case "test":
+            body = f"<<<<<<< TEST {marker(system)}\n{TEST.format(file=FILE)}>>>>>>> END {marker(system)}"
+        case "edit":
+            line = f"Written by trajectory {request.key.sample} of a dry run."
+            body = f"<<<<<<< CREATE {marker(system)} {FILE}\n{line}\n>>>>>>> END {marker(system)}"
+        case _:
+            return re.findall(r"^<<<<<<< CHOOSE .*$", system, re.M)[-1]
+    return body if request.key.turn == 0 else f"<<<<<<< DONE {marker(system)}"
+
+
+def marker(system: str) -> str:
+    """The code of the task's delimiters, as the system message tells it."""
+    return re.findall(r"^<<<<<<< DONE (\S+)$", system, re.M)[-1]

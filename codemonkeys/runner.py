@@ -1,0 +1,188 @@
+"""Many tasks at once: each goes through the pipeline by itself, and one task's failure never stops another."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from codemonkeys.errors import (
+    BadInput,
+    BudgetReached,
+    EnvironmentFailed,
+    ExecutionFailed,
+    JournalError,
+    ModelError,
+)
+from codemonkeys.generation.answers import marker_for
+from codemonkeys.pipeline import solve
+from codemonkeys.prompting import Prompts
+from codemonkeys.redact import redact
+from codemonkeys.selection.conversation import Choice
+from codemonkeys.settings import Settings
+from codemonkeys.steps import Event, Steps, Stopping
+from codemonkeys.tasks.base import Task, Workspace
+from codemonkeys.work import Work
+from sandboxes.base import SandboxError
+
+MARKER_BYTES = 1 << 20
+"""Larger files are never shown whole, so our marker need not differ from what they hold."""
+
+
+class State(StrEnum):
+    """How a task ended, as the journal has it."""
+
+    PREDICTED = "predicted"
+    """A patch was chosen."""
+    NO_CANDIDATE = "no candidate"
+    """No trajectory ended with an edit that applies."""
+    OVER_BUDGET = "over budget"
+    ENVIRONMENT_FAILED = "environment failed"
+    SANDBOX_FAILED = "sandbox failed"
+    MODEL_FAILED = "model failed"
+    FAILED = "failed"
+    """A fault of codemonkeys itself."""
+
+
+FINAL = frozenset({State.PREDICTED, State.NO_CANDIDATE})
+"""States that a resumed run leaves as they are; every other task is taken up again."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A task that ended in this session, or in an earlier one."""
+
+    task: str
+    state: str
+    reason: str
+
+
+async def run_tasks(
+    tasks: Sequence[Task], settings: Settings, steps: Steps, prepare: Callable[[Task], Workspace]
+) -> list[Ended]:
+    """Solve tasks, some at a time; returns those that ended, in the order of `tasks`.
+
+    A signal to stop lets steps in flight end and leaves the other tasks for a resume. Raises BadInput and JournalError,
+    which concern the whole run and not one task.
+    """
+    steps.journal.add_tasks(tasks)
+    room = asyncio.Semaphore(settings.operation.tasks)
+
+    async def one(task: Task) -> Ended | None:
+        state = steps.journal.task_state(task.id)
+        if state in FINAL:
+            return Ended(task.id, state, "in an earlier session")
+        async with room:
+            return None if steps.stopping else await run_task(task, settings, steps, prepare)
+
+    with stop_on_interrupt(steps):
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = [group.create_task(one(task)) for task in tasks]
+        except ExceptionGroup as errors:
+            raise gravest(errors) from None
+        finally:
+            await steps.drain()
+    return [ended for done in running if (ended := done.result()) is not None]
+
+
+async def run_task(task: Task, settings: Settings, steps: Steps, prepare: Callable[[Task], Workspace]) -> Ended | None:
+    """Solve one task and record how it ended; None if it was stopped on the way. Raises BadInput and JournalError."""
+    steps.journal.begin_task(task.id)
+    steps.notify(Event("task", task.id, "preparing"))
+    choice: Choice | None = None
+    try:
+        workspace = await asyncio.to_thread(prepare, task)
+        await asyncio.to_thread(steps.sandbox.ensure, workspace.environment)
+        work = await asyncio.to_thread(open_work, workspace, settings, steps)
+        steps.notify(Event("task", task.id, "solving"))
+        choice = await solve(work)
+        state, reason = how_it_ended(choice, work.ended_early)
+    except Exception as raised:
+        error = gravest(raised)
+        if isinstance(error, Stopping):
+            return None
+        if isinstance(error, BadInput | JournalError):
+            raise error from None
+        state, reason = state_of(error), redact(str(error) or type(error).__name__)
+    if choice is None:
+        steps.journal.end_task(task.id, state, reason, None, None)
+    else:
+        steps.journal.end_task(task.id, state, reason, choice.number, choice.patch)
+    steps.notify(Event("task", task.id, state, reason))
+    return Ended(task.id, state, reason)
+
+
+def open_work(workspace: Workspace, settings: Settings, steps: Steps) -> Work:
+    """Everything the stages of one task share."""
+    task, snapshot = workspace.task, workspace.snapshot
+    texts = (snapshot.text(e.path) or "" for e in snapshot.entries if e.size <= MARKER_BYTES)
+    marker = marker_for(task.id, (task.issue, *texts))
+    prompts = Prompts(marker, settings.prompts, {"repo": task.repo, "issue": task.issue})
+    return Work(task, snapshot, workspace.environment, settings, prompts, steps)
+
+
+def how_it_ended(choice: Choice | None, ended_early: Sequence[Exception]) -> tuple[State, str]:
+    """State and reason of a task whose pipeline came to its end."""
+    if choice is not None:
+        return State.PREDICTED, choice.reason
+    for error in ended_early:
+        if isinstance(error, BudgetReached):
+            return State.OVER_BUDGET, str(error)
+    early = "; ".join(dict.fromkeys(str(error) for error in ended_early))
+    return State.NO_CANDIDATE, early or "no trajectory ended with an edit that applies"
+
+
+def state_of(error: Exception) -> State:
+    """How a task ended that an error ended."""
+    match error:
+        case BudgetReached():
+            return State.OVER_BUDGET
+        case EnvironmentFailed() | SandboxError():
+            return State.ENVIRONMENT_FAILED
+        case ExecutionFailed():
+            return State.SANDBOX_FAILED
+        case ModelError():
+            return State.MODEL_FAILED
+        case _:
+            return State.FAILED
+
+
+def gravest(error: Exception) -> Exception:
+    """The error to act on among those of a group: what concerns the whole run, then a stop, then the first."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    errors = [gravest(inner) for inner in error.exceptions]
+    for kind in (BadInput | JournalError, Stopping):
+        for inner in errors:
+            if isinstance(inner, kind):
+                return inner
+    return errors[0]
+
+
+@contextmanager
+def stop_on_interrupt(steps: Steps) -> Iterator[None]:
+    """First SIGINT or SIGTERM: what is in flight ends, nothing new begins. Second: stop at once."""
+    loop = asyncio.get_running_loop()
+    whole = asyncio.current_task()
+    assert whole is not None
+
+    def interrupted() -> None:
+        if steps.stopping:
+            steps.abandon()
+            whole.cancel()
+        else:
+            steps.stopping = True
+            steps.notify(Event("note", "", "", "stopping: calls in flight will end and be kept; again to stop at once"))
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, interrupted)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,89 @@
+"""Votes: every distinct test script on every distinct candidate and on the unedited code. Paper, section 2.3."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from codemonkeys.generation.candidate import Candidate
+from codemonkeys.selection.equivalence import classes
+from codemonkeys.work import ISSUE_FIXED, ISSUE_PRESENT, Work
+from sandboxes.base import Execution, Reason
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A candidate under its number, by which everything later names it; the first of those equivalent to it."""
+
+    number: int
+    candidate: Candidate
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What every test script did on the unedited code and on every distinct candidate."""
+
+    candidates: tuple[Numbered, ...]
+    tests: tuple[str, ...]
+    original: tuple[Execution, ...]
+    """One for each test."""
+    edited: tuple[tuple[Execution, ...], ...]
+    """For each candidate, one for each test."""
+
+    def valid(self, test: int) -> bool:
+        """A test may vote only if it found the issue in the unedited code: ours; the paper counts every test."""
+        return exited(self.original[test], ISSUE_PRESENT)
+
+    def votes(self, position: int) -> int:
+        """How many valid tests say that the candidate at a position fixes the issue."""
+        results = self.edited[position]
+        return sum(self.valid(t) and exited(result, ISSUE_FIXED) for t, result in enumerate(results))
+
+    def best(self, count: int) -> list[int]:
+        """Positions of the candidates with the most votes, best first; ties to the shorter patch, then the earlier."""
+        key = [(-self.votes(p), len(c.candidate.patch), c.number) for p, c in enumerate(self.candidates)]
+        return sorted(range(len(key)), key=key.__getitem__)[:count]
+
+
+def exited(execution: Execution, code: int) -> bool:
+    """Whether a script ended by itself with an exit code."""
+    return execution.reason is Reason.EXITED and execution.exit_code == code
+
+
+async def number_candidates(work: Work, candidates: Sequence[Candidate]) -> list[Numbered]:
+    """Number the candidates in sample order, record them, and keep the first of each equivalence class."""
+    groups = await asyncio.to_thread(classes, work.snapshot, [c.patch for c in candidates])
+    distinct = []
+    for group in groups:
+        for position in group:
+            candidate = candidates[position]
+            same_as = None if position == group[0] else group[0] + 1
+            work.steps.journal.put_candidate(
+                *(work.task.id, position + 1, candidate.sample, candidate.patch, candidate.test),
+                *(candidate.approved, same_as),
+            )
+        distinct.append(Numbered(group[0] + 1, candidates[group[0]]))
+    return distinct
+
+
+async def vote(work: Work, candidates: Sequence[Candidate]) -> Matrix:
+    """Run the matrix."""
+    distinct = await number_candidates(work, candidates)
+    tests = tuple(dict.fromkeys(c.test for c in candidates if c.test))
+
+    async def on_original(test: int) -> Execution:
+        return await work.run("votes", 0, test, "original", tests[test])
+
+    async def on_candidate(numbered: Numbered, test: int) -> Execution:
+        return await work.run("votes", numbered.number, test, "edited", tests[test], numbered.candidate.patch)
+
+    async with asyncio.TaskGroup() as group:
+        original = [group.create_task(on_original(t)) for t in range(len(tests))]
+        edited = [[group.create_task(on_candidate(c, t)) for t in range(len(tests))] for c in distinct]
+    return Matrix(
+        tuple(distinct),
+        tests,
+        tuple(task.result() for task in original),
+        tuple(tuple(task.result() for task in row) for row in edited),
+    )

@@ -1,0 +1,216 @@
+"""The only place where effects happen: every model call and every execution is a step of the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from codemonkeys.errors import (
+    CodeMonkeysError,
+    ExecutionFailed,
+    FilteredAnswer,
+    ModelError,
+    NoAnswer,
+    RetriesExhausted,
+    StepChanged,
+)
+from codemonkeys.journal.store import Journal, Stored, execution_hash
+from codemonkeys.models.base import Completion, Message, Model, Price, Request, StepKey
+from codemonkeys.redact import redact
+from codemonkeys.settings import OperationSettings
+from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
+
+T = TypeVar("T")
+
+SANDBOX_ATTEMPTS = 3
+TOKEN_MARGIN = 1.25
+"""How far our token counts may lie below a provider's, in an upper bound."""
+MESSAGE_TOKENS = 16
+"""What a message costs beyond its text, in an upper bound."""
+
+
+class Stopping(CodeMonkeysError):
+    """The user asked the run to stop: what is in flight ends, nothing new begins."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happened that a display may show."""
+
+    kind: str
+    """`task`, `call`, `execution` or `note`."""
+    task: str
+    stage: str
+    text: str = ""
+
+
+@dataclass
+class Steps:
+    """Carries out the steps of a run: from the journal if it holds them, else for real."""
+
+    journal: Journal
+    primary: Model
+    scan: Model
+    sandbox: Sandbox
+    operation: OperationSettings
+    accept_changes: bool = False
+    notify: Callable[[Event], None] = lambda event: None
+    stopping: bool = False
+    _executing: asyncio.Semaphore = field(init=False)
+    _running: dict[str, asyncio.Future[Execution]] = field(init=False, default_factory=dict)
+    _tokens: dict[str, int] = field(init=False, default_factory=dict)
+    _in_flight: set[asyncio.Future[Any]] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._executing = asyncio.Semaphore(self.operation.executions)
+        for model in (self.primary, self.scan):
+            self.journal.put_price(model.name, model.price)
+
+    async def call(self, request: Request) -> Completion:
+        """Ask the stage's model, once in the life of the run.
+
+        Raises ModelError, BudgetReached, StepChanged, Stopping. An answer without text is a completion with the
+        finish reason `empty`: it was paid for, and counts as a malformed answer.
+        """
+        model = self.scan if request.key.stage == "relevance" else self.primary
+        stored = self.journal.stored_call(request.key)
+        if stored is not None:
+            if self._same(stored, request.hash(model.name), request.key):
+                return self.journal.completion(stored)
+            self.journal.supersede_call(stored)
+        self._refuse_if_stopping()
+        return await self._to_the_end(self._ask(request, model))
+
+    async def _ask(self, request: Request, model: Model) -> Completion:
+        bound = self._upper_bound(request, model)
+        step = self.journal.begin_call(request, model.name, bound, self._limit(request.key.stage))
+        try:
+            answer = await model.complete(request)
+        except NoAnswer:
+            # Nobody says what it cost: without a usage it stays on the bill at its upper bound.
+            answer = Completion("", "empty", None, model.name)
+        except ModelError as error:
+            billed = isinstance(error, RetriesExhausted | FilteredAnswer)
+            self.journal.fail_call(step, redact(str(error)), billed)
+            raise
+        answer = replace(answer, text=redact(answer.text))
+        self.journal.finish_call(step, answer)
+        self.notify(Event("call", request.key.task, request.key.stage))
+        return answer
+
+    async def execute(
+        self, key: StepKey, environment: Environment, script: Script, patch: str | None, limits: Limits
+    ) -> Execution:
+        """Run a script, once in the life of the run; equal arguments are answered by an earlier equal run.
+
+        Raises ExecutionFailed when the sandbox itself fails again and again, StepChanged, Stopping.
+        """
+        request_hash = execution_hash(environment, script, patch, limits)
+        stored = self.journal.stored_execution(key)
+        if stored is not None:
+            if self._same(stored, request_hash, key):
+                return self.journal.execution(stored)
+            self.journal.supersede_execution(stored)
+        equal = self.journal.equal_execution(request_hash)
+        if equal is not None or request_hash in self._running:
+            result = self.journal.execution(equal) if equal else await asyncio.shield(self._running[request_hash])
+            self.journal.put_execution(key, request_hash, environment, script, patch, result, reused=True, attempts=0)
+            return result
+        self._refuse_if_stopping()
+        running: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
+        self._running[request_hash] = running
+        try:
+            result = await self._to_the_end(self._run(key, request_hash, environment, script, patch, limits))
+            running.set_result(result)
+        except BaseException as error:
+            running.set_exception(error if isinstance(error, Exception) else ExecutionFailed(f"{key}: cancelled"))
+            running.exception()  # Seen here: nobody else may be waiting for it.
+            raise
+        finally:
+            del self._running[request_hash]
+        return result
+
+    async def _run(
+        self,
+        key: StepKey,
+        request_hash: str,
+        environment: Environment,
+        script: Script,
+        patch: str | None,
+        limits: Limits,
+    ) -> Execution:
+        async with self._executing:
+            for attempt in range(1, SANDBOX_ATTEMPTS + 1):
+                self._refuse_if_stopping()
+                result = await asyncio.to_thread(self.sandbox.run, environment, script, patch, limits)
+                self.journal.put_execution(
+                    key, request_hash, environment, script, patch, redacted(result), reused=False, attempts=attempt
+                )
+                self.notify(Event("execution", key.task, key.stage))
+                if result.reason is not Reason.SANDBOX_FAILED:
+                    return redacted(result)
+        raise ExecutionFailed(
+            f"{key}: the {self.sandbox.name} sandbox failed {SANDBOX_ATTEMPTS} times: {result.detail}. "
+            f"See `codemonkeys doctor`, then: codemonkeys resume {self.journal.name}"
+        )
+
+    async def _to_the_end(self, step: Coroutine[None, None, T]) -> T:
+        """Carry out a step that ends and is stored even if whoever waits for it is cancelled."""
+        task = asyncio.ensure_future(step)
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait until everything in flight has ended and is stored."""
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
+
+    def abandon(self) -> None:
+        """Stop at once: what is in flight is lost, and stays on the bill at its upper bound."""
+        self.stopping = True
+        for task in self._in_flight:
+            task.cancel()
+        self.sandbox.close()
+
+    def _same(self, stored: Stored, request_hash: str, key: StepKey) -> bool:
+        if stored.request_hash == request_hash:
+            return True
+        if self.accept_changes:
+            return False
+        raise StepChanged(
+            f"run {self.journal.name!r} holds an answer for {key}, but to another request: a prompt, the code or a "
+            "setting has changed since. Pass --accept-changes to do this step and what follows from it anew "
+            "(what it cost stays on the bill), or choose another --run name"
+        )
+
+    def _refuse_if_stopping(self) -> None:
+        if self.stopping:
+            raise Stopping(f"stopped; go on with: codemonkeys resume {self.journal.name}")
+
+    def _limit(self, stage: str) -> float | None:
+        budget = self.operation.budget
+        if budget is None or stage == "select":
+            return budget
+        return budget * (1 - self.operation.selection_share)
+
+    def _upper_bound(self, request: Request, model: Model) -> float:
+        price = model.price
+        if price is None or price == Price():
+            return 0.0
+        counted = sum(self._count(model, message) + MESSAGE_TOKENS for message in request.messages)
+        dearest = max(price.prompt, price.cache_write, price.cache_read)
+        return counted * TOKEN_MARGIN * dearest + request.max_tokens * price.completion
+
+    def _count(self, model: Model, message: Message) -> int:
+        digest = hashlib.sha256(message.content.encode("utf-8", "replace")).hexdigest()
+        if digest not in self._tokens:
+            self._tokens[digest] = model.count_tokens(message.content)
+        return self._tokens[digest]
+
+
+def redacted(result: Execution) -> Execution:
+    """An execution without secrets in its texts."""
+    return replace(result, output=redact(result.output), detail=redact(result.detail))
