@@ -1,0 +1,134 @@
+"""Which language a file is in, which files are source code, and which are tests; grammars are loaded on first use."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tree_sitter
+
+LANGUAGES = {
+    "python": (".py", ".pyi", ".pyx", ".pxd"),
+    "javascript": (".js", ".jsx", ".mjs", ".cjs"),
+    "typescript": (".ts", ".mts", ".cts"),
+    "tsx": (".tsx",),
+    "go": (".go",),
+    "rust": (".rs",),
+    "java": (".java",),
+    "c": (".c", ".h"),
+    "cpp": (".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".ipp", ".inl"),
+    "c_sharp": (".cs",),
+    "ruby": (".rb", ".rake", ".gemspec"),
+    "php": (".php",),
+    "kotlin": (".kt", ".kts"),
+    "scala": (".scala",),
+    "swift": (".swift",),
+    "objective_c": (".m", ".mm"),
+    "shell": (".sh", ".bash", ".zsh"),
+    "perl": (".pl", ".pm"),
+    "lua": (".lua",),
+    "r": (".r",),
+    "julia": (".jl",),
+    "dart": (".dart",),
+    "elixir": (".ex", ".exs"),
+    "erlang": (".erl", ".hrl"),
+    "haskell": (".hs",),
+    "ocaml": (".ml", ".mli"),
+    "clojure": (".clj", ".cljs", ".cljc"),
+    "groovy": (".groovy",),
+    "zig": (".zig",),
+    "nim": (".nim",),
+    "vue": (".vue",),
+    "svelte": (".svelte",),
+    "fortran": (".f", ".f90", ".f95"),
+    "cuda": (".cu", ".cuh"),
+    "sql": (".sql",),
+}
+"""Language to the file suffixes, lower case, that mean it."""
+
+# Language to the module of its grammar and the function in it that returns the grammar.
+_GRAMMARS = {
+    "python": ("tree_sitter_python", "language"),
+    "javascript": ("tree_sitter_javascript", "language"),
+    "typescript": ("tree_sitter_typescript", "language_typescript"),
+    "tsx": ("tree_sitter_typescript", "language_tsx"),
+    "go": ("tree_sitter_go", "language"),
+    "rust": ("tree_sitter_rust", "language"),
+    "java": ("tree_sitter_java", "language"),
+    "c": ("tree_sitter_c", "language"),
+    "cpp": ("tree_sitter_cpp", "language"),
+    "c_sharp": ("tree_sitter_c_sharp", "language"),
+    "ruby": ("tree_sitter_ruby", "language"),
+    "php": ("tree_sitter_php", "language_php"),
+}
+
+TEST_FOLDERS = ("tests", "__tests__", "specs")
+"""Files in folders of these names, at any depth, are tests."""
+
+TOP_TEST_FOLDERS = ("test", "testing", "spec", "src/test")
+"""Folders that hold tests only at the root: deeper ones are often shipped code, as `django/test` or `sympy/testing`."""
+
+TEST_NAMES = (
+    "test_*.py",
+    "*_test.py",
+    "conftest.py",
+    "*_test.go",
+    "*.test.[cmjt]*",
+    "*.spec.[cmjt]*",
+    "*_spec.rb",
+    "*_test.rb",
+)
+"""Files of these names are tests, wherever they lie."""
+
+_SUFFIXES = {suffix: language for language, suffixes in LANGUAGES.items() for suffix in suffixes}
+
+
+def suffix_of(path: str) -> str:
+    """The suffix of a path, lower case, with its dot; empty for none."""
+    name = path.rsplit("/", 1)[-1]
+    stem, dot, suffix = name.rpartition(".")
+    return f".{suffix.lower()}" if dot and stem else ""
+
+
+def language_of(path: str) -> str | None:
+    """The language of a file by its suffix; None if it is no source code we know."""
+    return _SUFFIXES.get(suffix_of(path))
+
+
+def is_source(path: str) -> bool:
+    """Whether a path names source code of a language we know, with a grammar or without."""
+    return language_of(path) is not None
+
+
+def is_test(path: str) -> bool:
+    """Whether a path is a test by TEST_FOLDERS, TOP_TEST_FOLDERS or TEST_NAMES; upper and lower case are the same."""
+    folder, _, name = path.lower().rpartition("/")
+    return (
+        any(part in TEST_FOLDERS for part in folder.split("/"))
+        or any(f"{folder}/".startswith(f"{top}/") for top in TOP_TEST_FOLDERS)
+        or any(fnmatchcase(name, pattern) for pattern in TEST_NAMES)
+    )
+
+
+@cache
+def grammar(language: str) -> tree_sitter.Language | None:
+    """The tree-sitter grammar of a language; None if we have none."""
+    if language not in _GRAMMARS:
+        return None
+    from tree_sitter import Language
+
+    module, function = _GRAMMARS[language]
+    return Language(getattr(import_module(module), function)())
+
+
+def parse(path: str, source: bytes) -> tree_sitter.Tree | None:
+    """The syntax tree of a file; None if we have no grammar for it."""
+    language = grammar(language_of(path) or "")
+    if language is None:
+        return None
+    from tree_sitter import Parser
+
+    return Parser(language).parse(source)  # parsers are cheap, and one serves only one thread at a time

@@ -1,0 +1,242 @@
+"""Patches made and tried by git itself, in a throw-away repository over a snapshot's objects.
+
+The snapshot's own repository is never written, and no configuration or attribute of the user, the machine or the
+codebase has a say: what is compared are blobs. Renames are detected (at 50 %, without a limit on their number: a
+function of the two trees alone), since a rename written as a deletion and a creation would make a short patch long.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from weakref import WeakKeyDictionary
+
+from codemonkeys.errors import BadInput, EnvironmentFailed
+from codemonkeys.generation.edits import Changes, File
+from codemonkeys.generation.paths import patch_paths
+from codemonkeys.tasks.snapshot import SUBMODULE, Snapshot
+
+__all__ = ["changes_of", "check_patch", "make_patch", "patch_paths", "patched_files"]
+
+_DIFF = (
+    *("diff-tree", "-r", "--patch", "--binary", "--full-index", "--unified=3", "--diff-algorithm=myers"),
+    *(
+        "--find-renames=50%",
+        "-l0",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--src-prefix=a/",
+        "--dst-prefix=b/",
+    ),
+)
+_APPLY = ("apply", "--cached", "--whitespace=nowarn")
+
+# Takes precedence over every .gitattributes: first unset what could change a diff, then name the language, which
+# only decides what follows `@@`.
+_ATTRIBUTES = b"""* !diff !text !eol !crlf !filter !ident !whitespace !working-tree-encoding
+*.py diff=python
+*.go diff=golang
+*.rs diff=rust
+*.rb diff=ruby
+*.java diff=java
+*.cs diff=csharp
+*.php diff=php
+*.c diff=cpp
+*.h diff=cpp
+*.cc diff=cpp
+*.cpp diff=cpp
+*.hpp diff=cpp
+"""
+
+_indexes: WeakKeyDictionary[Snapshot, bytes] = WeakKeyDictionary()
+
+
+def make_patch(snapshot: Snapshot, changes: Changes) -> str:
+    """The changes as a unified git diff against the snapshot, files in order of path; ends with a newline.
+
+    A file that is not UTF-8 text before or after is written as a binary patch, so that a patch is always valid text.
+    The patch has been applied and gives exactly the changes. Empty if nothing changed.
+    Raises EnvironmentFailed if git fails.
+    """
+    if not changes.files:
+        return ""
+    with _repository(snapshot, changes) as git:
+        git.run("fast-import", "--quiet", stdin=_import_stream(snapshot, changes))
+        diff = git.run(*_DIFF, snapshot.tree, "refs/heads/edited").stdout
+        # Only the context after `@@`, which git cuts at 80 bytes, can end within a character.
+        patch = diff.decode("utf-8", "replace")
+        git.run(*_APPLY, stdin=patch.encode())
+        git.run("diff-index", "--cached", "--quiet", "refs/heads/edited")
+    return patch
+
+
+def check_patch(snapshot: Snapshot, patch: str) -> str | None:
+    """Why a patch does not apply to the snapshot, in git's words; None if it does."""
+    with _repository(snapshot) as git:
+        done = git.try_run(*_APPLY, "--check", stdin=_bytes(patch))
+    return _said(done) if done.returncode else None
+
+
+def changes_of(snapshot: Snapshot, patch: str) -> Changes:
+    """What a patch changes. Raises BadInput if it does not apply to the snapshot."""
+    with _repository(snapshot) as git:
+        done = git.try_run(*_APPLY, stdin=_bytes(patch))
+        if done.returncode:
+            raise BadInput(f"The patch does not apply to commit {snapshot.commit}: {_said(done)}")
+        raw = git.run("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", snapshot.tree).stdout
+        fields = raw.split(b"\0")[:-1]
+        found: dict[str, tuple[str, str]] = {}  # path to mode and blob
+        for status, path in zip(fields[::2], fields[1::2], strict=True):
+            _, mode, _, blob, _ = status.decode().split(" ")
+            found[path.decode("utf-8", "surrogateescape")] = (mode, blob)
+        contents = git.contents([blob for mode, blob in found.values() if mode not in (_ABSENT, SUBMODULE)])
+    return Changes(
+        {
+            path: None if mode == _ABSENT else File(contents.get(blob, blob.encode()), mode)
+            for path, (mode, blob) in sorted(found.items())
+        }
+    )
+
+
+def patched_files(snapshot: Snapshot, patch: str) -> dict[str, bytes | None]:
+    """Path to content of every file that a patch changes; None for a file that it removes.
+
+    Raises BadInput if the patch does not apply to the snapshot.
+    """
+    return {path: file.content if file else None for path, file in changes_of(snapshot, patch).files.items()}
+
+
+_ABSENT = "000000"
+
+
+class _Git:
+    """Runs git in one repository, free of anything that the caller's environment says about git."""
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        self._environment |= {
+            "GIT_DIR": str(folder),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder),
+            "LC_ALL": "C",
+        }
+        self._folder = folder
+
+    def try_run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        try:
+            return subprocess.run(
+                ["git", *arguments],
+                input=stdin,
+                capture_output=True,
+                env=self._environment,
+                cwd=self._folder,
+                check=False,
+            )
+        except OSError as error:
+            raise EnvironmentFailed(f"git cannot be run: {error}; install git") from error
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        done = self.try_run(*arguments, stdin=stdin)
+        if done.returncode:
+            raise EnvironmentFailed(
+                f"git {arguments[0]} failed (exit {done.returncode}) in a temporary repository, "
+                f"where it should not: {_said(done) or 'no message'}; check git and the free disk space"
+            )
+        return done
+
+    def contents(self, blobs: list[str]) -> dict[str, bytes]:
+        output = self.run("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode()).stdout
+        contents, position = {}, 0
+        for blob in blobs:
+            end = output.index(b"\n", position)
+            size = int(output[position:end].split(b" ")[2])
+            contents[blob] = output[end + 1 : end + 1 + size]
+            position = end + 1 + size + 1
+        return contents
+
+
+@contextmanager
+def _repository(snapshot: Snapshot, changes: Changes | None = None) -> Iterator[_Git]:
+    """A bare repository that borrows the snapshot's objects and whose index is the snapshot."""
+    attributes = _ATTRIBUTES + (_binary_attributes(snapshot, changes) if changes else b"")
+    sha256 = len(snapshot.tree) == 64
+    config = (
+        f"[core]\nrepositoryformatversion = {int(sha256)}\nbare = true\nfsync = none\n"
+        "[fastimport]\nunpackLimit = 1\n" + ("[extensions]\nobjectFormat = sha256\n" if sha256 else "")
+    )
+    with TemporaryDirectory(prefix="codemonkeys-git-") as name:
+        folder = Path(name)
+        for part in ("objects/info", "refs/heads", "info"):
+            (folder / part).mkdir(parents=True)
+        (folder / "HEAD").write_text("ref: refs/heads/none\n")
+        (folder / "config").write_text(config)
+        (folder / "objects/info/alternates").write_bytes(os.fsencode(snapshot.git_dir / "objects") + b"\n")
+        (folder / "info/attributes").write_bytes(attributes)
+        git = _Git(folder)
+        if snapshot not in _indexes:
+            git.run("read-tree", snapshot.tree)
+            _indexes[snapshot] = (folder / "index").read_bytes()
+        else:
+            (folder / "index").write_bytes(_indexes[snapshot])
+        yield git
+
+
+def _binary_attributes(snapshot: Snapshot, changes: Changes) -> bytes:
+    """Attribute lines for the files that must not be shown as text, because a patch with them would not be UTF-8."""
+    lines = []
+    for path, file in changes.files.items():
+        before = snapshot.read(path) if path in snapshot else b""
+        if _is_plain(before) and (file is None or _is_plain(file.content)):
+            continue
+        pattern = re.sub(rb"([\\*?\[\]])", rb"\\\1", _raw(path))
+        lines.append(b'"/' + re.sub(rb'(["\\])', rb"\\\1", pattern) + b'" -diff\n')
+    return b"".join(lines)
+
+
+def _is_plain(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in content
+
+
+def _import_stream(snapshot: Snapshot, changes: Changes) -> bytes:
+    """Input of `git fast-import` that makes refs/heads/edited: the snapshot with the changes."""
+    parts = [
+        b"commit refs/heads/edited\ncommitter codemonkeys <> 0 +0000\ndata 0\n",
+        b'M 040000 %s ""\n' % snapshot.tree.encode(),
+    ]
+    # Deletions first, so that a folder can take the place of a file.
+    parts += [b"D %s\n" % _quoted(path) for path, file in changes.files.items() if file is None]
+    for path, file in changes.files.items():
+        if file:
+            head = b"M %s inline %s\ndata %d\n" % (file.mode.encode(), _quoted(path), len(file.content))
+            parts += [head, file.content, b"\n"]
+    return b"".join(parts)
+
+
+def _quoted(path: str) -> bytes:
+    return b'"' + re.sub(rb'(["\\])', rb"\\\1", _raw(path)).replace(b"\n", b"\\n") + b'"'
+
+
+def _raw(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _bytes(patch: str) -> bytes:
+    return patch.encode("utf-8", "surrogatepass")
+
+
+def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    return done.stderr.decode("utf-8", "replace").strip()

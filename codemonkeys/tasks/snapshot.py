@@ -1,0 +1,162 @@
+"""A read-only view of a codebase at one commit, read from git's objects; nothing is ever checked out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+from codemonkeys.errors import BadInput, EnvironmentFailed
+
+if TYPE_CHECKING:
+    import git
+
+SYMLINK = "120000"
+SUBMODULE = "160000"
+_BINARY_PROBE = 8000  # git itself looks for NUL in this many bytes
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """One path of a snapshot."""
+
+    path: str
+    """Relative to the root, with `/`; bytes that are not UTF-8 are kept as surrogate escapes."""
+    blob: str
+    """Hash of the content; for a submodule, of its commit."""
+    size: int
+    """Bytes; 0 for a submodule."""
+    mode: str
+    """As git writes it: 100644, 100755, 120000 (symlink) or 160000 (submodule)."""
+
+    @property
+    def is_file(self) -> bool:
+        """An ordinary file: neither symlink nor submodule."""
+        return self.mode not in (SYMLINK, SUBMODULE)
+
+
+def is_binary(content: bytes) -> bool:
+    """Whether git would take the content for binary."""
+    return b"\0" in content[:_BINARY_PROBE]
+
+
+def decode(content: bytes) -> tuple[str, str]:
+    """The text of a file and its encoding, such that `text.encode(encoding) == content`.
+
+    UTF-8, or else Latin-1, which gives every byte a character.
+    """
+    try:
+        return content.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        return content.decode("latin-1"), "latin-1"
+
+
+class Snapshot:
+    """A codebase at a commit. Reads are safe from many threads; `close()` ends the git process behind them."""
+
+    def __init__(self, repository: git.Repo, commit: str, tree: str, entries: tuple[Entry, ...]) -> None:
+        self._repository = repository
+        self._lock = Lock()
+        self._by_path = {entry.path: entry for entry in entries}
+        self.commit = commit
+        self.tree = tree
+        """Hash of the root tree: equal trees are equal codebases."""
+        self.entries = entries
+        """Sorted by path."""
+
+    @classmethod
+    def of_repository(cls, folder: Path, commit: str = "HEAD") -> Snapshot:
+        """The snapshot of a git repository (a working copy, a linked worktree or a bare one) at a commit.
+
+        Raises BadInput if there is no such repository or commit, EnvironmentFailed if git does not run.
+        """
+        try:
+            import git
+        except ImportError as error:  # GitPython looks for the git executable when it is imported
+            raise EnvironmentFailed(f"git is needed to read {folder}, but it does not run: install git") from error
+
+        try:
+            repository = git.Repo(folder)
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+            raise BadInput(f"{folder} is not a git repository; give the folder that holds .git") from error
+        try:
+            # Named outright, so that neither the caller's variables nor the folder's owner decide what is read.
+            repository.git.update_environment(
+                GIT_DIR=str(repository.git_dir),
+                GIT_OBJECT_DIRECTORY=str(Path(repository.common_dir) / "objects"),
+                GIT_NO_REPLACE_OBJECTS="1",
+            )
+            resolved = _resolve(repository, commit, folder)
+            tree = str(repository.git.rev_parse(f"{resolved}^{{tree}}"))
+            listing = repository.git.ls_tree(
+                "-r", "-z", "-l", "--full-tree", tree, stdout_as_string=False, strip_newline_in_stdout=False
+            )
+            return cls(repository, resolved, tree, tuple(sorted(_entry(line) for line in listing.split(b"\0") if line)))
+        except git.CommandError as error:
+            repository.close()
+            raise EnvironmentFailed(f"git cannot read {folder} at {commit}: {error}") from error
+        except BaseException:
+            repository.close()
+            raise
+
+    @property
+    def git_dir(self) -> Path:
+        """The git directory that holds the objects; for a linked worktree, that of the main one."""
+        return Path(self._repository.common_dir).resolve()
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._by_path
+
+    def entry(self, path: str) -> Entry:
+        """What is at a path. Raises BadInput if nothing is."""
+        try:
+            return self._by_path[path]
+        except KeyError:
+            raise BadInput(f"{path!r} does not exist in commit {self.commit}") from None
+
+    def read(self, path: str) -> bytes:
+        """The content of a file; of a symlink, its target. Raises BadInput for a missing path or a submodule."""
+        entry = self.entry(path)
+        if entry.mode == SUBMODULE:
+            raise BadInput(f"{path!r} is a submodule: its files are not part of commit {self.commit}")
+        with self._lock:
+            content = self._repository.git.get_object_data(entry.blob)[3]
+        assert isinstance(content, bytes)
+        return content
+
+    def text(self, path: str) -> str | None:
+        """The content of a file as text (see `decode`); None for what is binary, a symlink or a submodule."""
+        if not self.entry(path).is_file:
+            return None
+        content = self.read(path)
+        return None if is_binary(content) else decode(content)[0]
+
+    def close(self) -> None:
+        """End the git process; the list of entries stays usable."""
+        with self._lock:
+            self._repository.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _resolve(repository: git.Repo, commit: str, folder: Path) -> str:
+    import git
+
+    try:
+        if commit.startswith("-"):
+            raise ValueError
+        return str(repository.git.rev_parse("--verify", "--quiet", f"{commit}^{{commit}}"))
+    except (git.GitCommandError, ValueError) as error:
+        raise BadInput(f"{folder} has no commit {commit!r}; check the name, or fetch it") from error
+
+
+def _entry(line: bytes) -> Entry:
+    """One record of `git ls-tree -l -z`: mode, type, hash, size, a tab, the path."""
+    head, path = line.split(b"\t", 1)
+    mode, _, blob, size = head.decode().split()
+    return Entry(path.decode("utf-8", "surrogateescape"), blob, 0 if size == "-" else int(size), mode)
