@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from codemonkeys.errors import BadInput
+from codemonkeys.tasks.snapshot import Snapshot, decode
+from tests.repositories import commit_all, git, make_repository
+
+FILES = {
+    "src/a.py": b"print('a')\n",
+    "b.py": b"",
+    "bin/run": b"#!/bin/sh\n",
+    "logo.png": b"\x89PNG\0\0",
+    "latin.txt": "caf\xe9\r\n".encode("latin-1"),
+    "with space/\N{SNOWMAN}.py": "snow = '\N{SNOWMAN}'\n".encode(),
+}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = make_repository(tmp_path / "repository", FILES)
+    (folder / "bin/run").chmod(0o755)
+    (folder / "link").symlink_to("src/a.py")
+    commit_all(folder)
+    return folder
+
+
+def test_entries_are_the_commit_not_the_working_copy(repository: Path) -> None:
+    (repository / "src/a.py").write_text("changed\n")
+    (repository / "untracked.py").write_text("")
+    with Snapshot.of_repository(repository) as snapshot:
+        assert [entry.path for entry in snapshot.entries] == sorted([*FILES, "link"])
+        assert {path: snapshot.read(path) for path in FILES} == FILES
+        assert {entry.path: entry.size for entry in snapshot.entries if entry.path in FILES} == {
+            path: len(content) for path, content in FILES.items()
+        }
+        assert snapshot.entry("bin/run").mode == "100755"
+        assert "b.py" in snapshot and "untracked.py" not in snapshot
+        assert snapshot.commit == git(repository, "rev-parse", "HEAD").decode().strip()
+        assert snapshot.tree == git(repository, "rev-parse", "HEAD^{tree}").decode().strip()
+
+
+def test_older_commit_and_branch_names(repository: Path) -> None:
+    (repository / "b.py").write_text("new\n")
+    commit_all(repository)
+    for name in ("HEAD~1", git(repository, "rev-parse", "HEAD~1").decode().strip()):
+        with Snapshot.of_repository(repository, name) as snapshot:
+            assert snapshot.read("b.py") == b""
+    with Snapshot.of_repository(repository, "main") as snapshot:
+        assert snapshot.read("b.py") == b"new\n"
+
+
+def test_text(repository: Path) -> None:
+    with Snapshot.of_repository(repository) as snapshot:
+        assert snapshot.text("src/a.py") == "print('a')\n"
+        assert snapshot.text("latin.txt") == "caf\xe9\r\n"
+        assert snapshot.text("b.py") == ""
+        assert snapshot.text("logo.png") is None
+        assert snapshot.text("link") is None
+        assert snapshot.read("link") == b"src/a.py"
+
+
+def test_every_byte_survives_decoding() -> None:
+    for content in (bytes(range(256)), "\ufeffx\n".encode(), b""):
+        text, encoding = decode(content)
+        assert text.encode(encoding) == content
+
+
+def test_submodule_is_an_entry_without_content(repository: Path) -> None:
+    commit = git(repository, "rev-parse", "HEAD").decode().strip()
+    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{commit},vendor/lib")
+    git(repository, "commit", "--quiet", "--message=submodule")
+    with Snapshot.of_repository(repository) as snapshot:
+        assert snapshot.entry("vendor/lib").mode == "160000"
+        assert not snapshot.entry("vendor/lib").is_file
+        assert snapshot.text("vendor/lib") is None
+        with pytest.raises(BadInput, match="submodule"):
+            snapshot.read("vendor/lib")
+
+
+def test_path_that_is_not_utf8(repository: Path) -> None:
+    with open(os.fsencode(repository) + b"/caf\xe9.py", "wb") as file:
+        file.write(b"x = 1\n")
+    commit_all(repository)
+    with Snapshot.of_repository(repository) as snapshot:
+        assert snapshot.read("caf\udce9.py") == b"x = 1\n"
+
+
+@pytest.mark.parametrize("commit", ["no-such-branch", "0" * 40, "--all", "HEAD:b.py", ""])
+def test_missing_commit(repository: Path, commit: str) -> None:
+    with pytest.raises(BadInput, match="has no commit"):
+        Snapshot.of_repository(repository, commit)
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(BadInput, match="is not a git repository"):
+            Snapshot.of_repository(folder)
+
+
+def test_missing_path(repository: Path) -> None:
+    with Snapshot.of_repository(repository) as snapshot, pytest.raises(BadInput, match="does not exist"):
+        snapshot.read("nowhere.py")
+
+
+def test_bare_repository_and_linked_worktree(repository: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "--quiet", "--bare", str(repository), "bare.git")
+    git(repository, "worktree", "add", "--quiet", "-b", "side", str(tmp_path / "side"))
+    for folder in (tmp_path / "bare.git", tmp_path / "side"):
+        with Snapshot.of_repository(folder) as snapshot:
+            assert snapshot.read("src/a.py") == FILES["src/a.py"]
+            assert (snapshot.git_dir / "objects").is_dir()
+
+
+def test_variables_of_a_git_hook_do_not_lead_elsewhere(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make_repository(tmp_path / "other", {"other.py": b""})
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git/index"))
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(other / ".git/objects"))
+    with Snapshot.of_repository(repository) as snapshot:
+        assert snapshot.read("src/a.py") == FILES["src/a.py"]
+
+
+def test_reads_from_many_threads(tmp_path: Path) -> None:
+    files = {f"f{number}.txt": f"{number}\n".encode() * number for number in range(100)}
+    with Snapshot.of_repository(make_repository(tmp_path / "r", files)) as snapshot, ThreadPoolExecutor(8) as pool:
+        assert dict(zip(files, pool.map(snapshot.read, files), strict=True)) == files
