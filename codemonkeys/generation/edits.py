@@ -76,7 +76,7 @@ class _Tree:
             case Create(path, content):
                 self.require_free(path, "To change it, use SEARCH, or DELETE it first.")
                 mode = self.snapshot.entry(path).mode if path in self.snapshot else "100644"
-                self.write(path, File(encode(content, "utf-8"), mode))
+                self.write(path, File(encode(content), mode))
             case Delete(path):
                 self.require_file(path)
                 self.remove(path)

@@ -31,7 +31,8 @@ def replace_lines(content: bytes, search: str, replacement: str) -> bytes:
     if not wanted:
         if lines:
             raise EditRefused("the SEARCH part is empty, but the file is not. Copy into it the lines to be replaced.")
-        return bom.encode() + encode(replacement.removeprefix(_BOM), "utf-8")
+        return bom.encode() + encode(replacement.removeprefix(_BOM))
+    encode(replacement)
     if wanted == new:
         raise EditRefused("the lines as they shall be are the lines as they are: this edit changes nothing.")
     start = _only_place([body for body, _ in lines], wanted)
@@ -47,7 +48,7 @@ def replace_lines(content: bytes, search: str, replacement: str) -> bytes:
             merged += [(body, ending) for body in new[j1:j2]]
     if merged and not lines[end - 1][1]:
         merged[-1] = (merged[-1][0], "")
-    return encode(bom + "".join(body + ending for body, ending in lines[:start] + merged + lines[end:]), encoding)
+    return _encode(bom + "".join(body + ending for body, ending in lines[:start] + merged + lines[end:]), encoding)
 
 
 def _split(text: str) -> list[tuple[str, str]]:
@@ -57,10 +58,14 @@ def _split(text: str) -> list[tuple[str, str]]:
     return lines[:-1] + ([(last, "")] if last else [])
 
 
-def encode(text: str, encoding: str) -> bytes:
-    """The bytes of a text. Raises EditRefused for what the encoding, or a text file, cannot hold."""
+def encode(text: str) -> bytes:
+    """The bytes of new text. Raises EditRefused for what UTF-8, or a text file, cannot hold."""
     if "\0" in text:
         raise EditRefused("the new text holds a NUL character, which text files do not have. Write it as an escape.")
+    return _encode(text, "utf-8")
+
+
+def _encode(text: str, encoding: str) -> bytes:
     try:
         return text.encode(encoding)
     except UnicodeEncodeError as error:

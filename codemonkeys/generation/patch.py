@@ -1,6 +1,6 @@
 """Patches made and tried by git itself, in a throw-away repository over a snapshot's objects.
 
-The snapshot's own repository is never written, and no configuration or attribute of the user, the machine or the
+Nothing is written to the snapshot's own repository, and no configuration or attribute of the user, the machine or the
 codebase has a say: what is compared are blobs. Renames are detected (at 50 %, without a limit on their number: a
 function of the two trees alone), since a rename written as a deletion and a creation would make a short patch long.
 """
@@ -199,7 +199,7 @@ def _binary_attributes(snapshot: Snapshot, changes: Changes) -> bytes:
         if _is_plain(before) and (file is None or _is_plain(file.content)):
             continue
         pattern = re.sub(rb"([\\*?\[\]])", rb"\\\1", _raw(path))
-        lines.append(b'"/' + re.sub(rb'(["\\])', rb"\\\1", pattern) + b'" -diff\n')
+        lines.append(_quoted(b"/" + pattern) + b" -diff\n")
     return b"".join(lines)
 
 
@@ -218,16 +218,17 @@ def _import_stream(snapshot: Snapshot, changes: Changes) -> bytes:
         b'M 040000 %s ""\n' % snapshot.tree.encode(),
     ]
     # Deletions first, so that a folder can take the place of a file.
-    parts += [b"D %s\n" % _quoted(path) for path, file in changes.files.items() if file is None]
+    parts += [b"D %s\n" % _quoted(_raw(path)) for path, file in changes.files.items() if file is None]
     for path, file in changes.files.items():
         if file:
-            head = b"M %s inline %s\ndata %d\n" % (file.mode.encode(), _quoted(path), len(file.content))
+            head = b"M %s inline %s\ndata %d\n" % (file.mode.encode(), _quoted(_raw(path)), len(file.content))
             parts += [head, file.content, b"\n"]
     return b"".join(parts)
 
 
-def _quoted(path: str) -> bytes:
-    return b'"' + re.sub(rb'(["\\])', rb"\\\1", _raw(path)).replace(b"\n", b"\\n") + b'"'
+def _quoted(text: bytes) -> bytes:
+    """In double quotes, as git reads names in C's style."""
+    return b'"' + re.sub(rb'(["\\])', rb"\\\1", text).replace(b"\n", b"\\n") + b'"'
 
 
 def _raw(path: str) -> bytes:
