@@ -136,7 +136,8 @@ def read_judgements(answer: str, count: int) -> dict[int, tuple[bool, str]]:
     judgements = {}
     for item in last_array(answer) or []:
         number, relevant = (item.get("file"), item.get("relevant")) if isinstance(item, dict) else (None, None)
-        if isinstance(number, int) and 1 <= number <= count and isinstance(relevant, bool):
+        # A bool is an int to Python, but no number of a file.
+        if type(number) is int and 1 <= number <= count and isinstance(relevant, bool):
             judgements[number] = (relevant, plain(item.get("summary")))
     return judgements
 

@@ -112,9 +112,8 @@ CREATE TABLE notes (
 CREATE TABLE verdicts (
     task TEXT NOT NULL,
     patch_hash TEXT NOT NULL,
-    resolved INTEGER,
-    reason TEXT NOT NULL,
-    sandbox TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    detail TEXT NOT NULL,
     graded_at TEXT NOT NULL,
     PRIMARY KEY (task, patch_hash)
 );

@@ -1,0 +1,39 @@
+"""Exit codes of the command line, the same for every command."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from codemonkeys.session import Summary
+
+
+class Exit(IntEnum):
+    """What an exit code says."""
+
+    DONE = 0
+    """Everything that was asked for was done."""
+    FAILED = 1
+    """This machine or a service could not do it; the message says what to do."""
+    BAD_INPUT = 2
+    """Something given cannot be used; nothing was spent."""
+    PARTIAL = 3
+    """Some tasks have a prediction, others have none or were not finished."""
+    NOTHING_SOLVED = 4
+    """No task has a prediction, or, for `evaluate` and `demo`, none is resolved."""
+    BUDGET = 5
+    """The budget kept a task from its end."""
+    INTERRUPTED = 130
+    """The user stopped it; `codemonkeys resume` goes on."""
+
+
+def exit_of(summary: Summary) -> Exit:
+    """The exit code of a session."""
+    if summary.waiting:
+        return Exit.INTERRUPTED
+    if summary.over_budget:
+        return Exit.BUDGET
+    if summary.predicted == len(summary.ended):
+        return Exit.DONE
+    return Exit.PARTIAL if summary.predicted else Exit.NOTHING_SOLVED

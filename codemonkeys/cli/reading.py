@@ -1,0 +1,92 @@
+"""`show`, `export` and `settings`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from codemonkeys.cli.console import out, print_json, say
+from codemonkeys.cli.exits import Exit
+from codemonkeys.errors import BadInput
+from codemonkeys.journal import files, queries
+
+
+def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
+    """Show a run, or one of its tasks."""
+    from codemonkeys.report.tables import dollars, plain, spend_table, task_view, tasks_table
+
+    connection = files.connect_to_read(files.database_of(runs, name))
+    try:
+        story = queries.task_story(connection, task) if task else queries.run_overview(connection)
+    finally:
+        connection.close()
+    if as_json:
+        print_json(story)
+        return Exit.DONE
+    console = out()
+    if task:
+        console.print(task_view(story))
+        return Exit.DONE
+    console.print(plain(f"{story['name']}  {story['source']}  begun {story['created_at']}", "bold"))
+    console.print()
+    console.print(tasks_table(story["tasks"]))
+    console.print()
+    console.print(spend_table(story["spend"]))
+    if story["tasks"]:
+        console.print(plain(f"\nOne task in full: codemonkeys show {name} {story['tasks'][0]['id']}"))
+    known = [row["cost_usd"] for row in story["spend"] if row["cost_usd"] is not None]
+    console.print(plain(f"Spent: {dollars(sum(known) if known or not story['spend'] else None)}"))
+    return Exit.DONE
+
+
+def export(runs: Path, name: str, output: Path, format: str) -> Exit:
+    """Write predictions or a recording."""
+    connection = files.connect_to_read(files.database_of(runs, name))
+    try:
+        if format == "preds":
+            from codemonkeys.predictions import Prediction, write_predictions
+
+            rows = queries.predictions(connection)
+            write_predictions(output, {row["instance_id"]: Prediction(**row) for row in rows})
+            say(f"{len(rows)} predictions written to {output}")
+        elif format == "recording":
+            from codemonkeys.models.replay import write_recording
+
+            write_recording(output, queries.answers(connection))
+            say(f"recording written to {output}; replay it with --replay {output}")
+        else:
+            raise BadInput(f"--format {format}: choose preds or recording")
+    finally:
+        connection.close()
+    return Exit.DONE
+
+
+def settings(as_json: bool) -> Exit:
+    """List every setting."""
+    from codemonkeys.report.tables import new_table, plain
+    from codemonkeys.settings import Settings
+
+    listed = list(settings_of(Settings, ""))
+    if as_json:
+        print_json([{"name": name, "default": default, "meaning": meaning} for name, default, meaning in listed])
+        return Exit.DONE
+    table = new_table("setting", "default", "meaning")
+    for name, default, meaning in listed:
+        table.add_row(plain(name, "bold"), plain(default), plain(meaning))
+    out().print(table)
+    say("Set one with -c name=value, in a YAML file given by -c FILE, or as CODEMONKEYS_SECTION__NAME.")
+    return Exit.DONE
+
+
+def settings_of(section: type[BaseModel], prefix: str) -> list[tuple[str, Any, str]]:
+    """(name, default, meaning) of every setting below a section."""
+    listed: list[tuple[str, Any, str]] = []
+    for name, field in section.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):
+            listed += settings_of(type(default), f"{prefix}{name}.")
+        else:
+            listed.append((f"{prefix}{name}", default, field.description or ""))
+    return listed

@@ -1,0 +1,126 @@
+"""`solve`, `resume` and `demo`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from codemonkeys.cli.console import Progress, out, print_json, say
+from codemonkeys.cli.exits import Exit, exit_of
+from codemonkeys.errors import BadInput
+from codemonkeys.journal import files, queries
+from codemonkeys.session import Summary, run_session
+from codemonkeys.settings import Settings, build, load_settings, merge
+
+
+def solve(
+    dataset: str,
+    ids: Sequence[str],
+    configs: Sequence[str],
+    given: dict[str, Any],
+    runs: Path,
+    name: str | None,
+    accept_changes: bool,
+    as_json: bool,
+) -> Exit:
+    """Begin a run, or go on with one of equal settings."""
+    sections = {key: without_none(value) if isinstance(value, dict) else value for key, value in given.items()}
+    settings = load_settings(configs, **sections)
+    name = name or f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    return finish(carry_out(absolute(dataset), ids, settings, runs, name, accept_changes), runs, as_json)
+
+
+def resume(runs: Path, name: str, operation: dict[str, Any], accept_changes: bool, as_json: bool) -> Exit:
+    """Go on with a run, with its own source and settings."""
+    connection = files.connect_to_read(files.database_of(runs, name))
+    run = queries.run_overview(connection)
+    connection.close()
+    stored = run["settings"]
+    ids = stored.pop("ids")
+    stored["sandbox"]["kind"] = stored.pop("sandbox_kind")
+    merge(stored, {"operation": without_none(operation)})
+    return finish(carry_out(run["source"], ids, build(stored), runs, name, accept_changes), runs, as_json)
+
+
+def demo(runs: Path, name: str, sandbox: str | None, as_json: bool) -> Exit:
+    """Solve the demo's task with recorded answers, and grade the patch."""
+    from codemonkeys.cli.evaluating import grade
+    from codemonkeys.demo import INSTANCE_ID, RECORDING, build_task_repository
+    from codemonkeys.tasks.environments import default_home
+
+    say("Fetching the demo's task: a real, closed issue. Model answers are replayed; all else happens live.")
+    source = str(build_task_repository(default_home()))
+    settings = load_settings(
+        [str(RECORDING.with_name("settings.yaml"))],
+        model=f"replay:{RECORDING}",
+        sandbox={"kind": sandbox or "auto"},
+    )
+    summary = carry_out(source, [INSTANCE_ID], settings, runs, name, False)
+    if summary.waiting or not summary.predicted:
+        return finish(summary, runs, as_json)
+    say("Grading the chosen patch by the hidden tests.")
+    verdicts = grade(runs, name, source, sandbox, summary.folder)
+    connection = files.connect_to_read(files.database_of(runs, name))
+    story = queries.task_story(connection, INSTANCE_ID)
+    connection.close()
+    if as_json:
+        print_json({**story, "resolved": verdicts[0].resolved})
+    else:
+        from codemonkeys.report.tables import dollars, task_view
+
+        out().print(task_view(story))
+        word = "resolved" if verdicts[0].resolved else f"not resolved: {verdicts[0].reason}"
+        print(f"{INSTANCE_ID}: {word}. Spent: {dollars(summary.spent)}, replayed. More: codemonkeys show {name}")
+    return Exit.DONE if verdicts[0].resolved else Exit.NOTHING_SOLVED
+
+
+def carry_out(
+    source: str, ids: Sequence[str], settings: Settings, runs: Path, name: str, accept_changes: bool
+) -> Summary:
+    """Run a session with its progress shown."""
+    with Progress() as progress:
+        return run_session(source, ids, settings, runs, name, accept_changes=accept_changes, notify=progress.notify)
+
+
+def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
+    """Print how a session ended; returns its exit code."""
+    code = exit_of(summary)
+    if as_json:
+        ended = [asdict(task) for task in summary.ended]
+        numbers = {"predicted": summary.predicted, "waiting": summary.waiting, "spent_usd": summary.spent}
+        print_json({"run": summary.run, "folder": str(summary.folder), "exit": int(code), **numbers, "tasks": ended})
+        return code
+    from codemonkeys.report.tables import spend_table, tasks_table
+
+    connection = files.connect_to_read(summary.folder / "run.db")
+    overview = queries.run_overview(connection)
+    connection.close()
+    console = out()
+    console.print(tasks_table(overview["tasks"]))
+    console.print()
+    console.print(spend_table(overview["spend"]))
+    console.print()
+    total = len(summary.ended) + summary.waiting
+    print(f"{summary.predicted} of {total} tasks have a prediction. Run: {summary.folder}")
+    where = "" if runs == Path("runs") else f" --runs {runs}"
+    if code is Exit.DONE:
+        print(f"Next: codemonkeys export {summary.run} -o preds.jsonl{where}")
+    else:
+        print(f"Go on with: codemonkeys resume {summary.run}{where}")
+    return code
+
+
+def absolute(dataset: str) -> str:
+    """A dataset's path made absolute, so that a run can be resumed from any folder."""
+    if not dataset.strip():
+        raise BadInput("the dataset's name is empty: give a file or a folder")
+    path = Path(dataset).expanduser()
+    return str(path.resolve()) if path.exists() else dataset
+
+
+def without_none(section: dict[str, Any]) -> dict[str, Any]:
+    """What was given of a section."""
+    return {name: value for name, value in section.items() if value is not None}

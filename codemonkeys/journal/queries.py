@@ -1,0 +1,97 @@
+"""What readers ask of a journal, as plain values; none of it changes the file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from codemonkeys.errors import UnknownDataset
+from codemonkeys.journal import texts
+from codemonkeys.models.base import Completion, StepKey, Usage
+
+
+def rows(connection: sqlite3.Connection, query: str, *parameters: Any) -> list[dict[str, Any]]:
+    """The rows of a query, as dictionaries."""
+    return [dict(row) for row in connection.execute(query, parameters)]
+
+
+def run_overview(connection: sqlite3.Connection) -> dict[str, Any]:
+    """Name, source, settings, tasks with how they ended, and the spend of a run."""
+    run = rows(connection, "SELECT name, version, created_at, source, settings FROM run")[0]
+    tasks = rows(
+        connection,
+        "SELECT id, state, reason, candidate, "
+        "(SELECT count(*) FROM candidates WHERE candidates.task = tasks.id) AS candidates, "
+        "(SELECT sum(cost_usd) FROM calls WHERE calls.task = tasks.id) AS cost_usd FROM tasks ORDER BY position",
+    )
+    return {**run, "settings": json.loads(run["settings"]), "tasks": tasks, "spend": spend(connection)}
+
+
+def spend(connection: sqlite3.Connection, task: str | None = None) -> list[dict[str, Any]]:
+    """Calls, tokens and US dollars by stage and model; `cost_usd` is None where no price is known."""
+    if task is None:
+        return rows(connection, "SELECT * FROM spend_by_stage")
+    query = (
+        "SELECT stage, model, count(*) AS calls, sum(prompt_tokens) AS prompt_tokens, "
+        "sum(completion_tokens) AS completion_tokens, sum(cache_read_tokens) AS cache_read_tokens, "
+        "sum(cache_write_tokens) AS cache_write_tokens, sum(cost_usd) AS cost_usd "
+        "FROM calls WHERE task = ? GROUP BY stage, model"
+    )
+    return rows(connection, query, task)
+
+
+def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
+    """All that happened to one task, in the order of the pipeline. Raises UnknownDataset if the run lacks it."""
+    found = rows(connection, "SELECT * FROM tasks WHERE id = ?", task)
+    if not found:
+        known = [row["id"] for row in rows(connection, "SELECT id FROM tasks ORDER BY position LIMIT 20")]
+        raise UnknownDataset(f"the run has no task {task!r}; it has {', '.join(known) or 'none yet'}")
+    story = found[0]
+    notes = rows(connection, "SELECT stage, sample, kind, body FROM notes WHERE task = ? ORDER BY stage, sample", task)
+    candidates = rows(connection, "SELECT * FROM candidates WHERE task = ? ORDER BY number", task)
+    for candidate in candidates:
+        candidate["patch"] = texts.get(connection, candidate["patch_hash"])
+        candidate["test"] = texts.get(connection, candidate["test_hash"])
+    return {
+        **story,
+        "issue": texts.get(connection, story["issue_hash"]),
+        "patch": texts.get(connection, story["patch_hash"]),
+        "notes": [{**note, "body": json.loads(note["body"])} for note in notes],
+        "candidates": candidates,
+        "votes": rows(connection, "SELECT * FROM votes WHERE task = ? ORDER BY candidate, test", task),
+        "conversations": rows(
+            connection,
+            "SELECT stage, sample, count(*) AS calls, sum(cost_usd) AS cost_usd, max(finish_reason) AS finish_reason "
+            "FROM calls WHERE task = ? AND state = 'done' GROUP BY stage, sample ORDER BY stage, sample",
+            task,
+        ),
+        "verdicts": rows(connection, "SELECT * FROM verdicts WHERE task = ?", task),
+        "spend": spend(connection, task),
+    }
+
+
+def predictions(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+    """What the run submits: ended tasks that have a patch, in the order of the run."""
+    query = "SELECT instance_id, model_name_or_path, model_patch FROM predictions WHERE candidate IS NOT NULL"
+    return rows(connection, query)
+
+
+def answers(connection: sqlite3.Connection) -> Iterator[tuple[StepKey, Completion]]:
+    """Every answer of the run under its step, as a recording holds them."""
+    query = (
+        "SELECT task, stage, sample, turn, answer_hash, finish_reason, prompt_tokens, completion_tokens, "
+        "cache_read_tokens, cache_write_tokens, usage, answered_by, seconds, attempts "
+        "FROM call_steps WHERE state = 'done' ORDER BY task, stage, sample, turn"
+    )
+    for row in connection.execute(query):
+        prompt, completion, cache_read, cache_write, raw = tuple(row)[6:11]
+        usage = None if raw is None else Usage(prompt, completion, cache_read, cache_write, json.loads(raw))
+        yield (
+            StepKey(*tuple(row)[:4]),
+            Completion(
+                texts.get(connection, row["answer_hash"]),
+                *(row["finish_reason"], usage, row["answered_by"], row["seconds"], row["attempts"]),
+            ),
+        )

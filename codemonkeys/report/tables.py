@@ -1,0 +1,147 @@
+"""What a run did, as terminal tables. All text that others wrote is shown as text, never as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from codemonkeys.redact import safe_terminal
+
+
+def plain(value: Any, style: str = "") -> Text:
+    """A value as text without control characters or markup."""
+    return Text(safe_terminal("" if value is None else str(value)), style=style)
+
+
+def dollars(amount: float | None) -> str:
+    """US dollars; `price unknown` for None."""
+    return "price unknown" if amount is None else f"{amount:.4f} USD" if 0 < amount < 0.01 else f"{amount:.2f} USD"
+
+
+def new_table(*columns: str, numbers: Sequence[str] = ()) -> Table:
+    """A table in the one style used here."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        right = column in numbers
+        table.add_column(column, justify="right" if right else "left", no_wrap=right, overflow="fold")
+    return table
+
+
+def heading(text: str) -> Text:
+    """The title of a part."""
+    return Text(f"\n{text}", style="bold cyan")
+
+
+def tasks_table(tasks: Sequence[dict[str, Any]]) -> Table:
+    """One line for each task: how it ended and what it cost."""
+    table = new_table("task", "state", "candidates", "cost", "reason", numbers=("candidates", "cost"))
+    for task in tasks:
+        style = "green" if task["state"] == "predicted" else "yellow"
+        state, cost = plain(task["state"], style), dollars(task["cost_usd"] or 0.0)
+        table.add_row(plain(task["id"]), state, str(task["candidates"]), cost, plain(task["reason"]))
+    return table
+
+
+def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
+    """Calls, tokens and money by stage, with a total."""
+    names = ("calls", "prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")
+    titles = ("calls", "prompt", "completion", "cache read", "cache write")
+    table = new_table("stage", "model", *titles, "cost", numbers=(*titles, "cost"))
+    order = ("relevance", "rank", "test", "edit", "select")
+    for row in sorted(spend, key=lambda r: order.index(r["stage"]) if r["stage"] in order else 9):
+        numbers = [f"{row[name] or 0:,}" for name in names]
+        table.add_row(row["stage"], plain(row["model"]), *numbers, dollars(row["cost_usd"]))
+    known = [row["cost_usd"] for row in spend if row["cost_usd"] is not None]
+    totals = [f"{sum(row[name] or 0 for row in spend):,}" for name in names]
+    cost = dollars(sum(known) if known or not spend else None)
+    table.add_row("all", "", *totals, cost, style="bold")
+    return table
+
+
+def votes_table(story: dict[str, Any]) -> RenderableType:
+    """The matrix: a column for each candidate, a row for each test script."""
+    votes = {(row["candidate"], row["test"]): row for row in story["votes"]}
+    distinct = [c for c in story["candidates"] if c["duplicate_of"] is None]
+    tests = sorted({test for _, test in votes})
+    if not tests:
+        return Text("No test script was written.")
+    headers = [f"candidate {c['number']}" for c in distinct]
+    table = new_table("test script", "unedited", *headers)
+    for test in tests:
+        first = votes[distinct[0]["number"], test]
+        cells: list[RenderableType] = [str(test + 1), outcome(first["original_exit"], first["original_reason"])]
+        for candidate in distinct:
+            row = votes[candidate["number"], test]
+            cell = outcome(row["edited_exit"], row["edited_reason"])
+            cell.stylize("green" if row["vote"] else "dim" if not row["valid"] else "red")
+            cells.append(cell)
+        table.add_row(*cells)
+    sums = [str(sum(votes[c["number"], t]["vote"] for t in tests)) for c in distinct]
+    table.add_row("votes", "", *sums, style="bold")
+    return table
+
+
+def outcome(exit_code: int | None, reason: str) -> Text:
+    """What a test script said, in a word."""
+    words = {0: "fixed", 2: "issue present"}
+    return Text(words.get(exit_code, f"exit {exit_code}") if exit_code is not None else reason)
+
+
+def candidates_table(story: dict[str, Any]) -> Table:
+    """One line for each candidate."""
+    table = new_table("candidate", "sample", "lines", "approved", "same as", "")
+    for c in story["candidates"]:
+        chosen = Text("chosen", style="bold green") if c["number"] == story["candidate"] else Text("")
+        approved = "yes" if c["approved"] else "no, out of turns"
+        same = "" if c["duplicate_of"] is None else str(c["duplicate_of"])
+        table.add_row(str(c["number"]), str(c["sample"]), str(c["patch"].count("\n")), approved, same, chosen)
+    return table
+
+
+def diff_view(patch: str) -> RenderableType:
+    """A patch, coloured."""
+    return Syntax(safe_terminal(patch), "diff", theme="ansi_light", background_color="default", word_wrap=True)
+
+
+def context_view(notes: Sequence[dict[str, Any]]) -> RenderableType:
+    """Which files were read, kept and chosen."""
+    by_stage = {(note["stage"], note["kind"]): note["body"] for note in notes}
+    files = by_stage.get(("relevance", "files"))
+    context = by_stage.get(("rank", "context"))
+    lines = []
+    if files:
+        maybe = f", {len(files['maybe'])} kept as maybe" if files["maybe"] else ""
+        short = f", {len(files['shortened'])} read as an outline" if files["shortened"] else ""
+        lines.append(plain(f"{files['read']} files read, {files['relevant']} relevant{maybe}{short}"))
+    if context:
+        count, tokens = len(context["chosen"]), context["tokens"]
+        lines.append(plain(f"{count} files in the context, {tokens:,} tokens: {', '.join(context['chosen'])}"))
+    return Group(*lines)
+
+
+def task_view(story: dict[str, Any]) -> RenderableType:
+    """All that happened to one task."""
+    conversations = new_table("stage", "sample", "calls", "cost", numbers=("sample", "calls", "cost"))
+    for row in story["conversations"]:
+        if row["stage"] in ("test", "edit", "select"):
+            conversations.add_row(row["stage"], str(row["sample"]), str(row["calls"]), dollars(row["cost_usd"]))
+    early = [n for n in story["notes"] if n["kind"] == "ended early"]
+    parts: list[RenderableType] = [
+        Text.assemble((safe_terminal(story["id"]), "bold"), "  ", plain(story["state"]), "  ", plain(story["reason"])),
+        *(heading("Context"), context_view(story["notes"])),
+        *(heading("Conversations"), conversations),
+        *(plain(f"{n['stage']} sample {n['sample']} ended early: {n['body']}", "yellow") for n in early),
+        *(heading("Candidates"), candidates_table(story)),
+        *(heading("Votes"), votes_table(story)),
+        *(heading("Chosen patch"), diff_view(story["patch"]) if story["patch"] else Text("none")),
+        *(heading("Spend"), spend_table(story["spend"])),
+    ]
+    for verdict in story["verdicts"]:
+        parts += [heading("Verdict"), plain(f"{verdict['outcome']} {verdict['detail']}".strip())]
+    return Padding(Group(*parts), (0, 0, 1, 0))

@@ -1,0 +1,151 @@
+"""One session of a run: opens all that it needs, refusing bad input before any money is spent, and carries it out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codemonkeys.errors import BadInput, SandboxUnavailable, UnpricedModel
+from codemonkeys.journal.store import Journal
+from codemonkeys.models import open_model
+from codemonkeys.prompting import check_own
+from codemonkeys.runner import Ended, State, run_tasks
+from codemonkeys.settings import Settings
+from codemonkeys.steps import Event, Steps
+from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.environments import can_run_locally, default_home, prepare
+from codemonkeys.tasks.sources import load_tasks
+
+if TYPE_CHECKING:
+    from codemonkeys.models.base import Model
+    from sandboxes.base import Sandbox
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a session ended."""
+
+    run: str
+    folder: Path
+    ended: tuple[Ended, ...]
+    """Tasks that ended, in this session or an earlier one."""
+    waiting: int
+    """Tasks that were not finished because the session was stopped."""
+    spent: float
+    """US dollars the whole run has cost so far, as far as prices are known."""
+
+    @property
+    def predicted(self) -> int:
+        """Tasks with a prediction."""
+        return sum(ended.state == State.PREDICTED for ended in self.ended)
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether the budget kept a task from its end."""
+        return any(ended.state == State.OVER_BUDGET for ended in self.ended)
+
+
+def run_session(
+    source: str,
+    ids: Sequence[str],
+    settings: Settings,
+    runs: Path,
+    name: str,
+    *,
+    accept_changes: bool = False,
+    notify: Callable[[Event], None] = lambda event: None,
+) -> Summary:
+    """Solve tasks of a source in a run that is begun or resumed, until done or stopped.
+
+    Raises BadInput and its kin before anything is spent, JournalError, SandboxUnavailable.
+    """
+    tasks = load_tasks(source, ids or None)
+    if settings.prompts is not None:
+        check_own(settings.prompts)
+    primary, scan = open_models(settings)
+    kind = choose_sandbox(settings.sandbox.kind, tasks)
+    plan = {"ids": list(ids), **settings.model_dump(mode="json"), "sandbox_kind": kind}
+    journal = Journal(runs, name, source, plan)
+    try:
+        return asyncio.run(_carry_out(tasks, settings, journal, primary, scan, kind, accept_changes, notify))
+    finally:
+        journal.close()
+
+
+async def _carry_out(
+    tasks: Sequence[Task],
+    settings: Settings,
+    journal: Journal,
+    primary: Model,
+    scan: Model,
+    kind: str,
+    accept_changes: bool,
+    notify: Callable[[Event], None],
+) -> Summary:
+    sandbox = open_sandbox(kind, journal.name)
+    home = default_home()
+    try:
+        steps = Steps(journal, primary, scan, sandbox, settings.operation, accept_changes, notify)
+        ended = await run_tasks(tasks, settings, steps, lambda task: prepare(task, home, kind))
+        return Summary(journal.name, journal.folder, tuple(ended), len(tasks) - len(ended), journal.spent())
+    finally:
+        sandbox.close()
+        for model in {id(model): model for model in (primary, scan)}.values():
+            await model.close()
+
+
+def open_models(settings: Settings) -> tuple[Model, Model]:
+    """Primary and scan model; raises BadInput when none is named, MissingKey, UnpricedModel under a budget."""
+    if settings.model is None:
+        raise BadInput(
+            "no model was named: give one with -m, such as -m anthropic/claude-sonnet-4-5, "
+            "-m openai/NAME --api-base URL for a local endpoint, or -m fake for a dry run"
+        )
+    operation = settings.operation
+    primary = open_model(settings.model, operation)
+    scan = primary if settings.scan_model in (None, settings.model) else open_model(str(settings.scan_model), operation)
+    for model in (primary, scan):
+        if operation.budget is not None and model.price is None:
+            raise UnpricedModel(
+                f"a budget was given, but nobody knows what {model.name} costs: give its prices in a registry file "
+                "with -c operation.prices=FILE (JSON, as LITELLM_MODEL_REGISTRY_PATH has it)"
+            )
+    return primary, scan
+
+
+def choose_sandbox(kind: str, tasks: Sequence[Task]) -> str:
+    """`local` or `docker`: what was asked for, or the first that works here for every task.
+
+    Raises SandboxUnavailable saying why neither does.
+    """
+    from sandboxes import docker, local
+
+    without = [task.id for task in tasks if not can_run_locally(task)]
+    why_not_local = local.unavailable()
+    if why_not_local is None and without:
+        why_not_local = f"{without[0]} comes as a container image only"
+    if kind != "docker" and why_not_local is None:
+        return "local"
+    if kind == "local":
+        raise SandboxUnavailable(f"the local sandbox cannot be used: {why_not_local}")
+    why_not_docker = docker.unavailable()
+    if why_not_docker is None:
+        return "docker"
+    reasons = f"docker: {why_not_docker}"
+    if kind == "auto":
+        reasons = f"local: {why_not_local}; {reasons}"
+    raise SandboxUnavailable(f"no sandbox can run untrusted code here. {reasons}")
+
+
+def open_sandbox(kind: str, run: str) -> Sandbox:
+    """The sandbox of a kind."""
+    if kind == "docker":
+        from sandboxes.docker import DockerSandbox
+
+        return DockerSandbox(run=run)
+    from sandboxes.local import LocalSandbox
+
+    return LocalSandbox()

@@ -1,0 +1,84 @@
+"""Fixtures and what a test may need: Docker and the SWE-bench tasks are skipped where missing, unless required."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from codemonkeys.tasks.snapshot import Snapshot
+
+DATA = Path(os.environ.get("CODEMONKEYS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+REQUIRED = os.environ.get("CODEMONKEYS_TEST_REQUIRE", "").split()
+
+
+@cache
+def missing(need: str) -> str | None:
+    """Why a need of a test cannot be met here, or None."""
+    if need == "data":
+        return None if (DATA / "task_repo").is_dir() else f"no SWE-bench tasks at CODEMONKEYS_TEST_DATA ({DATA})"
+    from sandboxes import docker
+
+    return docker.unavailable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what cannot run here, with the reason; what is required runs and fails instead."""
+    for item in items:
+        for need in ("docker", "data"):
+            if item.get_closest_marker(need) and need not in REQUIRED and (why := missing(need)):
+                item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key, setting or git identity of the developer's reaches a test."""
+    for name in list(os.environ):
+        settings = name.startswith("CODEMONKEYS_") and not name.startswith(("CODEMONKEYS_TEST_", "CODEMONKEYS_HOME"))
+        if settings or name.endswith(("_API_KEY", "_TOKEN")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    """The folder of SWE-bench tasks and records; use it with the marker `data`."""
+    return DATA
+
+
+@pytest.fixture
+def make_repository(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a git repository of one commit from {path: text or bytes}."""
+
+    def make(files: dict[str, str | bytes], name: str = "repository") -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        for path, content in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.encode() if isinstance(content, str) else content)
+        identity = ["-c", "user.name=base", "-c", "user.email=base@localhost"]
+        for command in (
+            ["init", "-q"],
+            ["add", "-A", "-f"],
+            [*identity, "commit", "-q", "--allow-empty", "-m", "base"],
+        ):
+            subprocess.run(["git", *command], cwd=folder, check=True)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def make_snapshot(make_repository: Callable[..., Path]) -> Callable[..., Snapshot]:
+    """Makes a snapshot of {path: text or bytes}."""
+
+    def make(files: dict[str, str | bytes], name: str = "repository") -> Snapshot:
+        return Snapshot.of_repository(make_repository(files, name))
+
+    return make

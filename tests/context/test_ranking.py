@@ -1,0 +1,66 @@
+"""Rankings: merged as the paper says, filled without stopping at the first file that is too large."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codemonkeys.context.answers import last_array
+from codemonkeys.context.ranking import choose_context, fill, merge
+from codemonkeys.context.relevance import RelevantFile
+from codemonkeys.models.base import Request
+from codemonkeys.tasks.snapshot import Snapshot
+from tests.rooms import room
+
+PATHS = st.lists(st.sampled_from("abcdefgh"), unique=True)
+
+
+def test_merge_by_mean_relative_rank() -> None:
+    rankings = [["a", "b", "c", "d"], ["b", "a"], ["c"]]
+    # a: (0 + 1/2 + 1) / 3, b: (1/4 + 0 + 1) / 3, c: (2/4 + 1 + 0) / 3, d: (3/4 + 1 + 1) / 3, e: 1
+    assert merge(rankings, ["e", "d", "c", "b", "a"]) == ["b", "a", "c", "d", "e"]
+
+
+def test_ties_are_broken_by_path_and_nothing_is_lost() -> None:
+    assert merge([], ["b", "a"]) == ["a", "b"]
+
+
+@given(st.lists(PATHS, max_size=4), PATHS)
+def test_merge_is_an_order_of_the_relevant_files(rankings: list[list[str]], paths: list[str]) -> None:
+    assert sorted(merge(rankings, paths)) == sorted(paths)
+
+
+@given(st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 50)), st.integers(0, 100))
+def test_fill_passes_over_what_does_not_fit(tokens: dict[str, int], most: int) -> None:
+    chosen = fill(list(tokens), tokens, most)
+    left = most
+    for path in tokens:
+        assert (path in chosen) == (tokens[path] <= left)
+        left -= tokens[path] if path in chosen else 0
+    assert left >= 0
+
+
+def test_last_array_among_prose() -> None:
+    assert last_array('I like [1, 2] and ```json\n["a", ["b"]]\n``` most.') == ["a", ["b"]]
+    assert last_array("none [here") is None
+    assert last_array("[" * 5000) is None
+
+
+def test_invented_paths_are_dropped_and_a_bad_answer_is_asked_for_again(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    def answer(request: Request) -> str:
+        if request.key.sample == 0 and request.key.turn == 0:
+            return "I would rather not say."
+        return json.dumps(["invented.py", "b.py", "b.py", 3] if request.key.sample < 2 else {"no": "array"})
+
+    with room(tmp_path, make_snapshot({"a.py": "a = 1\n", "b.py": "b = 1\n"}), answer) as work:
+        files = [RelevantFile("a.py", 10, "A"), RelevantFile("b.py", 10, "B")]
+        chosen = asyncio.run(choose_context(work, files))
+        assert [file.path for file in chosen] == ["b.py", "a.py"]
+        assert chosen[0].text == "b = 1\n"

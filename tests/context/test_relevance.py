@@ -1,0 +1,133 @@
+"""Relevance: every source file is read, and none is dropped in silence."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codemonkeys.context.relevance import find_relevant, read_judgements
+from codemonkeys.journal import files, queries
+from codemonkeys.models.base import Request
+from codemonkeys.tasks.snapshot import Snapshot
+from codemonkeys.work import Work
+from tests.rooms import room
+
+FILES: dict[str, str | bytes] = {
+    "package/a.py": "def a():\n    return 1\n",
+    "package/b.py": "def b():\n    return 2\n",
+    "package/data.bin": b"\x00\x01",
+    "package/empty.py": "",
+    "package/latin.py": "# caf\u00e9\nx = 1\n".encode("latin-1"),
+    "package/tests/test_a.py": "def test_a(): pass\n",
+    "README.md": "Text\n",
+}
+
+
+def numbers(request: Request) -> list[tuple[int, str]]:
+    """(number, path) of the files that a request shows."""
+    said = request.messages[1].content
+    return [(int(n), json.loads(path)) for n, path in re.findall(r'^File (\d+): ("[^"]*")', said, re.M)]
+
+
+def judging(relevant: Callable[[str], bool]) -> Callable[[Request], str]:
+    def answer(request: Request) -> str:
+        return json.dumps(
+            [{"file": n, "relevant": relevant(path), "summary": f"About\n{path}"} for n, path in numbers(request)]
+        )
+
+    return answer
+
+
+def note(work: Work) -> dict[str, object]:
+    connection = files.connect_to_read(work.steps.journal.folder / "run.db")
+    (row,) = queries.rows(connection, "SELECT body FROM notes WHERE kind = 'files'")
+    found: dict[str, object] = json.loads(row["body"])
+    return found
+
+
+def test_reads_source_files_and_keeps_the_relevant(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
+    with room(tmp_path, make_snapshot(FILES), judging(lambda path: path.endswith("b.py"))) as work:
+        (found,) = asyncio.run(find_relevant(work))
+        assert (found.path, found.summary, found.maybe) == ("package/b.py", "About package/b.py", False)
+        assert note(work) == {"read": 3, "relevant": 1, "maybe": [], "shortened": []}
+
+
+@pytest.mark.parametrize("answer", ["Not JSON at all.", "[]", '[{"file": 7, "relevant": true}]', '[{"file": "1"}]'])
+def test_unreadable_answer_is_asked_for_once_more_and_its_files_kept(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot], answer: str
+) -> None:
+    with room(tmp_path, make_snapshot(FILES), lambda request: answer, context={"batch_tokens": 0}) as work:
+        found = asyncio.run(find_relevant(work))
+        assert [file.path for file in found if file.maybe] == ["package/a.py", "package/b.py", "package/latin.py"]
+        assert note(work)["maybe"] == [file.path for file in found]
+        assert len(work.steps.primary.requests) == 2 * 3  # type: ignore[attr-defined]
+
+
+def test_half_an_answer_is_used_and_the_other_half_asked_for(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    def answer(request: Request) -> str:
+        first, *others = numbers(request)
+        shown = [first] if request.key.turn == 0 else others
+        return json.dumps([{"file": n, "relevant": False, "summary": ""} for n, _ in shown])
+
+    with room(tmp_path, make_snapshot(FILES), answer) as work:
+        assert asyncio.run(find_relevant(work)) == []
+
+
+def test_long_file_is_read_as_its_outline_and_that_is_said(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    body = "".join(f"    x{n} = {n}\n" for n in range(3000))
+    shown: list[str] = []
+
+    def answer(request: Request) -> str:
+        shown.append(request.messages[1].content)
+        return judging(lambda path: True)(request)
+
+    snapshot = make_snapshot({"long.py": f"def very_long():\n{body}"})
+    with room(tmp_path, snapshot, answer, context={"file_tokens": 1000}) as work:
+        (found,) = asyncio.run(find_relevant(work))
+        assert found.tokens > 1000
+        assert note(work)["shortened"] == ["long.py"]
+    assert "very_long" in shown[0] and "x2999" not in shown[0] and "(an outline" in shown[0]
+
+
+def test_outline_mode_reads_whole_only_what_the_outline_does_not_rule_out(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    whole: list[str] = []
+
+    def answer(request: Request) -> str:
+        if "(an outline" not in request.messages[1].content:
+            whole.extend(path for _, path in numbers(request))
+        return judging(lambda path: path.endswith("a.py"))(request)
+
+    with room(tmp_path, make_snapshot(FILES), answer, context={"mode": "outline"}) as work:
+        assert [file.path for file in asyncio.run(find_relevant(work))] == ["package/a.py"]
+    assert "package/a.py" in whole and "package/b.py" not in whole
+
+
+def test_small_files_share_a_call_and_large_ones_go_alone(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    snapshot = make_snapshot({"a.py": "x = 1\n" * 10, "b.py": "y = 1\n" * 1000, "c.py": "z = 1\n", "d.py": "z = 2\n"})
+    batches: list[list[str]] = []
+
+    def answer(request: Request) -> str:
+        batches.append([path for _, path in numbers(request)])
+        return judging(lambda path: True)(request)
+
+    with room(tmp_path, snapshot, answer, context={"batch_tokens": 100}) as work:
+        asyncio.run(find_relevant(work))
+    assert sorted(batches) == [["a.py"], ["b.py"], ["c.py", "d.py"]]
+
+
+def test_judgements_of_a_strange_shape_are_not_believed() -> None:
+    answer = '[{"file": true, "relevant": true}, {"file": 1, "relevant": "no"}, 5, {"file": 2, "relevant": true}]'
+    assert read_judgements(answer, 2) == {2: (True, "(no summary)")}

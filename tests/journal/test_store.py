@@ -1,0 +1,271 @@
+"""The journal: what is stored is stored once, for good, and what is not understood is left alone."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from codemonkeys.errors import (
+    BadInput,
+    BudgetReached,
+    CorruptJournal,
+    JournalError,
+    NewerJournal,
+    RunExists,
+)
+from codemonkeys.journal import files, queries, texts
+from codemonkeys.journal.schema import migrations
+from codemonkeys.journal.store import Journal, execution_hash
+from codemonkeys.models.base import Completion, Message, Price, Request, StepKey, Usage
+from codemonkeys.tasks.base import Task
+from sandboxes.base import Environment, Execution, Limits, Reason, Script
+
+TASK = Task("owner__name-1", "owner/name", "0" * 40, "It breaks.")
+PRICE = Price(prompt=1e-6, completion=2e-6, cache_read=1e-7, cache_write=1.25e-6)
+
+
+def request(turn: int = 0, text: str = "Hello", sample: int = 0) -> Request:
+    return Request(StepKey(TASK.id, "edit", sample, turn), (Message("user", text),))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path, "run", "source", {"model": "m"})
+    journal.add_tasks([TASK])
+    journal.put_price("m", PRICE)
+    yield journal
+    journal.close()
+
+
+def test_files_are_private(journal: Journal) -> None:
+    journal.begin_call(request(), "m", 0.1, None)
+    assert journal.folder.stat().st_mode & 0o777 == 0o700
+    for path in journal.folder.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600, path
+
+
+def test_answer_survives_and_costs_what_its_usage_says(journal: Journal, tmp_path: Path) -> None:
+    usage = Usage(1000, 100, cache_read_tokens=400, cache_write_tokens=200, raw={"any": {"thing": 1}})
+    answer = Completion("text \udcff", "stop", usage, "m-2026", 1.5, attempts=2)
+    journal.finish_call(journal.begin_call(request(), "m", 0.5, None), answer)
+    journal.close()
+
+    again = Journal(tmp_path, "run", "source", {"model": "m"})
+    stored = again.stored_call(request().key)
+    assert stored is not None and stored.request_hash == request().hash("m")
+    read = again.completion(stored)
+    assert (read.text, read.usage, read.attempts) == ("text ?", usage, 2)
+    assert again.spent() == pytest.approx(400e-6 + 400e-7 + 200 * 1.25e-6 + 200e-6)
+    again.close()
+
+
+def test_call_cut_off_stays_on_the_bill_at_its_upper_bound(journal: Journal, tmp_path: Path) -> None:
+    journal.begin_call(request(), "m", 0.25, None)
+    journal.close()
+    again = Journal(tmp_path, "run", "source", {"model": "m"})
+    assert again.stored_call(request().key) is None
+    assert again.spent() == 0.25
+    assert queries.rows(reader(again), "SELECT state FROM calls") == [{"state": "lost"}]
+    again.close()
+
+
+def test_superseded_answer_stays_on_the_bill(journal: Journal) -> None:
+    answer = Completion("a", "stop", Usage(1000, 0), "m")
+    journal.finish_call(journal.begin_call(request(), "m", 0.5, None), answer)
+    stored = journal.stored_call(request().key)
+    assert stored is not None
+    journal.supersede_call(stored)
+    assert journal.stored_call(request().key) is None
+    journal.finish_call(journal.begin_call(request(text="Other"), "m", 0.5, None), answer)
+    assert journal.spent() == pytest.approx(2000e-6)
+
+
+def test_failed_call_costs_nothing_unless_it_may_have_been_billed(journal: Journal) -> None:
+    journal.fail_call(journal.begin_call(request(0), "m", 0.5, None), "refused", billed=False)
+    assert journal.spent() == 0
+    journal.fail_call(journal.begin_call(request(1), "m", 0.5, None), "timed out", billed=True)
+    assert journal.spent() == 0.5
+
+
+def test_unknown_price_is_unknown_and_not_zero(journal: Journal) -> None:
+    journal.put_price("secret", None)
+    journal.finish_call(journal.begin_call(request(), "secret", 0, None), Completion("a", "stop", Usage(9, 9), "x"))
+    spend = queries.rows(reader(journal), "SELECT cost_usd FROM spend_by_stage")
+    assert spend == [{"cost_usd": None}]
+
+
+def reader(journal: Journal) -> sqlite3.Connection:
+    return files.connect_to_read(journal.folder / "run.db")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.tuples(st.integers(1, 100), st.floats(0, 1)), min_size=1, max_size=40),
+    st.integers(1, 500),
+)
+def test_budget_holds_in_every_order(
+    tmp_path: Path, seed: int, calls: list[tuple[int, float]], limit_cents: int
+) -> None:
+    """Reservations and settlements in any order: never over, and refused only if the reservation did not fit."""
+    rng = random.Random(seed)
+    journal = Journal(tmp_path, f"run-{uuid.uuid4()}", "source", {})
+    journal.add_tasks([TASK])
+    journal.put_price("m", Price(prompt=0.01))
+    limit = limit_cents / 100
+    open_calls: list[tuple[int, int]] = []
+    for number, (cents, used) in enumerate(calls):
+        before = journal.spent()
+        try:
+            step = journal.begin_call(request(number), "m", cents / 100, limit)
+            open_calls.append((step, int(cents * used)))
+        except BudgetReached:
+            assert before + cents / 100 > limit - 1e-6
+        assert journal.spent() <= limit + 1e-6
+        while open_calls and rng.random() < 0.5:
+            step, tokens = open_calls.pop(rng.randrange(len(open_calls)))
+            journal.finish_call(step, Completion("", "stop", Usage(tokens, 0), "m"))
+            assert journal.spent() <= limit + 1e-6
+    journal.close()
+
+
+def test_run_of_other_settings_is_refused_and_operation_may_change(journal: Journal, tmp_path: Path) -> None:
+    journal.close()
+    Journal(tmp_path, "run", "source", {"model": "m", "operation": {"budget": 3}}).close()
+    with pytest.raises(RunExists, match="another model .*'m', is now 'n'"):
+        Journal(tmp_path, "run", "source", {"model": "n"})
+    with pytest.raises(RunExists, match="another source"):
+        Journal(tmp_path, "run", "elsewhere", {"model": "m"})
+
+
+def test_second_process_is_refused_and_told_the_first(journal: Journal, tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from codemonkeys.journal.store import Journal\n"
+        "Journal(Path(sys.argv[1]), 'run', 'source', {'model': 'm'})"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert "RunBusy: process " in done.stderr and f"process {os.getpid()} works" in done.stderr
+    journal.close()
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 4096])
+def test_corrupt_database_is_named_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "run" / "run.db"
+    path.write_bytes(content)
+    with pytest.raises(CorruptJournal, match="run.db cannot be read as a run"):
+        Journal(tmp_path, "run", "source", {})
+    with pytest.raises(CorruptJournal):
+        files.connect_to_read(path)
+    assert path.read_bytes() == content
+
+
+def test_foreign_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    connection = sqlite3.connect(tmp_path / "run" / "run.db")
+    connection.execute("CREATE TABLE precious (x)")
+    connection.close()
+    with pytest.raises(CorruptJournal, match="it holds no run"):
+        Journal(tmp_path, "run", "source", {})
+
+
+def test_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:
+    with journal.writing() as connection:
+        connection.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('codemonkeys', 'm999_future', '')"
+        )
+    path = journal.folder / "run.db"
+    journal.close()
+    with pytest.raises(NewerJournal, match="m999_future"):
+        Journal(tmp_path, "run", "source", {"model": "m"})
+    with pytest.raises(NewerJournal):
+        files.connect_to_read(path)
+
+
+def test_older_schema_is_copied_before_it_is_migrated(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.put_note(TASK.id, "edit", 0, "kind", "kept")
+    journal.close()
+    newer = migrations()
+
+    @newer(name="m002_test")
+    def more(db: object) -> None:
+        db.conn.execute("CREATE TABLE more (x)")  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(files, "migrations", lambda: newer)
+    monkeypatch.setattr(files, "KNOWN_MIGRATIONS", files.KNOWN_MIGRATIONS | {"m002_test"})
+    Journal(tmp_path, "run", "source", {"model": "m"}).close()
+    (copy,) = (tmp_path / "run").glob("run.db.before-*")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    old = sqlite3.connect(copy)
+    assert old.execute("SELECT body FROM notes").fetchall() == [('"kept"',)]
+    assert old.execute("SELECT 1 FROM sqlite_master WHERE name = 'more'").fetchone() is None
+    old.close()
+    now = sqlite3.connect(tmp_path / "run" / "run.db")
+    assert now.execute("SELECT 1 FROM sqlite_master WHERE name = 'more'").fetchone() == (1,)
+    now.close()
+
+
+def test_readers_know_every_migration() -> None:
+    from sqlite_utils import Database
+
+    assert {m.name for m in migrations().pending(Database(memory=True))} == files.KNOWN_MIGRATIONS
+
+
+def test_full_disk_is_told_and_loses_nothing(journal: Journal, tmp_path: Path) -> None:
+    done = Completion("kept", "stop", Usage(1, 1), "m")
+    journal.finish_call(journal.begin_call(request(0), "m", 0.1, None), done)
+    pages = journal._connection.execute("PRAGMA page_count").fetchone()[0]
+    journal._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+    noise = random.Random(1).randbytes(1 << 20).hex()
+    with pytest.raises(JournalError, match="disk is full.*codemonkeys resume run"):
+        journal.finish_call(journal.begin_call(request(1), "m", 0.1, None), Completion(noise, "stop", None, "m"))
+    journal.close()
+    again = Journal(tmp_path, "run", "source", {"model": "m"})
+    stored = again.stored_call(request(0).key)
+    assert stored is not None and again.completion(stored).text == "kept"
+    again.close()
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "/etc", "a\x00b", ".hidden", "-o", "x" * 101])
+def test_run_name_cannot_be_a_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput, match="run name"):
+        files.run_folder(tmp_path, name)
+
+
+def test_execution_is_found_by_key_and_by_equal_arguments(journal: Journal) -> None:
+    place, script, limits = Environment("e"), Script("print()"), Limits()
+    digest = execution_hash(place, script, "patch", limits)
+    key = StepKey(TASK.id, "edit", 0, 0, "edited")
+    result = Execution(Reason.KILLED, None, 11, "out", 0.5)
+    journal.put_execution(key, digest, place, script, "patch", result, reused=False, attempts=1)
+    for stored in (journal.stored_execution(key), journal.equal_execution(digest)):
+        assert stored is not None and journal.execution(stored) == result
+    assert journal.stored_execution(key._replace(part="original")) is None
+
+
+@given(st.text(max_size=50_000), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_texts_come_back_as_they_were_and_lie_there_once(text: str, plain: bool) -> None:
+    from sqlite_utils import Database
+
+    database = Database(memory=True)
+    migrations().apply(database)
+    first, second = texts.put(database.conn, text, plain), texts.put(database.conn, text)
+    assert first == second
+    assert texts.get(database.conn, first) == text
+    assert database["texts"].count == 1
+    database.close()

@@ -1,0 +1,38 @@
+"""A task in work, for tests of single stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from codemonkeys.models.base import Request
+from codemonkeys.prompting import Prompts
+from codemonkeys.settings import load_settings
+from codemonkeys.tasks.snapshot import Snapshot
+from codemonkeys.work import Work
+from sandboxes.base import Execution, Reason
+from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
+
+MARKER = "0123abcd"
+
+
+def present(script: str, patch: str | None) -> Execution:
+    """Every script finds the issue in the unedited code, and not with any patch."""
+    return Execution(Reason.EXITED, 2 if patch is None else 0, output="ran")
+
+
+@contextmanager
+def room(
+    tmp_path: Path,
+    snapshot: Snapshot,
+    answer: Callable[[Request], str],
+    run: Callable[[str, str | None], Execution] = present,
+    **given: Any,
+) -> Iterator[Work]:
+    """A task in work on a snapshot, with a model and a sandbox that are functions; `given` are settings."""
+    steps = open_steps(tmp_path, AnsweringModel(answer), AnsweringSandbox(run))
+    prompts = Prompts(MARKER, None, {"repo": TASK.repo, "issue": TASK.issue})
+    yield Work(TASK, snapshot, PLACE, load_settings(**given), prompts, steps)
+    steps.journal.close()

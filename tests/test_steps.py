@@ -1,0 +1,132 @@
+"""Steps: once in the life of a run, whatever happens around them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from codemonkeys.errors import ExecutionFailed, FilteredAnswer, NoAnswer, StepChanged
+from codemonkeys.journal import files, queries
+from codemonkeys.models.base import Completion, Message, Price, Request, StepKey
+from codemonkeys.steps import Stopping
+from sandboxes.base import Execution, Limits, Reason, Script
+from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
+
+KEY = StepKey(TASK.id, "edit", 0, 0)
+REQUEST = Request(KEY, (Message("user", "Hello"),))
+FINE = Execution(Reason.EXITED, 0, output="fine")
+
+
+def fine() -> AnsweringSandbox:
+    return AnsweringSandbox(lambda script, patch: FINE)
+
+
+def test_answer_comes_from_the_journal_the_second_time(tmp_path: Path) -> None:
+    model = AnsweringModel(lambda request: f"answer {len(model.requests)}")
+    for _ in range(2):
+        steps = open_steps(tmp_path, model, fine())
+        assert asyncio.run(steps.call(REQUEST)).text == "answer 1"
+        steps.journal.close()
+    assert len(model.requests) == 1
+
+
+def test_changed_request_is_refused_by_name_and_done_anew_when_accepted(tmp_path: Path) -> None:
+    model = AnsweringModel(lambda request: request.messages[-1].content)
+    changed = replace(REQUEST, messages=(Message("user", "Changed"),))
+    steps = open_steps(tmp_path, model, fine())
+    asyncio.run(steps.call(REQUEST))
+    with pytest.raises(StepChanged, match=r"owner__name-1 edit sample 0 turn 0.*--accept-changes"):
+        asyncio.run(steps.call(changed))
+    steps.journal.close()
+    steps = open_steps(tmp_path, model, fine(), accept_changes=True)
+    assert asyncio.run(steps.call(changed)).text == "Changed"
+    rows = queries.rows(files.connect_to_read(steps.journal.folder / "run.db"), "SELECT state FROM calls ORDER BY id")
+    assert [row["state"] for row in rows] == ["superseded", "done"]
+    steps.journal.close()
+
+
+def test_empty_answer_is_kept_and_booked_at_its_upper_bound(tmp_path: Path) -> None:
+    def nothing(request: Request) -> str:
+        raise NoAnswer("nothing")
+
+    model = AnsweringModel(nothing, price=Price(completion=0.001))
+    steps = open_steps(tmp_path, model, fine())
+    for _ in range(2):
+        completion = asyncio.run(steps.call(REQUEST))
+        assert (completion.text, completion.finish_reason) == ("", "empty")
+    assert len(model.requests) == 1
+    assert steps.journal.spent() == pytest.approx(REQUEST.max_tokens * 0.001)
+    steps.journal.close()
+
+
+def test_filtered_answer_is_not_kept(tmp_path: Path) -> None:
+    def filtered(request: Request) -> str:
+        raise FilteredAnswer("withheld")
+
+    steps = open_steps(tmp_path, AnsweringModel(filtered), fine())
+    for _ in range(2):
+        with pytest.raises(FilteredAnswer):
+            asyncio.run(steps.call(REQUEST))
+    assert steps.journal.stored_call(KEY) is None
+    steps.journal.close()
+
+
+def test_paid_answer_is_stored_although_nobody_waits_for_it_any_more(tmp_path: Path) -> None:
+    class Slow(AnsweringModel):
+        async def complete(self, request: Request) -> Completion:
+            await asyncio.sleep(0.05)
+            return await super().complete(request)
+
+    async def cancelled() -> None:
+        waiting = asyncio.ensure_future(steps.call(REQUEST))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await steps.drain()
+
+    steps = open_steps(tmp_path, Slow(lambda request: "late"), fine())
+    asyncio.run(cancelled())
+    stored = steps.journal.stored_call(KEY)
+    assert stored is not None and steps.journal.completion(stored).text == "late"
+    steps.journal.close()
+
+
+def test_nothing_new_begins_once_stopping_but_the_journal_still_answers(tmp_path: Path) -> None:
+    steps = open_steps(tmp_path, AnsweringModel(lambda request: "answer"), fine())
+    asyncio.run(steps.call(REQUEST))
+    steps.stopping = True
+    assert asyncio.run(steps.call(REQUEST)).text == "answer"
+    with pytest.raises(Stopping, match="codemonkeys resume run"):
+        asyncio.run(steps.call(replace(REQUEST, key=KEY._replace(turn=1))))
+    steps.journal.close()
+
+
+def test_equal_executions_run_once_even_side_by_side(tmp_path: Path) -> None:
+    sandbox = fine()
+    steps = open_steps(tmp_path, AnsweringModel(lambda request: ""), sandbox)
+
+    async def several() -> list[Execution]:
+        keys = [KEY._replace(sample=n, part="original") for n in range(5)]
+        return await asyncio.gather(*(steps.execute(k, PLACE, Script("x"), None, Limits()) for k in keys))
+
+    assert asyncio.run(several()) == [FINE] * 5
+    assert asyncio.run(several()) == [FINE] * 5
+    asyncio.run(steps.execute(KEY, PLACE, Script("x"), "patch", Limits()))
+    assert sandbox.runs == [("x", None), ("x", "patch")]
+    rows = queries.rows(files.connect_to_read(steps.journal.folder / "run.db"), "SELECT reused FROM executions")
+    assert sorted(row["reused"] for row in rows) == [0, 0, 1, 1, 1, 1]
+    steps.journal.close()
+
+
+def test_sandbox_failure_is_retried_and_never_taken_for_an_answer(tmp_path: Path) -> None:
+    broken = Execution(Reason.SANDBOX_FAILED, detail="engine gone")
+    results = [broken, FINE]
+    sandbox = AnsweringSandbox(lambda script, patch: results.pop(0) if results else broken)
+    steps = open_steps(tmp_path, AnsweringModel(lambda request: ""), sandbox)
+    assert asyncio.run(steps.execute(KEY, PLACE, Script("x"), None, Limits())) == FINE
+    with pytest.raises(ExecutionFailed, match="failed 3 times: engine gone"):
+        asyncio.run(steps.execute(KEY._replace(turn=1), PLACE, Script("y"), None, Limits()))
+    assert steps.journal.stored_execution(KEY._replace(turn=1)) is None
+    steps.journal.close()
