@@ -6,6 +6,6 @@ from codemonkeys.demo import build_task_repository
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repository(shared_home: Path) -> Path:
     """The demo's task repository, made from the package index."""
-    return build_task_repository(tmp_path_factory.mktemp("home"))
+    return build_task_repository(shared_home)

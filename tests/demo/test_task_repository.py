@@ -74,8 +74,8 @@ def test_it_is_the_same_each_time_even_when_made_twice_at_once(repository: Path,
 
 
 @pytest.mark.usefixtures("unreachable_index")
-def test_it_is_made_once(repository: Path) -> None:
-    assert build_task_repository(repository.parent.parent) == repository
+def test_it_is_made_once(repository: Path, shared_home: Path) -> None:
+    assert build_task_repository(shared_home) == repository
 
 
 @pytest.mark.usefixtures("unreachable_index")
