@@ -1,0 +1,72 @@
+"""What a `local` sandbox shows of its machine: system folders and interpreters, read-only, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sandboxes.base import SandboxError
+
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_SETTINGS = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "protocols")
+_MORE_SETTINGS = ("services", "ssl/certs", "ca-certificates", "pki/tls/certs", "python3", "python3.11", "terminfo")
+DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty"))
+
+FILES = {
+    "/etc/passwd": "root:x:0:0:root:/home/user:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+    "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
+    "/etc/hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    # The repository may belong to another user outside.
+    "/etc/gitconfig": "[safe]\n\tdirectory = *\n",
+}
+
+
+def system() -> tuple[dict[str, str], list[str]]:
+    """Symbolic links to make again (path, target), and paths to show read-only."""
+    links = {path: os.readlink(path) for path in _SYSTEM if os.path.islink(path)}
+    shown = [path for path in _SYSTEM if os.path.isdir(path) and not os.path.islink(path)]
+    for name in (*_SETTINGS, *_MORE_SETTINGS):
+        path = f"/etc/{name}"
+        if os.path.islink(path):
+            links[path] = os.readlink(path)
+        elif os.path.exists(path):
+            shown.append(path)
+    links |= {"/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd"}
+    links |= {f"/dev/{name}": f"/proc/self/fd/{number}" for number, name in enumerate(("stdin", "stdout", "stderr"))}
+    return links, shown
+
+
+def interpreters(folder: Path) -> list[str]:
+    """Installations of Python that a virtual environment at `folder` needs and that are not below /usr.
+
+    Raises SandboxError when one cannot be shown without showing someone's home folder.
+    """
+    prefixes: set[Path] = set()
+    binary = folder / "bin" / "python"
+    for _ in range(40):
+        if not binary.is_symlink():
+            break
+        target = Path(os.readlink(binary))
+        binary = Path(os.path.normpath(binary.parent / target))
+        prefixes.add(binary.parent.parent)
+    settings = folder / "pyvenv.cfg"
+    if settings.is_file():
+        for line in settings.read_text("utf-8", errors="replace").splitlines():
+            name, _, value = line.partition("=")
+            if name.strip() == "home" and value.strip():
+                prefixes.add(Path(value.strip()).parent)
+    prefixes |= {prefix.resolve() for prefix in prefixes}
+    needed = [prefix for prefix in prefixes if not _shown_anyway(prefix, folder)]
+    for prefix in needed:
+        if not any(prefix.glob("lib*/python*")) or Path.home().is_relative_to(prefix):
+            raise SandboxError(
+                f"The environment {folder} runs {binary}, whose installation {prefix} cannot be shown in a sandbox: "
+                "it is no folder of its own. Make the environment with another Python, or use --sandbox docker."
+            )
+    return sorted(map(str, needed))
+
+
+def _shown_anyway(prefix: Path, folder: Path) -> bool:
+    places = [Path(path) for path in _SYSTEM] + [folder, folder.resolve()]
+    return prefix == Path("/") or any(prefix.is_relative_to(place) for place in places)

@@ -1,0 +1,124 @@
+# Process 1 of a sandbox, the same for every kind: applies the patch, runs the script, and says how it ended. When this
+# process ends, the kernel ends every other one in the sandbox.
+#
+#   perl -e TEXT REPOSITORY PATCH SECONDS OUTPUT_BYTES ACTIVATE [PREFIX...] -- COMMAND...
+#
+# Standard output carries what the script wrote; standard error, which the script does not inherit, ends with the line
+#   codemonkeys: HOW NUMBER SECONDS OOM_KILLS
+# where HOW is exited, killed, timed-out, output-limit or patch-failed and NUMBER the exit code or signal.
+#
+# Perl, because only a raw wait status tells a signal from an exit code beyond 128, and because every Debian has it.
+use strict;
+use warnings;
+use Fcntl;
+use POSIX qw(:sys_wait_h :errno_h ceil sysconf _SC_CLK_TCK);
+
+my ($repository, $patch, $seconds, $limit, $activate) = splice @ARGV, 0, 5;
+my @prefix;
+while (@ARGV and (my $word = shift) ne '--') { push @prefix, $word }
+
+# Seconds on a clock that nobody sets. (Time::HiRes is not part of a minimal Perl.)
+sub now { return (POSIX::times())[0] / sysconf(_SC_CLK_TCK) }
+
+my $started = now();
+
+sub oom_kills {
+    for my $file ('/sys/fs/cgroup/memory.events', '/sys/fs/cgroup/memory/memory.oom_control') {
+        open my $lines, '<', $file or next;
+        while (<$lines>) { return $1 if /^oom_kill (\d+)/ }
+    }
+    return 0;
+}
+
+sub finish {
+    my ($how, $number) = @_;
+    syswrite STDERR, sprintf "\ncodemonkeys: %s %d %.2f %d\n", $how, $number, now() - $started, oom_kills();
+    POSIX::_exit(0);
+}
+
+sub write_all {
+    my ($bytes) = @_;
+    while (length $bytes) {
+        my $written = syswrite STDOUT, $bytes;
+        if (defined $written) { substr $bytes, 0, $written, '' }
+        elsif ($! != EINTR) { return }
+    }
+}
+
+# Starts a command with its standard output and error in one pipe; returns its pid and the end to read from.
+sub start {
+    my @command = @_;
+    pipe my $read, my $write or die "pipe: $!\n";
+    my $pid = fork // die "fork: $!\n";
+    return $pid, $read if $pid;
+    $SIG{CHLD} = 'DEFAULT';
+    # Where memory runs out, the script goes first and this process lives to tell.
+    if (open my $score, '>', '/proc/self/oom_score_adj') { syswrite $score, '1000' }
+    open STDIN, '<', '/dev/null';
+    open STDOUT, '>&', $write;
+    open STDERR, '>&', $write;
+    exec { $command[0] } @command or syswrite STDERR, "cannot start $command[0]: $!\n";
+    POSIX::_exit(127);
+}
+
+chdir $repository or die "no repository at $repository: $!\n";
+
+if (length $patch) {
+    # From the folder above, so that git finds no repository and obeys neither its configuration nor its hooks.
+    my ($above, $name) = $repository =~ m{^(.*)/([^/]+)/*$};
+    local %ENV = (
+        PATH => '/usr/local/bin:/usr/bin:/bin', HOME => '/nonexistent', LANG => 'C.UTF-8',
+        GIT_CONFIG_NOSYSTEM => 1, GIT_CONFIG_GLOBAL => '/dev/null', GIT_CEILING_DIRECTORIES => $above || '/',
+    );
+    chdir($above || '/') or die "$above: $!\n";
+    my ($pid, $read) = start(@prefix, 'git', '-c', 'core.autocrlf=false', 'apply', '--whitespace=nowarn',
+        "--directory=$name", $patch);
+    my $said = do { local $/; <$read> };
+    waitpid $pid, 0;
+    if ($?) {
+        write_all(substr $said, 0, $limit);
+        finish('patch-failed', 0);
+    }
+    chdir $repository or die "the patch took away $repository: $!\n";
+}
+
+$started = now();
+$SIG{ALRM} = sub { finish('timed-out', 0) };
+$SIG{CHLD} = sub { };    # interrupts select
+my ($pid, $read) = start(@prefix, 'bash', '-c', "$activate\nexec \"\$@\"", 'script', @ARGV);
+alarm ceil($seconds) + 1;    # for when nobody reads our output; otherwise the loop below sees the time
+fcntl $read, F_SETFL, O_NONBLOCK or die "fcntl: $!\n";
+
+my ($status, $open, $left) = (undef, 1, $limit);
+
+# Passes on what the pipe holds, at most `room` bytes of it.
+sub pass_on {
+    my ($room) = @_;
+    while ($room > 0) {
+        my $count = sysread $read, my $bytes, 65536;
+        if (not defined $count) {
+            next if $! == EINTR;
+            return;
+        }
+        if ($count == 0) { $open = 0; return }
+        write_all(substr $bytes, 0, $left);
+        finish('output-limit', 0) if $count > $left;
+        $left -= $count;
+        $room -= $count;
+    }
+}
+
+until (defined $status) {
+    while ((my $ended = waitpid -1, WNOHANG) > 0) {
+        $status = $? if $ended == $pid;
+    }
+    last if defined $status;
+    finish('timed-out', 0) if now() - $started >= $seconds;
+    vec(my $ready = '', fileno $read, 1) = 1;
+    # A signal that comes just before select is not seen by it: hence the time.
+    select $open ? $ready : undef, undef, undef, 0.05;
+    pass_on(65536) if $open;
+}
+# Other processes may hold the pipe open and go on writing: only what the script can have left in it is read.
+pass_on(65536) if $open;
+finish(WIFSIGNALED($status) ? ('killed', WTERMSIG($status)) : ('exited', WEXITSTATUS($status)));

@@ -1,0 +1,62 @@
+"""What happens inside every sandbox: the program `inside.pl`, how it is called, and what its answer means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from sandboxes.base import Environment, Execution, Limits, Reason, Script
+
+FOLDER = "/codemonkeys"
+"""The read-only folder inside that holds the script and the patch."""
+PATCH = f"{FOLDER}/.patch"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_LAST_LINE = re.compile(r"^codemonkeys: ([a-z-]+) (\d+) ([\d.]+) (\d+)$", re.MULTILINE)
+_LIMITS_HIT = {
+    "timed-out": Reason.TIMED_OUT,
+    "output-limit": Reason.OUTPUT_LIMIT,
+    "patch-failed": Reason.PATCH_FAILED,
+}
+
+
+def files(script: Script, patch: str | None) -> dict[str, bytes]:
+    """The files to place in `FOLDER`, by name. Bytes that were no UTF-8 may come as surrogate escapes."""
+    placed = {script.name: script.text.encode(errors="surrogateescape")}
+    if patch:
+        placed[".patch"] = patch.encode(errors="surrogateescape")
+    return placed
+
+
+def command(
+    environment: Environment, script: Script, patch: str | None, limits: Limits, prefix: Sequence[str] = ()
+) -> list[str]:
+    """The words that run `inside.pl`; `prefix` is put before git and the script, to take away their privileges."""
+    program = Path(__file__).with_name("inside.pl").read_text("utf-8")
+    settings = (environment.repository, PATCH if patch else "", limits.seconds, limits.output_bytes)
+    words = [*map(str, settings), environment.activate, *prefix, "--", *script.command, f"{FOLDER}/{script.name}"]
+    return ["perl", "-e", program, *words]
+
+
+def failed(detail: str, output: bytes = b"", seconds: float = 0.0) -> Execution:
+    """The execution of a sandbox that itself failed."""
+    return Execution(Reason.SANDBOX_FAILED, None, None, output.decode(errors="replace"), seconds, detail)
+
+
+def execution(output: bytes, told: str, oom_kills: int = 0) -> Execution:
+    """Read what `inside.pl` told on standard error; `oom_kills` as counted outside."""
+    lines = _LAST_LINE.findall(told)
+    if not lines:
+        if oom_kills:
+            return Execution(Reason.OUT_OF_MEMORY, output=output.decode(errors="replace"))
+        return failed(told.strip() or "the sandbox ended without a word", output)
+    how, number, seconds, counted_inside = lines[-1]
+    text = output.decode(errors="replace")
+    if oom_kills or int(counted_inside):
+        return Execution(Reason.OUT_OF_MEMORY, output=text, seconds=float(seconds))
+    if how == "exited":
+        return Execution(Reason.EXITED, int(number), None, text, float(seconds))
+    if how == "killed":
+        return Execution(Reason.KILLED, None, int(number), text, float(seconds))
+    return Execution(_LIMITS_HIT[how], output=text, seconds=float(seconds))

@@ -1,0 +1,226 @@
+"""The `local` sandbox: Linux namespaces, no daemon, nothing to install; see namespace.py for what happens inside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import selectors
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from sandboxes import cgroups, host, inside
+from sandboxes.base import Environment, Execution, Limits, SandboxError, Script
+
+_TOOLS = ("perl", "bash", "git", "setpriv")
+_GRACE = 10.0
+"""Seconds beyond the limit before we stop from outside what should have stopped by itself."""
+_HELPERS = 4
+"""Processes of ours that count as the script's: the namespace's parent, process 1, and room for git."""
+_SWITCHES = (
+    ("kernel.unprivileged_userns_clone", "0", "1"),
+    ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+    ("user.max_user_namespaces", "0", "10000"),
+)
+"""Kernel settings that forbid user namespaces: name, value that forbids, value that allows."""
+_DROP = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
+
+
+class LocalSandbox:
+    """Runs scripts in Linux namespaces of their own, on throw-away overlays of the environment's folders."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._parents = cgroups.parents()
+        cgroups.remove_orphans(self._parents)
+
+    def ensure(self, environment: Environment) -> None:
+        """Check that the environment's folders exist and that namespaces can be made.
+
+        Raises SandboxError with what is missing and what to do.
+        """
+        if reason := unavailable():
+            raise SandboxError(reason)
+        check_folders(environment)
+
+    def run(
+        self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
+    ) -> Execution:
+        """Run a script on throw-away copies of the environment's folders; see `Sandbox.run`."""
+        return self._execute(environment, script, patch, limits or Limits(), writable=False)
+
+    def build(self, environment: Environment, script: Script, limits: Limits | None = None) -> Execution:
+        """Run a script that prepares the environment: what it writes to the folders stays there.
+
+        All else is as in `run`: no network, a private /tmp and home, and limits.
+        """
+        return self._execute(environment, script, None, limits or Limits(), writable=True)
+
+    def close(self) -> None:
+        """Kill what runs; calls in flight return SANDBOX_FAILED."""
+        with self._lock:
+            self._closed.set()
+            for process in self._running:
+                process.terminate()
+
+    def _execute(
+        self, environment: Environment, script: Script, patch: str | None, limits: Limits, writable: bool
+    ) -> Execution:
+        if platform.system() != "Linux":
+            return inside.failed("the local sandbox needs Linux")
+        group = cgroups.create(limits, _HELPERS, self._parents)
+        try:
+            plan = make_plan(environment, script, patch, limits, writable, group)
+            return self._watch(plan, limits, group)
+        except (OSError, SandboxError) as error:
+            return inside.failed(str(error))
+        finally:
+            if group:
+                group.remove()
+
+    def _watch(self, plan: dict[str, Any], limits: Limits, group: cgroups.Group | None) -> Execution:
+        program = str(Path(__file__).with_name("namespace.py"))
+        with self._lock:
+            if self._closed.is_set():
+                return inside.failed("the sandbox was closed")
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", program],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={},
+                cwd="/",
+                start_new_session=True,
+            )
+            self._running.add(process)
+        try:
+            assert process.stdin
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(json.dumps(plan).encode())
+            output, told, in_time = _read(process, limits)
+        finally:
+            # It ends only after every process inside has ended.
+            process.terminate()
+            process.wait()
+            with self._lock:
+                self._running.discard(process)
+            for pipe in (process.stdout, process.stderr):
+                if pipe:
+                    pipe.close()
+        if self._closed.is_set():
+            return inside.failed("the sandbox was closed", output)
+        if not in_time:
+            return inside.failed(f"the sandbox did not end by itself after {limits.seconds + _GRACE:g} s", output)
+        return inside.execution(output, told, group.oom_kills() if group else 0)
+
+
+def _read(process: subprocess.Popen[bytes], limits: Limits) -> tuple[bytes, str, bool]:
+    """What the script wrote, what `inside.pl` told, and whether it ended in time; never more than the limit is kept."""
+    output, told = bytearray(), bytearray()
+    deadline = time.monotonic() + limits.seconds + _GRACE
+    with selectors.DefaultSelector() as selector:
+        for pipe, kept, most in ((process.stdout, output, limits.output_bytes), (process.stderr, told, 1 << 16)):
+            assert pipe
+            selector.register(pipe, selectors.EVENT_READ, (kept, most))
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return bytes(output), "", False
+            for key, _ in selector.select(left):
+                data = os.read(key.fd, 1 << 16)
+                if not data:
+                    selector.unregister(key.fileobj)
+                kept, most = key.data
+                kept += data[: most - len(kept)]
+    return bytes(output), told.decode(errors="replace"), True
+
+
+def check_folders(environment: Environment) -> None:
+    """Raise SandboxError unless all of the environment's folders, and the repository in them, are there."""
+    if not environment.folders:
+        raise SandboxError(
+            f"Environment {environment.name} has no folders for the local sandbox; use --sandbox docker."
+        )
+    for inside_path, outside in environment.folders:
+        if not inside_path.startswith("/") or os.path.normpath(inside_path) != inside_path or inside_path == "/":
+            raise SandboxError(
+                f"Environment {environment.name}: {inside_path!r} is no absolute path of a folder inside."
+            )
+        if not outside.is_dir():
+            raise SandboxError(f"Environment {environment.name}: the folder {outside} is missing; prepare it anew.")
+    if not any(Path(environment.repository).is_relative_to(path) for path, _ in environment.folders):
+        raise SandboxError(f"Environment {environment.name}: no folder holds the repository {environment.repository}.")
+
+
+def make_plan(
+    environment: Environment,
+    script: Script,
+    patch: str | None,
+    limits: Limits,
+    writable: bool = False,
+    group: cgroups.Group | None = None,
+) -> dict[str, Any]:
+    """What namespace.py is to do, as plain data. Raises SandboxError if the environment cannot be shown."""
+    check_folders(environment)
+    links, read_only = host.system()
+    for _, outside in environment.folders:
+        read_only += host.interpreters(outside)
+    placed = {
+        f"{inside.FOLDER}/{name}": data.decode(errors="surrogateescape")
+        for name, data in inside.files(script, patch).items()
+    }
+    rlimits = {} if group else {"RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_NPROC": limits.processes + _HELPERS}
+    variables = {"PATH": inside.PATH, "HOME": "/home/user", "LANG": "C.UTF-8", **dict(environment.variables)}
+    command = inside.command(environment, script, patch, limits, _DROP)
+    return {
+        "parent": os.getpid(),
+        "cgroups": group.entrances if group else [],
+        "rlimits": rlimits,
+        "links": links,
+        "read_only": sorted(set(read_only), key=lambda path: path.count("/")),
+        "devices": [path for path in host.DEVICES if os.path.exists(path)],
+        "scratch": {"/tmp": 0o1777, "/var/tmp": 0o1777, "/dev/shm": 0o1777, "/home/user": 0o700},
+        "folders": [[path, str(outside.resolve())] for path, outside in sorted(environment.folders)],
+        "writable": writable,
+        "files": host.FILES | placed,
+        "disk_mb": limits.disk_mb,
+        "variables": variables,
+        "command": ["/usr/bin/perl", *command[1:]],
+    }
+
+
+def unavailable() -> str | None:
+    """Why the local sandbox cannot run on this machine and what to do about it; None if it can."""
+    if platform.system() != "Linux":
+        return "The local sandbox needs Linux; use --sandbox docker."
+    if missing := [tool for tool in _TOOLS if not shutil.which(tool, path=inside.PATH)]:
+        return (
+            f"The local sandbox needs {', '.join(missing)}, which is not installed "
+            "(Debian, Ubuntu: apt-get install perl-base bash git util-linux); or use --sandbox docker."
+        )
+    sandbox = LocalSandbox()
+    with tempfile.TemporaryDirectory() as folder:
+        probe = Environment("probe", folders=(("/testbed", Path(folder)),))
+        done = sandbox.run(probe, Script("exit 0\n", "probe.sh", ("sh",)), limits=Limits(seconds=10))
+    if done.exit_code == 0:
+        return None
+    return f"Linux namespaces cannot be used here ({done.detail or done.output.strip()}). {_advice()}"
+
+
+def _advice() -> str:
+    for setting, bad, fix in _SWITCHES:
+        value = Path("/proc/sys", setting.replace(".", "/"))
+        if value.is_file() and value.read_text().strip() == bad:
+            return f"Allow them with `sudo sysctl -w {setting}={fix}`, or use --sandbox docker."
+    return "In a container they need one that may make user namespaces; else use --sandbox docker."
