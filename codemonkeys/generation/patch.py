@@ -54,6 +54,9 @@ _ATTRIBUTES = b"""* !diff !text !eol !crlf !filter !ident !whitespace !working-t
 *.hpp diff=cpp
 """
 
+# Nothing here outlives a call, so nothing need reach the disk, and a pack need not be unpacked.
+_CONFIG = "[core]\nrepositoryformatversion = 0\nbare = true\nfsync = none\n[fastimport]\nunpackLimit = 1\n"
+
 _indexes: WeakKeyDictionary[Snapshot, bytes] = WeakKeyDictionary()
 
 
@@ -169,17 +172,12 @@ class _Git:
 def _repository(snapshot: Snapshot, changes: Changes | None = None) -> Iterator[_Git]:
     """A bare repository that borrows the snapshot's objects and whose index is the snapshot."""
     attributes = _ATTRIBUTES + (_binary_attributes(snapshot, changes) if changes else b"")
-    sha256 = len(snapshot.tree) == 64
-    config = (
-        f"[core]\nrepositoryformatversion = {int(sha256)}\nbare = true\nfsync = none\n"
-        "[fastimport]\nunpackLimit = 1\n" + ("[extensions]\nobjectFormat = sha256\n" if sha256 else "")
-    )
     with TemporaryDirectory(prefix="codemonkeys-git-") as name:
         folder = Path(name)
         for part in ("objects/info", "refs/heads", "info"):
             (folder / part).mkdir(parents=True)
         (folder / "HEAD").write_text("ref: refs/heads/none\n")
-        (folder / "config").write_text(config)
+        (folder / "config").write_text(_CONFIG)
         (folder / "objects/info/alternates").write_bytes(os.fsencode(snapshot.git_dir / "objects") + b"\n")
         (folder / "info/attributes").write_bytes(attributes)
         git = _Git(folder)

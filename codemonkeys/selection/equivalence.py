@@ -110,7 +110,7 @@ def _is_covered(node: Node, children: list[Node], content: bytes) -> bool:
 
 
 def _is_docstring(node: Node) -> bool:
-    if node.type != "expression_statement" or node.named_child_count != 1 or node.parent is None:
+    if node.type != "expression_statement" or node.child_count != 1 or node.parent is None:
         return False
     parent, string = node.parent, node.named_children[0]
     owner = parent.parent

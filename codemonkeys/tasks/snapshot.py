@@ -89,6 +89,8 @@ class Snapshot:
             )
             resolved = _resolve(repository, commit, folder)
             tree = str(repository.git.rev_parse(f"{resolved}^{{tree}}"))
+            if len(tree) != 40:
+                raise BadInput(f"{folder} names its objects by SHA-256, which GitPython cannot read; use a SHA-1 clone")
             listing = repository.git.ls_tree(
                 "-r", "-z", "-l", "--full-tree", tree, stdout_as_string=False, strip_newline_in_stdout=False
             )
@@ -116,12 +118,18 @@ class Snapshot:
             raise BadInput(f"{path!r} does not exist in commit {self.commit}") from None
 
     def read(self, path: str) -> bytes:
-        """The content of a file; of a symlink, its target. Raises BadInput for a missing path or a submodule."""
+        """The content of a file; of a symlink, its target.
+
+        Raises BadInput for a missing path or a submodule, EnvironmentFailed if git has lost the content.
+        """
         entry = self.entry(path)
         if entry.mode == SUBMODULE:
             raise BadInput(f"{path!r} is a submodule: its files are not part of commit {self.commit}")
         with self._lock:
-            content = self._repository.git.get_object_data(entry.blob)[3]
+            try:
+                content = self._repository.git.get_object_data(entry.blob)[3]
+            except ValueError as error:  # as in a partial clone or a damaged repository
+                raise EnvironmentFailed(f"{self.git_dir} lacks the content of {path!r}; fetch it: {error}") from error
         assert isinstance(content, bytes)
         return content
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -353,3 +354,12 @@ def test_patch_equals_edits_on_a_real_checkout(data: st.DataObject) -> None:
             read = parse_answer(rendered, "c0ffee42").edits
             assert read == tuple(accepted)
             assert_applies(repository, snapshot, changes)
+
+
+def test_many_threads_share_a_snapshot(snapshot: Snapshot) -> None:
+    def patch(number: int) -> str:
+        return make_patch(snapshot, apply_edits(snapshot, [Replace("a.py", "x = 1\n", f"x = {number}\n")]))
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, made in enumerate(pool.map(patch, range(2, 12)), 2):
+            assert f"+x = {number}\n" in made

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from codemonkeys.errors import BadInput
+from codemonkeys.errors import BadInput, EnvironmentFailed
 from codemonkeys.tasks.snapshot import Snapshot, decode
 from tests.repositories import commit_all, git, make_repository
 
@@ -131,3 +131,19 @@ def test_reads_from_many_threads(tmp_path: Path) -> None:
     files = {f"f{number}.txt": f"{number}\n".encode() * number for number in range(100)}
     with Snapshot.of_repository(make_repository(tmp_path / "r", files)) as snapshot, ThreadPoolExecutor(8) as pool:
         assert dict(zip(files, pool.map(snapshot.read, files), strict=True)) == files
+
+
+def test_content_that_git_lost(repository: Path) -> None:
+    blob = git(repository, "rev-parse", "HEAD:src/a.py").decode().strip()
+    (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    with Snapshot.of_repository(repository) as snapshot:
+        with pytest.raises(EnvironmentFailed, match="lacks the content of 'src/a.py'"):
+            snapshot.read("src/a.py")
+        assert snapshot.read("b.py") == b""
+
+
+def test_sha256_repository_is_refused(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", "--object-format=sha256", "r")
+    commit_all(tmp_path / "r")
+    with pytest.raises(BadInput, match="SHA-256"):
+        Snapshot.of_repository(tmp_path / "r")
