@@ -82,3 +82,10 @@ def make_snapshot(make_repository: Callable[..., Path]) -> Callable[..., Snapsho
         return Snapshot.of_repository(make_repository(files, name))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One folder for built environments, shared by all workers of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    return (base if worker_id == "master" else base.parent) / "home"
