@@ -1,0 +1,285 @@
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codemonkeys.errors import BadInput, BadRecord, EnvironmentFailed, UnknownDataset
+from codemonkeys.evaluation import Outcome, Verdict, evaluate, log_folder
+from codemonkeys.predictions import Prediction, write_predictions
+from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
+from codemonkeys.tasks.environments import prepare
+from codemonkeys.tasks.sources import load_tasks
+from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
+from tests.tiny_task import GOLD, ID, WRONG, make_task_repository
+
+PASSED = "+ : '>>>>> Start Test Output'\nPASSED {0}_comma\nPASSED {0}_name\n+ : '>>>>> End Test Output'\n".format(
+    "tests/test_greeting.py::test"
+)
+
+
+class Scripted:
+    """A sandbox that answers what it is told to: what a real one cannot be brought to on purpose."""
+
+    name = "scripted"
+
+    def __init__(self, *answers: Execution) -> None:
+        self.answers = list(answers)
+        self.scripts: list[tuple[Script, str | None]] = []
+
+    def ensure(self, environment: Environment) -> None: ...
+
+    def run(
+        self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
+    ) -> Execution:
+        self.scripts.append((script, patch))
+        return self.answers.pop(0)
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> dict[str, AnswerKey]:
+    return load_answer_keys(make_task_repository(tmp_path / "tiny"))
+
+
+def predicted(patch: str, id: str = ID, model: str = "mine/1") -> dict[str, Prediction]:
+    return {id: Prediction(id, model, patch)}
+
+
+def graded(
+    folder: Path, predictions: Mapping[str, Prediction], keys: Mapping[str, AnswerKey], sandbox: Sandbox
+) -> Verdict:
+    (verdict,) = evaluate(
+        predictions, keys, lambda _: Environment("tiny"), sandbox, run_id="run", folder=folder, limits=Limits(seconds=9)
+    )
+    return verdict
+
+
+def test_the_log_is_laid_out_as_swebench_lays_it_out(tmp_path: Path, keys: dict[str, AnswerKey]) -> None:
+    sandbox = Scripted(Execution(Reason.EXITED, 0, output=PASSED, seconds=3.5))
+    verdict = graded(tmp_path, predicted(GOLD), keys, sandbox)
+    assert verdict == Verdict(ID, Outcome.RESOLVED, "", {"FAIL_TO_PASS": (1, 0), "PASS_TO_PASS": (1, 0)}, 3.5)
+    log = tmp_path / "logs/run_evaluation/run/mine__1" / ID
+    assert {path.name for path in log.iterdir()} == {"report.json", "test_output.txt", "eval.sh", "patch.diff"}
+    assert (log / "patch.diff").read_text() == GOLD and (log / "test_output.txt").read_text() == PASSED
+    script, patch = sandbox.scripts[0]
+    assert script == Script((log / "eval.sh").read_text(), "eval.sh", ("bash",)) and patch == GOLD
+    assert ">>>>> Test Exit Code: $SWEBENCH_TEST_EXIT_CODE" in script.text, "forged results are told by the exit code"
+
+
+@pytest.mark.parametrize(
+    ("execution", "outcome", "detail"),
+    [
+        (Execution(Reason.TIMED_OUT, output="+ :"), Outcome.LIMIT_REACHED, "timed out"),
+        (Execution(Reason.OUT_OF_MEMORY), Outcome.LIMIT_REACHED, "out of memory"),
+        (Execution(Reason.KILLED, signal=9, output="+ :"), Outcome.NOT_RESOLVED, "the log holds no test results"),
+        (Execution(Reason.EXITED, 0, output=PASSED.replace("PASSED", "FAILED")), Outcome.NOT_RESOLVED, ""),
+        (
+            Execution(Reason.EXITED, 0, output=PASSED + ">>>>> Test Exit Code: 1\n"),
+            Outcome.NOT_RESOLVED,
+            "the log holds no test results",
+        ),
+        (Execution(Reason.EXITED, 0, output="Cannot allocate memory\n"), Outcome.INFRASTRUCTURE, "out_of_memory"),
+    ],
+)
+def test_ways_to_end_are_told_apart(
+    tmp_path: Path, keys: dict[str, AnswerKey], execution: Execution, outcome: Outcome, detail: str
+) -> None:
+    verdict = graded(tmp_path, predicted(GOLD), keys, Scripted(execution))
+    assert (verdict.outcome, verdict.detail, verdict.resolved) == (outcome, detail, False)
+
+
+def test_a_sandbox_that_fails_is_asked_again_and_never_held_against_the_patch(
+    tmp_path: Path, keys: dict[str, AnswerKey]
+) -> None:
+    failed, passed = Execution(Reason.SANDBOX_FAILED, detail="no room"), Execution(Reason.EXITED, 0, output=PASSED)
+    assert graded(tmp_path, predicted(GOLD), keys, Scripted(failed, failed, passed)).resolved
+    verdict = graded(tmp_path, predicted(GOLD), keys, Scripted(failed, failed, failed))
+    assert (verdict.outcome, verdict.detail) == (Outcome.INFRASTRUCTURE, "no room")
+    log = log_folder(tmp_path, "run", predicted(GOLD)[ID])
+    assert not (log / "report.json").exists(), "the report of the first grading says nothing about the second"
+
+
+def test_an_environment_that_fails_stops_no_other_task(tmp_path: Path, keys: dict[str, AnswerKey]) -> None:
+    def environment(id: str) -> Environment:
+        if id == "broken":
+            raise EnvironmentFailed("no room")
+        return Environment(id)
+
+    both = keys | {"broken": keys[ID]}
+    sandbox = Scripted(Execution(Reason.EXITED, 0, output=PASSED))
+    told: list[Verdict] = []
+    verdicts = evaluate(
+        predicted(GOLD) | predicted(GOLD, "broken"),
+        both,
+        environment,
+        sandbox,
+        run_id="run",
+        folder=tmp_path,
+        workers=2,
+        on_verdict=told.append,
+    )
+    assert [(v.id, v.outcome) for v in verdicts] == [("broken", Outcome.INFRASTRUCTURE), (ID, Outcome.RESOLVED)]
+    assert sorted(v.id for v in told) == ["broken", ID]
+
+
+def test_what_cannot_be_graded_is_refused_before_anything_runs(tmp_path: Path, keys: dict[str, AnswerKey]) -> None:
+    sandbox = Scripted()
+    with pytest.raises(UnknownDataset, match="prediction is for other"):
+        graded(tmp_path, predicted(GOLD, "other"), keys, sandbox)
+    old = {ID: AnswerKey(ID, "r", "1", GOLD, "", ("a",), (), "", "", "pass_and_fail", "i")}
+    with pytest.raises(BadRecord, match="has no eval_script, log_parser"):
+        graded(tmp_path, predicted(GOLD), old, sandbox)
+    with pytest.raises(BadInput, match="run id '../x'"):
+        evaluate({}, keys, lambda _: Environment("x"), sandbox, run_id="../x", folder=tmp_path)
+
+
+def test_the_summary_is_the_one_swebench_writes(
+    tmp_path: Path, keys: dict[str, AnswerKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from swebench.harness.reporting import make_run_report
+
+    outcomes = {
+        "good": Execution(Reason.EXITED, 0, output=PASSED),
+        "lost": Execution(Reason.EXITED, 1, output=PASSED.replace("PASSED", "FAILED")),
+        "late": Execution(Reason.TIMED_OUT, output="+ :"),
+        "torn": Execution(Reason.SANDBOX_FAILED, detail="Cannot connect to the Docker daemon"),
+        "odd": Execution(Reason.EXITED, 0, output="ModuleNotFoundError: x"),
+    }
+
+    class ByName(Scripted):
+        def run(self, environment: Environment, *_: Any, **__: Any) -> Execution:
+            return outcomes[environment.name]
+
+    every = {id: keys[ID] for id in (*outcomes, "none", "unasked")}
+    predictions = {id: Prediction(id, "mine/1", GOLD if id in outcomes else "") for id in (*outcomes, "none")}
+    evaluate(predictions, every, Environment, ByName(), run_id="run", folder=tmp_path)
+    ours = json.loads((tmp_path / "mine__1.run.json").read_text())
+
+    monkeypatch.chdir(tmp_path)
+    write_predictions(tmp_path / "preds.jsonl", predictions)
+    rows = [json.loads(line) for line in (tmp_path / "preds.jsonl").read_text().splitlines()]
+    theirs = make_run_report(
+        {row["instance_id"]: row for row in rows}, [{"instance_id": id} for id in every], "run", None, "theirs"
+    )
+    assert ours == json.loads(theirs.read_text())
+    assert ours["resolved_ids"] == ["good"] and ours["infra_failure_ids"] == ["torn"]
+
+
+@pytest.fixture(scope="session")
+def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_task_repository(tmp_path_factory.mktemp("tiny"))
+
+
+def graded_for_real(source: str, home: Path, folder: Path, patches: list[str], id: str, kind: str) -> list[Outcome]:
+    """Outcomes of several patches for one task, its hidden tests run in a real sandbox."""
+    (task,), keys = load_tasks(source, [id]), load_answer_keys(source, [id])
+    workspace = prepare(task, home, kind)
+    workspace.snapshot.close()
+    sandbox = open_sandbox(kind)
+    try:
+        outcomes = []
+        for patch in patches:
+            (verdict,) = evaluate(
+                predicted(patch, id), keys, lambda _: workspace.environment, sandbox, run_id="run", folder=folder
+            )
+            outcomes.append(verdict.outcome)
+        return outcomes
+    finally:
+        sandbox.close()
+
+
+def open_sandbox(kind: str) -> Sandbox:
+    if kind == "docker":
+        from sandboxes.docker import DockerSandbox
+
+        return DockerSandbox()
+    from sandboxes.local import LocalSandbox
+
+    return LocalSandbox()
+
+
+@pytest.mark.parametrize(
+    ("patch", "outcome"),
+    [
+        (GOLD, Outcome.RESOLVED),
+        (WRONG, Outcome.NOT_RESOLVED),
+        ("", Outcome.EMPTY_PATCH),
+        (" \n", Outcome.EMPTY_PATCH),
+        # git refuses this one; the last of the harness's more lenient ways does not.
+        (
+            GOLD.replace(" def greet(name: str)", " def greet(who: str)"),
+            Outcome.RESOLVED if shutil.which("patch") else Outcome.PATCH_FAILED,
+        ),
+        (GOLD.removesuffix("\n"), Outcome.PATCH_FAILED),
+        (GOLD.replace("greeting.py", "missing.py"), Outcome.PATCH_FAILED),
+        ("END\necho $(exit 3)`exit 3`'\"; exit 0\n", Outcome.PATCH_FAILED),
+    ],
+)
+def test_hidden_tests_decide_in_a_real_sandbox(
+    tmp_path: Path, shared_home: Path, tiny_source: str, patch: str, outcome: Outcome
+) -> None:
+    assert graded_for_real(tiny_source, shared_home, tmp_path, [patch], ID, "local") == [outcome]
+
+
+# What the official harness said of these is in candidates.jsonl.
+CHECKED = ("pallets__flask-5014", "pylint-dev__pylint-7993")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("id", CHECKED)
+def test_official_verdicts_are_met_in_the_local_sandbox(
+    tmp_path: Path, shared_home: Path, data_dir: Path, id: str
+) -> None:
+    check_official_verdicts(tmp_path, shared_home, data_dir, id, "local")
+
+
+@pytest.mark.data
+@pytest.mark.docker
+@pytest.mark.parametrize("id", CHECKED)
+def test_official_verdicts_are_met_in_docker(tmp_path: Path, shared_home: Path, data_dir: Path, id: str) -> None:
+    check_official_verdicts(tmp_path, shared_home, data_dir, id, "docker")
+
+
+def check_official_verdicts(folder: Path, home: Path, data: Path, id: str, kind: str) -> None:
+    """The reference fix resolves; of the candidates, the first two that resolve and the first two that do not agree."""
+    source = str(data / "task_repo")
+    lines = (data / "task_repo" / "tasks" / id / "candidates.jsonl").read_text().splitlines()
+    candidates = [json.loads(line) for line in lines]
+    chosen = [row for wanted in (True, False) for row in [r for r in candidates if r["resolved"] is wanted][:2]]
+    patches = [load_answer_keys(source, [id])[id].patch, *[row["model_patch"] for row in chosen]]
+    outcomes = graded_for_real(source, home, folder, patches, id, kind)
+    assert [outcome is Outcome.RESOLVED for outcome in outcomes] == [True, *[row["resolved"] for row in chosen]]
+
+
+@pytest.mark.data
+@pytest.mark.docker
+def test_the_official_harness_agrees(tmp_path: Path, shared_home: Path, data_dir: Path) -> None:
+    """`swebench eval` reads our predictions file, on the same image, and reports the same, test by test."""
+    from swebench.task.repo import load_task_repo
+
+    id, source = CHECKED[0], str(data_dir / "task_repo")
+    (row,) = load_task_repo(source, [id])
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    predictions = predicted(row["patch"], id)
+    write_predictions(tmp_path / "preds.jsonl", predictions)
+    command = [
+        Path(sys.executable).parent / "swebench",
+        "eval",
+        "rows.jsonl",
+        "-p",
+        "preds.jsonl",
+        "--run-id",
+        "official",
+    ]
+    done = subprocess.run([*command, "-j", "1"], cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    theirs = log_folder(tmp_path, "official", predictions[id]) / "report.json"
+    assert theirs.is_file(), done.stdout + done.stderr
+    assert graded_for_real(source, shared_home, tmp_path, [row["patch"]], id, "docker") == [Outcome.RESOLVED]
+    ours = log_folder(tmp_path, "run", predictions[id]) / "report.json"
+    assert json.loads(ours.read_text()) == json.loads(theirs.read_text())
