@@ -1,0 +1,36 @@
+# `make demo` and `make test` do all set-up: a virtual environment in .venv, from the locked and hashed requirements.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+THIS := $(INSTALL) --no-deps --no-build-isolation --editable .
+
+.PHONY: demo test check
+
+demo: .venv/ready
+	$(BIN)/codemonkeys demo
+
+test: .venv/ready-to-test
+	$(BIN)/pytest --numprocesses auto
+
+check: .venv/ready-to-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+# The stamps are older than the locks after a change of these, and the set-up is done again.
+.venv/ready: $(BIN)/python requirements.lock requirements-build.lock pyproject.toml
+	@echo "Setting up .venv; about a minute, only the first time."
+	$(INSTALL) --require-hashes -r requirements.lock -r requirements-build.lock
+	$(THIS)
+	touch $@
+
+.venv/ready-to-test: $(BIN)/python requirements-dev.lock pyproject.toml
+	@echo "Setting up .venv with the development tools; about a minute, only the first time."
+	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(THIS)
+	touch .venv/ready $@
