@@ -128,8 +128,8 @@ class Snapshot:
         with self._lock:
             try:
                 content = self._repository.git.get_object_data(entry.blob)[3]
-            except ValueError as error:  # as in a partial clone or a damaged repository
-                raise EnvironmentFailed(f"{self.git_dir} lacks the content of {path!r}; fetch it: {error}") from error
+            except ValueError as error:
+                raise EnvironmentFailed(f"{self.git_dir} has lost the content of {path!r}: {error}") from error
         assert isinstance(content, bytes)
         return content
 
@@ -167,4 +167,6 @@ def _entry(line: bytes) -> Entry:
     """One record of `git ls-tree -l -z`: mode, type, hash, size, a tab, the path."""
     head, path = line.split(b"\t", 1)
     mode, _, blob, size = head.decode().split()
+    if size == "BAD":
+        raise EnvironmentFailed(f"The repository lacks the content of {path!r} (object {blob}); fetch or repair it")
     return Entry(path.decode("utf-8", "surrogateescape"), blob, 0 if size == "-" else int(size), mode)

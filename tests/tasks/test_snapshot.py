@@ -135,11 +135,13 @@ def test_reads_from_many_threads(tmp_path: Path) -> None:
 
 def test_content_that_git_lost(repository: Path) -> None:
     blob = git(repository, "rev-parse", "HEAD:src/a.py").decode().strip()
-    (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
     with Snapshot.of_repository(repository) as snapshot:
-        with pytest.raises(EnvironmentFailed, match="lacks the content of 'src/a.py'"):
+        (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
+        with pytest.raises(EnvironmentFailed, match="lost the content of 'src/a.py'"):
             snapshot.read("src/a.py")
         assert snapshot.read("b.py") == b""
+    with pytest.raises(EnvironmentFailed, match="lacks the content of b'src/a.py'"):
+        Snapshot.of_repository(repository)
 
 
 def test_sha256_repository_is_refused(tmp_path: Path) -> None:
