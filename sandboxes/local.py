@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import marshal
 import os
 import platform
 import selectors
@@ -30,6 +30,12 @@ _SWITCHES = (
     ("user.max_user_namespaces", "0", "10000"),
 )
 """Kernel settings that forbid user namespaces: name, value that forbids, value that allows."""
+_NAMESPACE = f"""import sys
+sys.path.append({str(Path(__file__).parent)!r})
+import namespace
+sys.exit(namespace.main())
+"""
+"""Runs namespace.py; imported, not given as a script, as Python compiles a script anew each time."""
 _DROP = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 
 
@@ -39,8 +45,6 @@ class LocalSandbox:
     name = "local"
 
     def __init__(self) -> None:
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._lock = threading.Lock()
         self._closed = threading.Event()
         self._parents = cgroups.parents()
         cgroups.remove_orphans(self._parents)
@@ -69,10 +73,7 @@ class LocalSandbox:
 
     def close(self) -> None:
         """Kill what runs; calls in flight return SANDBOX_FAILED."""
-        with self._lock:
-            self._closed.set()
-            for process in self._running:
-                process.terminate()
+        self._closed.set()
 
     def _execute(
         self, environment: Environment, script: Script, patch: str | None, limits: Limits, writable: bool
@@ -90,60 +91,49 @@ class LocalSandbox:
                 group.remove()
 
     def _watch(self, plan: dict[str, Any], limits: Limits, group: cgroups.Group | None) -> Execution:
-        program = str(Path(__file__).with_name("namespace.py"))
-        with self._lock:
-            if self._closed.is_set():
-                return inside.failed("the sandbox was closed")
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", program],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={},
-                cwd="/",
-                start_new_session=True,
-            )
-            self._running.add(process)
-        try:
-            assert process.stdin
-            with contextlib.suppress(BrokenPipeError), process.stdin:
-                process.stdin.write(json.dumps(plan).encode())
-            output, told, in_time = _read(process, limits)
-        finally:
-            # It ends only after every process inside has ended.
-            process.terminate()
-            process.wait()
-            with self._lock:
-                self._running.discard(process)
-            for pipe in (process.stdout, process.stderr):
-                if pipe:
-                    pipe.close()
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _NAMESPACE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={},
+            cwd="/",
+            start_new_session=True,
+        )
+        assert process.stdin and process.stdout and process.stderr
+        with process.stdout, process.stderr:
+            try:
+                with contextlib.suppress(BrokenPipeError):
+                    marshal.dump(plan, process.stdin)
+                    process.stdin.flush()
+                output, told = _read(process, limits, self._closed)
+            finally:
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.close()
+                process.wait()  # it ends only after every process inside has ended
         if self._closed.is_set():
             return inside.failed("the sandbox was closed", output)
-        if not in_time:
-            return inside.failed(f"the sandbox did not end by itself after {limits.seconds + _GRACE:g} s", output)
         return inside.execution(output, told, group.oom_kills() if group else 0)
 
 
-def _read(process: subprocess.Popen[bytes], limits: Limits) -> tuple[bytes, str, bool]:
-    """What the script wrote, what `inside.pl` told, and whether it ended in time; never more than the limit is kept."""
+def _read(process: subprocess.Popen[bytes], limits: Limits, stop: threading.Event) -> tuple[bytes, str]:
+    """What the script wrote, at most up to the limit, and what `inside.pl` told; returns when all have ended."""
     output, told = bytearray(), bytearray()
     deadline = time.monotonic() + limits.seconds + _GRACE
     with selectors.DefaultSelector() as selector:
         for pipe, kept, most in ((process.stdout, output, limits.output_bytes), (process.stderr, told, 1 << 16)):
             assert pipe
             selector.register(pipe, selectors.EVENT_READ, (kept, most))
-        while selector.get_map():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return bytes(output), "", False
-            for key, _ in selector.select(left):
+        while selector.get_map() and not stop.is_set():
+            if time.monotonic() > deadline:
+                return bytes(output), f"the sandbox did not end by itself {_GRACE:g} s after the time limit"
+            for key, _ in selector.select(0.2):
                 data = os.read(key.fd, 1 << 16)
                 if not data:
                     selector.unregister(key.fileobj)
                 kept, most = key.data
                 kept += data[: most - len(kept)]
-    return bytes(output), told.decode(errors="replace"), True
+    return bytes(output), told.decode(errors="replace")
 
 
 def check_folders(environment: Environment) -> None:

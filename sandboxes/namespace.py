@@ -1,25 +1,29 @@
 """The program that makes the inside of a `local` sandbox: new Linux namespaces, a new root, then `exec`.
 
-Run as `python -I -S namespace.py` with a plan (JSON, see `make_plan` in local.py) on standard input. It imports nothing
-of this package and runs no code of the plan's folders. What it cannot do it says on standard error, and ends with code 1.
+Its standard input brings the plan (a dictionary, see `make_plan` in local.py, as `marshal` writes it) and stays open:
+when it is closed, the sandbox ends. It imports nothing of this package and runs no code of the plan's folders. What it
+cannot do it says on standard error, and ends with code 1.
+
+It starts once for every run, so it imports little: typing, json, socket and signal would take longer than all its work.
 """
 
 from __future__ import annotations
 
 import ctypes
-import fcntl
-import json
+import marshal
 import os
 import resource
-import signal
-import socket
+import select
 import struct
 import sys
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 libc = ctypes.CDLL(None, use_errno=True)
 
-# Of <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>, <linux/sockios.h>.
+# Of <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>, <linux/sockios.h>, <signal.h>.
 NEW_NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000  # ns uts ipc user pid net
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 MNT_DETACH = 2
@@ -27,7 +31,8 @@ SYS_MOUNT_SETATTR = 442
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV = 1, 2, 4
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 PR_SET_PDEATHSIG = 1
-SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+AF_INET, SOCK_DGRAM, SIOCSIFFLAGS, IFF_UP = 2, 2, 0x8914, 1
+SIGKILL, SIGPIPE, SIGXFSZ, SIG_DFL = 9, 13, 25, 0
 
 
 def check(result: int, doing: str) -> None:
@@ -71,7 +76,7 @@ def write(path: str, text: str) -> None:
 
 def die_with_parent() -> None:
     """Have the kernel kill this process when its parent ends, however it ends."""
-    check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+    check(libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl")
 
 
 def place(path: str, source: str) -> None:
@@ -152,8 +157,9 @@ def overlay(outside: str, inside: str, index: int) -> None:
 
 def loopback_up() -> None:
     """Bring up the only network there is; many test suites serve and ask on 127.0.0.1."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
+    any_socket = libc.socket(AF_INET, SOCK_DGRAM, 0)
+    check(libc.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP)), "bring up the loopback network")
+    os.close(any_socket)
 
 
 def become_first_process(plan: dict[str, Any]) -> NoReturn:
@@ -161,19 +167,30 @@ def become_first_process(plan: dict[str, Any]) -> NoReturn:
     os.setsid()
     os.umask(0o022)
     loopback_up()
-    socket.sethostname("sandbox")
+    check(libc.sethostname(b"sandbox", 7), "sethostname")
     make_root(plan)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name, value in plan["rlimits"].items():
         resource.setrlimit(getattr(resource, name), (value, value))
     # Python ignores these; what is ignored stays so in the programs that follow.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    for number in (SIGPIPE, SIGXFSZ):
+        libc.signal(number, SIG_DFL)
     os.execve(plan["command"][0], plan["command"], plan["variables"])
 
 
 def main() -> int:
-    plan = json.load(sys.stdin.buffer)
+    """Run the plan on standard input to its end."""
+    try:
+        run(marshal.load(sys.stdin.buffer))
+    except OSError as error:
+        about = [str(name) for name in (error.filename, error.filename2) if name]
+        os.write(2, (": ".join([*about, error.strerror or str(error)]) + "\n").encode())
+        os._exit(1)
+    return 0
+
+
+def run(plan: dict[str, Any]) -> None:
+    """Make the namespaces and a first process in them; wait for its end, or for the end of standard input."""
     for processes in plan["cgroups"]:
         write(processes, "0")
     user, group = os.getuid(), os.getgid()
@@ -183,7 +200,7 @@ def main() -> int:
     write("/proc/self/gid_map", f"0 {group} 1")
     die_with_parent()
     if os.getppid() != plan["parent"]:
-        return 1  # it died before we could ask to die with it
+        os._exit(1)  # it died before we could ask to die with it
 
     alive, told = os.pipe()
     child = os.fork()
@@ -193,17 +210,8 @@ def main() -> int:
         if not os.read(alive, 1):
             os._exit(1)  # the same race
         become_first_process(plan)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
     os.write(told, b".")
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) & 0xFF
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except OSError as error:
-        about = [str(name) for name in (error.filename, error.filename2) if name]
-        sys.stderr.write(": ".join([*about, error.strerror or str(error)]) + "\n")
-        sys.stderr.flush()
-        os._exit(1)
+    process = os.pidfd_open(child)
+    if process not in select.select([process, sys.stdin], [], [])[0]:
+        os.kill(child, SIGKILL)
+    os.waitpid(child, 0)
