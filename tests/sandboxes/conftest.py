@@ -1,0 +1,71 @@
+"""An environment for each kind of sandbox: a small repository and this Python."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandboxes import Environment, conformance
+from sandboxes.docker import DockerSandbox
+from sandboxes.local import LocalSandbox
+
+BASE_IMAGE = "codemonkeys/python:3.11"
+"""Built by sandboxes/images/debian-python.sh."""
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The repository of the conformance suite and a virtual environment; nothing may change them."""
+    place = tmp_path_factory.mktemp("environment")
+    conformance.prepare_repository(place / "repository")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place / "venv"], check=True)
+    return place / "repository", place / "venv"
+
+
+@pytest.fixture(scope="session")
+def local_environment(folders: tuple[Path, Path]) -> Environment:
+    repository, venv = folders
+    return Environment(
+        "conformance",
+        folders=(("/testbed", repository), ("/opt/testbed", venv)),
+        variables=(("PATH", "/opt/testbed/bin:/usr/bin:/bin"),),
+    )
+
+
+@pytest.fixture(scope="session")
+def local() -> Iterator[LocalSandbox]:
+    sandbox = LocalSandbox()
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture(scope="session")
+def docker_environment(folders: tuple[Path, Path]) -> Environment:
+    """An image with the same repository, made on the engine from the base image."""
+    import docker
+
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        recipe = f"FROM {BASE_IMAGE}\nCOPY --chown=root:root repository /testbed\n".encode()
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(recipe)
+        archive.addfile(entry, io.BytesIO(recipe))
+        archive.add(folders[0], "repository")
+    context.seek(0)
+    engine = docker.from_env()
+    image, _ = engine.images.build(fileobj=context, custom_context=True, network_mode="none", rm=True)
+    engine.close()
+    return Environment("conformance", image=str(image.id))
+
+
+@pytest.fixture(scope="session")
+def docker_sandbox() -> Iterator[DockerSandbox]:
+    sandbox = DockerSandbox("tests")
+    yield sandbox
+    sandbox.close()
