@@ -29,7 +29,8 @@ async def solve(work: Work) -> Choice | None:
             try:
                 return await write_edit(work, sample, context, test)
             except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-                return give_up(work, "edit", sample, error)
+                give_up(work, "edit", sample, error)
+                return None
 
         ended = [group.create_task(trajectory(sample)) for sample in samples]
 
@@ -44,7 +45,8 @@ async def attempt_test(work: Work, sample: int) -> TestScript | None:
     try:
         return await write_test(work, sample)
     except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-        return give_up(work, "test", sample, error)
+        give_up(work, "test", sample, error)
+        return None
 
 
 def give_up(work: Work, stage: str, sample: int, error: Exception) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,9 +97,10 @@ async def run_task(task: Task, settings: Settings, steps: Steps, prepare: Callab
     try:
         workspace = await asyncio.to_thread(prepare, task)
         await asyncio.to_thread(steps.sandbox.ensure, workspace.environment)
-        work = await asyncio.to_thread(open_work, workspace, settings, steps)
         steps.notify(Event("task", task.id, "solving"))
-        choice = await solve(work)
+        with closing(workspace.snapshot):
+            work = await asyncio.to_thread(open_work, workspace, settings, steps)
+            choice = await solve(work)
         state, reason = how_it_ended(choice, work.ended_early)
     except Exception as raised:
         error = gravest(raised)

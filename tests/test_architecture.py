@@ -30,7 +30,7 @@ LAYERS = [
     {"runner"},
     {"session", "evaluation", "predictions", "demo"},
     {"report"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 """Rooms of `codemonkeys`, lowest first: a module imports of its own room and of lower ones."""
 

@@ -16,8 +16,9 @@ from codemonkeys.steps import Event
 
 
 def out() -> Console:
-    """The console of standard output."""
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+    """The console of standard output; a file or a pipe gets long lines whole."""
+    width = None if sys.stdout.isatty() else FILE_WIDTH
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
 def print_json(value: Any) -> None:
@@ -28,6 +29,10 @@ def print_json(value: Any) -> None:
 def say(text: str) -> None:
     """A line for people, on standard error."""
     print(safe_terminal(redact(text)), file=sys.stderr, flush=True)
+
+
+FILE_WIDTH = 200
+"""Columns of tables that are not printed to a terminal."""
 
 
 class Progress:

@@ -72,7 +72,7 @@ def demo(runs: Path, name: str, sandbox: str | None, as_json: bool) -> Exit:
         from codemonkeys.report.tables import dollars, task_view
 
         out().print(task_view(story))
-        word = "resolved" if verdicts[0].resolved else f"not resolved: {verdicts[0].reason}"
+        word = "resolved" if verdicts[0].resolved else f"{verdicts[0].outcome} {verdicts[0].detail}".strip()
         print(f"{INSTANCE_ID}: {word}. Spent: {dollars(summary.spent)}, replayed. More: codemonkeys show {name}")
     return Exit.DONE if verdicts[0].resolved else Exit.NOTHING_SOLVED
 

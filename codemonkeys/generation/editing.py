@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from codemonkeys.context.ranking import ContextFile
-from codemonkeys.generation.answers import Answer, MalformedAnswer, parse_answer
+from codemonkeys.generation.answers import Answer, Kind, MalformedAnswer, parse_answer
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.edits import EditRefused, apply_edits
 from codemonkeys.generation.patch import make_patch
@@ -29,8 +29,9 @@ async def write_edit(
     patch = ""
     while talk.turns_left:
         try:
-            answer = parse_answer(await talk.ask(message), work.marker)
-            if answer.done and patch:
+            allowed: tuple[Kind, ...] = ("edits", "test", "done") if patch else ("edits", "test")
+            answer = parse_answer(await talk.ask(message), work.marker, allowed)
+            if answer.done:
                 return Candidate(sample, patch, script, approved=True)
             patch, script = await take(work, answer, patch, script)
         except (MalformedAnswer, EditRefused) as error:
@@ -41,13 +42,11 @@ async def write_edit(
 
 
 async def take(work: Work, answer: Answer, patch: str, script: str) -> tuple[str, str]:
-    """Patch and test script after an answer; raises MalformedAnswer or EditRefused for one that cannot be used."""
-    if answer.edits:
-        changes = await asyncio.to_thread(apply_edits, work.snapshot, answer.edits)
-        return await asyncio.to_thread(make_patch, work.snapshot, changes), script
+    """Patch and test script after an answer; raises EditRefused for an edit that cannot be applied."""
     if answer.test is not None:
         return patch, answer.test
-    raise MalformedAnswer("it holds neither an edit nor a test script, and there is no edit yet.")
+    changes = await asyncio.to_thread(apply_edits, work.snapshot, answer.edits)
+    return await asyncio.to_thread(make_patch, work.snapshot, changes), script
 
 
 async def show_results(work: Work, sample: int, talk: Conversation, patch: str, script: str) -> str:

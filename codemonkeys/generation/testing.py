@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from codemonkeys.generation.answers import MalformedAnswer, parse_answer
+from codemonkeys.generation.answers import Kind, MalformedAnswer, parse_answer
 from codemonkeys.work import Conversation, Work
 from sandboxes.base import Execution
 
@@ -32,14 +32,13 @@ async def write_test(work: Work, sample: int) -> TestScript | None:
     test: TestScript | None = None
     while talk.turns_left:
         try:
-            answer = parse_answer(await talk.ask(message), work.marker)
-            if answer.done and test is not None:
-                return TestScript(test.text, test.original, approved=True)
-            if answer.test is None:
-                raise MalformedAnswer("it holds no test script, and there is none yet.")
+            allowed: tuple[Kind, ...] = ("test", "done") if test else ("test",)
+            answer = parse_answer(await talk.ask(message), work.marker, allowed)
         except MalformedAnswer as error:
             message = work.prompts("test.repair", problem=str(error))
             continue
+        if answer.test is None:
+            return test and replace(test, approved=True)
         original = await work.run("test", sample, talk.turn, "original", answer.test)
         test = TestScript(answer.test, original, approved=False)
         message = work.prompts("test.result", result=work.show(original), turns_left=talk.turns_left)

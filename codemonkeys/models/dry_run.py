@@ -32,10 +32,10 @@ def answer(request: Request) -> str:
             line = f"Written by trajectory {request.key.sample} of a dry run."
             body = f"<<<<<<< CREATE {marker(system)} {FILE}\n{line}\n>>>>>>> END {marker(system)}"
         case _:
-            return re.findall(r"^<<<<<<< CHOOSE .*$", system, re.M)[-1]
+            return str(re.findall(r"^<<<<<<< CHOOSE .*$", system, re.M)[-1])
     return body if request.key.turn == 0 else f"<<<<<<< DONE {marker(system)}"
 
 
 def marker(system: str) -> str:
     """The code of the task's delimiters, as the system message tells it."""
-    return re.findall(r"^<<<<<<< DONE (\S+)$", system, re.M)[-1]
+    return str(re.findall(r"^<<<<<<< DONE (\S+)$", system, re.M)[-1])

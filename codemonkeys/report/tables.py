@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
@@ -43,24 +41,32 @@ def tasks_table(tasks: Sequence[dict[str, Any]]) -> Table:
     table = new_table("task", "state", "candidates", "cost", "reason", numbers=("candidates", "cost"))
     for task in tasks:
         style = "green" if task["state"] == "predicted" else "yellow"
-        state, cost = plain(task["state"], style), dollars(task["cost_usd"] or 0.0)
+        state, cost = plain(task["state"], style), dollars(task["cost_usd"])
         table.add_row(plain(task["id"]), state, str(task["candidates"]), cost, plain(task["reason"]))
     return table
 
 
 def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
-    """Calls, tokens and money by stage, with a total."""
-    names = ("calls", "prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")
-    titles = ("calls", "prompt", "completion", "cache read", "cache write")
-    table = new_table("stage", "model", *titles, "cost", numbers=(*titles, "cost"))
+    """Calls, tokens and money by stage and model, with a total; columns without any token are left out."""
+    titles = {
+        "calls": "calls",
+        "prompt_tokens": "prompt",
+        "completion_tokens": "completion",
+        "cache_read_tokens": "cache read",
+        "cache_write_tokens": "cache write",
+    }
+    totals = {name: sum(row[name] or 0 for row in spend) for name in titles}
+    names = [name for name in titles if totals[name] or not name.startswith("cache")]
+    shown = [titles[name] for name in names]
+    table = new_table("stage", "model", *shown, "cost", numbers=("stage", *shown, "cost"))
+    table.columns[0].justify = "left"
     order = ("relevance", "rank", "test", "edit", "select")
-    for row in sorted(spend, key=lambda r: order.index(r["stage"]) if r["stage"] in order else 9):
+    for row in sorted(spend, key=lambda r: order.index(r["stage"]) if r["stage"] in order else len(order)):
         numbers = [f"{row[name] or 0:,}" for name in names]
         table.add_row(row["stage"], plain(row["model"]), *numbers, dollars(row["cost_usd"]))
     known = [row["cost_usd"] for row in spend if row["cost_usd"] is not None]
-    totals = [f"{sum(row[name] or 0 for row in spend):,}" for name in names]
     cost = dollars(sum(known) if known or not spend else None)
-    table.add_row("all", "", *totals, cost, style="bold")
+    table.add_row("all", "", *(f"{totals[name]:,}" for name in names), cost, style="bold")
     return table
 
 
@@ -104,9 +110,11 @@ def candidates_table(story: dict[str, Any]) -> Table:
     return table
 
 
-def diff_view(patch: str) -> RenderableType:
-    """A patch, coloured."""
-    return Syntax(safe_terminal(patch), "diff", theme="ansi_light", background_color="default", word_wrap=True)
+def diff_view(patch: str) -> Text:
+    """A patch, coloured by line."""
+    styles = {"+": "green", "-": "red", "@": "cyan", "d": "bold"}
+    lines = safe_terminal(patch).splitlines()
+    return Text("\n").join(Text(line, style=styles.get(line[:1], "")) for line in lines)
 
 
 def context_view(notes: Sequence[dict[str, Any]]) -> RenderableType:
@@ -144,4 +152,4 @@ def task_view(story: dict[str, Any]) -> RenderableType:
     ]
     for verdict in story["verdicts"]:
         parts += [heading("Verdict"), plain(f"{verdict['outcome']} {verdict['detail']}".strip())]
-    return Padding(Group(*parts), (0, 0, 1, 0))
+    return Group(*parts)

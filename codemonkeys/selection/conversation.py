@@ -67,11 +67,11 @@ async def converse(work: Work, matrix: Matrix, finalists: Sequence[Finalist]) ->
     message = work.prompts("select.user")
     while talk.turns_left:
         try:
-            answer = parse_answer(await talk.ask(message), work.marker)
-            if answer.choice is not None and answer.choice in numbers:
+            answer = parse_answer(await talk.ask(message), work.marker, ("test", "choice"))
+            if answer.choice in numbers:
                 return answer.choice
             if answer.test is None:
-                raise MalformedAnswer("it holds neither a test script nor the number of one of the candidates.")
+                raise MalformedAnswer(f"there is no candidate {answer.choice}.")
         except MalformedAnswer as error:
             message = work.prompts("select.repair", problem=str(error), numbers=numbers)
             continue

@@ -50,7 +50,7 @@ def test_done_before_any_test_is_refused_and_counts_as_a_turn(
     with room(tmp_path, make_snapshot(FILES), script(DONE, "", TEST), generation={"test_turns": 3}) as work:
         test = asyncio.run(write_test(work, 0))
         assert test is not None and not test.approved
-        assert "no test script" in said(work)[1]
+        assert "done is no possible answer here" in said(work)[1]
 
 
 def test_no_test_after_all_turns_is_none(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
