@@ -1,0 +1,84 @@
+"""Tells failures that may pass from those that stay, by what litellm raises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from codemonkeys.errors import FilteredAnswer, ModelError, RejectedRequest
+from codemonkeys.models.retry import Passing, retry_after
+from codemonkeys.redact import redact
+
+PASSING = frozenset({408, 409, 425, 429})
+"""Below 500: timeout, conflict with another request, too early, too many. All from 500 on may pass too."""
+DRAINED = "insufficient_quota"
+"""How OpenAI and its likes mark the 429 of an account without money: waiting fills no account."""
+FILTERED = ("content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation")
+LONGEST_MESSAGE = 600
+
+
+def judge(error: Exception, what: str) -> Passing | ModelError:
+    """What an exception of litellm means for the call `what`: Passing, RejectedRequest or FilteredAnswer.
+
+    Every message is redacted: litellm repeats what the provider says, which may be the key.
+    """
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    status = getattr(error, "status_code", None)
+    said = f"{error} {getattr(error, 'body', None) or ''}"
+    words = redact(shorten(str(error) or type(error).__name__))
+    message = f"{what}: {words}"
+    if "ContextWindowExceededError" in kinds:
+        return RejectedRequest(f"{message}. The prompt is longer than the model takes: lower context.tokens")
+    if "ContentPolicyViolationError" in kinds or (status == 400 and any(word in said for word in FILTERED)):
+        return FilteredAnswer(f"{message}. Another model may answer")
+    if is_passing(error, status) and not (status == 429 and DRAINED in said):
+        return Passing(words, retry_after(headers_of(error).get("retry-after")))
+    return RejectedRequest(f"{message}. {advice(status, said)}")
+
+
+def is_passing(error: Exception, status: object) -> bool:
+    """Whether asking again can help."""
+    if not isinstance(status, int):
+        return isinstance(error, OSError)  # TimeoutError and ConnectionError are such.
+    # For some providers litellm gives a 200 with half a body the status 422.
+    is_half_a_body = status == 422 and any(isinstance(cause, json.JSONDecodeError) for cause in causes(error))
+    return status in PASSING or status >= 500 or is_half_a_body
+
+
+def advice(status: object, said: str) -> str:
+    """What a user can do about a refused request."""
+    match status:
+        case 401:
+            return "The API key is wrong or has expired: export a valid one"
+        case 403:
+            return "The API key may not use this model"
+        case 404:
+            return "Check the model's name and --api-base"
+        case 402:
+            return "The account has no money left"
+        case 429 if DRAINED in said:
+            return "The account has no money left: waiting will not help"
+        case _:
+            return "Asking again cannot help"
+
+
+def headers_of(error: Exception) -> dict[str, str]:
+    """The answer's headers, names in lower case; litellm keeps them apart from the response it makes up."""
+    headers = getattr(error, "litellm_response_headers", None) or {}
+    return {str(name).lower(): str(value) for name, value in dict(headers).items()}
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions that led to this one."""
+    seen: set[int] = set()
+    at = error.__cause__ or error.__context__
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        yield at
+        at = at.__cause__ or at.__context__
+
+
+def shorten(message: str) -> str:
+    """An error message in one line of bearable length."""
+    line = " ".join(message.split("Traceback (most recent call last)")[0].split())
+    return line if len(line) <= LONGEST_MESSAGE else line[:LONGEST_MESSAGE] + "…"

@@ -1,0 +1,123 @@
+"""The one retry layer: what fails for a passing reason is asked again, and all calls of a model wait together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NoReturn, TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from codemonkeys.errors import RetriesExhausted
+
+T = TypeVar("T")
+
+
+class Passing(Exception):
+    """A failure that may pass: asking again can help."""
+
+    def __init__(self, message: str, wait: float = 0.0) -> None:
+        """`wait`: seconds the provider asked to wait at least."""
+        super().__init__(message)
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one call is tried."""
+
+    attempts: int = 8
+    """Attempts of one call at most."""
+    seconds: float = 3600.0
+    """Time of one call at most, waits included: no wait begins that would pass it."""
+    backoff: float = 1.0
+    """The second attempt follows within so many seconds, each further one within double the time, at random."""
+    longest_backoff: float = 60.0
+    """The doubling ends here, in seconds. What the provider asks for may be longer."""
+
+
+class Retry:
+    """Retries the calls of one model. When the provider tells one to wait, all of them wait."""
+
+    def __init__(
+        self,
+        patience: Patience,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._patience = patience
+        self._clock = clock
+        self._sleep = sleep
+        self._not_before = clock()
+        self._backoff = wait_random_exponential(patience.backoff, patience.longest_backoff)
+
+    async def run(self, attempt: Callable[[], Awaitable[T]], what: str) -> tuple[T, int]:
+        """The result of the first attempt that succeeds, and how many attempts it took.
+
+        `attempt` raises Passing to be called again; anything else it raises is final. Raises RetriesExhausted.
+        """
+        deadline = self._clock() + self._patience.seconds
+
+        def stop(state: RetryCallState) -> bool:
+            is_last = state.attempt_number >= self._patience.attempts
+            return is_last or self._clock() + state.upcoming_sleep > deadline
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Passing),
+            stop=stop,
+            wait=self._wait,
+            sleep=self._sleep,
+            retry_error_callback=lambda state: self._give_up(state, what),
+        )
+        made = 0
+
+        async def once() -> T:
+            nonlocal made
+            await self._wait_with_the_others(deadline, what)
+            made += 1
+            return await attempt()
+
+        return await retrying(once), made
+
+    def _wait(self, state: RetryCallState) -> float:
+        failure = failure_of(state)
+        self._not_before = max(self._not_before, self._clock() + failure.wait)
+        return max(self._backoff(state), failure.wait)
+
+    async def _wait_with_the_others(self, deadline: float, what: str) -> None:
+        while (ahead := self._not_before - self._clock()) > 0:
+            if self._not_before > deadline:
+                raise RetriesExhausted(f"{what}: the provider asks to wait {ahead:.0f} s more; resume the run later")
+            await self._sleep(ahead)
+
+    def _give_up(self, state: RetryCallState, what: str) -> NoReturn:
+        failure = failure_of(state)
+        asked = f", and the provider asks to wait {failure.wait:.0f} s" if failure.wait else ""
+        count = f"{state.attempt_number} attempt" + "s" * (state.attempt_number > 1)
+        raise RetriesExhausted(f"{what}: {count} failed{asked}; the last: {failure}. Resume the run later") from None
+
+
+def failure_of(state: RetryCallState) -> Passing:
+    """The failure of the attempt just made."""
+    failure = state.outcome.exception() if state.outcome else None
+    assert isinstance(failure, Passing)
+    return failure
+
+
+def retry_after(value: str | None) -> float:
+    """Seconds that a Retry-After header asks to wait: a number or an HTTP date; 0 if it says nothing of use."""
+    if not value:
+        return 0.0
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return 0.0
+        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return seconds if 0 < seconds < float("inf") else 0.0
