@@ -11,6 +11,7 @@ import pytest
 from codemonkeys.errors import BadInput, BadRecord, EnvironmentFailed, UnknownDataset
 from codemonkeys.evaluation import Outcome, Verdict, evaluate, log_folder
 from codemonkeys.predictions import Prediction, write_predictions
+from codemonkeys.session import open_sandbox
 from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.sources import load_tasks
@@ -176,32 +177,22 @@ def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> str:
     return make_task_repository(tmp_path_factory.mktemp("tiny"))
 
 
-def graded_for_real(source: str, home: Path, folder: Path, patches: list[str], id: str, kind: str) -> list[Outcome]:
-    """Outcomes of several patches for one task, its hidden tests run in a real sandbox."""
+def graded_for_real(source: str, home: Path, folder: Path, patches: list[str], id: str, kind: str) -> list[Verdict]:
+    """Verdicts of several patches for one task, its hidden tests run in a real sandbox."""
     (task,), keys = load_tasks(source, [id]), load_answer_keys(source, [id])
     workspace = prepare(task, home, kind)
     workspace.snapshot.close()
-    sandbox = open_sandbox(kind)
+    sandbox = open_sandbox(kind, "test")
     try:
-        outcomes = []
-        for patch in patches:
-            (verdict,) = evaluate(
+        return [
+            verdict
+            for patch in patches
+            for verdict in evaluate(
                 predicted(patch, id), keys, lambda _: workspace.environment, sandbox, run_id="run", folder=folder
             )
-            outcomes.append(verdict.outcome)
-        return outcomes
+        ]
     finally:
         sandbox.close()
-
-
-def open_sandbox(kind: str) -> Sandbox:
-    if kind == "docker":
-        from sandboxes.docker import DockerSandbox
-
-        return DockerSandbox()
-    from sandboxes.local import LocalSandbox
-
-    return LocalSandbox()
 
 
 @pytest.mark.parametrize(
@@ -224,7 +215,8 @@ def open_sandbox(kind: str) -> Sandbox:
 def test_hidden_tests_decide_in_a_real_sandbox(
     tmp_path: Path, shared_home: Path, tiny_source: str, patch: str, outcome: Outcome
 ) -> None:
-    assert graded_for_real(tiny_source, shared_home, tmp_path, [patch], ID, "local") == [outcome]
+    (verdict,) = graded_for_real(tiny_source, shared_home, tmp_path, [patch], ID, "local")
+    assert verdict.outcome == outcome, verdict
 
 
 # What the official harness said of these is in candidates.jsonl.
@@ -253,8 +245,8 @@ def check_official_verdicts(folder: Path, home: Path, data: Path, id: str, kind:
     candidates = [json.loads(line) for line in lines]
     chosen = [row for wanted in (True, False) for row in [r for r in candidates if r["resolved"] is wanted][:2]]
     patches = [load_answer_keys(source, [id])[id].patch, *[row["model_patch"] for row in chosen]]
-    outcomes = graded_for_real(source, home, folder, patches, id, kind)
-    assert [outcome is Outcome.RESOLVED for outcome in outcomes] == [True, *[row["resolved"] for row in chosen]]
+    verdicts = graded_for_real(source, home, folder, patches, id, kind)
+    assert [verdict.resolved for verdict in verdicts] == [True, *[row["resolved"] for row in chosen]], verdicts
 
 
 @pytest.mark.data
@@ -268,18 +260,11 @@ def test_the_official_harness_agrees(tmp_path: Path, shared_home: Path, data_dir
     (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
     predictions = predicted(row["patch"], id)
     write_predictions(tmp_path / "preds.jsonl", predictions)
-    command = [
-        Path(sys.executable).parent / "swebench",
-        "eval",
-        "rows.jsonl",
-        "-p",
-        "preds.jsonl",
-        "--run-id",
-        "official",
-    ]
-    done = subprocess.run([*command, "-j", "1"], cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    swebench = str(Path(sys.executable).parent / "swebench")
+    command = [swebench, "eval", "rows.jsonl", "-p", "preds.jsonl", "--run-id", "official", "-j", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     theirs = log_folder(tmp_path, "official", predictions[id]) / "report.json"
     assert theirs.is_file(), done.stdout + done.stderr
-    assert graded_for_real(source, shared_home, tmp_path, [row["patch"]], id, "docker") == [Outcome.RESOLVED]
+    graded_for_real(source, shared_home, tmp_path, [row["patch"]], id, "docker")
     ours = log_folder(tmp_path, "run", predictions[id]) / "report.json"
     assert json.loads(ours.read_text()) == json.loads(theirs.read_text())

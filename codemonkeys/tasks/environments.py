@@ -157,8 +157,9 @@ def _from_image(task: Task, home: Path) -> tuple[Environment, Path]:
     sandbox = docker.DockerSandbox()
     try:
         sandbox.ensure(Environment(name=task.image, image=task.image))
-        image = docker.image_id(task.image)
-        environment = Environment(name=image, image=task.image, activate="" if task.folder else ACTIVATE)
+        # By content from here on: a tag may be moved while a run goes on.
+        image = str(sandbox.connect().images.get(task.image).id)
+        environment = Environment(name=image, image=image, activate="" if task.folder else ACTIVATE)
         repository = home / "snapshots" / image.removeprefix("sha256:")
 
         def export(making: Path) -> None:

@@ -36,7 +36,6 @@ def commit_tree(tree: Path, git_dir: Path, paths: bytes | None = None) -> str:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_DIR": str(git_dir),
-        "GIT_WORK_TREE": str(tree),
         "GIT_LITERAL_PATHSPECS": "1",
         **IDENTITY,
     }
@@ -52,6 +51,7 @@ def commit_tree(tree: Path, git_dir: Path, paths: bytes | None = None) -> str:
         return done.stdout.decode().strip()
 
     git("init", "--quiet", "--template=", "--initial-branch=main")
+    variables["GIT_WORK_TREE"] = str(tree)  # only now: git would write it down, but the folder may be moved
     if paths is None:
         git("add", "--all", "--force")
     else:

@@ -150,7 +150,7 @@ def test_an_image_gives_the_same_codebase_as_the_folder(shared_home: Path, data_
         made = {path for path in (e.path for e in theirs.entries) if "egg-info" in path or "__pycache__" in path}
         assert {e for e in ours.entries if e.path not in made} == {e for e in theirs.entries if e.path not in made}
         assert subprocess.check_output(["git", "rev-list", "--all", "--count"], cwd=ours.git_dir) == b"1\n"
-    assert image.environment.image == task.image and image.environment.folders == ()
+    assert image.environment.folders == () and (image.environment.image or "").startswith("sha256:")
 
 
 @pytest.mark.docker

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -53,7 +54,9 @@ def test_no_history_and_no_hidden_object_is_taken_over(tmp_path: Path) -> None:
     git(tree, "checkout", "-q", "HEAD~1")
     (tree / "code.py").write_text("THE FIX too\n")
     git(tree, "stash")
-    commit_tree(tree, tmp_path / "git")
+    commit_tree(tree, tmp_path / "making" / "git")
+    shutil.rmtree(tree)
+    (tmp_path / "making" / "git").rename(tmp_path / "git")
     assert files_of(tmp_path / "git") == {"code.py": b"the bug\n"}
     objects = git(tmp_path / "git", "cat-file", "--batch-all-objects", "--batch-check")
     assert fix not in objects and len(objects.splitlines()) == 3, "one blob, one tree, one commit"
