@@ -6,7 +6,6 @@ import base64
 import fcntl
 import hashlib
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.redact import redact
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.repository import commit_tree
 from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError, Script
@@ -217,5 +217,5 @@ def _said(execution: Execution) -> str:
 
 
 def _tail(text: str) -> str:
-    """The end of a program's output, without passwords in addresses."""
-    return re.sub(r"(?<=://)[^/\s@]+@", "***@", text)[-TAIL:].strip()
+    """The end of a program's output, without secrets."""
+    return redact(text)[-TAIL:].strip()
