@@ -90,6 +90,8 @@ class DockerSandbox:
             left = tuple(self._containers)
         for container in left:
             _remove(self._engine, container)
+        if self._engine is not None:
+            self._engine.close()
 
     def reap(self) -> int:
         """Remove containers whose owner, a process on this machine, has died; how many."""
@@ -106,18 +108,12 @@ class DockerSandbox:
 
     def connect(self) -> Any:
         """The engine's client; connects, and reaps, at the first call. Raises SandboxError."""
-        import docker
         from docker.errors import DockerException
 
         with self._lock:
             if self._engine is not None:
                 return self._engine
-            try:
-                self._engine = docker.from_env(timeout=120, max_pool_size=64)
-                self._engine.ping()
-            except (DockerException, OSError) as error:
-                self._engine = None
-                raise SandboxError(f"No Docker engine answers ({error}). {_ADVICE}") from error
+            self._engine = _open_engine(timeout=120)
         with contextlib.suppress(DockerException, OSError):
             self.reap()
         return self._engine
@@ -140,6 +136,26 @@ class DockerSandbox:
                 self._containers.discard(container)
 
 
+def _open_engine(timeout: int) -> Any:
+    """A client of the engine that DOCKER_HOST names, which has answered. Raises SandboxError."""
+    import docker
+    from docker.errors import DockerException
+
+    engine = None
+    try:
+        address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        if address.startswith("unix://"):
+            with socket.socket(socket.AF_UNIX) as first:  # where nobody answers, docker-py leaves its own open
+                first.connect(address.removeprefix("unix://"))
+        engine = docker.from_env(timeout=timeout, max_pool_size=64)
+        engine.ping()
+    except (DockerException, OSError) as error:
+        if engine is not None:
+            engine.close()
+        raise SandboxError(f"No Docker engine answers ({error}). {_ADVICE}") from error
+    return engine
+
+
 def unavailable() -> str | None:
     """Why the docker sandbox cannot run on this machine and what to do about it; None if it can."""
     sandbox = DockerSandbox()
@@ -147,6 +163,8 @@ def unavailable() -> str | None:
         sandbox.connect()
     except SandboxError as error:
         return str(error)
+    finally:
+        sandbox.close()
     return None
 
 
@@ -269,13 +287,9 @@ def export_folder(image: str, path: str, destination: Path) -> None:
 
     Raises SandboxError when the image or the folder is missing, or the engine fails.
     """
-    import docker
     from docker.errors import DockerException
 
-    try:
-        engine = docker.from_env(timeout=600)
-    except (DockerException, OSError) as error:
-        raise SandboxError(f"No Docker engine answers ({error}). {_ADVICE}") from error
+    engine = _open_engine(timeout=600)
     container = ""
     try:
         container = engine.api.create_container(image, ["true"], network_disabled=True, labels=_labels("export"))["Id"]

@@ -1,19 +1,20 @@
 # Process 1 of a sandbox, the same for every kind: applies the patch, runs the script, and says how it ended. When this
 # process ends, the kernel ends every other one in the sandbox.
 #
-#   perl -e TEXT REPOSITORY PATCH SECONDS OUTPUT_BYTES ACTIVATE [PREFIX...] -- COMMAND...
+#   perl -e TEXT REPOSITORY PATCH SECONDS OUTPUT_BYTES PROCESSES ACTIVATE [PREFIX...] -- COMMAND...
 #
 # Standard output carries what the script wrote; standard error, which the script does not inherit, ends with the line
 #   codemonkeys: HOW NUMBER SECONDS OOM_KILLS
-# where HOW is exited, killed, timed-out, output-limit or patch-failed and NUMBER the exit code or signal.
+# PROCESSES, if not 0, is how many there may be; it is for where the kernel does not count them for us.
+# HOW is exited, killed, timed-out, output-limit or patch-failed and NUMBER the exit code or signal.
 #
 # Perl, because only a raw wait status tells a signal from an exit code beyond 128, and because every Debian has it.
 use strict;
 use warnings;
 use Fcntl;
-use POSIX qw(:sys_wait_h :errno_h ceil sysconf _SC_CLK_TCK);
+use POSIX qw(:sys_wait_h :errno_h SIGKILL ceil sysconf _SC_CLK_TCK);
 
-my ($repository, $patch, $seconds, $limit, $activate) = splice @ARGV, 0, 5;
+my ($repository, $patch, $seconds, $limit, $processes, $activate) = splice @ARGV, 0, 6;
 my @prefix;
 while (@ARGV and (my $word = shift) ne '--') { push @prefix, $word }
 
@@ -114,6 +115,7 @@ until (defined $status) {
     }
     last if defined $status;
     finish('timed-out', 0) if now() - $started >= $seconds;
+    finish('killed', SIGKILL) if $processes and (() = glob '/proc/[0-9]*') > $processes;
     vec(my $ready = '', fileno $read, 1) = 1;
     # A signal that comes just before select is not seen by it: hence the time.
     select $open ? $ready : undef, undef, undef, 0.05;

@@ -30,11 +30,21 @@ def files(script: Script, patch: str | None) -> dict[str, bytes]:
 
 
 def command(
-    environment: Environment, script: Script, patch: str | None, limits: Limits, prefix: Sequence[str] = ()
+    environment: Environment,
+    script: Script,
+    patch: str | None,
+    limits: Limits,
+    prefix: Sequence[str] = (),
+    count_processes: bool = False,
 ) -> list[str]:
-    """The words that run `inside.pl`; `prefix` is put before git and the script, to take away their privileges."""
+    """The words that run `inside.pl`.
+
+    `prefix` is put before git and the script, to take away their privileges; `count_processes` has the number of
+    processes watched from inside, where the kernel does not limit it.
+    """
     program = Path(__file__).with_name("inside.pl").read_text("utf-8")
-    settings = (environment.repository, PATCH if patch else "", limits.seconds, limits.output_bytes)
+    most = limits.processes if count_processes else 0
+    settings = (environment.repository, PATCH if patch else "", limits.seconds, limits.output_bytes, most)
     words = [*map(str, settings), environment.activate, *prefix, "--", *script.command, f"{FOLDER}/{script.name}"]
     return ["perl", "-e", program, *words]
 

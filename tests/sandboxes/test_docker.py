@@ -1,0 +1,231 @@
+"""What only the docker sandbox does: containers, their owners, and the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import socket
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandboxes import Environment, Execution, Limits, Reason, SandboxError, Script, open_sandbox
+from sandboxes.docker import LABEL, DockerSandbox, create, export_folder
+from tests.sandboxes.test_local import SH, wait_until
+
+pytestmark = pytest.mark.docker
+SLEEP = Script("echo started; sleep 1000", "script.sh", SH)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Any]:
+    import docker
+
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+def containers(engine: Any, run: str) -> list[Any]:
+    found: list[Any] = engine.api.containers(all=True, filters={"label": f"{LABEL}.run={run}"})
+    return found
+
+
+def running(engine: Any, run: str) -> list[Any]:
+    return [found for found in containers(engine, run) if found["State"] == "running"]
+
+
+@contextlib.contextmanager
+def in_flight(sandbox: DockerSandbox, environment: Environment) -> Iterator[list[Execution]]:
+    """A run that would last; when the block ends, it has ended, and the list holds its result."""
+    results: list[Execution] = []
+    thread = threading.Thread(target=lambda: results.append(sandbox.run(environment, SLEEP, limits=Limits(seconds=60))))
+    thread.start()
+    yield results
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_no_container_is_left(engine: Any, docker_environment: Environment) -> None:
+    run = str(uuid.uuid4())
+    sandbox = DockerSandbox(run)
+    assert sandbox.run(docker_environment, SLEEP, limits=Limits(seconds=0.5)).reason is Reason.TIMED_OUT
+    assert sandbox.run(docker_environment, Script("exit 3", command=SH)).exit_code == 3
+    wait_until(lambda: not containers(engine, run))
+    sandbox.close()
+
+
+def test_a_container_is_locked_down(engine: Any, docker_environment: Environment) -> None:
+    run = str(uuid.uuid4())
+    sandbox = DockerSandbox(run)
+    with in_flight(sandbox, docker_environment):
+        wait_until(lambda: running(engine, run))
+        seen = engine.api.inspect_container(containers(engine, run)[0]["Id"])
+        sandbox.close()
+    host, labels = seen["HostConfig"], seen["Config"]["Labels"]
+    assert host["NetworkMode"] == "none" and host["AutoRemove"] and host["LogConfig"]["Type"] == "none"
+    assert host["CapDrop"] == ["ALL"] and not host["CapAdd"] and not host["Privileged"] and not host["Binds"]
+    assert "no-new-privileges:true" in host["SecurityOpt"]
+    assert host["Memory"] == host["MemorySwap"] == 4096 << 20 and host["PidsLimit"] == 257
+    assert labels[f"{LABEL}.pid"] == str(os.getpid()) and labels[f"{LABEL}.host"] == socket.gethostname()
+
+
+def test_close_ends_calls_in_flight(engine: Any, docker_environment: Environment) -> None:
+    run = str(uuid.uuid4())
+    sandbox = DockerSandbox(run)
+    with in_flight(sandbox, docker_environment) as results:
+        wait_until(lambda: running(engine, run))
+        sandbox.close()
+    assert [done.reason for done in results] == [Reason.SANDBOX_FAILED]
+    wait_until(lambda: not containers(engine, run))
+    assert sandbox.run(docker_environment, SLEEP).reason is Reason.SANDBOX_FAILED
+
+
+def test_a_container_removed_by_others_is_a_failed_sandbox(engine: Any, docker_environment: Environment) -> None:
+    run = str(uuid.uuid4())
+    sandbox = DockerSandbox(run)
+    with in_flight(sandbox, docker_environment) as results:
+        wait_until(lambda: running(engine, run))
+        engine.api.remove_container(containers(engine, run)[0]["Id"], force=True)
+    assert [(done.reason, done.exit_code) for done in results] == [(Reason.SANDBOX_FAILED, None)]
+    sandbox.close()
+
+
+OWNER = """
+import sys
+from sandboxes import Environment, Limits, Script
+from sandboxes.docker import DockerSandbox
+DockerSandbox(sys.argv[2]).run(
+    Environment("owned", image=sys.argv[1]), Script("sleep 1000", command=("sh",)), limits=Limits(seconds=4)
+)
+"""
+
+
+def test_a_container_outlives_a_killed_owner_only_to_its_limit(engine: Any, docker_environment: Environment) -> None:
+    run = str(uuid.uuid4())
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(docker_environment.image), run])
+    wait_until(lambda: running(engine, run))
+    owner.kill()
+    owner.wait()
+    wait_until(lambda: not containers(engine, run), 30)
+
+
+def test_orphans_of_dead_owners_are_reaped_and_no_others(engine: Any, docker_environment: Environment) -> None:
+    run = str(uuid.uuid4())
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    host, pid, started = f"{LABEL}.host", f"{LABEL}.pid", f"{LABEL}.started"
+    alive = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    mine = {f"{LABEL}.run": run, host: socket.gethostname(), pid: str(os.getpid()), started: alive}
+    cases = {
+        "alive": mine,
+        "dead": mine | {pid: str(dead.pid)},
+        "pid taken by another": mine | {started: "1"},
+        "another machine": mine | {host: "elsewhere", pid: str(dead.pid)},
+    }
+    made = {
+        case: create(engine, docker_environment, ["true", "", ""], Limits(), labels) for case, labels in cases.items()
+    }
+    try:
+        sandbox = DockerSandbox("reaper")
+        sandbox.ensure(docker_environment)
+        sandbox.close()
+        left = {found["Id"] for found in containers(engine, run)}
+        assert {case for case, container in made.items() if container in left} == {"alive", "another machine"}
+    finally:
+        for found in containers(engine, run):
+            engine.api.remove_container(found["Id"], force=True)
+
+
+class Relay:
+    """A socket that passes everything on to the engine until it is cut."""
+
+    def __init__(self, path: Path, target: str) -> None:
+        self._target = target
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(path))
+        self._server.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._server.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._target)
+                self._pairs.append((near, far))
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _pass_on(one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        for end in (self._server, *(end for pair in self._pairs for end in pair)):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+# docker-py leaves a socket open that it could not connect.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_engine_that_goes_away_is_a_failed_sandbox(
+    engine: Any, docker_environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if not address.startswith("unix://"):
+        pytest.skip("the relay speaks to an engine on a Unix socket")
+    relay = Relay(tmp_path / "relay.sock", address.removeprefix("unix://"))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/relay.sock")
+    run = str(uuid.uuid4())
+    sandbox = DockerSandbox(run)
+    with in_flight(sandbox, docker_environment) as results:
+        wait_until(lambda: running(engine, run))
+        relay.cut()
+    try:
+        assert [(done.reason, done.exit_code) for done in results] == [(Reason.SANDBOX_FAILED, None)]
+        again = sandbox.run(docker_environment, SLEEP)
+        assert again.reason is Reason.SANDBOX_FAILED and "engine" in again.detail
+        sandbox.close()
+        del results, again, sandbox
+        gc.collect()
+    finally:
+        for found in containers(engine, run):
+            engine.api.remove_container(found["Id"], force=True)
+
+
+def test_ensure_names_what_is_missing(docker_sandbox: DockerSandbox, docker_environment: Environment) -> None:
+    docker_sandbox.ensure(docker_environment)
+    with pytest.raises(SandboxError, match="no container image.*--sandbox local"):
+        docker_sandbox.ensure(Environment("none"))
+    with pytest.raises(SandboxError, match="localhost:1/no/such.*Build or load"):
+        docker_sandbox.ensure(Environment("none", image="localhost:1/no/such:1"))
+
+
+def test_open_sandbox_takes_docker_where_local_cannot(docker_environment: Environment) -> None:
+    sandbox = open_sandbox("auto", "run", docker_environment)
+    assert sandbox.name == "docker"
+    sandbox.close()
+
+
+def test_export_copies_a_folder_of_an_image(
+    docker_environment: Environment, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    export_folder(str(docker_environment.image), "/testbed", tmp_path / "copy")
+    difference = ["diff", "-r", str(folders[0]), str(tmp_path / "copy")]
+    assert subprocess.run(difference, capture_output=True, text=True).stdout == ""
+    assert (tmp_path / "copy" / "a.txt").stat().st_uid == os.getuid()
+    with pytest.raises(SandboxError, match="/no/such"):
+        export_folder(str(docker_environment.image), "/no/such", tmp_path / "none")

@@ -1,0 +1,271 @@
+"""What only the local sandbox does: namespaces on folders of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sandboxes import Environment, Limits, Reason, SandboxError, Script, cgroups, conformance, host, open_sandbox
+from sandboxes import local as local_module
+from sandboxes.local import LocalSandbox
+
+SH = ("sh",)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until a condition holds; fail if it never does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+def fingerprint(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        data = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        found[str(path)] = (path.lstat().st_mode, path.lstat().st_mtime_ns, data)
+    return found
+
+
+def test_the_folders_outside_never_change(local: LocalSandbox, local_environment: Environment) -> None:
+    before = [fingerprint(folder) for _, folder in local_environment.folders]
+    text = "rm -rf /testbed/* /testbed/.git*; chmod 777 /testbed /opt/testbed; rm -rf /opt/testbed/lib; ls -A /testbed"
+    done = local.run(local_environment, Script(text, command=SH))
+    assert done.exit_code == 0 and done.output == ""
+    assert [fingerprint(folder) for _, folder in local_environment.folders] == before
+
+
+def test_build_writes_to_the_folders_and_to_nothing_else(local: LocalSandbox, tmp_path: Path) -> None:
+    (tmp_path / "repository").mkdir()
+    (tmp_path / "venv").mkdir()
+    environment = Environment(
+        "built", folders=(("/testbed", tmp_path / "repository"), ("/opt/testbed", tmp_path / "venv"))
+    )
+    text = "pwd > where; echo x > /opt/testbed/x; echo x > /tmp/x; echo x > ~/x; echo x > /usr/x || echo refused"
+    done = local.build(environment, Script(text, command=SH))
+    assert done.exit_code == 0 and "refused" in done.output
+    assert (tmp_path / "repository" / "where").read_text() == "/testbed\n"
+    assert (tmp_path / "venv" / "x").exists()
+    assert local.run(environment, Script("cat where; ls -A /tmp ~", command=SH)).output.startswith("/testbed\n/home")
+
+
+@pytest.mark.parametrize("name", ["a,b", "a:b", "back\\slash", "sp ace", "new\nline", "é", "'q\"$(id)"])
+def test_any_name_of_a_folder(local: LocalSandbox, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "file").write_text("here")
+    environment = Environment("odd", folders=(("/testbed", folder),))
+    assert local.run(environment, Script("cat file; echo x > file", command=SH)).output == "here"
+    assert (folder / "file").read_text() == "here"
+
+
+def test_a_folder_within_a_folder(local: LocalSandbox, tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "file").write_text("inner")
+    (tmp_path / "outer" / "repository").mkdir(parents=True)
+    environment = Environment(
+        "nested",
+        folders=(("/opt/x/repository", tmp_path / "inner"), ("/opt/x", tmp_path / "outer")),
+        repository="/opt/x/repository",
+    )
+    patch = (
+        "diff --git a/file b/file\n--- a/file\n+++ b/file\n@@ -1 +1 @@\n-inner\n\\ No newline at end of file\n+new\n"
+    )
+    assert local.run(environment, Script("pwd; cat file", command=SH), patch).output == "/opt/x/repository\nnew\n"
+
+
+def test_a_hostile_repository_cannot_use_git_while_the_patch_is_applied(
+    local: LocalSandbox, local_environment: Environment, tmp_path: Path
+) -> None:
+    repository = tmp_path / "repository"
+    conformance.prepare_repository(repository)
+    for key in ("core.fsmonitor", "core.sshCommand", "filter.evil.clean", "filter.evil.smudge", "core.pager"):
+        subprocess.run(["git", "config", key, "touch /tmp/evil; cat"], cwd=repository, check=True)
+    (repository / ".gitattributes").write_text("* filter=evil\n")
+    environment = Environment("hostile", folders=(("/testbed", repository),))
+    patch = "diff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n@@ -1,3 +1,3 @@\n-one\n+1\n two\n three\n"
+    done = local.run(environment, Script("ls /tmp; cat a.txt", command=SH), patch)
+    assert done.output == "1\ntwo\nthree\n", done
+
+
+def test_close_ends_calls_in_flight(local_environment: Environment) -> None:
+    sandbox = LocalSandbox()
+    mark = str(uuid.uuid4())
+    results = []
+    script = Script(f"sleep 1000; : {mark}", command=("sh", "-c", f"sleep 1000; : {mark}"))
+    thread = threading.Thread(target=lambda: results.append(sandbox.run(local_environment, script)))
+    thread.start()
+    wait_until(lambda: conformance.processes_with(mark))
+    sandbox.close()
+    thread.join(20)
+    assert [done.reason for done in results] == [Reason.SANDBOX_FAILED]
+    assert not conformance.processes_with(mark)
+    assert sandbox.run(local_environment, script).reason is Reason.SANDBOX_FAILED
+
+
+OWNER = """
+import sys
+from pathlib import Path
+from sandboxes import Environment, Script
+from sandboxes.local import LocalSandbox
+environment = Environment("owned", folders=(("/testbed", Path(sys.argv[1])),))
+LocalSandbox().run(environment, Script("", command=("sh", "-c", "setsid sleep 1000; : " + sys.argv[2])))
+"""
+
+
+def test_nothing_outlives_a_killed_owner(tmp_path: Path) -> None:
+    mark = str(uuid.uuid4())
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path), mark], start_new_session=True)
+    # The owner itself, the launcher's arguments to process 1, and the script.
+    wait_until(lambda: len(conformance.processes_with(f"sleep 1000; : {mark}") - {str(owner.pid)}) >= 1)
+    owner.send_signal(signal.SIGKILL)
+    owner.wait()
+    wait_until(lambda: not conformance.processes_with(mark))
+
+
+def test_groups_of_dead_owners_are_removed() -> None:
+    parents = cgroups.parents()
+    if not {"memory", "pids"} <= parents.keys():
+        pytest.skip("control groups cannot be written here")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = parents["memory"] / f"codemonkeys-{dead.pid}-0"
+    left.mkdir()
+    kept = cgroups.create(Limits(), 0, parents)
+    assert kept
+    cgroups.remove_orphans(parents)
+    assert not left.exists() and all(folder.exists() for folder in kept.folders)
+    kept.remove()
+    assert not any(folder.exists() for folder in kept.folders)
+
+
+def test_no_group_is_left_behind(local: LocalSandbox, local_environment: Environment) -> None:
+    local.run(local_environment, Script("sleep 1000", command=SH), limits=Limits(seconds=0.2))
+    for folder in set(cgroups.parents().values()):
+        assert not list(folder.glob(f"codemonkeys-{os.getpid()}-*"))
+
+
+@pytest.mark.parametrize(
+    "check",
+    [conformance.memory_is_limited, conformance.a_fork_bomb_is_limited, conformance.exit_codes_are_faithful],
+    ids=lambda check: check.__name__,
+)
+def test_without_control_groups(
+    check: conformance.Check, local_environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroups, "parents", dict)
+    check(LocalSandbox(), local_environment)
+
+
+ORDINARY_USER = """
+import os, sys
+from pathlib import Path
+from sandboxes import Environment, conformance
+from sandboxes.local import LocalSandbox
+place = Path(sys.argv[1])
+os.environ["HOME"] = str(place)
+conformance.prepare_repository(place / "repository")
+(place / "bin").mkdir()
+(place / "bin" / "python").symlink_to("/usr/bin/python3")
+environment = Environment(
+    "ordinary",
+    folders=(("/testbed", place / "repository"), ("/opt/bin", place / "bin")),
+    variables=(("PATH", "/opt/bin:/usr/bin:/bin"),),
+)
+sandbox = LocalSandbox()
+sandbox.ensure(environment)
+for check in conformance.CHECKS:
+    check(sandbox, environment)
+print("holds as user", os.getuid())
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="the other tests run as an ordinary user already")
+def test_the_suite_holds_for_an_ordinary_user(tmp_path: Path) -> None:
+    version = ["/usr/bin/python3", "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
+    if not os.path.exists(version[0]) or subprocess.run(version).returncode:
+        pytest.skip("no Python 3.11 at /usr/bin/python3 for an ordinary user to run")
+    # pytest's own folders are closed to other users.
+    place = Path("/var/tmp") / f"codemonkeys-{uuid.uuid4()}"
+    try:
+        shutil.copytree(Path(local_module.__file__).parent, place / "code" / "sandboxes")
+        (place / "work").mkdir()
+        os.chown(place / "work", 65534, 65534)
+        user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        command = [*user, "/usr/bin/python3", "-c", ORDINARY_USER, str(place / "work")]
+        done = subprocess.run(command, cwd=place / "code", capture_output=True, text=True)
+    finally:
+        shutil.rmtree(place)
+    assert done.stdout == "holds as user 65534\n", done.stderr
+
+
+def test_ensure_names_what_is_missing(local: LocalSandbox, local_environment: Environment, tmp_path: Path) -> None:
+    local.ensure(local_environment)
+    with pytest.raises(SandboxError, match="no folders.*--sandbox docker"):
+        local.ensure(replace(local_environment, folders=()))
+    with pytest.raises(SandboxError, match=f"{tmp_path}/gone is missing"):
+        local.ensure(replace(local_environment, folders=(("/testbed", tmp_path / "gone"),)))
+    with pytest.raises(SandboxError, match="no folder holds the repository"):
+        local.ensure(replace(local_environment, repository="/elsewhere"))
+    for bad in ("testbed", "/", "/a/../b"):
+        with pytest.raises(SandboxError, match="no absolute path"):
+            local.ensure(replace(local_environment, folders=((bad, tmp_path),), repository=bad))
+
+
+def test_a_set_up_that_fails_is_no_exit_code(local: LocalSandbox, tmp_path: Path) -> None:
+    within_usr = Environment("bad", folders=(("/usr/no/such", tmp_path),), repository="/usr/no/such")
+    done = local.run(within_usr, Script("exit 0", command=SH))
+    assert (done.reason, done.exit_code) == (Reason.SANDBOX_FAILED, None)
+    assert "/usr/no" in done.detail and "Read-only" in done.detail
+    missing = Environment("bad", folders=(("/testbed", tmp_path / "gone"),))
+    assert local.run(missing, Script("exit 0", command=SH)).reason is Reason.SANDBOX_FAILED
+
+
+def test_an_interpreter_that_lies_in_a_home_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    for folder in ("bin", "lib/python3", "venv/bin"):
+        (home / folder).mkdir(parents=True)
+    (home / "bin" / "python").touch()
+    (home / "venv" / "bin" / "python").symlink_to(home / "bin" / "python")
+    monkeypatch.setenv("HOME", str(home))
+    with pytest.raises(SandboxError, match="cannot be shown"):
+        host.interpreters(home / "venv")
+
+
+def test_an_interpreter_is_found_through_every_link(tmp_path: Path) -> None:
+    for folder in ("pythons/3.11.0/bin", "pythons/3.11.0/lib/python3.11", "venv/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "pythons/3.11.0/bin/python3.11").touch()
+    (tmp_path / "pythons/3.11").symlink_to("3.11.0")
+    (tmp_path / "venv/bin/python3").symlink_to(tmp_path / "pythons/3.11/bin/python3.11")
+    (tmp_path / "venv/bin/python").symlink_to("python3")
+    (tmp_path / "venv/pyvenv.cfg").write_text(f"home = {tmp_path}/pythons/3.11/bin\n")
+    found = [str(tmp_path / "pythons" / name) for name in ("3.11", "3.11.0")]
+    assert host.interpreters(tmp_path / "venv") == found
+
+
+def test_open_sandbox_takes_local_where_it_can(local_environment: Environment) -> None:
+    for kind in ("auto", "local"):
+        sandbox = open_sandbox(kind, "run", local_environment)
+        assert sandbox.name == "local"
+        sandbox.close()
+
+
+def test_open_sandbox_tells_why_none_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
+    with pytest.raises(SandboxError, match="(?s)local: .*no folders.*docker: No Docker engine answers"):
+        open_sandbox("auto", "run", Environment("none", image="some/image"))
+    with pytest.raises(ValueError, match="podman"):
+        open_sandbox("podman", "run", Environment("none"))  # type: ignore[arg-type]
