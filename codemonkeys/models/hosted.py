@@ -177,7 +177,6 @@ def load() -> ModuleType:
     from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
     litellm.suppress_debug_info = True
-    litellm.disable_aiohttp_transport = True  # Of the two transports the one that closes without a trace.
     AsyncHTTPHandler.single_connection_post_request = refuse_second_request
     return litellm  # type: ignore[no-any-return]
 
