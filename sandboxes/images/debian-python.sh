@@ -25,7 +25,7 @@ trap 'exit 1' INT TERM
 mirror=$(apt-get indextargets --format '$(SITE) $(CODENAME)' 'Created-By: Packages' 2>/dev/null \
     | awk -v suite="$suite" '$2 == suite { print $1; exit }')
 
-debootstrap --variant=minbase --include=python3,python3-venv,git,ca-certificates "$suite" "$root" ${mirror:+"$mirror"} >&2
+debootstrap --variant=minbase --include=python3,python3-venv,git,patch,ca-certificates "$suite" "$root" ${mirror:+"$mirror"} >&2
 ln -sf python3 "$root/usr/bin/python"
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 tar --one-file-system -C "$root" -c . \
