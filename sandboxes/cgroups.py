@@ -13,6 +13,7 @@ from pathlib import Path
 from sandboxes.base import Limits
 
 ROOT = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
 _PREFIX = "codemonkeys"
 _OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _numbers = itertools.count()
@@ -58,18 +59,11 @@ def parents(root: Path = ROOT) -> dict[str, Path]:
     """
     if (root / "cgroup.controllers").is_file():
         own = root / _PREFIX
-        wanted = [
-            name for name in ("memory", "pids", "cpu") if name in (root / "cgroup.controllers").read_text().split()
-        ]
-        try:
-            own.mkdir(exist_ok=True)
-            for folder in (root, own):
-                (folder / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in wanted))
-        except OSError:
-            return {}
-        return dict.fromkeys(wanted, own)
+        return {name: own for name in ("memory", "pids", "cpu") if _pass_down(root, own, name)}
+    if not _MEMBERSHIP.is_file():
+        return {}
     found = {}
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    for line in _MEMBERSHIP.read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         for name in {"memory", "pids", "cpu"}.intersection(controllers.split(",")):
             for folder in (root / name / path.lstrip("/"), root / name):
@@ -77,6 +71,17 @@ def parents(root: Path = ROOT) -> dict[str, Path]:
                     found[name] = folder
                     break
     return found
+
+
+def _pass_down(root: Path, own: Path, controller: str) -> bool:
+    """Let the groups below `own` use a controller, in version 2; whether that could be done."""
+    try:
+        own.mkdir(exist_ok=True)
+        for folder in (root, own):
+            (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+    except OSError:
+        return False
+    return True
 
 
 def create(limits: Limits, extra_processes: int, parents: dict[str, Path]) -> Group | None:

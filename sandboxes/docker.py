@@ -28,6 +28,8 @@ class DockerSandbox:
 
     Process 1 of a container is `inside.pl`, which ends at the time limit: a container ends, and is removed by the
     engine, even if nobody comes back for it. Those that were made but never started go when a later process reaps.
+    A script has the user and the (lack of) capabilities of process 1, so it can forge how it ended; but no more than by
+    ending so.
     """
 
     name = "docker"

@@ -8,8 +8,10 @@ from pathlib import Path
 from sandboxes.base import SandboxError
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_SETTINGS = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "protocols")
-_MORE_SETTINGS = ("services", "ssl/certs", "ca-certificates", "pki/tls/certs", "python3", "python3.11", "terminfo")
+_SETTINGS = tuple(
+    "alternatives ld.so.cache ld.so.conf ld.so.conf.d localtime mime.types pki/tls/certs protocols services ssl/certs "
+    "terminfo".split()
+)
 DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty"))
 
 FILES = {
@@ -26,7 +28,7 @@ def system() -> tuple[dict[str, str], list[str]]:
     """Symbolic links to make again (path, target), and paths to show read-only."""
     links = {path: os.readlink(path) for path in _SYSTEM if os.path.islink(path)}
     shown = [path for path in _SYSTEM if os.path.isdir(path) and not os.path.islink(path)]
-    for name in (*_SETTINGS, *_MORE_SETTINGS):
+    for name in _SETTINGS:
         path = f"/etc/{name}"
         if os.path.islink(path):
             links[path] = os.readlink(path)

@@ -12,7 +12,7 @@
 use strict;
 use warnings;
 use Fcntl;
-use POSIX qw(:sys_wait_h :errno_h SIGKILL ceil sysconf _SC_CLK_TCK);
+use POSIX qw(:sys_wait_h :errno_h SIGKILL access W_OK ceil sysconf _SC_CLK_TCK);
 
 my ($repository, $patch, $seconds, $limit, $processes, $activate) = splice @ARGV, 0, 6;
 my @prefix;
@@ -63,6 +63,8 @@ sub start {
 }
 
 chdir $repository or die "no repository at $repository: $!\n";
+# Without capabilities not even root may write what belongs to another user.
+access($repository, W_OK) or die "user $> may not write the repository $repository: $!\n";
 
 if (length $patch) {
     # From the folder above, so that git finds no repository and obeys neither its configuration nor its hooks.

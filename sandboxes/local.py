@@ -50,13 +50,13 @@ class LocalSandbox:
         cgroups.remove_orphans(self._parents)
 
     def ensure(self, environment: Environment) -> None:
-        """Check that the environment's folders exist and that namespaces can be made.
+        """Check that namespaces can be made, and that the environment's folders and interpreters can be shown in them.
 
         Raises SandboxError with what is missing and what to do.
         """
         if reason := unavailable():
             raise SandboxError(reason)
-        check_folders(environment)
+        make_plan(environment, Script(""), None, Limits())
 
     def run(
         self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import tarfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def local() -> Iterator[LocalSandbox]:
 
 
 @pytest.fixture(scope="session")
-def docker_environment(folders: tuple[Path, Path]) -> Environment:
+def docker_environment(folders: tuple[Path, Path]) -> Iterator[Environment]:
     """An image with the same repository, made on the engine from the base image."""
     import docker
 
@@ -59,9 +60,12 @@ def docker_environment(folders: tuple[Path, Path]) -> Environment:
         archive.add(folders[0], "repository")
     context.seek(0)
     engine = docker.from_env()
-    image, _ = engine.images.build(fileobj=context, custom_context=True, network_mode="none", rm=True)
+    # The label keeps this image apart from one of equal content that another worker of the test run has and removes.
+    label = {"codemonkeys.test": str(uuid.uuid4())}
+    image, _ = engine.images.build(fileobj=context, custom_context=True, network_mode="none", rm=True, labels=label)
+    yield Environment("conformance", image=str(image.id))
+    engine.images.remove(image.id, force=True)
     engine.close()
-    return Environment("conformance", image=str(image.id))
 
 
 @pytest.fixture(scope="session")
