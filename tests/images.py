@@ -36,7 +36,8 @@ def build_images(data: Path) -> None:
 def build_task_image(folder: Path, image: str) -> None:
     """Build the image of one task folder: wheels are fetched out here, the build itself has no network."""
     inputs = [folder / name for name in ("Dockerfile", "repo.tar.gz", "requirements.txt", "install.sh")]
-    content = hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest()
+    base = _docker("image", "inspect", "--format", "{{.Id}}", BASE).stdout
+    content = hashlib.sha256(base.encode() + b"".join(path.read_bytes() for path in inputs)).hexdigest()
     there = _docker("image", "inspect", "--format", f'{{{{index .Config.Labels "{LABEL}"}}}}', image, check=False)
     if there.stdout.strip() == content:
         print(f"{image} exists")
