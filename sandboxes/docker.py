@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import socket
 import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from sandboxes import inside
 from sandboxes.base import Environment, Execution, Limits, SandboxError, Script
+from sandboxes.engine import LABEL, export_folder, labels_of, open_engine, process_start, remove, unavailable
 
-LABEL = "codemonkeys"
+__all__ = ["DockerSandbox", "create", "export_folder", "unavailable"]
+
 _GRACE = 15.0
 """Seconds beyond the limit before we stop from outside what should have stopped by itself."""
 _NOBODY = 65534
-_ADVICE = "Start it, point DOCKER_HOST to one, or use --sandbox local."
 
 
 class DockerSandbox:
@@ -91,7 +90,7 @@ class DockerSandbox:
         with self._lock:
             left = tuple(self._containers)
         for container in left:
-            _remove(self._engine, container)
+            remove(self._engine, container)
         if self._engine is not None:
             self._engine.close()
 
@@ -103,8 +102,8 @@ class DockerSandbox:
         for found in engine.api.containers(all=True, filters=filters):
             labels = found["Labels"]
             owner, started = labels.get(f"{LABEL}.pid", ""), labels.get(f"{LABEL}.started", "")
-            if owner.isdigit() and _process_start(int(owner)) != started:
-                _remove(engine, found["Id"])
+            if owner.isdigit() and process_start(int(owner)) != started:
+                remove(engine, found["Id"])
                 count += 1
         return count
 
@@ -115,7 +114,7 @@ class DockerSandbox:
         with self._lock:
             if self._engine is not None:
                 return self._engine
-            self._engine = _open_engine(timeout=120)
+            self._engine = open_engine(timeout=120)
         with contextlib.suppress(DockerException, OSError):
             self.reap()
         return self._engine
@@ -126,48 +125,16 @@ class DockerSandbox:
     ) -> Iterator[str]:
         """A container with the script and the patch in it, not started; removed at the end."""
         command = inside.command(environment, script, patch, limits)
-        container = create(engine, environment, command, limits, _labels(self._run))
+        container = create(engine, environment, command, limits, labels_of(self._run))
         with self._lock:
             self._containers.add(container)
         try:
             engine.api.put_archive(container, "/", _archive(inside.files(script, patch)))
             yield container
         finally:
-            _remove(engine, container)
+            remove(engine, container)
             with self._lock:
                 self._containers.discard(container)
-
-
-def _open_engine(timeout: int) -> Any:
-    """A client of the engine that DOCKER_HOST names, which has answered. Raises SandboxError."""
-    import docker
-    from docker.errors import DockerException
-
-    engine = None
-    try:
-        address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-        if address.startswith("unix://"):
-            with socket.socket(socket.AF_UNIX) as first:  # where nobody answers, docker-py leaves its own open
-                first.connect(address.removeprefix("unix://"))
-        engine = docker.from_env(timeout=timeout, max_pool_size=64)
-        engine.ping()
-    except (DockerException, OSError) as error:
-        if engine is not None:
-            engine.close()
-        raise SandboxError(f"No Docker engine answers ({error}). {_ADVICE}") from error
-    return engine
-
-
-def unavailable() -> str | None:
-    """Why the docker sandbox cannot run on this machine and what to do about it; None if it can."""
-    sandbox = DockerSandbox()
-    try:
-        sandbox.connect()
-    except SandboxError as error:
-        return str(error)
-    finally:
-        sandbox.close()
-    return None
 
 
 def create(engine: Any, environment: Environment, command: list[str], limits: Limits, labels: dict[str, str]) -> str:
@@ -255,87 +222,3 @@ def _archive(files: dict[str, bytes]) -> bytes:
             entry.uid = entry.gid = _NOBODY
             archive.addfile(entry, io.BytesIO(data))
     return packed.getvalue()
-
-
-def _remove(engine: Any, container: str) -> None:
-    """Kill and remove a container, if it is still there."""
-    from docker.errors import DockerException
-
-    # Gone, or being removed by the engine: either is what we want.
-    with contextlib.suppress(DockerException, OSError):
-        engine.api.remove_container(container, force=True, v=True)
-
-
-def _labels(run: str) -> dict[str, str]:
-    """The labels by which a container's owner is known: run, machine, process, and when that process started."""
-    return {
-        f"{LABEL}.run": run,
-        f"{LABEL}.host": socket.gethostname(),
-        f"{LABEL}.pid": str(os.getpid()),
-        f"{LABEL}.started": _process_start(os.getpid()),
-    }
-
-
-def _process_start(pid: int) -> str:
-    """When a process started, in the kernel's ticks; with the pid it names a process for good. Empty if it is dead."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def export_folder(image: str, path: str, destination: Path) -> None:
-    """Copy the folder `path` of an image to the new folder `destination`, without running anything of the image.
-
-    Raises SandboxError when the image or the folder is missing, or the engine fails.
-    """
-    from docker.errors import DockerException
-
-    engine = _open_engine(timeout=600)
-    container = ""
-    try:
-        container = engine.api.create_container(image, ["true"], network_disabled=True, labels=_labels("export"))["Id"]
-        chunks, _ = engine.api.get_archive(container, path)
-        destination.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks)), mode="r|") as archive:
-            archive.extractall(destination, filter=_ours)
-    except (DockerException, OSError, tarfile.TarError) as error:
-        raise SandboxError(f"Cannot copy {path} of image {image} to {destination}: {error}") from error
-    finally:
-        if container:
-            _remove(engine, container)
-        engine.close()
-
-
-def _ours(entry: tarfile.TarInfo, destination: str) -> tarfile.TarInfo | None:
-    """Take a file, folder or link without the archive's top folder, as our own; leave out devices and pipes.
-
-    Symbolic links stay as they are, wherever they point, as a repository may hold such; nothing is written through one.
-    """
-    if not (entry.isreg() or entry.isdir() or entry.issym() or entry.islnk()):
-        return None
-    name = entry.name.partition("/")[2]
-    if not name:
-        return None
-    target = entry.linkname.partition("/")[2] if entry.islnk() else entry.linkname
-    if entry.islnk() and ".." in target.split("/"):
-        return None
-    renamed = entry.replace(name=name, linkname=target, uid=None, gid=None, uname=None, gname=None)  # type: ignore[arg-type]
-    return tarfile.tar_filter(renamed, destination)
-
-
-class _Chunks(io.RawIOBase):
-    """A file that reads the byte strings of an iterator."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._left = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._left = self._left or next(self._chunks, b"")
-        count = min(len(buffer), len(self._left))
-        buffer[:count], self._left = self._left[:count], self._left[count:]
-        return count

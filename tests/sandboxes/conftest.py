@@ -64,7 +64,7 @@ def docker_environment(folders: tuple[Path, Path]) -> Iterator[Environment]:
     label = {"codemonkeys.test": str(uuid.uuid4())}
     image, _ = engine.images.build(fileobj=context, custom_context=True, network_mode="none", rm=True, labels=label)
     yield Environment("conformance", image=str(image.id))
-    engine.images.remove(image.id, force=True)
+    engine.images.remove(str(image.id), force=True)
     engine.close()
 
 

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from sandboxes import Environment, Execution, Limits, Reason, SandboxError, Script, open_sandbox
-from sandboxes.docker import LABEL, DockerSandbox, create, export_folder
+from sandboxes.docker import DockerSandbox, create, export_folder
+from sandboxes.engine import LABEL
 from tests.sandboxes.test_local import SH, wait_until
 
 pytestmark = pytest.mark.docker
