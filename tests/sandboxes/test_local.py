@@ -135,6 +135,22 @@ def test_nothing_outlives_a_killed_owner(tmp_path: Path) -> None:
     wait_until(lambda: not conformance.processes_with(mark))
 
 
+def test_nothing_outlives_a_killed_launcher(local: LocalSandbox, local_environment: Environment) -> None:
+    mark = str(uuid.uuid4())
+    results = []
+    script = Script("", command=("sh", "-c", f"sleep 1000; : {mark}"))
+    thread = threading.Thread(target=lambda: results.append(local.run(local_environment, script)))
+    thread.start()
+    wait_until(lambda: conformance.processes_with(mark))
+    children = Path(f"/proc/{os.getpid()}/task/{thread.native_id}/children").read_text().split()
+    launchers = [child for child in children if child in conformance.processes_with("import namespace")]
+    assert len(launchers) == 1
+    os.kill(int(launchers[0]), signal.SIGKILL)
+    thread.join(20)
+    assert [done.reason for done in results] == [Reason.SANDBOX_FAILED]
+    wait_until(lambda: not conformance.processes_with(mark))
+
+
 def test_groups_of_dead_owners_are_removed() -> None:
     parents = cgroups.parents()
     if not {"memory", "pids"} <= parents.keys():
