@@ -7,6 +7,7 @@
     │   └── BadSettings          a setting is unknown or has an impossible value
     ├── ModelError               a language model could not answer
     │   ├── MissingKey           the provider's API key is not in the environment
+    │   ├── AccessRefused        the provider refuses the key, the account or the model: every call would fail
     │   ├── RejectedRequest      the provider refused the request; asking again cannot help
     │   ├── RetriesExhausted     every attempt failed for a passing reason
     │   ├── NoAnswer             the provider answered without any text
@@ -54,6 +55,10 @@ class ModelError(CodeMonkeysError):
 
 class MissingKey(ModelError, BadInput):
     """The provider's API key is not in the environment; export it and call again."""
+
+
+class AccessRefused(ModelError, BadInput):
+    """The provider refuses the key, the account or the model; correct that and resume the run."""
 
 
 class RejectedRequest(ModelError):

@@ -13,7 +13,7 @@ from codemonkeys.journal.store import Journal
 from codemonkeys.models import open_model
 from codemonkeys.prompting import check_own
 from codemonkeys.runner import Ended, State, run_tasks
-from codemonkeys.settings import Settings
+from codemonkeys.settings import Settings, build
 from codemonkeys.steps import Event, Steps
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import can_run_locally, default_home, prepare
@@ -67,8 +67,12 @@ def run_session(
         check_own(settings.prompts)
     primary, scan = open_models(settings)
     kind = choose_sandbox(settings.sandbox.kind, tasks)
-    plan = {"ids": list(ids), **settings.model_dump(mode="json"), "sandbox_kind": kind}
-    journal = Journal(runs, name, source, plan)
+    plan = settings.model_dump(mode="json")
+    # What `auto` came to is part of the run: a resume is not to move it to another sandbox.
+    plan["sandbox"]["kind"] = kind
+    # From here on the settings are those that a resume would read.
+    settings = build(plan)
+    journal = Journal(runs, name, source, {"ids": list(ids), **plan})
     try:
         return asyncio.run(_carry_out(tasks, settings, journal, primary, scan, kind, accept_changes, notify))
     finally:
@@ -90,7 +94,7 @@ async def _carry_out(
     try:
         steps = Steps(journal, primary, scan, sandbox, settings.operation, accept_changes, notify)
         ended = await run_tasks(tasks, settings, steps, lambda task: prepare(task, home, kind))
-        return Summary(journal.name, journal.folder, tuple(ended), len(tasks) - len(ended), journal.spent())
+        return Summary(journal.name, journal.folder, tuple(ended), len(tasks) - len(ended), journal.calls.spent())
     finally:
         sandbox.close()
         for model in {id(model): model for model in (primary, scan)}.values():

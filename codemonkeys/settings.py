@@ -73,7 +73,7 @@ class SandboxSettings(Section):
 
     kind: Literal["auto", "local", "docker"] = "auto"
     """Where scripts run; `auto` takes the first that works here for the task's environment, local before docker."""
-    seconds: float = Field(100, gt=0)
+    seconds: float = Field(100.0, gt=0)
     """Wall-clock time of one execution."""
     memory_mb: int = Field(4_096, ge=64)
     """Memory of one execution, in MiB."""
@@ -100,7 +100,7 @@ class OperationSettings(Section):
     """Model calls in flight at one time, for each model."""
     executions: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Executions at one time."""
-    call_seconds: float = Field(600, gt=0)
+    call_seconds: float = Field(600.0, gt=0)
     """Longest wait for one answer, in seconds."""
     attempts: int = Field(8, ge=1)
     """Attempts of one model call that fails for a passing reason."""

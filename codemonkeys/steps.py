@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from codemonkeys.errors import (
+    BudgetReached,
     CodeMonkeysError,
     ExecutionFailed,
     FilteredAnswer,
@@ -17,9 +18,11 @@ from codemonkeys.errors import (
     RetriesExhausted,
     StepChanged,
 )
-from codemonkeys.journal.store import Journal, Stored, execution_hash
+from codemonkeys.journal.executions import execution_hash
+from codemonkeys.journal.store import Journal
+from codemonkeys.journal.writer import Stored
 from codemonkeys.models.base import Completion, Message, Model, Price, Request, StepKey
-from codemonkeys.redact import redact
+from codemonkeys.redact import redact, redact_values
 from codemonkeys.settings import OperationSettings
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 
@@ -59,14 +62,19 @@ class Steps:
     accept_changes: bool = False
     notify: Callable[[Event], None] = lambda event: None
     stopping: bool = False
+    _calling: dict[str, asyncio.Semaphore] = field(init=False)
     _executing: asyncio.Semaphore = field(init=False)
     _running: dict[str, asyncio.Future[Execution]] = field(init=False, default_factory=dict)
     _tokens: dict[str, int] = field(init=False, default_factory=dict)
+    _settled: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    """Set, and replaced, whenever a call has settled."""
     _in_flight: set[asyncio.Future[Any]] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self._executing = asyncio.Semaphore(self.operation.executions)
-        for model in (self.primary, self.scan):
+        models = (self.primary, self.scan)
+        self._calling = {model.name: asyncio.Semaphore(self.operation.calls) for model in models}
+        for model in models:
             self.journal.put_price(model.name, model.price)
 
     async def call(self, request: Request) -> Completion:
@@ -76,17 +84,25 @@ class Steps:
         finish reason `empty`: it was paid for, and counts as a malformed answer.
         """
         model = self.scan if request.key.stage == "relevance" else self.primary
-        stored = self.journal.stored_call(request.key)
+        stored = self.journal.calls.stored(request.key)
         if stored is not None:
             if self._same(stored, request.hash(model.name), request.key):
-                return self.journal.completion(stored)
-            self.journal.supersede_call(stored)
-        self._refuse_if_stopping()
+                return self.journal.calls.answer(stored)
+            self.journal.calls.supersede(stored)
         return await self._to_the_end(self._ask(request, model))
 
     async def _ask(self, request: Request, model: Model) -> Completion:
-        bound = self._upper_bound(request, model)
-        step = self.journal.begin_call(request, model.name, bound, self._limit(request.key.stage))
+        # Here and not in the model alone: what waits for its turn has not gone out, and a stop still keeps it back.
+        async with self._calling[model.name]:
+            self._refuse_if_stopping()
+            step = await self._reserve(request, model)
+            try:
+                return await self._answer(step, request, model)
+            finally:
+                self._settled.set()
+                self._settled = asyncio.Event()
+
+    async def _answer(self, step: int, request: Request, model: Model) -> Completion:
         try:
             answer = await model.complete(request)
         except NoAnswer:
@@ -94,12 +110,24 @@ class Steps:
             answer = Completion("", "empty", None, model.name)
         except ModelError as error:
             billed = isinstance(error, RetriesExhausted | FilteredAnswer)
-            self.journal.fail_call(step, redact(str(error)), billed)
+            self.journal.calls.fail(step, redact(str(error)), billed)
             raise
-        answer = replace(answer, text=redact(answer.text))
-        self.journal.finish_call(step, answer)
+        answer = replace(answer, text=redact_values(answer.text))
+        self.journal.calls.finish(step, answer)
         self.notify(Event("call", request.key.task, request.key.stage))
         return answer
+
+    async def _reserve(self, request: Request, model: Model) -> int:
+        """Begin a call; where only what others have reserved stands in its way, wait for them to settle."""
+        bound, limit = self._upper_bound(request, model), self._limit(request.key.stage)
+        while True:
+            try:
+                return self.journal.calls.begin(request, model.name, bound, limit)
+            except BudgetReached:
+                if self.journal.calls.reserved() == 0:
+                    raise
+            await self._settled.wait()
+            self._refuse_if_stopping()
 
     async def execute(
         self, key: StepKey, environment: Environment, script: Script, patch: str | None, limits: Limits
@@ -109,15 +137,17 @@ class Steps:
         Raises ExecutionFailed when the sandbox itself fails again and again, StepChanged, Stopping.
         """
         request_hash = execution_hash(environment, script, patch, limits)
-        stored = self.journal.stored_execution(key)
+        stored = self.journal.executions.stored(key)
         if stored is not None:
             if self._same(stored, request_hash, key):
-                return self.journal.execution(stored)
-            self.journal.supersede_execution(stored)
-        equal = self.journal.equal_execution(request_hash)
+                return self.journal.executions.result(stored)
+            self.journal.executions.supersede(stored)
+        equal = self.journal.executions.equal(request_hash)
         if equal is not None or request_hash in self._running:
-            result = self.journal.execution(equal) if equal else await asyncio.shield(self._running[request_hash])
-            self.journal.put_execution(key, request_hash, environment, script, patch, result, reused=True, attempts=0)
+            result = (
+                self.journal.executions.result(equal) if equal else await asyncio.shield(self._running[request_hash])
+            )
+            self.journal.executions.put(key, request_hash, environment, script, patch, result, reused=True, attempts=0)
             return result
         self._refuse_if_stopping()
         running: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
@@ -133,6 +163,13 @@ class Steps:
             del self._running[request_hash]
         return result
 
+    async def _equal(self, request_hash: str) -> Execution | None:
+        """The result of an execution of equal arguments that has ended or is under way."""
+        if (stored := self.journal.executions.equal(request_hash)) is not None:
+            return self.journal.executions.result(stored)
+        running = self._running.get(request_hash)
+        return None if running is None else await asyncio.shield(running)
+
     async def _run(
         self,
         key: StepKey,
@@ -146,7 +183,7 @@ class Steps:
             for attempt in range(1, SANDBOX_ATTEMPTS + 1):
                 self._refuse_if_stopping()
                 result = await asyncio.to_thread(self.sandbox.run, environment, script, patch, limits)
-                self.journal.put_execution(
+                self.journal.executions.put(
                     key, request_hash, environment, script, patch, redacted(result), reused=False, attempts=attempt
                 )
                 self.notify(Event("execution", key.task, key.stage))
@@ -161,8 +198,13 @@ class Steps:
         """Carry out a step that ends and is stored even if whoever waits for it is cancelled."""
         task = asyncio.ensure_future(step)
         self._in_flight.add(task)
-        task.add_done_callback(self._in_flight.discard)
+        task.add_done_callback(self._landed)
         return await asyncio.shield(task)
+
+    def _landed(self, task: asyncio.Future[Any]) -> None:
+        self._in_flight.discard(task)
+        if not task.cancelled():
+            task.exception()  # Seen here: whoever waited for it may be gone.
 
     async def drain(self) -> None:
         """Wait until everything in flight has ended and is stored."""
@@ -212,5 +254,5 @@ class Steps:
 
 
 def redacted(result: Execution) -> Execution:
-    """An execution without secrets in its texts."""
-    return replace(result, output=redact(result.output), detail=redact(result.detail))
+    """An execution without the values of secrets in its texts; what only looks like one may be code, and stays."""
+    return replace(result, output=redact_values(result.output), detail=redact_values(result.detail))

@@ -11,6 +11,7 @@ import pytest
 from codemonkeys.errors import ExecutionFailed, FilteredAnswer, NoAnswer, StepChanged
 from codemonkeys.journal import files, queries
 from codemonkeys.models.base import Completion, Message, Price, Request, StepKey
+from codemonkeys.settings import OperationSettings
 from codemonkeys.steps import Stopping
 from sandboxes.base import Execution, Limits, Reason, Script
 from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
@@ -58,7 +59,7 @@ def test_empty_answer_is_kept_and_booked_at_its_upper_bound(tmp_path: Path) -> N
         completion = asyncio.run(steps.call(REQUEST))
         assert (completion.text, completion.finish_reason) == ("", "empty")
     assert len(model.requests) == 1
-    assert steps.journal.spent() == pytest.approx(REQUEST.max_tokens * 0.001)
+    assert steps.journal.calls.spent() == pytest.approx(REQUEST.max_tokens * 0.001)
     steps.journal.close()
 
 
@@ -70,7 +71,7 @@ def test_filtered_answer_is_not_kept(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(FilteredAnswer):
             asyncio.run(steps.call(REQUEST))
-    assert steps.journal.stored_call(KEY) is None
+    assert steps.journal.calls.stored(KEY) is None
     steps.journal.close()
 
 
@@ -88,8 +89,8 @@ def test_paid_answer_is_stored_although_nobody_waits_for_it_any_more(tmp_path: P
 
     steps = open_steps(tmp_path, Slow(lambda request: "late"), fine())
     asyncio.run(cancelled())
-    stored = steps.journal.stored_call(KEY)
-    assert stored is not None and steps.journal.completion(stored).text == "late"
+    stored = steps.journal.calls.stored(KEY)
+    assert stored is not None and steps.journal.calls.answer(stored).text == "late"
     steps.journal.close()
 
 
@@ -128,5 +129,21 @@ def test_sandbox_failure_is_retried_and_never_taken_for_an_answer(tmp_path: Path
     assert asyncio.run(steps.execute(KEY, PLACE, Script("x"), None, Limits())) == FINE
     with pytest.raises(ExecutionFailed, match="failed 3 times: engine gone"):
         asyncio.run(steps.execute(KEY._replace(turn=1), PLACE, Script("y"), None, Limits()))
-    assert steps.journal.stored_execution(KEY._replace(turn=1)) is None
+    assert steps.journal.executions.stored(KEY._replace(turn=1)) is None
+    steps.journal.close()
+
+
+def test_call_waits_for_reservations_to_settle_before_the_budget_is_called_spent(tmp_path: Path) -> None:
+    """Each call may cost 1 and does cost 0.1: at one time one fits, one after another all do, and the eleventh not."""
+    model = AnsweringModel(lambda request: "x" * 10, price=Price(completion=0.01))
+    steps = open_steps(tmp_path, model, fine())
+    steps.operation = OperationSettings(budget=1.95, selection_share=0)
+    requests = [replace(REQUEST, key=KEY._replace(sample=n), max_tokens=100) for n in range(12)]
+
+    async def all_at_once() -> list[object]:
+        return await asyncio.gather(*(steps.call(request) for request in requests), return_exceptions=True)
+
+    ended = asyncio.run(all_at_once())
+    assert [type(end).__name__ for end in ended] == ["Completion"] * 10 + ["BudgetReached"] * 2
+    assert steps.journal.calls.spent() == pytest.approx(1.0)
     steps.journal.close()

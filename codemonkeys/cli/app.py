@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from codemonkeys.cli.exits import end
+
 app = typer.Typer(
     name="codemonkeys",
     help="Takes real software issues and returns patches that resolve them.",
@@ -42,14 +44,14 @@ def demo(
     sandbox: Sandbox = None,
     run: Annotated[str, typer.Option("--run", help="Name of the run.")] = "demo",
     json: Json = False,
-) -> int:
+) -> None:
     """Resolve a real, closed issue with replayed model answers, and grade the patch. No key, no Docker, 0 USD.
 
     Needs the package index once, to fetch two releases of the demo's package and its dependencies.
     """
     from codemonkeys.cli import solving
 
-    return solving.demo(runs, run, sandbox, json)
+    end(lambda: solving.demo(runs, run, sandbox, json))
 
 
 @app.command()
@@ -68,7 +70,7 @@ def solve(
     accept_changes: AcceptChanges = False,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
-) -> int:
+) -> None:
     """Solve tasks of a dataset.
 
     Example: codemonkeys solve tasks.jsonl -i pallets__flask-5014 -m anthropic/claude-sonnet-4-5 --budget 10
@@ -82,7 +84,7 @@ def solve(
         "sandbox": {"kind": sandbox},
         "operation": {"api_base": api_base, "budget": budget},
     }
-    return solving.solve(dataset, instance or [], config or [], given, runs, run, accept_changes, json)
+    end(lambda: solving.solve(dataset, instance or [], config or [], given, runs, run, accept_changes, json))
 
 
 @app.command()
@@ -93,12 +95,12 @@ def resume(
     accept_changes: AcceptChanges = False,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
-) -> int:
+) -> None:
     """Go on with a run that was stopped, that failed in part, or that reached its budget."""
     from codemonkeys.cli import solving
 
     operation = {"api_base": api_base, "budget": budget}
-    return solving.resume(runs, run, operation, accept_changes, json)
+    end(lambda: solving.resume(runs, run, operation, accept_changes, json))
 
 
 @app.command()
@@ -107,11 +109,11 @@ def show(
     task: Annotated[str | None, typer.Argument(help="Task to show in full.")] = None,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
-) -> int:
+) -> None:
     """Show what happened in a run: tasks and money; for one task its stages, candidates, votes and choice."""
     from codemonkeys.cli import reading
 
-    return reading.show(runs, run, task, json)
+    end(lambda: reading.show(runs, run, task, json))
 
 
 @app.command()
@@ -122,11 +124,11 @@ def export(
         str, typer.Option("--format", help="preds (for swebench) or recording (for --replay).")
     ] = "preds",
     runs: Runs = DEFAULT_RUNS,
-) -> int:
+) -> None:
     """Write the predictions of a run (.json or .jsonl, accepted by `swebench eval -p`), or its recording."""
     from codemonkeys.cli import reading
 
-    return reading.export(runs, run, output, format)
+    end(lambda: reading.export(runs, run, output, format))
 
 
 @app.command()
@@ -137,29 +139,29 @@ def evaluate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for logs and reports.")] = Path("."),
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
-) -> int:
+) -> None:
     """Grade predictions by the hidden tests, with swebench's own grading, in the Docker or the local sandbox."""
     from codemonkeys.cli import evaluating
 
-    return evaluating.evaluate_command(predictions, dataset, sandbox, output, runs, json)
+    end(lambda: evaluating.evaluate_command(predictions, dataset, sandbox, output, runs, json))
 
 
 @app.command()
 def doctor(
     model: Model = None, api_base: ApiBase = None, config: Config = None, runs: Runs = DEFAULT_RUNS, json: Json = False
-) -> int:
+) -> None:
     """Check this machine: Python, sandboxes, disk, keys (never shown), and whether the model has a price."""
     from codemonkeys.cli import doctor as checks
 
-    return checks.doctor(model, api_base, config or [], runs, json)
+    end(lambda: checks.doctor(model, api_base, config or [], runs, json))
 
 
 @app.command()
-def settings(json: Json = False) -> int:
+def settings(json: Json = False) -> None:
     """List every setting with its default and meaning."""
     from codemonkeys.cli import reading
 
-    return reading.settings(json)
+    end(lambda: reading.settings(json))
 
 
 @app.callback(invoke_without_command=True)

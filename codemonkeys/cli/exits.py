@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from codemonkeys.session import Summary
@@ -37,3 +40,21 @@ def exit_of(summary: Summary) -> Exit:
     if summary.predicted == len(summary.ended):
         return Exit.DONE
     return Exit.PARTIAL if summary.predicted else Exit.NOTHING_SOLVED
+
+
+def end(command: Callable[[], Exit]) -> NoReturn:
+    """Carry out a command and exit; an expected error is one message, a fault of ours keeps its traceback."""
+    import typer
+
+    from codemonkeys.errors import BadInput, CodeMonkeysError
+    from codemonkeys.redact import redact, safe_terminal
+    from sandboxes.base import SandboxError
+
+    try:
+        code = command()
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        code = Exit.INTERRUPTED
+    except (CodeMonkeysError, SandboxError) as error:
+        print(f"error: {safe_terminal(redact(str(error)))}", file=sys.stderr)
+        code = Exit.BAD_INPUT if isinstance(error, BadInput) else Exit.FAILED
+    raise typer.Exit(int(code))

@@ -27,8 +27,7 @@ def solve(
     as_json: bool,
 ) -> Exit:
     """Begin a run, or go on with one of equal settings."""
-    sections = {key: without_none(value) if isinstance(value, dict) else value for key, value in given.items()}
-    settings = load_settings(configs, **sections)
+    settings = load_settings(configs, **without_none(given))
     name = name or f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     return finish(carry_out(absolute(dataset), ids, settings, runs, name, accept_changes), runs, as_json)
 
@@ -40,8 +39,7 @@ def resume(runs: Path, name: str, operation: dict[str, Any], accept_changes: boo
     connection.close()
     stored = run["settings"]
     ids = stored.pop("ids")
-    stored["sandbox"]["kind"] = stored.pop("sandbox_kind")
-    merge(stored, {"operation": without_none(operation)})
+    merge(stored, without_none({"operation": operation}))
     return finish(carry_out(run["source"], ids, build(stored), runs, name, accept_changes), runs, as_json)
 
 
@@ -121,6 +119,7 @@ def absolute(dataset: str) -> str:
     return str(path.resolve()) if path.exists() else dataset
 
 
-def without_none(section: dict[str, Any]) -> dict[str, Any]:
-    """What was given of a section."""
-    return {name: value for name, value in section.items() if value is not None}
+def without_none(given: dict[str, Any]) -> dict[str, Any]:
+    """What was given: neither None nor a section in which nothing was."""
+    cleaned = {name: without_none(value) if isinstance(value, dict) else value for name, value in given.items()}
+    return {name: value for name, value in cleaned.items() if value is not None and value != {}}

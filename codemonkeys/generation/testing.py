@@ -24,7 +24,7 @@ class TestScript:
 async def write_test(work: Work, sample: int) -> TestScript | None:
     """Write a test script from the issue alone; None if no answer held one."""
     settings = work.settings.generation
-    system = work.prompts("test.system", script=work.script, seconds=work.settings.sandbox.seconds)
+    system = work.prompts("test.system", script=work.script, seconds=f"{work.settings.sandbox.seconds:g}")
     talk = Conversation(
         work, "test", sample, system, settings.test_turns, settings.temperature, settings.max_tokens, work.gate("test")
     )

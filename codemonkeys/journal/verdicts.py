@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from codemonkeys.journal import files
-from codemonkeys.journal.store import now
+from codemonkeys.journal.writer import now
 
 
 def put_verdicts(database: Path, verdicts: Mapping[str, tuple[str, str, str]]) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from codemonkeys.errors import FilteredAnswer, ModelError, RejectedRequest
+from codemonkeys.errors import AccessRefused, FilteredAnswer, ModelError, RejectedRequest
 from codemonkeys.models.retry import Passing, retry_after
 from codemonkeys.redact import redact
 
 PASSING = frozenset({408, 409, 425, 429})
 """Below 500: timeout, conflict with another request, too early, too many. All from 500 on may pass too."""
+CONCERNS_EVERY_CALL = frozenset({401, 402, 403, 404})
+"""A wrong key, an empty account, a model that may not be used or is not there."""
 DRAINED = "insufficient_quota"
 """How OpenAI and its likes mark the 429 of an account without money: waiting fills no account."""
 FILTERED = ("content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation")
@@ -18,8 +20,9 @@ LONGEST_MESSAGE = 600
 
 
 def judge(error: Exception, what: str) -> Passing | ModelError:
-    """What an exception of litellm means for the call `what`: Passing, RejectedRequest or FilteredAnswer.
+    """What an exception of litellm means for the call `what`.
 
+    Passing, AccessRefused, RejectedRequest or FilteredAnswer.
     Every message is redacted: litellm repeats what the provider says, which may be the key.
     """
     kinds = {kind.__name__ for kind in type(error).__mro__}
@@ -33,7 +36,8 @@ def judge(error: Exception, what: str) -> Passing | ModelError:
         return FilteredAnswer(f"{message}. Another model may answer")
     if is_passing(error, status) and not (status == 429 and DRAINED in said):
         return Passing(words, retry_after(headers_of(error).get("retry-after")))
-    return RejectedRequest(f"{message}. {advice(status, said)}")
+    kind = AccessRefused if status in CONCERNS_EVERY_CALL or status == 429 else RejectedRequest
+    return kind(f"{message}. {advice(status, said)}")
 
 
 def is_passing(error: Exception, status: object) -> bool:

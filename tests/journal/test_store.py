@@ -24,8 +24,9 @@ from codemonkeys.errors import (
     RunExists,
 )
 from codemonkeys.journal import files, queries, texts
+from codemonkeys.journal.executions import execution_hash
 from codemonkeys.journal.schema import migrations
-from codemonkeys.journal.store import Journal, execution_hash
+from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Message, Price, Request, StepKey, Usage
 from codemonkeys.tasks.base import Task
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
@@ -48,7 +49,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def test_files_are_private(journal: Journal) -> None:
-    journal.begin_call(request(), "m", 0.1, None)
+    journal.calls.begin(request(), "m", 0.1, None)
     assert journal.folder.stat().st_mode & 0o777 == 0o700
     for path in journal.folder.iterdir():
         assert path.stat().st_mode & 0o777 == 0o600, path
@@ -57,49 +58,49 @@ def test_files_are_private(journal: Journal) -> None:
 def test_answer_survives_and_costs_what_its_usage_says(journal: Journal, tmp_path: Path) -> None:
     usage = Usage(1000, 100, cache_read_tokens=400, cache_write_tokens=200, raw={"any": {"thing": 1}})
     answer = Completion("text \udcff", "stop", usage, "m-2026", 1.5, attempts=2)
-    journal.finish_call(journal.begin_call(request(), "m", 0.5, None), answer)
+    journal.calls.finish(journal.calls.begin(request(), "m", 0.5, None), answer)
     journal.close()
 
     again = Journal(tmp_path, "run", "source", {"model": "m"})
-    stored = again.stored_call(request().key)
+    stored = again.calls.stored(request().key)
     assert stored is not None and stored.request_hash == request().hash("m")
-    read = again.completion(stored)
+    read = again.calls.answer(stored)
     assert (read.text, read.usage, read.attempts) == ("text ?", usage, 2)
-    assert again.spent() == pytest.approx(400e-6 + 400e-7 + 200 * 1.25e-6 + 200e-6)
+    assert again.calls.spent() == pytest.approx(400e-6 + 400e-7 + 200 * 1.25e-6 + 200e-6)
     again.close()
 
 
 def test_call_cut_off_stays_on_the_bill_at_its_upper_bound(journal: Journal, tmp_path: Path) -> None:
-    journal.begin_call(request(), "m", 0.25, None)
+    journal.calls.begin(request(), "m", 0.25, None)
     journal.close()
     again = Journal(tmp_path, "run", "source", {"model": "m"})
-    assert again.stored_call(request().key) is None
-    assert again.spent() == 0.25
+    assert again.calls.stored(request().key) is None
+    assert again.calls.spent() == 0.25
     assert queries.rows(reader(again), "SELECT state FROM calls") == [{"state": "lost"}]
     again.close()
 
 
 def test_superseded_answer_stays_on_the_bill(journal: Journal) -> None:
     answer = Completion("a", "stop", Usage(1000, 0), "m")
-    journal.finish_call(journal.begin_call(request(), "m", 0.5, None), answer)
-    stored = journal.stored_call(request().key)
+    journal.calls.finish(journal.calls.begin(request(), "m", 0.5, None), answer)
+    stored = journal.calls.stored(request().key)
     assert stored is not None
-    journal.supersede_call(stored)
-    assert journal.stored_call(request().key) is None
-    journal.finish_call(journal.begin_call(request(text="Other"), "m", 0.5, None), answer)
-    assert journal.spent() == pytest.approx(2000e-6)
+    journal.calls.supersede(stored)
+    assert journal.calls.stored(request().key) is None
+    journal.calls.finish(journal.calls.begin(request(text="Other"), "m", 0.5, None), answer)
+    assert journal.calls.spent() == pytest.approx(2000e-6)
 
 
 def test_failed_call_costs_nothing_unless_it_may_have_been_billed(journal: Journal) -> None:
-    journal.fail_call(journal.begin_call(request(0), "m", 0.5, None), "refused", billed=False)
-    assert journal.spent() == 0
-    journal.fail_call(journal.begin_call(request(1), "m", 0.5, None), "timed out", billed=True)
-    assert journal.spent() == 0.5
+    journal.calls.fail(journal.calls.begin(request(0), "m", 0.5, None), "refused", billed=False)
+    assert journal.calls.spent() == 0
+    journal.calls.fail(journal.calls.begin(request(1), "m", 0.5, None), "timed out", billed=True)
+    assert journal.calls.spent() == 0.5
 
 
 def test_unknown_price_is_unknown_and_not_zero(journal: Journal) -> None:
     journal.put_price("secret", None)
-    journal.finish_call(journal.begin_call(request(), "secret", 0, None), Completion("a", "stop", Usage(9, 9), "x"))
+    journal.calls.finish(journal.calls.begin(request(), "secret", 0, None), Completion("a", "stop", Usage(9, 9), "x"))
     spend = queries.rows(reader(journal), "SELECT cost_usd FROM spend_by_stage")
     assert spend == [{"cost_usd": None}]
 
@@ -125,17 +126,17 @@ def test_budget_holds_in_every_order(
     limit = limit_cents / 100
     open_calls: list[tuple[int, int]] = []
     for number, (cents, used) in enumerate(calls):
-        before = journal.spent()
+        before = journal.calls.spent()
         try:
-            step = journal.begin_call(request(number), "m", cents / 100, limit)
+            step = journal.calls.begin(request(number), "m", cents / 100, limit)
             open_calls.append((step, int(cents * used)))
         except BudgetReached:
             assert before + cents / 100 > limit - 1e-6
-        assert journal.spent() <= limit + 1e-6
+        assert journal.calls.spent() <= limit + 1e-6
         while open_calls and rng.random() < 0.5:
             step, tokens = open_calls.pop(rng.randrange(len(open_calls)))
-            journal.finish_call(step, Completion("", "stop", Usage(tokens, 0), "m"))
-            assert journal.spent() <= limit + 1e-6
+            journal.calls.finish(step, Completion("", "stop", Usage(tokens, 0), "m"))
+            assert journal.calls.spent() <= limit + 1e-6
     journal.close()
 
 
@@ -182,7 +183,7 @@ def test_foreign_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:
-    with journal.writing() as connection:
+    with journal._writer.writing() as connection:
         connection.execute(
             "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('codemonkeys', 'm999_future', '')"
         )
@@ -227,16 +228,16 @@ def test_readers_know_every_migration() -> None:
 
 def test_full_disk_is_told_and_loses_nothing(journal: Journal, tmp_path: Path) -> None:
     done = Completion("kept", "stop", Usage(1, 1), "m")
-    journal.finish_call(journal.begin_call(request(0), "m", 0.1, None), done)
-    pages = journal._connection.execute("PRAGMA page_count").fetchone()[0]
-    journal._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+    journal.calls.finish(journal.calls.begin(request(0), "m", 0.1, None), done)
+    pages = journal._writer.connection.execute("PRAGMA page_count").fetchone()[0]
+    journal._writer.connection.execute(f"PRAGMA max_page_count = {pages + 1}")
     noise = random.Random(1).randbytes(1 << 20).hex()
     with pytest.raises(JournalError, match="disk is full.*codemonkeys resume run"):
-        journal.finish_call(journal.begin_call(request(1), "m", 0.1, None), Completion(noise, "stop", None, "m"))
+        journal.calls.finish(journal.calls.begin(request(1), "m", 0.1, None), Completion(noise, "stop", None, "m"))
     journal.close()
     again = Journal(tmp_path, "run", "source", {"model": "m"})
-    stored = again.stored_call(request(0).key)
-    assert stored is not None and again.completion(stored).text == "kept"
+    stored = again.calls.stored(request(0).key)
+    assert stored is not None and again.calls.answer(stored).text == "kept"
     again.close()
 
 
@@ -251,10 +252,10 @@ def test_execution_is_found_by_key_and_by_equal_arguments(journal: Journal) -> N
     digest = execution_hash(place, script, "patch", limits)
     key = StepKey(TASK.id, "edit", 0, 0, "edited")
     result = Execution(Reason.KILLED, None, 11, "out", 0.5)
-    journal.put_execution(key, digest, place, script, "patch", result, reused=False, attempts=1)
-    for stored in (journal.stored_execution(key), journal.equal_execution(digest)):
-        assert stored is not None and journal.execution(stored) == result
-    assert journal.stored_execution(key._replace(part="original")) is None
+    journal.executions.put(key, digest, place, script, "patch", result, reused=False, attempts=1)
+    for stored in (journal.executions.stored(key), journal.executions.equal(digest)):
+        assert stored is not None and journal.executions.result(stored) == result
+    assert journal.executions.stored(key._replace(part="original")) is None
 
 
 @given(st.text(max_size=50_000), st.booleans())

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from codemonkeys.errors import RejectedRequest
+from codemonkeys.errors import AccessRefused
 from codemonkeys.models.base import Message, Request, StepKey
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.retry import Patience
@@ -40,7 +40,7 @@ async def ask(url: str) -> None:
         assert max(a.attempts for a in answers) > 1
         try:
             await model.complete(request("something else"))
-        except RejectedRequest as error:
+        except AccessRefused as error:
             assert "404" in str(error)
         else:
             raise AssertionError("no rule matches")

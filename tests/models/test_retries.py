@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from codemonkeys.errors import FilteredAnswer, ModelError, NoAnswer, RejectedRequest, RetriesExhausted
+from codemonkeys.errors import AccessRefused, FilteredAnswer, ModelError, NoAnswer, RejectedRequest, RetriesExhausted
 from codemonkeys.models.base import Completion, Message, Request, StepKey
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.retry import Passing, Patience, Retry, retry_after
@@ -63,8 +63,9 @@ PASSES = {
     "no JSON": Reply(body="<html>Bad gateway</html>"),
 }
 STAYS: dict[str, tuple[Reply, type[ModelError]]] = {
-    **{str(code): (status(code), RejectedRequest) for code in (400, 401, 402, 403, 404, 413, 422)},
-    "429 of a drained account": (status(429, **DRAINED), RejectedRequest),
+    **{str(code): (status(code), RejectedRequest) for code in (400, 413, 422)},
+    **{str(code): (status(code), AccessRefused) for code in (401, 402, 403, 404)},
+    "429 of a drained account": (status(429, **DRAINED), AccessRefused),
     "prompt too long": (status(400, **TOO_LONG), RejectedRequest),
     "prompt refused": (status(400, **WITHHELD), FilteredAnswer),
     "answer filtered": (answer("Half an", finish_reason="content_filter"), FilteredAnswer),

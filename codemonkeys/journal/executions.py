@@ -1,0 +1,81 @@
+"""Executions in the journal: equal arguments have equal results, so a result is used again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+
+from codemonkeys.journal import texts
+from codemonkeys.journal.writer import Stored, Writer, now
+from codemonkeys.models.base import StepKey
+from sandboxes.base import Environment, Execution, Limits, Reason, Script
+
+
+def execution_hash(environment: Environment, script: Script, patch: str | None, limits: Limits) -> str:
+    """SHA-256 of all that decides what an execution answers."""
+    content = [environment.name, asdict(script), patch, asdict(limits)]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class Executions:
+    """The executions of one run."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def stored(self, key: StepKey) -> Stored | None:
+        """The finished execution under a key, if there is one."""
+        row = self._writer.connection.execute(
+            "SELECT id, request_hash FROM execution_steps "
+            "WHERE task = ? AND stage = ? AND sample = ? AND turn = ? AND part = ? AND state = 'done'",
+            tuple(key),
+        ).fetchone()
+        return None if row is None else Stored(*row)
+
+    def equal(self, request_hash: str) -> Stored | None:
+        """A finished execution of equal arguments, under any key."""
+        row = self._writer.connection.execute(
+            "SELECT id, request_hash FROM execution_steps WHERE request_hash = ? AND state = 'done' LIMIT 1",
+            (request_hash,),
+        ).fetchone()
+        return None if row is None else Stored(*row)
+
+    def result(self, stored: Stored) -> Execution:
+        """The result of a stored execution."""
+        row = self._writer.connection.execute(
+            "SELECT reason, exit_code, signal, output_hash, seconds, detail FROM execution_steps WHERE id = ?",
+            (stored.id,),
+        ).fetchone()
+        return Execution(Reason(row[0]), row[1], row[2], texts.get(self._writer.connection, row[3]), row[4], row[5])
+
+    def put(
+        self,
+        key: StepKey,
+        request_hash: str,
+        environment: Environment,
+        script: Script,
+        patch: str | None,
+        result: Execution,
+        reused: bool,
+        attempts: int,
+    ) -> None:
+        """Store what an execution answered."""
+        state = "failed" if result.reason is Reason.SANDBOX_FAILED else "done"
+        with self._writer.writing() as connection:
+            connection.execute(
+                "INSERT INTO execution_steps (task, stage, sample, turn, part, state, request_hash, environment, "
+                "script_hash, patch_hash, reason, exit_code, signal, output_hash, detail, reused, attempts, seconds, "
+                "ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(*key, state, request_hash, environment.name, texts.put(connection, script.text, plain=True)),
+                    *(None if patch is None else texts.put(connection, patch, plain=True), str(result.reason)),
+                    *(result.exit_code, result.signal, texts.put(connection, result.output), result.detail),
+                    *(reused, attempts, result.seconds, now()),
+                ),
+            )
+
+    def supersede(self, stored: Stored) -> None:
+        """Put a stored result aside, to run anew."""
+        with self._writer.writing() as connection:
+            connection.execute("UPDATE execution_steps SET state = 'superseded' WHERE id = ?", (stored.id,))

@@ -1,0 +1,181 @@
+"""Whole runs as real processes over real HTTP: faults, interrupts, kills, budgets and keys."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.command import Done, codemonkeys, environment
+from tests.models.endpoint import Endpoint, Reply, Responder, Seen, answer, serve, status, with_faults
+from tests.recorded import dry_run
+from tests.tiny_task import make_task_repository
+
+MODEL = "openai/test-model"
+PRICES = {
+    MODEL: {"input_cost_per_token": 1e-5, "output_cost_per_token": 2e-5, "litellm_provider": "openai", "mode": "chat"}
+}
+
+
+class Bench:
+    """A folder with the tiny task, and commands called in it."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.folder, self.home = folder, home
+        self.source = make_task_repository(folder / "tasks")
+        (folder / "prices.json").write_text(json.dumps(PRICES))
+
+    def arguments(self, endpoint: Endpoint, *more: str, name: str = "run", samples: int = 2) -> list[str]:
+        model = ["-m", MODEL, "--api-base", endpoint.url, "-c", "operation.prices=prices.json"]
+        return ["solve", self.source, *model, "--run", name, "-c", f"generation.samples={samples}", *more]
+
+    def __call__(self, *arguments: str, **variables: str) -> Done:
+        return codemonkeys(*arguments, home=self.home, cwd=self.folder, **variables)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "codemonkeys", *arguments],
+            cwd=self.folder,
+            env=environment(self.home),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def query(self, query: str, name: str = "run") -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(f"file:{self.folder}/runs/{name}/run.db?mode=ro", uri=True)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    def patch(self, name: str = "run") -> str:
+        ((patch,),) = self.query("SELECT model_patch FROM predictions", name)
+        return str(patch)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, shared_home: Path) -> Bench:
+    return Bench(tmp_path, shared_home)
+
+
+def slowly(seconds: float) -> Responder:
+    return lambda seen: replace(dry_run(seen), seconds=seconds)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something holds; a minute is far more than it takes."""
+    for _ in range(1200):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came to hold")
+
+
+def test_faults_change_nothing_but_the_number_of_requests(bench: Bench) -> None:
+    with serve(dry_run) as endpoint:
+        assert bench(*bench.arguments(endpoint, name="plain")).code == 0
+        plain = len(endpoint.requests)
+    rates = {"fail_429": 0.2, "fail_500": 0.1, "cut": 0.1}
+    with serve(with_faults(dry_run, rates, seed=3)) as endpoint:
+        done = bench(*bench.arguments(endpoint, name="faulty"))
+        assert done.code == 0, done.err
+        assert len(endpoint.requests) > plain
+    assert bench.patch("faulty") == bench.patch("plain") != ""
+    answered = "SELECT count(*) FROM calls WHERE state = 'done'"
+    assert bench.query(answered, "faulty") == bench.query(answered, "plain") == [(plain,)]
+
+
+def test_wrong_key_stops_at_once_and_costs_nothing(bench: Bench) -> None:
+    with serve(lambda seen: status(401)) as endpoint:
+        done = bench(*bench.arguments(endpoint), OPENAI_API_KEY="sk-wrong-0123456789abcdef")
+        assert done.code == 2 and "key" in done.err and "Traceback" not in done.err, done.err
+        assert len(endpoint.requests) <= 4
+    assert bench.query("SELECT coalesce(sum(cost_usd), 0) FROM calls") == [(0,)]
+
+
+def test_rubbish_is_bounded_and_reported(bench: Bench) -> None:
+    with serve(lambda seen: answer("I cannot help with that.")) as endpoint:
+        done = bench(*bench.arguments(endpoint))
+        assert done.code == 4, done.err
+        # Relevance asks twice, rankings are not needed for one file; each sample has 8 + 8 turns.
+        assert len(endpoint.requests) == 2 + 2 * 16
+    assert bench.query("SELECT state FROM tasks") == [("no candidate",)]
+
+
+def test_interrupt_lets_calls_in_flight_end_and_resume_goes_on(bench: Bench) -> None:
+    with serve(slowly(1.0)) as endpoint:
+        process = bench.start(*bench.arguments(endpoint, samples=3))
+        wait_for(lambda: endpoint.requests != [])
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert "codemonkeys resume run" in out and "Traceback" not in err
+        sent = len(endpoint.requests)
+        states = dict(bench.query("SELECT state, count(*) FROM calls GROUP BY state"))
+        assert states == {"done": sent}
+    with serve(dry_run) as endpoint:
+        done = bench("resume", "run", "--api-base", endpoint.url)
+        assert done.code == 0, done.err
+        total = bench.query("SELECT count(*) FROM calls WHERE state = 'done'")[0][0]
+        assert len(endpoint.requests) == total - sent
+
+
+def test_second_interrupt_stops_at_once_and_keeps_the_bill(bench: Bench) -> None:
+    with serve(lambda seen: Reply(hang=True)) as endpoint:
+        process = bench.start(*bench.arguments(endpoint))
+        wait_for(lambda: endpoint.requests != [])
+        process.send_signal(signal.SIGINT)
+        wait_for(lambda: process.poll() is None)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130 and "Traceback" not in err, err
+    assert bench.query("SELECT coalesce(sum(cost_usd), 0) > 0 FROM calls") == [(1,)]
+    with serve(dry_run) as endpoint:
+        assert bench("resume", "run", "--api-base", endpoint.url).code == 0
+    lost = bench.query("SELECT count(*), min(cost_usd) > 0 FROM calls WHERE state = 'lost'")
+    assert lost[0][0] > 0 and lost[0][1] == 1
+
+
+def test_budget_holds_and_a_larger_one_goes_on(bench: Bench) -> None:
+    with serve(slowly(0.05)) as endpoint:
+        done = bench(*bench.arguments(endpoint, "--budget", "0.19"))
+        assert done.code == 5, done.err + done.out
+        ((spent,),) = bench.query("SELECT sum(cost_usd) FROM calls")
+        assert 0 < spent <= 0.19
+        assert "resume run" in done.out
+        done = bench("resume", "run", "--budget", "100")
+        assert done.code == 0, done.err
+    assert bench.patch()
+
+
+def test_no_key_is_left_anywhere(bench: Bench) -> None:
+    canary = "sk-canary-4d8f0c2b7a61e935"
+
+    def echo(seen: Seen) -> Reply:
+        """Fails every other time, with the authorization header in the error and the key in an answer."""
+        if seen.number % 2 == 0:
+            return status(500, message=f"bad {seen.headers.get('authorization')}")
+        reply = dry_run(seen)
+        return replace(reply, body=reply.body.replace("Dry run.", f"Dry run {canary}."))
+
+    with serve(echo) as endpoint:
+        done = bench(*bench.arguments(endpoint), OPENAI_API_KEY=canary, ANTHROPIC_API_KEY=canary, HF_TOKEN=canary)
+        assert done.code == 0, done.err
+        assert all(seen.headers["authorization"] == f"Bearer {canary}" for seen in endpoint.requests)
+    assert bench("export", "run", "-o", "recording.jsonl", "--format", "recording").code == 0
+    shown = bench("show", "run", "tiny__greeting-1", "--json", OPENAI_API_KEY=canary)
+    assert canary not in done.out + done.err + shown.out + shown.err
+    for path in bench.folder.rglob("*"):
+        assert not path.is_file() or canary.encode() not in path.read_bytes(), path
