@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BASE = "codemonkeys/python:3.11"
-TASKS = ("pallets__flask-5014", "pylint-dev__pylint-7993")
+TASKS = ("marshmallow-code__marshmallow-1359", "pallets__flask-5014", "pylint-dev__pylint-7993")
 LABEL = "codemonkeys.test.content"
 
 
