@@ -74,6 +74,8 @@ class DockerSandbox:
             return inside.failed(f"environment {environment.name} has no container image")
         if self._closed.is_set():
             return inside.failed("the sandbox was closed")
+        if refusal := inside.refusal(script):
+            return inside.failed(refusal)
         try:
             engine = self.connect()
             with self._container(engine, environment, script, patch, limits) as container:

@@ -21,6 +21,13 @@ _LIMITS_HIT = {
 }
 
 
+def refusal(script: Script) -> str:
+    """Why a script cannot be placed in `FOLDER`; empty if it can."""
+    if script.name in ("", ".", "..", Path(PATCH).name) or "/" in script.name or "\0" in script.name:
+        return f"{script.name!r} is no name for a script: give the name of a file, without a folder"
+    return ""
+
+
 def files(script: Script, patch: str | None) -> dict[str, bytes]:
     """The files to place in `FOLDER`, by name. Bytes that were no UTF-8 may come as surrogate escapes."""
     placed = {script.name: script.text.encode(errors="surrogateescape")}

@@ -80,6 +80,8 @@ class LocalSandbox:
     ) -> Execution:
         if platform.system() != "Linux":
             return inside.failed("the local sandbox needs Linux")
+        if refusal := inside.refusal(script):
+            return inside.failed(refusal)
         group = cgroups.create(limits, _HELPERS, self._parents)
         try:
             plan = make_plan(environment, script, patch, limits, writable, group)

@@ -175,7 +175,11 @@ def test_no_group_is_left_behind(local: LocalSandbox, local_environment: Environ
 
 @pytest.mark.parametrize(
     "check",
-    [conformance.memory_is_limited, conformance.a_fork_bomb_is_limited, conformance.exit_codes_are_faithful],
+    [
+        conformance.limits.memory_is_limited,
+        conformance.limits.a_fork_bomb_is_limited,
+        conformance.outcomes.exit_codes_are_faithful,
+    ],
     ids=lambda check: check.__name__,
 )
 def test_without_control_groups(

@@ -1,0 +1,48 @@
+"""What every sandbox must do, as checks that can be run against any of them.
+
+    for check in conformance.CHECKS:
+        check(sandbox, environment)
+
+A check raises AssertionError when the sandbox does not hold. The environment is any that `prepare_repository` has made
+the repository of, with `python`, `bash` and `git` inside. Some checks take a second, none more than about ten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sandboxes.base import Environment, Sandbox
+from sandboxes.conformance import isolation, limits, outcomes
+from sandboxes.conformance.common import prepare_repository, processes_with
+
+__all__ = ["CHECKS", "Check", "prepare_repository", "processes_with"]
+
+Check = Callable[[Sandbox, Environment], None]
+
+CHECKS: tuple[Check, ...] = (
+    outcomes.exit_codes_are_faithful,
+    outcomes.signals_are_told_from_exits,
+    outcomes.a_missing_command_is_an_exit,
+    outcomes.both_streams_come_in_order,
+    outcomes.invalid_utf8_is_replaced,
+    outcomes.a_forged_verdict_is_output,
+    outcomes.a_name_with_a_folder_is_refused,
+    limits.timeout_ends_every_process,
+    limits.a_process_left_behind_does_not_block,
+    limits.memory_is_limited,
+    limits.a_fork_bomb_is_limited,
+    limits.a_flood_of_output_is_stopped,
+    limits.the_disk_is_limited,
+    isolation.nothing_survives,
+    isolation.there_is_no_network,
+    isolation.the_host_is_hidden,
+    isolation.git_knows_the_base_only,
+    isolation.the_script_is_out_of_reach,
+    outcomes.variables_and_activation_arrive,
+    outcomes.a_patch_is_applied,
+    outcomes.a_patch_keeps_bytes,
+    outcomes.a_binary_patch_is_applied,
+    outcomes.a_refused_patch_runs_nothing,
+    outcomes.an_empty_patch_is_none,
+    isolation.many_at_once_do_not_meet,
+)

@@ -1,0 +1,80 @@
+"""A script gets no more time, memory, processes, output and disk than it may use."""
+
+from __future__ import annotations
+
+import uuid
+
+from sandboxes.base import Environment, Limits, Reason, Sandbox
+from sandboxes.conformance.common import exited, processes_with, python
+
+
+def timeout_ends_every_process(sandbox: Sandbox, environment: Environment) -> None:
+    mark = f"codemonkeys-conformance-{uuid.uuid4()}"
+    text = f"""
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("here", flush=True)
+if os.fork() == 0:
+    os.setsid()
+    os.execvp("sh", ["sh", "-c", "sleep 1000; : {mark}"])
+time.sleep(1000)
+"""
+    done = python(sandbox, environment, text, limits=Limits(seconds=1.5))
+    assert (done.reason, done.output) == (Reason.TIMED_OUT, "here\n"), done
+    assert done.seconds >= 1.5, done
+    assert not processes_with(mark)
+
+
+def a_process_left_behind_does_not_block(sandbox: Sandbox, environment: Environment) -> None:
+    text = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(1000)\nprint('done')"
+    assert exited(python(sandbox, environment, text)) == "done\n"
+
+
+def memory_is_limited(sandbox: Sandbox, environment: Environment) -> None:
+    text = "held = []\nfor _ in range(64): held.append(bytearray(b'x') * (16 << 20))\nprint('held all')"
+    done = python(sandbox, environment, text, limits=Limits(memory_mb=256))
+    told = done.reason is Reason.EXITED and done.exit_code == 1 and "MemoryError" in done.output
+    assert done.reason is Reason.OUT_OF_MEMORY or told, done
+    exited(python(sandbox, environment, "bytearray(b'x') * (64 << 20)", limits=Limits(memory_mb=256)))
+
+
+def a_fork_bomb_is_limited(sandbox: Sandbox, environment: Environment) -> None:
+    text = """
+import os, time
+made = 0
+try:
+    while made < 200:
+        if os.fork() == 0:
+            time.sleep(1000)
+        made += 1
+except OSError:
+    print("refused")
+else:
+    time.sleep(1000)
+"""
+    done = python(sandbox, environment, text, limits=Limits(seconds=20, processes=50, memory_mb=2048))
+    stopped = (done.reason, done.signal) == (Reason.KILLED, 9)
+    assert stopped or exited(done) == "refused\n", done
+
+
+def a_flood_of_output_is_stopped(sandbox: Sandbox, environment: Environment) -> None:
+    text = "import os\nwhile True: os.write(1, b'0123456789' * 1000)"
+    done = python(sandbox, environment, text, limits=Limits(output_bytes=100_000))
+    assert done.reason is Reason.OUTPUT_LIMIT, done.reason
+    assert done.output == "0123456789" * 10_000
+    exact = python(sandbox, environment, "print('x' * 99_999)", limits=Limits(output_bytes=100_000))
+    assert len(exited(exact)) == 100_000
+
+
+def the_disk_is_limited(sandbox: Sandbox, environment: Environment) -> None:
+    text = """
+import sys
+for name in "/tmp/big", "big":
+    try:
+        with open(name, "wb") as file:
+            for _ in range(64): file.write(bytes(1 << 20))
+        print("wrote all to", name)
+    except OSError:
+        pass
+"""
+    assert exited(python(sandbox, environment, text, limits=Limits(disk_mb=16))) == ""
