@@ -11,7 +11,7 @@ demo: .venv/ready
 	$(BIN)/codemonkeys demo
 
 test: .venv/ready-to-test
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses auto --dist loadgroup
 
 check: .venv/ready-to-test
 	$(BIN)/ruff check .

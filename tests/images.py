@@ -15,6 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from codemonkeys.demo import INSTANCE_ID, build_task_repository
+
 ROOT = Path(__file__).parent.parent
 BASE = "codemonkeys/python:3.11"
 TASKS = ("marshmallow-code__marshmallow-1359", "pallets__flask-5014", "pylint-dev__pylint-7993")
@@ -27,10 +29,12 @@ def image_of(task: str) -> str:
 
 
 def build_images(data: Path) -> None:
-    """Build the base image and the images of `TASKS`; what is there with the same content is left alone."""
+    """Build the base image, the images of `TASKS` and the demo's; what is there with the same content stays."""
     subprocess.run(["sh", str(ROOT / "sandboxes" / "images" / "debian-python.sh"), BASE], check=True)
     for task in TASKS:
         build_task_image(data / "task_repo" / "tasks" / task, image_of(task))
+    with tempfile.TemporaryDirectory() as home:
+        build_task_image(build_task_repository(Path(home)) / "tasks" / INSTANCE_ID, image_of(INSTANCE_ID))
 
 
 def build_task_image(folder: Path, image: str) -> None:

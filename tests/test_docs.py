@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
+from codemonkeys.cli.exits import Exit
 from codemonkeys.journal.store import Journal
 
-PAGE = (Path(__file__).parents[1] / "docs" / "files.md").read_text()
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "files.md").read_text()
+README = (ROOT / "README.md").read_text()
 
 
 def test_page_describes_every_table_view_and_column(tmp_path: Path) -> None:
@@ -23,3 +28,23 @@ def test_page_describes_every_table_view_and_column(tmp_path: Path) -> None:
             described = set(re.findall(r"`(\w+)`", sections[name]))
             assert columns <= described, f"{name}: {columns - described} not described"
     connection.close()
+
+
+def test_readme_names_commands_options_and_files_that_exist() -> None:
+    help_of = {
+        command: subprocess.run(
+            [sys.executable, "-m", "codemonkeys", command, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        for command in set(re.findall(r"^codemonkeys (\w+)", README, re.M))
+    }
+    assert {"doctor", "solve", "show", "export", "evaluate"} <= help_of.keys()
+    called = re.sub(r"\\\n\s*", "", README)
+    for command, arguments in re.findall(r"^codemonkeys (\w+)([^#\n]*)", called, re.M):
+        for option in re.findall(r"(?<= )--?[a-z-]+", arguments):
+            assert option in help_of[command], (command, option)
+    for path in re.findall(r"`((?:codemonkeys|sandboxes|prompts|docs|benchmarks)/[\w./]*)`", README):
+        assert (ROOT / path).exists(), path
+
+
+def test_readme_lists_every_exit_code() -> None:
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.M)} == set(Exit)

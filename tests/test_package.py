@@ -40,10 +40,10 @@ def test_wheel_holds_the_packages_and_the_prompts_and_nothing_else(wheel: Path) 
 def test_wheel_runs_the_demo_in_an_empty_environment(wheel: Path, tmp_path: Path, shared_home: Path) -> None:
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
     install = [*pip, "install", "--no-deps"]
-    subprocess.run([*install, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
-    subprocess.run([*install, wheel], check=True)
+    subprocess.run([*install, "--require-hashes", "-r", str(ROOT / "requirements.lock")], check=True)
+    subprocess.run([*install, str(wheel)], check=True)
     subprocess.run([*pip, "check"], check=True)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -136,7 +136,9 @@ def evaluate(
     predictions: Annotated[str, typer.Argument(help="Name of a run, or a predictions file.")],
     dataset: Annotated[str | None, typer.Argument(help="Dataset of the tasks; that of the run if not given.")] = None,
     sandbox: Sandbox = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for logs and reports.")] = Path("."),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for logs and reports; the run's own, or this one.")
+    ] = None,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:

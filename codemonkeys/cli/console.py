@@ -59,6 +59,8 @@ class Progress:
         """Take in an event of the run."""
         if event.kind == "call":
             key = (event.task, event.stage)
+            if key not in self._calls:
+                self._line(f"{event.task}: {event.stage}, first answer")
             self._calls[key] = self._calls.get(key, 0) + 1
         elif event.kind == "execution":
             self._executions[event.task] = self._executions.get(event.task, 0) + 1

@@ -19,19 +19,19 @@ from codemonkeys.tasks.sources import load_tasks
 
 
 def evaluate_command(
-    given: str, dataset: str | None, sandbox: str | None, output: Path, runs: Path, as_json: bool
+    given: str, dataset: str | None, sandbox: str | None, output: Path | None, runs: Path, as_json: bool
 ) -> Exit:
     """Grade a run or a predictions file."""
     path = Path(given)
     if path.suffix in (".json", ".jsonl"):
         if dataset is None:
             raise BadInput(f"name the dataset of the tasks in {given}: codemonkeys evaluate {given} DATASET")
-        verdicts = grade_predictions(read_predictions(path), dataset, sandbox, path.stem, output)
+        verdicts = grade_predictions(read_predictions(path), dataset, sandbox, path.stem, output or Path())
     else:
         connection = files.connect_to_read(files.database_of(runs, given))
         source = queries.run_overview(connection)["source"]
         connection.close()
-        verdicts = grade(runs, given, dataset or source, sandbox, output)
+        verdicts = grade(runs, given, dataset or source, sandbox, output or runs / given)
     if as_json:
         print_json([{**asdict(verdict), "resolved": verdict.resolved} for verdict in verdicts])
     else:

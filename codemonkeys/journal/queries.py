@@ -64,7 +64,7 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
         "conversations": rows(
             connection,
             "SELECT stage, sample, count(*) AS calls, sum(cost_usd) AS cost_usd, max(finish_reason) AS finish_reason "
-            "FROM calls WHERE task = ? AND state = 'done' GROUP BY stage, sample ORDER BY stage, sample",
+            "FROM calls WHERE task = ? AND state = 'done' GROUP BY stage, sample ORDER BY min(id)",
             task,
         ),
         "verdicts": rows(connection, "SELECT * FROM verdicts WHERE task = ?", task),

@@ -101,13 +101,20 @@ def outcome(exit_code: int | None, reason: str) -> Text:
 
 def candidates_table(story: dict[str, Any]) -> Table:
     """One line for each candidate."""
-    table = new_table("candidate", "sample", "lines", "approved", "same as", "")
+    table = new_table("candidate", "sample", "lines", "approved by the model", "same as", "")
     for c in story["candidates"]:
         chosen = Text("chosen", style="bold green") if c["number"] == story["candidate"] else Text("")
         approved = "yes" if c["approved"] else "no, out of turns"
         same = "" if c["duplicate_of"] is None else str(c["duplicate_of"])
-        table.add_row(str(c["number"]), str(c["sample"]), str(c["patch"].count("\n")), approved, same, chosen)
+        table.add_row(str(c["number"]), str(c["sample"]), changed_lines(c["patch"]), approved, same, chosen)
     return table
+
+
+def changed_lines(patch: str) -> str:
+    """How many lines a patch adds and removes."""
+    lines = [line for line in patch.splitlines() if not line.startswith(("+++", "---"))]
+    added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+    return f"+{added} -{removed}"
 
 
 def diff_view(patch: str) -> Text:
