@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -109,6 +110,9 @@ async def run_task(task: Task, settings: Settings, steps: Steps, prepare: Callab
         if isinstance(error, BadInput | JournalError):
             raise error from None
         state, reason = state_of(error), redact(str(error) or type(error).__name__)
+        if state is State.FAILED:
+            lines = redact("".join(traceback.format_exception(error)))
+            steps.journal.put_note(task.id, "task", 0, "traceback", lines)
     if choice is None:
         steps.journal.end_task(task.id, state, reason, None, None)
     else:

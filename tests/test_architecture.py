@@ -17,7 +17,7 @@ MODULES = {
     for path in (ROOT / package).rglob("*.py")
 }
 LAYERS = [
-    {"errors", "redact", "files"},
+    {"errors", "redact", "files", "__init__"},
     {"settings"},
     {"tasks"},
     {"models", "journal", "prompting"},
