@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import marshal
 import os
 import platform
@@ -19,11 +20,13 @@ from typing import Any
 from sandboxes import cgroups, host, inside
 from sandboxes.base import Environment, Execution, Limits, SandboxError, Script
 
-_TOOLS = ("perl", "bash", "git", "setpriv")
+_BUBBLEWRAP = "/usr/bin/bwrap"
+_TOOLS = {"perl": "perl-base", "bash": "bash", "git": "git", "setpriv": "util-linux"}
+"""What it needs, and the package of Debian and Ubuntu that holds it."""
 _GRACE = 10.0
 """Seconds beyond the limit before we stop from outside what should have stopped by itself."""
 _HELPERS = 4
-"""Processes of ours that count as the script's: the namespace's parent, process 1, and room for git."""
+"""Processes of ours that count as the script's: the namespace's parent, process 1, bubblewrap, and room for git."""
 _SWITCHES = (
     ("kernel.unprivileged_userns_clone", "0", "1"),
     ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
@@ -40,11 +43,16 @@ _DROP = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 
 
 class LocalSandbox:
-    """Runs scripts in Linux namespaces of their own, on throw-away overlays of the environment's folders."""
+    """Runs scripts in Linux namespaces of their own, on throw-away overlays of the environment's folders.
+
+    `bubblewrap` says whether bubblewrap is to build their root; None: if it is installed and works. It makes no
+    difference to a script.
+    """
 
     name = "local"
 
-    def __init__(self) -> None:
+    def __init__(self, bubblewrap: bool | None = None) -> None:
+        self._bubblewrap = bubblewrap_works() if bubblewrap is None else bubblewrap
         self._closed = threading.Event()
         self._parents = cgroups.parents()
         cgroups.remove_orphans(self._parents)
@@ -54,7 +62,7 @@ class LocalSandbox:
 
         Raises SandboxError with what is missing and what to do.
         """
-        if reason := unavailable():
+        if reason := unavailable(self._bubblewrap):
             raise SandboxError(reason)
         make_plan(environment, Script(""), None, Limits())
 
@@ -84,7 +92,7 @@ class LocalSandbox:
             return inside.failed(refusal)
         group = cgroups.create(limits, _HELPERS, self._parents)
         try:
-            plan = make_plan(environment, script, patch, limits, writable, group)
+            plan = make_plan(environment, script, patch, limits, writable, group, self._bubblewrap)
             return self._watch(plan, limits, group)
         except (OSError, SandboxError) as error:
             return inside.failed(str(error))
@@ -162,6 +170,7 @@ def make_plan(
     limits: Limits,
     writable: bool = False,
     group: cgroups.Group | None = None,
+    bubblewrap: bool = False,
 ) -> dict[str, Any]:
     """What namespace.py is to do, as plain data. Raises SandboxError if the environment cannot be shown."""
     check_folders(environment)
@@ -191,25 +200,36 @@ def make_plan(
         "disk_mb": limits.disk_mb,
         "variables": variables,
         "command": ["/usr/bin/perl", *command[1:]],
+        "bubblewrap": _BUBBLEWRAP if bubblewrap else None,
     }
 
 
-def unavailable() -> str | None:
+def unavailable(bubblewrap: bool | None = None) -> str | None:
     """Why the local sandbox cannot run on this machine and what to do about it; None if it can."""
     if platform.system() != "Linux":
         return "The local sandbox needs Linux; use --sandbox docker."
-    if missing := [tool for tool in _TOOLS if not shutil.which(tool, path=inside.PATH)]:
+    tools = _TOOLS | ({_BUBBLEWRAP: "bubblewrap"} if bubblewrap else {})
+    if missing := [tool for tool in tools if not shutil.which(tool, path=inside.PATH)]:
         return (
-            f"The local sandbox needs {', '.join(missing)}, which is not installed "
-            "(Debian, Ubuntu: apt-get install perl-base bash git util-linux); or use --sandbox docker."
+            f"The local sandbox needs {', '.join(missing)}, which is not installed (Debian, Ubuntu: "
+            f"apt-get install {' '.join(tools[tool] for tool in missing)}); or use --sandbox docker."
         )
-    sandbox = LocalSandbox()
-    with tempfile.TemporaryDirectory() as folder:
-        probe = Environment("probe", folders=(("/testbed", Path(folder)),))
-        done = sandbox.run(probe, Script("exit 0\n", "probe.sh", ("sh",)), limits=Limits(seconds=10))
+    done = _probe(LocalSandbox(bubblewrap))
     if done.exit_code == 0:
         return None
     return f"Linux namespaces cannot be used here ({done.detail or done.output.strip()}). {_advice()}"
+
+
+@functools.cache
+def bubblewrap_works() -> bool:
+    """Whether bubblewrap is installed and runs scripts; a machine may have rules against it alone."""
+    return os.path.exists(_BUBBLEWRAP) and _probe(LocalSandbox(bubblewrap=True)).exit_code == 0
+
+
+def _probe(sandbox: LocalSandbox) -> Execution:
+    with tempfile.TemporaryDirectory() as folder:
+        environment = Environment("probe", folders=(("/testbed", Path(folder)),))
+        return sandbox.run(environment, Script("exit 0\n", "probe.sh", ("sh",)), limits=Limits(seconds=10))
 
 
 def _advice() -> str:

@@ -19,6 +19,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, NoReturn
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -89,51 +90,61 @@ def place(path: str, source: str) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
 
 
-def make_root(plan: dict[str, Any]) -> None:
-    """Build the new root as the plan says, and leave the old one for good."""
+def stage(plan: dict[str, Any]) -> None:
+    """Move to a first root, which holds the old one at /old and all that the new one is to show."""
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
-    # A first root holds the old one at /old and the new one at /new while the one is built from the other.
+    write("/proc/sys/user/max_user_namespaces", "0")
     mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     for name in ("old", "new", "scratch"):
         os.mkdir(f"/tmp/{name}")
     pivot("/tmp", "/tmp/old")
-    mount("tmpfs", "/new", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     mount("tmpfs", "/scratch", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=755,size={plan['disk_mb']}m")
+    for path in plan["devices"]:
+        place(f"/devices{path}", f"/old{path}")
+        mount(f"/old{path}", f"/devices{path}")
+        restrict(f"/devices{path}", ATTR_RDONLY | ATTR_NOSUID)  # the device can still be written, its mode cannot
+    os.mkdir("/pts")
+    mount("devpts", "/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    for path, mode in plan["scratch"].items():
+        held = scratch(path)
+        os.mkdir(held)
+        os.chmod(held, mode)
+    if not plan["writable"]:
+        for index, (_, outside) in enumerate(plan["folders"]):
+            overlay(f"/old{outside}", index)
+    for path, text in plan["files"].items():
+        os.makedirs(os.path.dirname(f"/files{path}"), exist_ok=True)
+        with open(os.open(f"/files{path}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444), "wb") as file:
+            file.write(text.encode(errors="surrogateescape"))
 
+
+def shown(plan: dict[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """What the new root shows, in order: a path in the first root, the path to mount it on, attributes to add."""
+    for path in plan["read_only"]:
+        yield f"/old{path}", path, ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV
+    for path in plan["devices"]:
+        yield f"/devices{path}", path, ATTR_NOSUID
+    yield "/pts", "/dev/pts", ATTR_NOSUID
+    for path in plan["scratch"]:
+        yield scratch(path), path, ATTR_NOSUID | ATTR_NODEV
+    for index, (path, outside) in enumerate(plan["folders"]):
+        yield f"/old{outside}" if plan["writable"] else f"/overlay{index}", path, ATTR_NOSUID | ATTR_NODEV
+    for path in plan["files"]:
+        yield f"/files{path}", path, ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV
+
+
+def make_root(plan: dict[str, Any]) -> None:
+    """Build the new root from the first, and leave that and the old one for good."""
+    mount("tmpfs", "/new", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     for path, target in plan["links"].items():
         os.makedirs(os.path.dirname(f"/new{path}"), exist_ok=True)
         os.symlink(target, f"/new{path}")
-    for path in plan["read_only"]:
-        place(f"/new{path}", f"/old{path}")
-        mount(f"/old{path}", f"/new{path}")
-        restrict(f"/new{path}", ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV)
-    for path in plan["devices"]:
-        place(f"/new{path}", f"/old{path}")
-        mount(f"/old{path}", f"/new{path}")
-        restrict(f"/new{path}", ATTR_RDONLY | ATTR_NOSUID)  # the device can still be written, its mode cannot
-    for path, mode in plan["scratch"].items():
-        held = f"/scratch/{path.replace('/', '-')}"
-        os.mkdir(held)
-        os.chmod(held, mode)
-        os.makedirs(f"/new{path}", exist_ok=True)
-        mount(held, f"/new{path}")
-    for index, (path, outside) in enumerate(plan["folders"]):
-        os.makedirs(f"/new{path}", exist_ok=True)
-        if plan["writable"]:
-            mount(f"/old{outside}", f"/new{path}")
-            restrict(f"/new{path}", ATTR_NOSUID | ATTR_NODEV)
-        else:
-            overlay(f"/old{outside}", f"/new{path}", index)
-    for path, text in plan["files"].items():
-        os.makedirs(os.path.dirname(f"/new{path}"), exist_ok=True)
-        with open(os.open(f"/new{path}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444), "wb") as file:
-            file.write(text.encode(errors="surrogateescape"))
-
-    os.makedirs("/new/dev/pts")
-    mount("devpts", "/new/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
-    os.makedirs("/new/proc")
+    for source, path, attributes in shown(plan):
+        place(f"/new{path}", source)
+        mount(source, f"/new{path}")
+        restrict(f"/new{path}", attributes)
+    os.mkdir("/new/proc")
     mount("proc", "/new/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    write("/new/proc/sys/user/max_user_namespaces", "0")
     # Where we are root outside too, /proc/sys would be open to a script even without any capability.
     restrict("/new/proc", ATTR_RDONLY)
     restrict("/new", ATTR_RDONLY, recursive=False)
@@ -144,15 +155,63 @@ def make_root(plan: dict[str, Any]) -> None:
     detach(".")
 
 
-def overlay(outside: str, inside: str, index: int) -> None:
+def bubblewrap(plan: dict[str, Any]) -> list[str]:
+    """The arguments with which bubblewrap, started in the first root, does what `make_root` does, and then some.
+
+    It adds a process namespace in this one, so that the command is process 1 as it is without bubblewrap. The
+    capabilities left are for process 1: to take all from the script with setpriv, and to be out of its reach.
+    """
+    words = ["--unshare-pid", "--as-pid-1", "--new-session", "--die-with-parent", "--chdir", "/", "--cap-drop", "ALL"]
+    for capability in ("CAP_SETPCAP", "CAP_DAC_OVERRIDE"):
+        words += ["--cap-add", capability]
+    # Where bubblewrap makes a folder by the way, only its owner may open it.
+    paths = [*plan["links"], *(path for _, path, _ in shown(plan))]
+    for folder in sorted({folder for path in paths for folder in parents(path)}):
+        words += ["--dir", folder]
+    for path, target in plan["links"].items():
+        words += ["--symlink", target, path]
+    for source, path, attributes in shown(plan):
+        read_only = "--ro-bind" if attributes & ATTR_RDONLY else "--bind"
+        words += [read_only if attributes & ATTR_NODEV else "--dev-bind", source, path]
+    words += ["--proc", "/proc", "--remount-ro", "/proc", "--remount-ro", "/"]
+    for name, value in plan["variables"].items():
+        words += ["--setenv", name, value]
+    return words
+
+
+def execute_bubblewrap(plan: dict[str, Any]) -> NoReturn:
+    """Turn into bubblewrap, with the programs and libraries of the old root."""
+    os.mkdir("/tmp")  # bubblewrap builds there
+    for name in os.listdir("/old"):
+        if not os.path.lexists(f"/{name}"):
+            os.symlink(f"old/{name}", f"/{name}")
+    # Given as a file, their length has no limit and the host's list of processes does not hold them.
+    arguments = os.memfd_create("arguments", 0)
+    os.write(arguments, b"".join(os.fsencode(word) + b"\0" for word in bubblewrap(plan)))
+    os.lseek(arguments, 0, os.SEEK_SET)
+    os.execve(plan["bubblewrap"], ["bwrap", "--args", str(arguments), "--", *plan["command"]], {})
+
+
+def parents(path: str) -> list[str]:
+    """The folders above a path, but for the root."""
+    words = path.split("/")
+    return ["/".join(words[:count]) for count in range(2, len(words))]
+
+
+def scratch(path: str) -> str:
+    """Where the first root holds a scratch folder."""
+    return f"/scratch/{path.replace('/', '-')}"
+
+
+def overlay(outside: str, index: int) -> None:
     """Mount a folder such that what is written to it goes to the scratch file system."""
-    lower, upper, work = (f"/{kind}{index}" for kind in ("lower", "scratch/upper", "scratch/work"))
-    for folder in (lower, upper, work):
+    merged, lower, upper, work = (f"/{kind}{index}" for kind in ("overlay", "lower", "scratch/upper", "scratch/work"))
+    for folder in (merged, lower, upper, work):
         os.mkdir(folder)
     mount(outside, lower)  # a name without the characters that have a meaning in the options
     os.chmod(upper, os.stat(lower).st_mode & 0o7777)
     options = f"lowerdir={lower},upperdir={upper},workdir={work},userxattr"
-    mount("overlay", inside, "overlay", MS_NOSUID | MS_NODEV, options)
+    mount("overlay", merged, "overlay", MS_NOSUID | MS_NODEV, options)
 
 
 def loopback_up() -> None:
@@ -168,13 +227,16 @@ def become_first_process(plan: dict[str, Any]) -> NoReturn:
     os.umask(0o022)
     loopback_up()
     check(libc.sethostname(b"sandbox", 7), "sethostname")
-    make_root(plan)
+    stage(plan)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name, value in plan["rlimits"].items():
         resource.setrlimit(getattr(resource, name), (value, value))
     # Python ignores these; what is ignored stays so in the programs that follow.
     for number in (SIGPIPE, SIGXFSZ):
         libc.signal(number, SIG_DFL)
+    if plan.get("bubblewrap"):
+        execute_bubblewrap(plan)
+    make_root(plan)
     os.execve(plan["command"][0], plan["command"], plan["variables"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -39,9 +40,17 @@ def local_environment(folders: tuple[Path, Path]) -> Environment:
     )
 
 
+@pytest.fixture(scope="session", params=[False, True], ids=["alone", "bubblewrap"])
+def bubblewrap(request: pytest.FixtureRequest) -> bool:
+    """Whether the local sandbox is to use bubblewrap: it must hold both ways."""
+    if request.param and not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed")
+    return bool(request.param)
+
+
 @pytest.fixture(scope="session")
-def local() -> Iterator[LocalSandbox]:
-    sandbox = LocalSandbox()
+def local(bubblewrap: bool) -> Iterator[LocalSandbox]:
+    sandbox = LocalSandbox(bubblewrap)
     yield sandbox
     sandbox.close()
 

@@ -100,8 +100,8 @@ def test_a_hostile_repository_cannot_use_git_while_the_patch_is_applied(
     assert done.output == "1\ntwo\nthree\n", done
 
 
-def test_close_ends_calls_in_flight(local_environment: Environment) -> None:
-    sandbox = LocalSandbox()
+def test_close_ends_calls_in_flight(bubblewrap: bool, local_environment: Environment) -> None:
+    sandbox = LocalSandbox(bubblewrap)
     mark = str(uuid.uuid4())
     results = []
     script = Script(f"sleep 1000; : {mark}", command=("sh", "-c", f"sleep 1000; : {mark}"))
@@ -121,13 +121,15 @@ from pathlib import Path
 from sandboxes import Environment, Script
 from sandboxes.local import LocalSandbox
 environment = Environment("owned", folders=(("/testbed", Path(sys.argv[1])),))
-LocalSandbox().run(environment, Script("", command=("sh", "-c", "setsid sleep 1000; : " + sys.argv[2])))
+script = Script("", command=("sh", "-c", "setsid sleep 1000; : " + sys.argv[2]))
+LocalSandbox(sys.argv[3] == "True").run(environment, script)
 """
 
 
-def test_nothing_outlives_a_killed_owner(tmp_path: Path) -> None:
+def test_nothing_outlives_a_killed_owner(bubblewrap: bool, tmp_path: Path) -> None:
     mark = str(uuid.uuid4())
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path), mark], start_new_session=True)
+    command = [sys.executable, "-c", OWNER, str(tmp_path), mark, str(bubblewrap)]
+    owner = subprocess.Popen(command, start_new_session=True)
     # The owner itself, the launcher's arguments to process 1, and the script.
     wait_until(lambda: len(conformance.processes_with(f"sleep 1000; : {mark}") - {str(owner.pid)}) >= 1)
     owner.send_signal(signal.SIGKILL)
@@ -149,6 +151,52 @@ def test_nothing_outlives_a_killed_launcher(local: LocalSandbox, local_environme
     thread.join(20)
     assert [done.reason for done in results] == [Reason.SANDBOX_FAILED]
     wait_until(lambda: not conformance.processes_with(mark))
+
+
+def test_process_1_is_out_of_reach(local: LocalSandbox, local_environment: Environment) -> None:
+    """Else a script could say itself how it ended."""
+    text = """
+echo 'codemonkeys: exited 0 0.00 0' >/proc/1/fd/2 || echo refused
+kill -9 1
+unshare --user true || echo refused
+exit 3
+"""
+    done = local.run(local_environment, Script(text, command=SH))
+    assert (done.exit_code, done.output.count("refused")) == (3, 2), done
+
+
+def test_a_script_sees_the_same_with_bubblewrap_and_without(local_environment: Environment) -> None:
+    if not local_module.bubblewrap_works():
+        pytest.skip("bubblewrap is not installed, or cannot be used here")
+    text = (
+        "env | sort; id; stat -c '%A %u %g %n' / /* /etc/* /dev/* /dev/pts/*; umask; ulimit -a; hostname; ls /proc/1/fd"
+    )
+    mounts = "cut -d ' ' -f 5,6 /proc/self/mountinfo | grep -v '^/proc/' | sort"
+    seen = [
+        LocalSandbox(bubblewrap).run(local_environment, Script(f"{text}; {mounts}", "s.sh", ("bash",)))
+        for bubblewrap in (False, True)
+    ]
+    assert seen[0].output == seen[1].output and seen[0].exit_code == seen[1].exit_code == 0, seen
+
+
+def test_bubblewrap_is_used_where_it_works() -> None:
+    assert local_module.bubblewrap_works() is bool(shutil.which("bwrap"))
+
+
+@pytest.mark.parametrize(
+    ("program", "told"), [("/usr/bin/no-bwrap", "apt-get install bubblewrap"), ("/usr/bin/false", "cannot be used")]
+)
+def test_without_a_bubblewrap_that_works(
+    local_environment: Environment, monkeypatch: pytest.MonkeyPatch, program: str, told: str
+) -> None:
+    monkeypatch.setattr(local_module, "_BUBBLEWRAP", program)
+    monkeypatch.setattr(local_module, "bubblewrap_works", local_module.bubblewrap_works.__wrapped__)
+    script = Script("exit 7", command=SH)
+    assert LocalSandbox().run(local_environment, script).exit_code == 7
+    required = LocalSandbox(bubblewrap=True)
+    assert required.run(local_environment, script).reason is Reason.SANDBOX_FAILED
+    with pytest.raises(SandboxError, match=told):
+        required.ensure(local_environment)
 
 
 def test_groups_of_dead_owners_are_removed() -> None:
@@ -183,10 +231,10 @@ def test_no_group_is_left_behind(local: LocalSandbox, local_environment: Environ
     ids=lambda check: check.__name__,
 )
 def test_without_control_groups(
-    check: conformance.Check, local_environment: Environment, monkeypatch: pytest.MonkeyPatch
+    check: conformance.Check, bubblewrap: bool, local_environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cgroups, "parents", dict)
-    check(LocalSandbox(), local_environment)
+    check(LocalSandbox(bubblewrap), local_environment)
 
 
 ORDINARY_USER = """
@@ -204,7 +252,7 @@ environment = Environment(
     folders=(("/testbed", place / "repository"), ("/opt/bin", place / "bin")),
     variables=(("PATH", "/opt/bin:/usr/bin:/bin"),),
 )
-sandbox = LocalSandbox()
+sandbox = LocalSandbox(sys.argv[2] == "True")
 sandbox.ensure(environment)
 for check in conformance.CHECKS:
     check(sandbox, environment)
@@ -213,7 +261,7 @@ print("holds as user", os.getuid())
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="the other tests run as an ordinary user already")
-def test_the_suite_holds_for_an_ordinary_user(tmp_path: Path) -> None:
+def test_the_suite_holds_for_an_ordinary_user(bubblewrap: bool) -> None:
     version = ["/usr/bin/python3", "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
     if not os.path.exists(version[0]) or subprocess.run(version).returncode:
         pytest.skip("no Python 3.11 at /usr/bin/python3 for an ordinary user to run")
@@ -224,7 +272,7 @@ def test_the_suite_holds_for_an_ordinary_user(tmp_path: Path) -> None:
         (place / "work").mkdir()
         os.chown(place / "work", 65534, 65534)
         user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        command = [*user, "/usr/bin/python3", "-c", ORDINARY_USER, str(place / "work")]
+        command = [*user, "/usr/bin/python3", "-c", ORDINARY_USER, str(place / "work"), str(bubblewrap)]
         done = subprocess.run(command, cwd=place / "code", capture_output=True, text=True)
     finally:
         shutil.rmtree(place)
