@@ -59,7 +59,7 @@ class Progress:
         """Take in an event of the run."""
         if event.kind == "call":
             key = (event.task, event.stage)
-            if key not in self._calls:
+            if key not in self._calls and not self._on_terminal:
                 self._line(f"{event.task}: {event.stage}, first answer")
             self._calls[key] = self._calls.get(key, 0) + 1
         elif event.kind == "execution":
