@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -179,3 +181,37 @@ def test_no_key_is_left_anywhere(bench: Bench) -> None:
     assert canary not in done.out + done.err + shown.out + shown.err
     for path in bench.folder.rglob("*"):
         assert not path.is_file() or canary.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.data
+def test_the_load_endpoint_of_the_test_data(bench: Bench, data_dir: Path) -> None:
+    """Another implementation of the protocol, with faults of its own: the prediction is that of the fake model."""
+    assert bench("solve", bench.source, "-m", "fake", "--run", "fake", "-c", "generation.samples=1").code == 0
+    answers = "SELECT answer FROM calls WHERE stage = '{}' AND turn = {}"
+    ((test,),), ((edit,),) = (bench.query(answers.format(stage, 0), "fake") for stage in ("test", "edit"))
+    ((done,),) = bench.query(answers.format("edit", 1), "fake")
+    rules = [
+        ["deciding which of its files matter", json.dumps([{"file": 1, "relevant": True, "summary": "It greets."}])],
+        ["You write a test script.*Your script was run", done],
+        ["You write a test script", test],
+        ["You resolve an issue.*Your edit, as a diff", done],
+        ["You resolve an issue", edit],
+    ]
+    (bench.folder / "rules.json").write_text(json.dumps(rules))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    faults = ["--fail-429", "0.2", "--fail-500", "0.1", "--cut", "0.1", "--seed", "5"]
+    program = [sys.executable, str(data_dir.parent / "tools" / "mock_llm.py"), "--port", str(port)]
+    endpoint = subprocess.Popen([*program, "--answers", str(bench.folder / "rules.json"), *faults])
+    try:
+        arguments = ["-m", MODEL, "--api-base", f"http://127.0.0.1:{port}/v1", "-c", "generation.samples=6"]
+        ended = bench("solve", bench.source, *arguments, "--run", "load")
+        assert ended.code == 0, ended.err
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats") as response:
+            stats = json.load(response)
+    finally:
+        endpoint.terminate()
+        endpoint.wait()
+    assert stats["fail_429"] + stats["fail_500"] + stats["cut"] > 0
+    assert bench.query("SELECT count(*) FROM calls WHERE state = 'done'", "load") == [(stats["answered"],)]
+    assert bench.patch("load") == bench.patch("fake")
