@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from codemonkeys.errors import BadInput, SandboxUnavailable, UnpricedModel
 from codemonkeys.journal.store import Journal
@@ -18,10 +18,10 @@ from codemonkeys.steps import Event, Steps
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import can_run_locally, default_home, prepare
 from codemonkeys.tasks.sources import load_tasks
+from sandboxes import open_sandbox
 
 if TYPE_CHECKING:
     from codemonkeys.models.base import Model
-    from sandboxes.base import Sandbox
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ async def _carry_out(
     journal: Journal,
     primary: Model,
     scan: Model,
-    kind: str,
+    kind: Literal["local", "docker"],
     accept_changes: bool,
     notify: Callable[[Event], None],
 ) -> Summary:
@@ -120,7 +120,7 @@ def open_models(settings: Settings) -> tuple[Model, Model]:
     return primary, scan
 
 
-def choose_sandbox(kind: str, tasks: Sequence[Task]) -> str:
+def choose_sandbox(kind: str, tasks: Sequence[Task]) -> Literal["local", "docker"]:
     """`local` or `docker`: what was asked for, or the first that works here for every task.
 
     Raises SandboxUnavailable saying why neither does.
@@ -142,14 +142,3 @@ def choose_sandbox(kind: str, tasks: Sequence[Task]) -> str:
     if kind == "auto":
         reasons = f"local: {why_not_local}; {reasons}"
     raise SandboxUnavailable(f"no sandbox can run untrusted code here. {reasons}")
-
-
-def open_sandbox(kind: str, run: str) -> Sandbox:
-    """The sandbox of a kind."""
-    if kind == "docker":
-        from sandboxes.docker import DockerSandbox
-
-        return DockerSandbox(run=run)
-    from sandboxes.local import LocalSandbox
-
-    return LocalSandbox()

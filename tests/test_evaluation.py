@@ -4,17 +4,17 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from codemonkeys.errors import BadInput, BadRecord, EnvironmentFailed, UnknownDataset
 from codemonkeys.evaluation import Outcome, Verdict, evaluate, log_folder
 from codemonkeys.predictions import Prediction, write_predictions
-from codemonkeys.session import open_sandbox
 from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.sources import load_tasks
+from sandboxes import open_sandbox
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 from tests.tiny_task import GOLD, ID, WRONG, make_task_repository
 
@@ -46,6 +46,9 @@ class Scripted:
 @pytest.fixture
 def keys(tmp_path: Path) -> dict[str, AnswerKey]:
     return load_answer_keys(make_task_repository(tmp_path / "tiny"))
+
+
+SandboxKind = Literal["local", "docker"]
 
 
 def predicted(patch: str, id: str = ID, model: str = "mine/1") -> dict[str, Prediction]:
@@ -177,7 +180,9 @@ def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> str:
     return make_task_repository(tmp_path_factory.mktemp("tiny"))
 
 
-def graded_for_real(source: str, home: Path, folder: Path, patches: list[str], id: str, kind: str) -> list[Verdict]:
+def graded_for_real(
+    source: str, home: Path, folder: Path, patches: list[str], id: str, kind: SandboxKind
+) -> list[Verdict]:
     """Verdicts of several patches for one task, its hidden tests run in a real sandbox."""
     (task,), keys = load_tasks(source, [id]), load_answer_keys(source, [id])
     workspace = prepare(task, home, kind)
@@ -238,7 +243,7 @@ def test_official_verdicts_are_met_in_docker(tmp_path: Path, shared_home: Path, 
     check_official_verdicts(tmp_path, shared_home, data_dir, id, "docker")
 
 
-def check_official_verdicts(folder: Path, home: Path, data: Path, id: str, kind: str) -> None:
+def check_official_verdicts(folder: Path, home: Path, data: Path, id: str, kind: SandboxKind) -> None:
     """The reference fix resolves; of the candidates, the first two that resolve and the first two that do not agree."""
     source = str(data / "task_repo")
     lines = (data / "task_repo" / "tasks" / id / "candidates.jsonl").read_text().splitlines()

@@ -12,10 +12,11 @@ from codemonkeys.errors import BadInput
 from codemonkeys.evaluation import Outcome, Verdict, evaluate
 from codemonkeys.journal import files, queries
 from codemonkeys.predictions import Prediction, read_predictions
-from codemonkeys.session import choose_sandbox, open_sandbox
+from codemonkeys.session import choose_sandbox
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.environments import default_home, prepare
 from codemonkeys.tasks.sources import load_tasks
+from sandboxes import open_sandbox
 
 
 def evaluate_command(

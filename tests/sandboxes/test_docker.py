@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from sandboxes import Environment, Execution, Limits, Reason, SandboxError, Script, open_sandbox
+from sandboxes import Environment, Execution, Limits, Reason, SandboxError, Script
 from sandboxes.docker import DockerSandbox, create, export_folder
 from sandboxes.engine import LABEL
 from tests.sandboxes.test_local import SH, wait_until
@@ -213,12 +213,6 @@ def test_ensure_names_what_is_missing(docker_sandbox: DockerSandbox, docker_envi
         docker_sandbox.ensure(Environment("none"))
     with pytest.raises(SandboxError, match="localhost:1/no/such.*Build or load"):
         docker_sandbox.ensure(Environment("none", image="localhost:1/no/such:1"))
-
-
-def test_open_sandbox_takes_docker_where_local_cannot(docker_environment: Environment) -> None:
-    sandbox = open_sandbox("auto", "run", docker_environment)
-    assert sandbox.name == "docker"
-    sandbox.close()
 
 
 def test_export_copies_a_folder_of_an_image(

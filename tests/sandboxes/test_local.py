@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from sandboxes import Environment, Limits, Reason, SandboxError, Script, cgroups, conformance, host, open_sandbox
+from sandboxes import Environment, Limits, Reason, SandboxError, Script, cgroups, conformance, host
 from sandboxes import local as local_module
 from sandboxes.local import LocalSandbox
 
@@ -322,18 +322,3 @@ def test_an_interpreter_is_found_through_every_link(tmp_path: Path) -> None:
     (tmp_path / "venv/pyvenv.cfg").write_text(f"home = {tmp_path}/pythons/3.11/bin\n")
     found = [str(tmp_path / "pythons" / name) for name in ("3.11", "3.11.0")]
     assert host.interpreters(tmp_path / "venv") == found
-
-
-def test_open_sandbox_takes_local_where_it_can(local_environment: Environment) -> None:
-    for kind in ("auto", "local"):
-        sandbox = open_sandbox(kind, "run", local_environment)
-        assert sandbox.name == "local"
-        sandbox.close()
-
-
-def test_open_sandbox_tells_why_none_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
-    with pytest.raises(SandboxError, match="(?s)local: .*no folders.*docker: No Docker engine answers"):
-        open_sandbox("auto", "run", Environment("none", image="some/image"))
-    with pytest.raises(ValueError, match="podman"):
-        open_sandbox("podman", "run", Environment("none"))  # type: ignore[arg-type]
