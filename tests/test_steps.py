@@ -44,7 +44,8 @@ def test_changed_request_is_refused_by_name_and_done_anew_when_accepted(tmp_path
     steps.journal.close()
     steps = open_steps(tmp_path, model, fine(), accept_changes=True)
     assert asyncio.run(steps.call(changed)).text == "Changed"
-    rows = queries.rows(files.connect_to_read(steps.journal.folder / "run.db"), "SELECT state FROM calls ORDER BY id")
+    with files.reading(steps.journal.folder / "run.db") as connection:
+        rows = queries.rows(connection, "SELECT state FROM calls ORDER BY id")
     assert [row["state"] for row in rows] == ["superseded", "done"]
     steps.journal.close()
 
@@ -116,7 +117,8 @@ def test_equal_executions_run_once_even_side_by_side(tmp_path: Path) -> None:
     assert asyncio.run(several()) == [FINE] * 5
     asyncio.run(steps.execute(KEY, PLACE, Script("x"), "patch", Limits()))
     assert sandbox.runs == [("x", None), ("x", "patch")]
-    rows = queries.rows(files.connect_to_read(steps.journal.folder / "run.db"), "SELECT reused FROM executions")
+    with files.reading(steps.journal.folder / "run.db") as connection:
+        rows = queries.rows(connection, "SELECT reused FROM executions")
     assert sorted(row["reused"] for row in rows) == [0, 0, 1, 1, 1, 1]
     steps.journal.close()
 

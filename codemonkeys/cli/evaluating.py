@@ -29,9 +29,8 @@ def evaluate_command(
             raise BadInput(f"name the dataset of the tasks in {given}: codemonkeys evaluate {given} DATASET")
         verdicts = grade_predictions(read_predictions(path), dataset, sandbox, path.stem, output or Path())
     else:
-        connection = files.connect_to_read(files.database_of(runs, given))
-        source = queries.run_overview(connection)["source"]
-        connection.close()
+        with files.reading(files.database_of(runs, given)) as connection:
+            source = queries.run_overview(connection)["source"]
         verdicts = grade(runs, given, dataset or source, sandbox, output or runs / given)
     if as_json:
         print_json([{**asdict(verdict), "resolved": verdict.resolved} for verdict in verdicts])
@@ -52,9 +51,8 @@ def grade(runs: Path, name: str, source: str, sandbox: str | None, output: Path)
     from codemonkeys.journal.verdicts import put_verdicts
 
     database = files.database_of(runs, name)
-    connection = files.connect_to_read(database)
-    rows = queries.predictions(connection)
-    connection.close()
+    with files.reading(database) as connection:
+        rows = queries.predictions(connection)
     predictions = {row["instance_id"]: Prediction(**row) for row in rows}
     verdicts = grade_predictions(predictions, source, sandbox, name, output)
     graded = {

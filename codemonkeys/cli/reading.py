@@ -17,11 +17,8 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     """Show a run, or one of its tasks."""
     from codemonkeys.report.tables import dollars, plain, spend_table, task_view, tasks_table
 
-    connection = files.connect_to_read(files.database_of(runs, name))
-    try:
+    with files.reading(files.database_of(runs, name)) as connection:
         story = queries.task_story(connection, task) if task else queries.run_overview(connection)
-    finally:
-        connection.close()
     if as_json:
         print_json(story)
         return Exit.DONE
@@ -43,8 +40,7 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
 
 def export(runs: Path, name: str, output: Path, format: str) -> Exit:
     """Write predictions or a recording."""
-    connection = files.connect_to_read(files.database_of(runs, name))
-    try:
+    with files.reading(files.database_of(runs, name)) as connection:
         if format == "preds":
             from codemonkeys.predictions import Prediction, write_predictions
 
@@ -58,8 +54,6 @@ def export(runs: Path, name: str, output: Path, format: str) -> Exit:
             say(f"recording written to {output}; replay it with --replay {output}")
         else:
             raise BadInput(f"--format {format}: choose preds or recording")
-    finally:
-        connection.close()
     return Exit.DONE
 
 

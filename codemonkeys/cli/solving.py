@@ -34,9 +34,8 @@ def solve(
 
 def resume(runs: Path, name: str, operation: dict[str, Any], accept_changes: bool, as_json: bool) -> Exit:
     """Go on with a run, with its own source and settings."""
-    connection = files.connect_to_read(files.database_of(runs, name))
-    run = queries.run_overview(connection)
-    connection.close()
+    with files.reading(files.database_of(runs, name)) as connection:
+        run = queries.run_overview(connection)
     stored = run["settings"]
     ids = stored.pop("ids")
     merge(stored, without_none({"operation": operation}))
@@ -61,9 +60,8 @@ def demo(runs: Path, name: str, sandbox: str | None, as_json: bool) -> Exit:
         return finish(summary, runs, as_json)
     say("Grading the chosen patch by the hidden tests.")
     verdicts = grade(runs, name, source, sandbox, summary.folder)
-    connection = files.connect_to_read(files.database_of(runs, name))
-    story = queries.task_story(connection, INSTANCE_ID)
-    connection.close()
+    with files.reading(files.database_of(runs, name)) as connection:
+        story = queries.task_story(connection, INSTANCE_ID)
     if as_json:
         print_json({**story, "resolved": verdicts[0].resolved})
     else:
@@ -93,9 +91,8 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
         return code
     from codemonkeys.report.tables import spend_table, tasks_table
 
-    connection = files.connect_to_read(summary.folder / "run.db")
-    overview = queries.run_overview(connection)
-    connection.close()
+    with files.reading(summary.folder / "run.db") as connection:
+        overview = queries.run_overview(connection)
     console = out()
     console.print(tasks_table(overview["tasks"]))
     console.print()

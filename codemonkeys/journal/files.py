@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,19 +85,23 @@ def connect_to_write(path: Path) -> Database:
 
     existed = path.exists() and path.stat().st_size > 0
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        # Legacy transaction control without implicit BEGIN: every write transaction here begins IMMEDIATE.
-        connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-        with_schema = Database(connection)
-        if existed:
-            check_schema(connection, path)
-        connection.execute("PRAGMA journal_mode = WAL")
-        # FULL: a paid answer must survive a power cut too, not only the death of the process.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        if existed and migrations().pending(with_schema):
-            back_up(connection, path)
-        migrations().apply(with_schema)
+        with ExitStack() as on_failure:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            # Legacy transaction control without implicit BEGIN: every write transaction here begins IMMEDIATE.
+            connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+            on_failure.callback(connection.close)
+            with_schema = Database(connection)
+            if existed:
+                check_schema(connection, path)
+            connection.execute("PRAGMA journal_mode = WAL")
+            # FULL: a paid answer must survive a power cut too, not only the death of the process.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            if existed and migrations().pending(with_schema):
+                back_up(connection, path)
+            migrations().apply(with_schema)
+            on_failure.pop_all()
+            return with_schema
     except OSError as error:
         raise JournalError(f"cannot write {path}: {error.strerror}") from None
     except sqlite3.OperationalError as error:
@@ -104,18 +110,18 @@ def connect_to_write(path: Path) -> Database:
         ) from None
     except sqlite3.DatabaseError as error:
         raise corrupt(path, str(error)) from None
-    return with_schema
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open a run's database without changing it, while others may write. Raises CorruptJournal, NewerJournal."""
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A run's database, open without changing it, while others may write. Raises CorruptJournal, NewerJournal."""
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
-        connection.row_factory = sqlite3.Row
-        check_schema(connection, path)
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+            connection.row_factory = sqlite3.Row
+            check_schema(connection, path)
+            yield connection
     except sqlite3.DatabaseError as error:
         raise corrupt(path, str(error)) from None
-    return connection
 
 
 def check_schema(connection: sqlite3.Connection, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,5 +49,5 @@ def open_replay(path: Path) -> Model:
 
     if not path.is_file():
         raise BadRecord(f"{path}: no such run; check the path")
-    with closing(files.connect_to_read(path)) as connection:
+    with files.reading(path) as connection:
         return ReplayModel(dict(queries.answers(connection)), str(path))

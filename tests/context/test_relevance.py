@@ -44,8 +44,8 @@ def judging(relevant: Callable[[str], bool]) -> Callable[[Request], str]:
 
 
 def note(work: Work) -> dict[str, object]:
-    connection = files.connect_to_read(work.steps.journal.folder / "run.db")
-    (row,) = queries.rows(connection, "SELECT body FROM notes WHERE kind = 'files'")
+    with files.reading(work.steps.journal.folder / "run.db") as connection:
+        (row,) = queries.rows(connection, "SELECT body FROM notes WHERE kind = 'files'")
     found: dict[str, object] = json.loads(row["body"])
     return found
 

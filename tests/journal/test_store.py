@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -76,7 +77,7 @@ def test_call_cut_off_stays_on_the_bill_at_its_upper_bound(journal: Journal, tmp
     again = Journal(tmp_path, "run", "source", {"model": "m"})
     assert again.calls.stored(request().key) is None
     assert again.calls.spent() == 0.25
-    assert queries.rows(reader(again), "SELECT state FROM calls") == [{"state": "lost"}]
+    assert read(again, "SELECT state FROM calls") == [{"state": "lost"}]
     again.close()
 
 
@@ -101,12 +102,13 @@ def test_failed_call_costs_nothing_unless_it_may_have_been_billed(journal: Journ
 def test_unknown_price_is_unknown_and_not_zero(journal: Journal) -> None:
     journal.put_price("secret", None)
     journal.calls.finish(journal.calls.begin(request(), "secret", 0, None), Completion("a", "stop", Usage(9, 9), "x"))
-    spend = queries.rows(reader(journal), "SELECT cost_usd FROM spend_by_stage")
+    spend = read(journal, "SELECT cost_usd FROM spend_by_stage")
     assert spend == [{"cost_usd": None}]
 
 
-def reader(journal: Journal) -> sqlite3.Connection:
-    return files.connect_to_read(journal.folder / "run.db")
+def read(journal: Journal, query: str) -> list[dict[str, Any]]:
+    with files.reading(journal.folder / "run.db") as connection:
+        return queries.rows(connection, query)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -169,7 +171,8 @@ def test_corrupt_database_is_named_and_left_as_it_is(tmp_path: Path, content: by
     with pytest.raises(CorruptJournal, match="run.db cannot be read as a run"):
         Journal(tmp_path, "run", "source", {})
     with pytest.raises(CorruptJournal):
-        files.connect_to_read(path)
+        with files.reading(path):
+            pass
     assert path.read_bytes() == content
 
 
@@ -192,7 +195,8 @@ def test_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:
     with pytest.raises(NewerJournal, match="m999_future"):
         Journal(tmp_path, "run", "source", {"model": "m"})
     with pytest.raises(NewerJournal):
-        files.connect_to_read(path)
+        with files.reading(path):
+            pass
 
 
 def test_older_schema_is_copied_before_it_is_migrated(
@@ -223,7 +227,9 @@ def test_older_schema_is_copied_before_it_is_migrated(
 def test_readers_know_every_migration() -> None:
     from sqlite_utils import Database
 
-    assert {m.name for m in migrations().pending(Database(memory=True))} == files.KNOWN_MIGRATIONS
+    database = Database(memory=True)
+    assert {migration.name for migration in migrations().pending(database)} == files.KNOWN_MIGRATIONS
+    database.close()
 
 
 def test_full_disk_is_told_and_loses_nothing(journal: Journal, tmp_path: Path) -> None:

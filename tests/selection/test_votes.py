@@ -89,10 +89,10 @@ def test_matrix_runs_every_distinct_test_on_every_distinct_candidate(
         assert [c.number for c in seen.candidates] == [1, 3, 4]
         assert seen.tests == ("test one", "test two")
         assert [seen.votes(p) for p in range(3)] == [0, 1, 0]
-        connection = files.connect_to_read(work.steps.journal.folder / "run.db")
-        stored = queries.rows(connection, "SELECT candidate, test, valid, vote FROM votes ORDER BY candidate, test")
+        with files.reading(work.steps.journal.folder / "run.db") as connection:
+            stored = queries.rows(connection, "SELECT candidate, test, valid, vote FROM votes ORDER BY candidate, test")
+            story = queries.task_story(connection, TASK.id)
         assert [(r["candidate"], r["test"], r["vote"]) for r in stored if r["vote"]] == [(3, 0, 1)]
         assert {r["test"] for r in stored if r["valid"]} == {0}
         assert len(stored) == 6
-        story = queries.task_story(connection, TASK.id)
         assert [c["duplicate_of"] for c in story["candidates"]] == [None, 1, None, None]
