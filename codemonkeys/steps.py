@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from codemonkeys.errors import (
+    BadInput,
     BudgetReached,
     CodeMonkeysError,
     ExecutionFailed,
@@ -66,6 +67,10 @@ class Steps:
     _executing: asyncio.Semaphore = field(init=False)
     _running: dict[str, asyncio.Future[Execution]] = field(init=False, default_factory=dict)
     _tokens: dict[str, int] = field(init=False, default_factory=dict)
+    _refused: BadInput | None = field(init=False, default=None)
+    """What every further call would end with, such as a wrong key."""
+    _unsettled: int = field(init=False, default=0)
+    """Calls in flight, whose reservations are not settled."""
     _settled: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     """Set, and replaced, whenever a call has settled."""
     _in_flight: set[asyncio.Future[Any]] = field(init=False, default_factory=set)
@@ -89,45 +94,47 @@ class Steps:
             if self._same(stored, request.hash(model.name), request.key):
                 return self.journal.calls.answer(stored)
             self.journal.calls.supersede(stored)
-        return await self._to_the_end(self._ask(request, model))
-
-    async def _ask(self, request: Request, model: Model) -> Completion:
-        # Here and not in the model alone: what waits for its turn has not gone out, and a stop still keeps it back.
         async with self._calling[model.name]:
             self._refuse_if_stopping()
             step = await self._reserve(request, model)
-            try:
-                return await self._answer(step, request, model)
-            finally:
-                self._settled.set()
-                self._settled = asyncio.Event()
-
-    async def _answer(self, step: int, request: Request, model: Model) -> Completion:
-        try:
-            answer = await model.complete(request)
-        except NoAnswer:
-            # Nobody says what it cost: without a usage it stays on the bill at its upper bound.
-            answer = Completion("", "empty", None, model.name)
-        except ModelError as error:
-            billed = isinstance(error, RetriesExhausted | FilteredAnswer)
-            self.journal.calls.fail(step, redact(str(error)), billed)
-            raise
-        answer = replace(answer, text=redact_values(answer.text))
-        self.journal.calls.finish(step, answer)
-        self.notify(Event("call", request.key.task, request.key.stage))
-        return answer
+            return await self._to_the_end(self._answer(step, request, model))
 
     async def _reserve(self, request: Request, model: Model) -> int:
         """Begin a call; where only what others have reserved stands in its way, wait for them to settle."""
         bound, limit = self._upper_bound(request, model), self._limit(request.key.stage)
         while True:
             try:
-                return self.journal.calls.begin(request, model.name, bound, limit)
+                step = self.journal.calls.begin(request, model.name, bound, limit)
             except BudgetReached:
-                if self.journal.calls.reserved() == 0:
+                if self._unsettled == 0:
                     raise
+            else:
+                self._unsettled += 1
+                return step
             await self._settled.wait()
             self._refuse_if_stopping()
+
+    async def _answer(self, step: int, request: Request, model: Model) -> Completion:
+        try:
+            answer = await model.complete(request)
+            answer = replace(answer, text=redact_values(answer.text))
+            self.journal.calls.finish(step, answer)
+        except NoAnswer:
+            # Nobody says what it cost: without a usage it stays on the bill at its upper bound.
+            answer = Completion("", "empty", None, model.name)
+            self.journal.calls.finish(step, answer)
+        except ModelError as error:
+            billed = isinstance(error, RetriesExhausted | FilteredAnswer)
+            self.journal.calls.fail(step, redact(str(error)), billed)
+            if isinstance(error, BadInput):
+                self._refused = error
+            raise
+        finally:
+            self._unsettled -= 1
+            self._settled.set()
+            self._settled = asyncio.Event()
+        self.notify(Event("call", request.key.task, request.key.stage))
+        return answer
 
     async def execute(
         self, key: StepKey, environment: Environment, script: Script, patch: str | None, limits: Limits
@@ -142,18 +149,14 @@ class Steps:
             if self._same(stored, request_hash, key):
                 return self.journal.executions.result(stored)
             self.journal.executions.supersede(stored)
-        equal = self.journal.executions.equal(request_hash)
-        if equal is not None or request_hash in self._running:
-            result = (
-                self.journal.executions.result(equal) if equal else await asyncio.shield(self._running[request_hash])
-            )
+        if (result := await self._equal(request_hash)) is not None:
             self.journal.executions.put(key, request_hash, environment, script, patch, result, reused=True, attempts=0)
             return result
-        self._refuse_if_stopping()
         running: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
         self._running[request_hash] = running
         try:
-            result = await self._to_the_end(self._run(key, request_hash, environment, script, patch, limits))
+            async with self._executing:
+                result = await self._to_the_end(self._run(key, request_hash, environment, script, patch, limits))
             running.set_result(result)
         except BaseException as error:
             running.set_exception(error if isinstance(error, Exception) else ExecutionFailed(f"{key}: cancelled"))
@@ -179,23 +182,25 @@ class Steps:
         patch: str | None,
         limits: Limits,
     ) -> Execution:
-        async with self._executing:
-            for attempt in range(1, SANDBOX_ATTEMPTS + 1):
-                self._refuse_if_stopping()
-                result = await asyncio.to_thread(self.sandbox.run, environment, script, patch, limits)
-                self.journal.executions.put(
-                    key, request_hash, environment, script, patch, redacted(result), reused=False, attempts=attempt
-                )
-                self.notify(Event("execution", key.task, key.stage))
-                if result.reason is not Reason.SANDBOX_FAILED:
-                    return redacted(result)
+        for attempt in range(1, SANDBOX_ATTEMPTS + 1):
+            self._refuse_if_stopping()
+            result = redacted(await asyncio.to_thread(self.sandbox.run, environment, script, patch, limits))
+            self.journal.executions.put(
+                key, request_hash, environment, script, patch, result, reused=False, attempts=attempt
+            )
+            self.notify(Event("execution", key.task, key.stage))
+            if result.reason is not Reason.SANDBOX_FAILED:
+                return result
         raise ExecutionFailed(
             f"{key}: the {self.sandbox.name} sandbox failed {SANDBOX_ATTEMPTS} times: {result.detail}. "
             f"See `codemonkeys doctor`, then: codemonkeys resume {self.journal.name}"
         )
 
     async def _to_the_end(self, step: Coroutine[None, None, T]) -> T:
-        """Carry out a step that ends and is stored even if whoever waits for it is cancelled."""
+        """Carry out a step that ends and is stored even if whoever waits for it is cancelled.
+
+        Only what has begun is carried on: a step that still waits for its turn goes with whoever waits for it.
+        """
         task = asyncio.ensure_future(step)
         self._in_flight.add(task)
         task.add_done_callback(self._landed)
@@ -229,6 +234,8 @@ class Steps:
         )
 
     def _refuse_if_stopping(self) -> None:
+        if self._refused is not None:
+            raise self._refused
         if self.stopping:
             raise Stopping(f"stopped; go on with: codemonkeys resume {self.journal.name}")
 

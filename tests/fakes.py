@@ -63,9 +63,13 @@ class AnsweringSandbox:
 
 
 def open_steps(
-    tmp_path: Path, model: Model, sandbox: AnsweringSandbox, name: str = "run", accept_changes: bool = False
+    tmp_path: Path,
+    model: Model,
+    sandbox: AnsweringSandbox,
+    accept_changes: bool = False,
+    operation: OperationSettings | None = None,
 ) -> Steps:
     """The steps of a run of one task; its journal is to be closed."""
-    journal = Journal(tmp_path, name, "source", {})
+    journal = Journal(tmp_path, "run", "source", {})
     journal.add_tasks([TASK])
-    return Steps(journal, model, model, sandbox, OperationSettings(), accept_changes)
+    return Steps(journal, model, model, sandbox, operation or OperationSettings(), accept_changes)

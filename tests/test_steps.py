@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codemonkeys.errors import ExecutionFailed, FilteredAnswer, NoAnswer, StepChanged
+from codemonkeys.errors import AccessRefused, ExecutionFailed, FilteredAnswer, NoAnswer, StepChanged
 from codemonkeys.journal import files, queries
 from codemonkeys.models.base import Completion, Message, Price, Request, StepKey
 from codemonkeys.settings import OperationSettings
@@ -138,8 +138,7 @@ def test_sandbox_failure_is_retried_and_never_taken_for_an_answer(tmp_path: Path
 def test_call_waits_for_reservations_to_settle_before_the_budget_is_called_spent(tmp_path: Path) -> None:
     """Each call may cost 1 and does cost 0.1: at one time one fits, one after another all do, and the eleventh not."""
     model = AnsweringModel(lambda request: "x" * 10, price=Price(completion=0.01))
-    steps = open_steps(tmp_path, model, fine())
-    steps.operation = OperationSettings(budget=1.95, selection_share=0)
+    steps = open_steps(tmp_path, model, fine(), operation=OperationSettings(budget=1.95, selection_share=0))
     requests = [replace(REQUEST, key=KEY._replace(sample=n), max_tokens=100) for n in range(12)]
 
     async def all_at_once() -> list[object]:
@@ -148,4 +147,40 @@ def test_call_waits_for_reservations_to_settle_before_the_budget_is_called_spent
     ended = asyncio.run(all_at_once())
     assert [type(end).__name__ for end in ended] == ["Completion"] * 10 + ["BudgetReached"] * 2
     assert steps.journal.calls.spent() == pytest.approx(1.0)
+    steps.journal.close()
+
+
+def test_what_has_not_gone_out_stays_back_when_one_call_fails_for_good(tmp_path: Path) -> None:
+    """One call at a time, the first is refused: the others wait for their turn, and end with the first."""
+
+    def refused(request: Request) -> str:
+        raise AccessRefused("wrong key")
+
+    async def several() -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(5):
+                group.create_task(steps.call(replace(REQUEST, key=KEY._replace(sample=number))))
+
+    model = AnsweringModel(refused)
+    steps = open_steps(tmp_path, model, fine(), operation=OperationSettings(calls=1))
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(several())
+    assert len(model.requests) == 1
+    steps.journal.close()
+
+
+def test_call_that_ends_unlike_any_other_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """A fault of ours leaves its reservation on the bill, and whoever waits for it to settle is told so."""
+
+    def broken(request: Request) -> str:
+        raise ValueError("a fault of ours")
+
+    async def both() -> list[object]:
+        calls = (steps.call(replace(REQUEST, key=KEY._replace(sample=number))) for number in range(2))
+        return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
+
+    model = AnsweringModel(broken, price=Price(completion=0.01))
+    budget = OperationSettings(budget=REQUEST.max_tokens * 0.01 * 1.5, selection_share=0)
+    steps = open_steps(tmp_path, model, fine(), operation=budget)
+    assert [type(end).__name__ for end in asyncio.run(both())] == ["ValueError", "BudgetReached"]
     steps.journal.close()

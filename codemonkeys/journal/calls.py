@@ -103,11 +103,6 @@ class Calls:
         with self._writer.writing() as connection:
             connection.execute("UPDATE call_steps SET state = 'superseded' WHERE id = ?", (stored.id,))
 
-    def reserved(self) -> float:
-        """US dollars that calls in flight have reserved."""
-        query = "SELECT coalesce(sum(reserved_usd), 0) FROM call_steps WHERE state = 'started'"
-        return float(self._writer.connection.execute(query).fetchone()[0])
-
     def spent(self) -> float:
         """US dollars settled and reserved so far."""
         return float(self._writer.connection.execute("SELECT coalesce(sum(cost_usd), 0) FROM calls").fetchone()[0])

@@ -68,7 +68,7 @@ class HostedModel:
         litellm = load()
         try:
             provider = litellm.get_llm_provider(self.name)[1]
-        except Exception:
+        except litellm.BadRequestError:
             raise BadSettings(
                 f"model {self.name!r} names no provider that litellm knows: write PROVIDER/NAME, such as "
                 "anthropic/NAME, or openai/NAME with --api-base for an endpoint of your own"
