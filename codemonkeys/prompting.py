@@ -81,6 +81,12 @@ class Prompts:
                 f"prompt template {name}.jinja: {error}; correct it in {self._own or 'prompts'}"
             ) from None
 
+    def source(self, name: str) -> str:
+        """The template of a message, as it is written."""
+        loader = self._templates.loader
+        assert loader is not None
+        return loader.get_source(self._templates, f"{name}.jinja")[0]
+
 
 def check_own(folder: Path) -> None:
     """Raise BadSettings unless every template in a user's folder replaces one of ours."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from codemonkeys.errors import BadInput, SandboxUnavailable, UnpricedModel
+from codemonkeys.journal.digests import Digests
 from codemonkeys.journal.store import Journal
 from codemonkeys.models import open_model
 from codemonkeys.prompting import check_own
@@ -91,12 +92,16 @@ async def _carry_out(
 ) -> Summary:
     sandbox = open_sandbox(kind, journal.name)
     home = default_home()
+    context = settings.context
+    digests = Digests(context.digests or home / "digests.db") if context.mode == "digest" else None
     try:
-        steps = Steps(journal, primary, scan, sandbox, settings.operation, accept_changes, notify)
+        steps = Steps(journal, primary, scan, sandbox, settings.operation, accept_changes, notify, digests)
         ended = await run_tasks(tasks, settings, steps, lambda task: prepare(task, home, kind))
         return Summary(journal.name, journal.folder, tuple(ended), len(tasks) - len(ended), journal.calls.spent())
     finally:
         sandbox.close()
+        if digests is not None:
+            digests.close()
         for model in {id(model): model for model in (primary, scan)}.values():
             await model.close()
 

@@ -22,12 +22,17 @@ class Section(BaseModel):
 class ContextSettings(Section):
     """Which files of the codebase a model sees."""
 
-    mode: Literal["full", "outline"] = "full"
-    """How relevance reads a file: whole, or its outline first and the whole only if that does not rule it out."""
+    mode: Literal["full", "outline", "digest"] = "full"
+    """How relevance reads a file. `full`: whole. `outline`: its outline first, the whole only if that does not rule it
+    out. `digest`: before these a few words about it, which are made once and shared by all tasks and runs."""
+    digests: Path | None = None
+    """File of the store of digests; one in the folder CODEMONKEYS_HOME or the user's cache folder if not given."""
     tests: bool = False
     """Also read files in test folders."""
     batch_tokens: int = Field(4_000, ge=0)
     """Small files are read several to a call, up to this many tokens a call."""
+    outline_batch_tokens: int = Field(12_000, ge=0)
+    """Outlines and digests are read several to a call, up to this many tokens a call."""
     file_tokens: int = Field(100_000, ge=1_000)
     """A file longer than this is read as its outline."""
     rankings: int = Field(3, ge=1)

@@ -19,6 +19,7 @@ from codemonkeys.errors import (
     RetriesExhausted,
     StepChanged,
 )
+from codemonkeys.journal.digests import Digests
 from codemonkeys.journal.executions import execution_hash
 from codemonkeys.journal.store import Journal
 from codemonkeys.journal.writer import Stored
@@ -29,6 +30,8 @@ from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Scri
 
 T = TypeVar("T")
 
+SCAN_STAGES = ("digest", "relevance")
+"""Stages in which the scan model answers."""
 SANDBOX_ATTEMPTS = 3
 TOKEN_MARGIN = 1.25
 """How far our token counts may lie below a provider's, in an upper bound."""
@@ -62,6 +65,8 @@ class Steps:
     operation: OperationSettings
     accept_changes: bool = False
     notify: Callable[[Event], None] = lambda event: None
+    digests: Digests | None = None
+    """The store of digests; needed where relevance reads them."""
     stopping: bool = False
     _calling: dict[str, asyncio.Semaphore] = field(init=False)
     _executing: asyncio.Semaphore = field(init=False)
@@ -88,7 +93,7 @@ class Steps:
         Raises ModelError, BudgetReached, StepChanged, Stopping. An answer without text is a completion with the
         finish reason `empty`: it was paid for, and counts as a malformed answer.
         """
-        model = self.scan if request.key.stage == "relevance" else self.primary
+        model = self.scan if request.key.stage in SCAN_STAGES else self.primary
         stored = self.journal.calls.stored(request.key)
         if stored is not None:
             if self._same(stored, request.hash(model.name), request.key):

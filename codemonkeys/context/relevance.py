@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from codemonkeys.context.answers import last_array
-from codemonkeys.context.languages import is_source, is_test
-from codemonkeys.context.outline import outline
-from codemonkeys.prompting import cut_middle
+from codemonkeys.context.digests import digested
+from codemonkeys.context.reading import SourceFile, outlined, pack, source_files
 from codemonkeys.work import Conversation, Work
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """A file as the scan model reads it."""
-
-    path: str
-    text: str
-    tokens: int
-    """Tokens of the whole file, as the ranking and the context count it."""
-    outline: bool = False
-    """`text` is not the whole file."""
 
 
 @dataclass(frozen=True)
@@ -38,68 +25,37 @@ class RelevantFile:
 
 
 async def find_relevant(work: Work) -> list[RelevantFile]:
-    """The files that may matter, in path order."""
+    """The files that may matter, in path order.
+
+    Cheaper readings come first, where the mode asks for them: only what they do not rule out is read at more length.
+    """
     settings = work.settings.context
     files = await asyncio.to_thread(source_files, work)
-    judged_whole = files
-    passes = 0
-    if settings.mode == "outline":
-        outlined = [outlined_file(file) for file in files]
-        batches = pack(work, outlined)
-        kept = {file.path for file in await judge(work, batches, passes)}
-        passes = len(batches)
-        judged_whole = [file for file in files if file.path in kept]
-    shortened = [file if file.tokens <= settings.file_tokens else outlined_file(file) for file in judged_whole]
-    relevant = await judge(work, pack(work, shortened), passes)
-    maybe = [file.path for file in relevant if file.maybe]
-    work.steps.journal.put_note(
-        work.task.id,
-        "relevance",
-        0,
-        "files",
-        {"read": len(files), "relevant": len(relevant), "maybe": maybe, "shortened": paths_of_outlines(shortened)},
-    )
+    judged = files
+    batches = 0
+    if settings.mode == "digest":
+        judged, batches = await narrowed(work, judged, await digested(work, judged), batches)
+    if settings.mode != "full":
+        judged, batches = await narrowed(work, judged, [outlined(file) for file in judged], batches)
+    shortened = [file if file.tokens <= settings.file_tokens else outlined(file) for file in judged]
+    relevant = await judge(work, pack(work, shortened, settings.batch_tokens), batches)
+    note = {
+        "read": len(files),
+        "relevant": len(relevant),
+        "maybe": [file.path for file in relevant if file.maybe],
+        "shortened": [file.path for file in shortened if file.form != "whole"],
+    }
+    work.steps.journal.put_note(work.task.id, "relevance", 0, "files", note)
     return relevant
 
 
-def source_files(work: Work) -> list[SourceFile]:
-    """Every file that relevance reads, in path order; each blob is counted once."""
-    files = []
-    for entry in work.snapshot.entries:
-        if not is_source(entry.path) or (is_test(entry.path) and not work.settings.context.tests):
-            continue
-        text = work.snapshot.text(entry.path)
-        if text:
-            files.append(SourceFile(entry.path, text, work.steps.scan.count_tokens(text)))
-    return files
-
-
-def outlined_file(file: SourceFile) -> SourceFile:
-    """A file shortened to its outline; where no grammar knows it, to its beginning and end."""
-    short = outline(file.path, file.text)
-    if short is None:
-        short = cut_middle(file.text, max(2_000, len(file.text) // 4))
-    return replace(file, text=short, outline=short != file.text)
-
-
-def paths_of_outlines(files: Sequence[SourceFile]) -> list[str]:
-    """Which files were not read whole."""
-    return [file.path for file in files if file.outline]
-
-
-def pack(work: Work, files: Sequence[SourceFile]) -> list[list[SourceFile]]:
-    """Put small files together, in order, up to the batch size in tokens; a larger file goes alone."""
-    most = work.settings.context.batch_tokens
-    batches: list[list[SourceFile]] = []
-    filled = most + 1
-    for file in files:
-        tokens = work.steps.scan.count_tokens(file.text) if file.outline else file.tokens
-        if filled + tokens > most:
-            batches.append([])
-            filled = 0
-        batches[-1].append(file)
-        filled += tokens
-    return batches
+async def narrowed(
+    work: Work, files: Sequence[SourceFile], shortened: Sequence[SourceFile], first: int
+) -> tuple[list[SourceFile], int]:
+    """The files that their shortened form does not rule out, and the sample number of the next batch."""
+    batches = pack(work, shortened, work.settings.context.outline_batch_tokens)
+    kept = {file.path for file in await judge(work, batches, first)}
+    return [file for file in files if file.path in kept], first + len(batches)
 
 
 async def judge(work: Work, batches: Sequence[Sequence[SourceFile]], first: int) -> list[RelevantFile]:

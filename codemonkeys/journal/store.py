@@ -125,6 +125,12 @@ class Journal:
                 (task, stage, sample, kind, json.dumps(body)),
             )
 
+    def note(self, task: str, stage: str, sample: int, kind: str) -> Any:
+        """A fact that was recorded earlier; None if it was not."""
+        query = "SELECT body FROM notes WHERE (task, stage, sample, kind) = (?, ?, ?, ?)"
+        row = self._writer.connection.execute(query, (task, stage, sample, kind)).fetchone()
+        return None if row is None else json.loads(row[0])
+
     def put_price(self, model: str, price: Price | None) -> None:
         """Record what a model costs, from which money is computed; None: nobody knows, and its calls cost NULL."""
         row = (None,) * 4 if price is None else (price.prompt, price.completion, price.cache_read, price.cache_write)

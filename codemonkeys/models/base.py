@@ -14,7 +14,7 @@ class StepKey(NamedTuple):
 
     task: str
     stage: str
-    """relevance, rank, test, edit, votes or select."""
+    """digest, relevance, rank, test, edit, votes or select."""
     sample: int = 0
     """Trajectory, repetition or file batch, from 0."""
     turn: int = 0

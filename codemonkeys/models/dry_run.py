@@ -21,8 +21,10 @@ def answer(request: Request) -> str:
     """Call every file relevant, rank them as listed, create one file, test for it, and choose the first candidate."""
     system, said = request.messages[0].content, request.messages[-1].content
     match request.key.stage:
+        case "digest":
+            return json.dumps([{"file": n, "digest": "Dry run."} for n in range(1, files_shown(said) + 1)])
         case "relevance":
-            count = len(re.findall(r"^File \d+: ", said, re.M))
+            count = files_shown(said)
             return json.dumps([{"file": n, "relevant": True, "summary": "Dry run."} for n in range(1, count + 1)])
         case "rank":
             return json.dumps([json.loads(path) for path in re.findall(r'^(".*") \(\d+ tokens\)$', system, re.M)])
@@ -34,6 +36,11 @@ def answer(request: Request) -> str:
         case _:
             return str(re.findall(r"^<<<<<<< CHOOSE .*$", system, re.M)[-1])
     return body if request.key.turn == 0 else f"<<<<<<< DONE {marker(system)}"
+
+
+def files_shown(said: str) -> int:
+    """How many files a message shows."""
+    return len(re.findall(r"^File \d+: ", said, re.M))
 
 
 def marker(system: str) -> str:

@@ -1,0 +1,181 @@
+"""Tokens that relevance sends to the scan model: whole files, outlines first, digests first.
+
+    CODEMONKEYS_TEST_DATA=FOLDER python -m benchmarks.context_tokens [--keep 0.05]
+
+For every task of the task repository in FOLDER/task_repo, the product's own relevance stage runs with a stand-in for
+the scan model, which keeps the files that share most words with the issue, rare words counting more, up to the share
+`--keep` of all tokens (the paper's contexts hold 2.5 % of a codebase). Digests first is measured twice on each
+codebase: `new` meets the digests that earlier tasks of the repository left (none for its first task; for later ones
+those of a commit up to two years older), `again` is the next task on the same codebase. Counted are all tokens of all
+requests, instructions and issue included, in the cl100k vocabulary.
+
+Ends with one line `RESULT outline_ratio= digest_ratio= dropped=`: `outline` and `again` over `full` for all tasks;
+files that a reading should have shown and did not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import re
+import tarfile
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from codemonkeys.context.languages import is_source, is_test
+from codemonkeys.context.relevance import find_relevant
+from codemonkeys.journal.digests import Digests
+from codemonkeys.journal.store import Journal
+from codemonkeys.models.base import Completion, Price, Request, Usage
+from codemonkeys.models.tokens import count_tokens
+from codemonkeys.prompting import Prompts
+from codemonkeys.settings import load_settings
+from codemonkeys.steps import Steps
+from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.repository import commit_tree
+from codemonkeys.tasks.snapshot import Snapshot
+from codemonkeys.tasks.sources import load_tasks
+from codemonkeys.work import Work
+from sandboxes.base import Environment
+from sandboxes.local import LocalSandbox
+
+READINGS = {"full": "full", "outline": "outline", "new": "digest", "again": "digest"}
+"""What is measured, in order, and the mode of relevance that it is."""
+WORD = re.compile(r"[A-Za-z_]\w{2,}")
+FILE = re.compile(r'^File \d+: ("[^"]*")', re.M)
+
+
+class Reader:
+    """Stands in for the scan model: keeps the files whose names and texts share most words with the issue."""
+
+    name = "reader"
+
+    def __init__(self, keep: frozenset[str]) -> None:
+        self._keep = keep
+        self.price: Price | None = Price()
+        self.tokens: Counter[str] = Counter()
+        self.shown: set[str] = set()
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens in the cl100k vocabulary."""
+        return counted(text)
+
+    async def complete(self, request: Request) -> Completion:
+        """Judge or describe the files of one request."""
+        said = request.messages[-1].content
+        self.tokens[request.key.stage] += sum(counted(message.content) for message in request.messages)
+        paths = [json.loads(path) for path in FILE.findall(said)]
+        if request.key.stage == "digest":
+            most = [int(words) for words in re.findall(r"^File .*, at most (\d+) words$", said, re.M)]
+            # As long as it may be: names of the file are what a digest is made of.
+            digests = [" ".join(WORD.findall(said)[:words]) for words in most]
+            answer = [{"file": n, "digest": text} for n, text in enumerate(digests, start=1)]
+        else:
+            self.shown |= set(paths)
+            answer = [{"file": n, "relevant": path in self._keep, "summary": ""} for n, path in enumerate(paths, 1)]
+        return Completion(json.dumps(answer), "stop", Usage(), self.name)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@cache
+def counted(text: str) -> int:
+    """Tokens of a text."""
+    return count_tokens(text)
+
+
+def most_alike(issue: str, texts: dict[str, str], share: float) -> frozenset[str]:
+    """The files that have most in common with the issue, up to a share of all tokens; one at least."""
+    words = {path: set(WORD.findall(f"{path} {text}".lower())) for path, text in texts.items()}
+    known = Counter(word for found in words.values() for word in found)
+    asked = {word: math.log(len(texts) / known[word]) for word in WORD.findall(issue.lower()) if word in known}
+    # A long file has many words, and some in common with any issue.
+    scores = {
+        path: sum(asked[word] for word in found & asked.keys()) / math.sqrt(len(found)) for path, found in words.items()
+    }
+    kept: list[str] = []
+    left = share * sum(counted(text) for text in texts.values())
+    for path in sorted(scores, key=lambda path: (-scores[path], path)):
+        left -= counted(texts[path])
+        if kept and left < 0:
+            break
+        kept.append(path)
+    return frozenset(kept)
+
+
+def snapshot_of(folder: Path, scratch: Path) -> Snapshot:
+    """The tree of a task, as the product sees it."""
+    tree = scratch / "tree"
+    with tarfile.open(folder / "repo.tar.gz") as tar:
+        tar.extractall(tree, filter="data")
+    commit_tree(tree, scratch / "git")
+    return Snapshot.of_repository(scratch / "git")
+
+
+def measure(task: Task, snapshot: Snapshot, store: Path, share: float) -> dict[str, tuple[Counter[str], int]]:
+    """For each reading the tokens by stage, and how many files were not shown."""
+    paths = (entry.path for entry in snapshot.entries)
+    texts = {path: text for path in paths if is_source(path) and not is_test(path) and (text := snapshot.text(path))}
+    keep = most_alike(task.issue, texts, share)
+    found: dict[str, tuple[Counter[str], int]] = {}
+    for reading, mode in READINGS.items():
+        with tempfile.TemporaryDirectory() as runs:
+            settings = load_settings(context={"mode": mode})
+            journal = Journal(Path(runs), "run", "tasks", {})
+            journal.add_tasks([task])
+            digests = Digests(store)
+            reader = Reader(keep)
+            steps = Steps(journal, reader, reader, LocalSandbox(), settings.operation, digests=digests)
+            prompts = Prompts("0123abcd", None, {"repo": task.repo, "issue": task.issue})
+            work = Work(task, snapshot, Environment("none"), settings, prompts, steps)
+            asyncio.run(find_relevant(work))
+            digests.close()
+            journal.close()
+            found[reading] = (reader.tokens, len(texts.keys() - reader.shown))
+    return found
+
+
+def report(rows: Sequence[tuple[str, dict[str, int], bool]], dropped: int) -> None:
+    """Print the table and the last line."""
+    for id, tokens, first in rows:
+        ratios = "  ".join(f"{reading} {tokens[reading] / tokens['full']:.3f}" for reading in READINGS)
+        print(f"{id:36} {tokens['full']:9,} tokens  {ratios}{'  (first of its repository)' if first else ''}")
+    full, outline, again = (sum(tokens[reading] for _, tokens, _ in rows) for reading in ("full", "outline", "again"))
+    print(f"RESULT outline_ratio={outline / full:.3f} digest_ratio={again / full:.3f} dropped={dropped}")
+
+
+def main() -> None:
+    """Measure all tasks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", type=float, default=0.05, help="share of the tokens that the stand-in keeps")
+    share = parser.parse_args().keep
+    data = Path(os.environ["CODEMONKEYS_TEST_DATA"], "task_repo")
+    by_repository: dict[str, list[Task]] = defaultdict(list)
+    for task in sorted(load_tasks(str(data)), key=lambda task: int(task.id.rsplit("-", 1)[1])):
+        by_repository[task.repo].append(task)
+    rows: list[tuple[str, dict[str, int], bool]] = []
+    dropped = 0
+    with tempfile.TemporaryDirectory() as home:
+        for tasks in by_repository.values():
+            for position, task in enumerate(tasks):
+                with tempfile.TemporaryDirectory() as scratch:
+                    assert task.folder is not None
+                    snapshot = snapshot_of(task.folder, Path(scratch))
+                    found = measure(task, snapshot, Path(home, "digests.db"), share)
+                    snapshot.close()
+                rows.append(
+                    (task.id, {reading: tokens.total() for reading, (tokens, _) in found.items()}, position == 0)
+                )
+                dropped += sum(missed for _, missed in found.values())
+    report(rows, dropped)
+
+
+if __name__ == "__main__":
+    main()
