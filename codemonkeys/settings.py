@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from codemonkeys.errors import BadSettings
+from codemonkeys.profiles import settings_of
 
 
 class Section(BaseModel):
@@ -52,9 +53,9 @@ class GenerationSettings(Section):
 
     samples: int = Field(10, ge=1)
     """Trajectories for each task."""
-    test_turns: int = Field(8, ge=1)
+    test_turns: int = Field(4, ge=1)
     """Model calls of a test conversation at most; malformed answers count."""
-    edit_turns: int = Field(8, ge=1)
+    edit_turns: int = Field(4, ge=1)
     """Model calls of an edit conversation at most; malformed answers count."""
     temperature: float = Field(0.5, ge=0, le=2)
     """Sampling temperature; it is what makes trajectories differ."""
@@ -147,14 +148,15 @@ class Settings(BaseSettings):
         return init_settings, env_settings
 
 
-def load_settings(configs: Sequence[str] = (), **given: Any) -> Settings:
-    """Settings from YAML files and `key.sub=value` pairs in order, a later one winning, and `given` over all.
+def load_settings(configs: Sequence[str] = (), profile: str | None = None, **given: Any) -> Settings:
+    """Settings from a profile, YAML files and `key.sub=value` pairs in order, a later one winning, `given` over all.
 
-    A `given` value of None means not given. Raises BadSettings naming the setting.
+    A `given` value of None means not given. Raises BadSettings naming the setting or the profile.
     """
     import yaml
 
     values: dict[str, Any] = {}
+    merge(values, {} if profile is None else settings_of(profile))
     for config in configs:
         key, equals, text = config.partition("=")
         try:

@@ -18,7 +18,7 @@ MODULES = {
 }
 LAYERS = [
     {"errors", "redact", "files", "__init__"},
-    {"settings"},
+    {"settings", "profiles"},
     {"tasks"},
     {"models", "journal", "prompting"},
     {"steps"},

@@ -30,6 +30,9 @@ ApiBase = Annotated[str | None, typer.Option("--api-base", help="Address of an O
 Config = Annotated[
     list[str] | None, typer.Option("--config", "-c", help="Settings: a YAML file, or key=value. Repeat it.")
 ]
+ProfileName = Annotated[
+    str | None, typer.Option("--profile", help="Settings for a purse: paper, balanced (the defaults) or cheap.")
+]
 Sandbox = Annotated[str | None, typer.Option("--sandbox", help="Where scripts run: local, docker or auto.")]
 Budget = Annotated[float | None, typer.Option("--budget", help="US dollars the whole run may cost.")]
 AcceptChanges = Annotated[
@@ -61,6 +64,7 @@ def solve(
     model: Model = None,
     scan_model: ScanModel = None,
     api_base: ApiBase = None,
+    profile: ProfileName = None,
     config: Config = None,
     sandbox: Sandbox = None,
     run: Annotated[str | None, typer.Option("--run", help="Name of the run; the time of day if not given.")] = None,
@@ -80,6 +84,7 @@ def solve(
     given = {
         "model": f"replay:{replay}" if replay else model,
         "scan_model": scan_model,
+        "profile": profile,
         "prompts": prompts,
         "sandbox": {"kind": sandbox},
         "operation": {"api_base": api_base, "budget": budget},
@@ -160,7 +165,7 @@ def doctor(
 
 @app.command()
 def settings(json: Json = False) -> None:
-    """List every setting with its default and meaning."""
+    """List every setting with its default and meaning, and the profiles."""
     from codemonkeys.cli import reading
 
     end(lambda: reading.settings(json))

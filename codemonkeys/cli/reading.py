@@ -58,18 +58,25 @@ def export(runs: Path, name: str, output: Path, format: str) -> Exit:
 
 
 def settings(as_json: bool) -> Exit:
-    """List every setting."""
+    """List every setting and profile."""
+    from codemonkeys.profiles import PROFILES
     from codemonkeys.report.tables import new_table, plain
     from codemonkeys.settings import Settings
 
     listed = list(settings_of(Settings, ""))
     if as_json:
-        print_json([{"name": name, "default": default, "meaning": meaning} for name, default, meaning in listed])
+        rows = [{"name": name, "default": default, "meaning": meaning} for name, default, meaning in listed]
+        print_json({"settings": rows, "profiles": {name: found._asdict() for name, found in PROFILES.items()}})
         return Exit.DONE
     table = new_table("setting", "default", "meaning")
     for name, default, meaning in listed:
         table.add_row(plain(name, "bold"), plain(default), plain(meaning))
     out().print(table)
+    profiles = new_table("profile", "what it buys")
+    for name, found in PROFILES.items():
+        profiles.add_row(plain(name, "bold"), plain(found.why))
+    out().print(profiles)
+    say("Take a profile with --profile NAME; what else is given counts over it.")
     say("Set one with -c name=value, in a YAML file given by -c FILE, or as CODEMONKEYS_SECTION__NAME.")
     return Exit.DONE
 

@@ -95,7 +95,9 @@ def test_doctor_shows_no_key(run: Run) -> None:
 
 
 def test_settings_are_all_explained(run: Run) -> None:
-    listed = json.loads(run("settings", "--json").out)
+    shown = json.loads(run("settings", "--json").out)
+    assert {"paper", "balanced", "cheap"} == shown["profiles"].keys()
+    listed = shown["settings"]
     assert {"generation.samples", "operation.budget", "context.mode"} <= {row["name"] for row in listed}
     assert all(row["meaning"] for row in listed)
 
