@@ -75,15 +75,31 @@ class Price:
     completion: float = 0.0
     cache_read: float = 0.0
     cache_write: float = 0.0
+    tiers: tuple[tuple[int, Price], ...] = ()
+    """(tokens, price): what all tokens of a call cost whose prompt is longer than so many, in rising order."""
+
+    def of(self, prompt_tokens: int) -> Price:
+        """The price of a call with a prompt of so many tokens."""
+        return next((price for above, price in reversed(self.tiers) if prompt_tokens > above), self)
 
     def cost(self, usage: Usage) -> float:
         """What a call cost, in US dollars."""
         plain = max(0, usage.prompt_tokens - usage.cache_read_tokens - usage.cache_write_tokens)
+        price = self.of(usage.prompt_tokens)
         return (
-            plain * self.prompt
-            + usage.cache_read_tokens * self.cache_read
-            + usage.cache_write_tokens * self.cache_write
-            + usage.completion_tokens * self.completion
+            plain * price.prompt
+            + usage.cache_read_tokens * price.cache_read
+            + usage.cache_write_tokens * price.cache_write
+            + usage.completion_tokens * price.completion
+        )
+
+    def at_most(self, prompt_tokens: float, completion_tokens: int) -> float:
+        """The most that a call of at most so many tokens can cost, in US dollars."""
+        reached = [self, *(price for above, price in self.tiers if prompt_tokens > above)]
+        return max(
+            prompt_tokens * max(price.prompt, price.cache_write, price.cache_read)
+            + completion_tokens * price.completion
+            for price in reached
         )
 
 
