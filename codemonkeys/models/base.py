@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
 
@@ -34,6 +35,11 @@ class Message:
     role: Literal["system", "user", "assistant"]
     content: str
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content, under which a journal stores it."""
+        return hashlib.sha256(self.content.encode("utf-8", "replace")).hexdigest()
+
 
 @dataclass(frozen=True)
 class Request:
@@ -46,11 +52,14 @@ class Request:
     """Upper bound of the completion, in tokens."""
     cache: bool = False
     """Set prompt-cache breakpoints on the system message and the last two user messages, where the model has them."""
+    _hashes: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
 
     def hash(self, model: str) -> str:
         """SHA-256 of all that decides the answer: model, messages, temperature, max_tokens."""
-        content = [model, [(m.role, m.content) for m in self.messages], self.temperature, self.max_tokens]
-        return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
+        if model not in self._hashes:
+            content = [model, [(m.role, m.content) for m in self.messages], self.temperature, self.max_tokens]
+            self._hashes[model] = hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
+        return self._hashes[model]
 
 
 @dataclass(frozen=True)
