@@ -95,8 +95,8 @@ def solve(
         "sandbox": {"kind": sandbox},
         "operation": {"api_base": api_base, "budget": budget},
     }
-    wanted = {"split": split, "filter": filter, "slice": slice, "shuffle": shuffle, "limit": limit}
-    wanted["ids"] = instance or []
+    wanted: dict[str, object] = {"ids": instance or [], "split": split, "filter": filter, "slice": slice}
+    wanted |= {"shuffle": shuffle, "limit": limit}
     end(lambda: solving.solve(dataset, wanted, config or [], given, runs, run, accept_changes, json))
 
 
