@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote
 
 SECRET_NAME = re.compile(r"(?:_KEY|_KEY_ID|_TOKEN|_SECRET|_CREDENTIALS?|_AUTH)$|PASSWORD|PASSWD|_TOKEN_|_SECRET_", re.I)
@@ -69,7 +70,7 @@ def forms(secret: str) -> set[str]:
 
 def redact(text: str) -> str:
     """A message without secrets: neither those of the environment as it is now, nor what looks like one."""
-    return Redactor(os.environ)(text)
+    return redactor_of(frozenset(os.environ.items()))(text)
 
 
 def redact_values(text: str) -> str:
@@ -77,7 +78,13 @@ def redact_values(text: str) -> str:
 
     For text that is acted on: an example key in a repository's tests is no secret, and an edit must keep it.
     """
-    return Redactor(os.environ).values(text)
+    return redactor_of(frozenset(os.environ.items())).values(text)
+
+
+@lru_cache(maxsize=1)
+def redactor_of(environment: frozenset[tuple[str, str]]) -> Redactor:
+    """The redactor of an environment, kept while the environment stays as it is."""
+    return Redactor(dict(environment))
 
 
 def safe_terminal(text: str) -> str:

@@ -59,8 +59,19 @@ def demo(
 
 @app.command()
 def solve(
-    dataset: Annotated[str, typer.Argument(help="SWE-bench rows (.jsonl, .json) or a SWE-bench 5 task repository.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="verified, lite, full, multilingual, multimodal, live, rebench; a Hugging Face id; SWE-bench rows "
+            "(.parquet, .jsonl, .json); or a SWE-bench 5 task repository."
+        ),
+    ],
     instance: Annotated[list[str] | None, typer.Option("--instance", "-i", help="Task to solve. Repeat it.")] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Split of the dataset.")] = None,
+    filter: Annotated[str | None, typer.Option("--filter", help="Regular expression that ids begin with.")] = None,
+    slice: Annotated[str | None, typer.Option("--slice", help="Part of the tasks, as in Python: 0:50, -10:.")] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Shuffle first, the same each time.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", help="At most so many tasks.", min=1)] = None,
     model: Model = None,
     scan_model: ScanModel = None,
     api_base: ApiBase = None,
@@ -89,7 +100,9 @@ def solve(
         "sandbox": {"kind": sandbox},
         "operation": {"api_base": api_base, "budget": budget},
     }
-    end(lambda: solving.solve(dataset, instance or [], config or [], given, runs, run, accept_changes, json))
+    wanted: dict[str, object] = {"ids": instance or [], "split": split, "filter": filter, "slice": slice}
+    wanted |= {"shuffle": shuffle, "limit": limit}
+    end(lambda: solving.solve(dataset, wanted, config or [], given, runs, run, accept_changes, json))
 
 
 @app.command()

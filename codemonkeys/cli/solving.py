@@ -18,7 +18,7 @@ from codemonkeys.settings import Settings, build, load_settings, merge
 
 def solve(
     dataset: str,
-    ids: Sequence[str],
+    wanted: dict[str, Any],
     configs: Sequence[str],
     given: dict[str, Any],
     runs: Path,
@@ -26,10 +26,13 @@ def solve(
     accept_changes: bool,
     as_json: bool,
 ) -> Exit:
-    """Begin a run, or go on with one of equal settings."""
+    """Begin a run, or go on with one of equal settings; `wanted` are the fields of `choosing.Wanted`."""
+    from codemonkeys.tasks.choosing import Wanted, choose
+
     settings = load_settings(configs, **without_none(given))
     name = name or f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    return finish(carry_out(absolute(dataset), ids, settings, runs, name, accept_changes), runs, as_json)
+    source, ids = choose(absolute(dataset), Wanted(**wanted))
+    return finish(carry_out(source, ids, settings, runs, name, accept_changes), runs, as_json)
 
 
 def resume(runs: Path, name: str, operation: dict[str, Any], accept_changes: bool, as_json: bool) -> Exit:

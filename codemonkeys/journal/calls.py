@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import texts
 from codemonkeys.journal.writer import Stored, Writer, now
 from codemonkeys.models.base import Completion, Request, StepKey, Usage
+
+PARTS = 10**15
+"""Money is added up in whole parts of a US dollar: what is added and taken away again leaves nothing behind."""
 
 
 class Calls:
@@ -15,6 +20,23 @@ class Calls:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
+        self._spent: dict[str, int] = {}
+        """Settled and reserved of each task, in PARTS of a US dollar."""
+        self._total = 0
+        writer.on_loss = self.count
+        self.count()
+
+    def count(self) -> None:
+        """Add up the whole bill, as the database has it."""
+        rows = self._writer.connection.execute("SELECT task, cost_usd FROM calls WHERE cost_usd > 0")
+        self._spent.clear()
+        self._total = 0
+        for task, cost in rows:
+            self._book(task, parts(cost))
+
+    def _book(self, task: str, amount: int) -> None:
+        self._total += amount
+        self._spent[task] = self._spent.get(task, 0) + amount
 
     def give_up_started(self) -> None:
         """What a dead process had in flight may have been billed: it stays on the bill at its upper bound."""
@@ -23,7 +45,7 @@ class Calls:
 
     def stored(self, key: StepKey) -> Stored | None:
         """The answered call under a key, if there is one."""
-        row = self._writer.connection.execute(
+        row = self._writer.reader.execute(
             "SELECT id, request_hash FROM call_steps "
             "WHERE task = ? AND stage = ? AND sample = ? AND turn = ? AND state = 'done'",
             key[:4],
@@ -32,44 +54,58 @@ class Calls:
 
     def answer(self, stored: Stored) -> Completion:
         """The answer of a stored call."""
-        row = self._writer.connection.execute(
+        row = self._writer.reader.execute(
             "SELECT answer_hash, finish_reason, prompt_tokens, completion_tokens, cache_read_tokens, "
             "cache_write_tokens, usage, answered_by, seconds, attempts FROM call_steps WHERE id = ?",
             (stored.id,),
         ).fetchone()
         answer, finish_reason, prompt, completion, cache_read, cache_write, raw, answered_by, seconds, attempts = row
         usage = None if raw is None else Usage(prompt, completion, cache_read, cache_write, json.loads(raw))
-        return Completion(
-            texts.get(self._writer.connection, answer), finish_reason, usage, answered_by, seconds, attempts
-        )
+        return Completion(texts.get(self._writer.reader, answer), finish_reason, usage, answered_by, seconds, attempts)
 
-    def begin(self, request: Request, model: str, upper_bound: float, limit: float | None) -> int:
+    def begin(
+        self,
+        request: Request,
+        model: str,
+        upper_bound: float,
+        limit: float | None,
+        task_limit: float | None = None,
+    ) -> int:
         """Reserve the most a call can cost and record that it goes out; returns the step's id.
 
-        All in US dollars. Raises BudgetReached if settled, reserved and this call together could pass `limit`.
+        All in US dollars. Raises BudgetReached if settled, reserved and this call together could pass `limit`, or
+        those of its task `task_limit`.
         """
+        task, bound = request.key.task, parts(upper_bound)
+        for most, spent, option in (
+            (limit, self._total, "--budget"),
+            (task_limit, self._spent.get(task, 0), "--task-budget"),
+        ):
+            if most is not None and spent + bound > parts(most) + TOLERANCE:
+                raise BudgetReached(
+                    f"{request.key} could cost up to {upper_bound:.4f} USD, and {spent / PARTS:.4f} of the "
+                    f"{max(most, 0.0):.2f} USD it may use are spent or reserved. Raise it with {option}: "
+                    f"codemonkeys resume {self._writer.run} {option} USD"
+                )
         with self._writer.writing() as connection:
-            if limit is not None:
-                spent = connection.execute("SELECT coalesce(sum(cost_usd), 0) FROM calls").fetchone()[0]
-                if spent + upper_bound > limit + 1e-9:
-                    raise BudgetReached(
-                        f"{request.key} could cost up to {upper_bound:.4f} USD, and {spent:.4f} of the {limit:.2f} USD "
-                        "it may use are spent or reserved. Raise it with --budget: "
-                        f"codemonkeys resume {self._writer.run} --budget USD"
-                    )
-            messages = [[m.role, texts.put(connection, m.content)] for m in request.messages]
+            messages = []
+            for message in request.messages:
+                if not texts.has(connection, message.digest):
+                    texts.put(connection, message.content)
+                messages.append([message.role, message.digest])
             content = {"messages": messages, "temperature": request.temperature, "max_tokens": request.max_tokens}
             cursor = connection.execute(
                 "INSERT INTO call_steps (task, stage, sample, turn, state, request_hash, request, model, "
                 "reserved_usd, started_at) VALUES (?, ?, ?, ?, 'started', ?, ?, ?, ?, ?)",
                 (*request.key[:4], request.hash(model), json.dumps(content), model, upper_bound, now()),
             )
-            assert cursor.lastrowid is not None
-            return cursor.lastrowid
+        self._book(task, bound)
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
 
     def finish(self, step: int, answer: Completion) -> None:
         """Store a paid answer: after this it is never asked for again."""
-        with self._writer.writing() as connection:
+        with self._writer.writing() as connection, self._settling(step):
             u = answer.usage
             usage = (
                 (None,) * 5
@@ -91,7 +127,7 @@ class Calls:
 
     def fail(self, step: int, error: str, billed: bool) -> None:
         """A call ended without an answer; `billed`: it may have cost money, so its reservation stays on the bill."""
-        with self._writer.writing() as connection:
+        with self._writer.writing() as connection, self._settling(step):
             connection.execute(
                 "UPDATE call_steps SET state = 'failed', error = ?, ended_at = ?, "
                 "reserved_usd = CASE WHEN ? THEN reserved_usd ELSE 0 END WHERE id = ?",
@@ -103,6 +139,24 @@ class Calls:
         with self._writer.writing() as connection:
             connection.execute("UPDATE call_steps SET state = 'superseded' WHERE id = ?", (stored.id,))
 
-    def spent(self) -> float:
-        """US dollars settled and reserved so far."""
-        return float(self._writer.connection.execute("SELECT coalesce(sum(cost_usd), 0) FROM calls").fetchone()[0])
+    @contextmanager
+    def _settling(self, step: int) -> Iterator[None]:
+        """Keep the sums true while a call's cost changes."""
+        query = "SELECT task, coalesce(cost_usd, 0) FROM calls WHERE id = ?"
+        task, before = self._writer.connection.execute(query, (step,)).fetchone()
+        yield
+        _, after = self._writer.connection.execute(query, (step,)).fetchone()
+        self._book(task, parts(after) - parts(before))
+
+    def spent(self, task: str | None = None) -> float:
+        """US dollars settled and reserved so far, of the run or of one task."""
+        return (self._total if task is None else self._spent.get(task, 0)) / PARTS
+
+
+def parts(dollars: float) -> int:
+    """US dollars in PARTS."""
+    return round(dollars * PARTS)
+
+
+TOLERANCE = parts(1e-9)
+"""What a sum of prices may be off: far below what anything costs."""

@@ -26,7 +26,7 @@ class Executions:
 
     def stored(self, key: StepKey) -> Stored | None:
         """The finished execution under a key, if there is one."""
-        row = self._writer.connection.execute(
+        row = self._writer.reader.execute(
             "SELECT id, request_hash FROM execution_steps "
             "WHERE task = ? AND stage = ? AND sample = ? AND turn = ? AND part = ? AND state = 'done'",
             tuple(key),
@@ -35,7 +35,7 @@ class Executions:
 
     def equal(self, request_hash: str) -> Stored | None:
         """A finished execution of equal arguments, under any key."""
-        row = self._writer.connection.execute(
+        row = self._writer.reader.execute(
             "SELECT id, request_hash FROM execution_steps WHERE request_hash = ? AND state = 'done' LIMIT 1",
             (request_hash,),
         ).fetchone()
@@ -43,11 +43,11 @@ class Executions:
 
     def result(self, stored: Stored) -> Execution:
         """The result of a stored execution."""
-        row = self._writer.connection.execute(
+        row = self._writer.reader.execute(
             "SELECT reason, exit_code, signal, output_hash, seconds, detail FROM execution_steps WHERE id = ?",
             (stored.id,),
         ).fetchone()
-        return Execution(Reason(row[0]), row[1], row[2], texts.get(self._writer.connection, row[3]), row[4], row[5])
+        return Execution(Reason(row[0]), row[1], row[2], texts.get(self._writer.reader, row[3]), row[4], row[5])
 
     def put(
         self,

@@ -88,7 +88,7 @@ def connect_to_write(path: Path) -> Database:
         with ExitStack() as on_failure:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             # Legacy transaction control without implicit BEGIN: every write transaction here begins IMMEDIATE.
-            connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+            connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
             on_failure.callback(connection.close)
             with_schema = Database(connection)
             if existed:
@@ -112,11 +112,16 @@ def connect_to_write(path: Path) -> Database:
         raise corrupt(path, str(error)) from None
 
 
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing and waits for nobody who writes."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A run's database, open without changing it, while others may write. Raises CorruptJournal, NewerJournal."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+        with closing(connect_to_read(path)) as connection:
             connection.row_factory = sqlite3.Row
             check_schema(connection, path)
             yield connection
@@ -138,7 +143,7 @@ def check_schema(connection: sqlite3.Connection, path: Path) -> None:
         raise NewerJournal(f"{path} was written by a newer codemonkeys (it has {', '.join(newer)}); upgrade to open it")
 
 
-KNOWN_MIGRATIONS = frozenset({"m001_initial"})
+KNOWN_MIGRATIONS = frozenset({"m001_initial", "m004_bill"})
 """Names of `schema.migrations()`, written out so that readers need not load sqlite-utils; a test compares them."""
 
 

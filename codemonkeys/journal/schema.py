@@ -150,6 +150,39 @@ SELECT t.id AS instance_id, 'codemonkeys' AS model_name_or_path, coalesce(x.plai
 FROM tasks t LEFT JOIN texts x ON x.hash = t.patch_hash WHERE t.ended_at IS NOT NULL ORDER BY t.position;
 """
 
+BILL = """
+CREATE TABLE price_tiers (
+    model TEXT NOT NULL REFERENCES prices(model),
+    above INTEGER NOT NULL,
+    prompt REAL NOT NULL,
+    completion REAL NOT NULL,
+    cache_read REAL NOT NULL,
+    cache_write REAL NOT NULL,
+    PRIMARY KEY (model, above)
+) WITHOUT ROWID;
+CREATE INDEX calls_of_task ON call_steps (task, stage, state);
+CREATE INDEX executions_of_task ON execution_steps (task, stage, part, turn, state);
+DROP VIEW spend_by_stage;
+DROP VIEW calls;
+CREATE VIEW calls AS
+SELECT c.id, c.task, c.stage, c.sample, c.turn, c.state, c.model, c.answered_by, c.finish_reason, c.error,
+       c.prompt_tokens, c.completion_tokens, c.cache_read_tokens, c.cache_write_tokens, c.attempts, c.seconds,
+       c.started_at, c.ended_at, t.plain AS answer, c.answer_hash,
+       CASE WHEN c.prompt_tokens IS NULL THEN c.reserved_usd ELSE
+           max(0, c.prompt_tokens - c.cache_read_tokens - c.cache_write_tokens) * coalesce(l.prompt, p.prompt)
+           + c.cache_read_tokens * coalesce(l.cache_read, p.cache_read)
+           + c.cache_write_tokens * coalesce(l.cache_write, p.cache_write)
+           + c.completion_tokens * coalesce(l.completion, p.completion) END AS cost_usd
+FROM call_steps c JOIN prices p ON p.model = c.model LEFT JOIN texts t ON t.hash = c.answer_hash
+LEFT JOIN price_tiers l ON l.model = c.model
+    AND l.above = (SELECT max(above) FROM price_tiers WHERE model = c.model AND above < c.prompt_tokens);
+CREATE VIEW spend_by_stage AS
+SELECT stage, model, count(*) AS calls, sum(prompt_tokens) AS prompt_tokens,
+       sum(completion_tokens) AS completion_tokens, sum(cache_read_tokens) AS cache_read_tokens,
+       sum(cache_write_tokens) AS cache_write_tokens, sum(cost_usd) AS cost_usd
+FROM calls GROUP BY stage, model;
+"""
+
 
 def migrations() -> Migrations:
     """All migrations, oldest first. A released one is never changed: a new one is added below it."""
@@ -159,8 +192,17 @@ def migrations() -> Migrations:
 
     @steps(name="m001_initial")
     def initial(db: Database) -> None:
-        for statement in INITIAL.split(";\n"):
-            if statement.strip():
-                db.conn.execute(statement)
+        execute(db, INITIAL)
+
+    @steps(name="m004_bill")
+    def bill(db: Database) -> None:
+        execute(db, BILL)
 
     return steps
+
+
+def execute(db: Database, statements: str) -> None:
+    """Execute statements one by one: a script would end the transaction of the migration."""
+    for statement in statements.split(";\n"):
+        if statement.strip():
+            db.conn.execute(statement)

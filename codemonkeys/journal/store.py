@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from codemonkeys import __version__
 from codemonkeys.errors import RunExists
@@ -15,6 +15,8 @@ from codemonkeys.journal.executions import Executions
 from codemonkeys.journal.writer import Writer, now
 from codemonkeys.models.base import Price
 from codemonkeys.tasks.base import Task
+
+T = TypeVar("T")
 
 
 class Journal:
@@ -32,7 +34,9 @@ class Journal:
         files.make_private_folder(self.folder)
         self._lock = files.RunLock(self.folder)
         try:
-            self._writer = Writer(files.connect_to_write(self.folder / "run.db").conn, name, self.folder)
+            path = self.folder / "run.db"
+            connection = files.connect_to_write(path).conn
+            self._writer = Writer(connection, name, self.folder, files.connect_to_read(path))
             self.calls = Calls(self._writer)
             self.executions = Executions(self._writer)
             self._begin_run(source, settings)
@@ -62,8 +66,12 @@ class Journal:
     def close(self) -> None:
         """Close the database and let go of the run."""
         if hasattr(self, "_writer"):
-            self._writer.connection.close()
+            self._writer.close()
         self._lock.release()
+
+    async def together(self, change: Callable[[], T]) -> T:
+        """Make a change such as `calls.begin`, durable when this returns; those made at one time share a commit."""
+        return await self._writer.together(change)
 
     def add_tasks(self, tasks: Sequence[Task]) -> None:
         """Record the tasks of the run, in order; those it has stay as they are."""
@@ -142,3 +150,8 @@ class Journal:
                 "cache_read = excluded.cache_read, cache_write = excluded.cache_write",
                 (model, *row),
             )
+            connection.execute("DELETE FROM price_tiers WHERE model = ?", (model,))
+            for above, tier in price.tiers if price else ():
+                prices = (tier.prompt, tier.completion, tier.cache_read, tier.cache_write)
+                connection.execute("INSERT INTO price_tiers VALUES (?, ?, ?, ?, ?, ?)", (model, above, *prices))
+        self.calls.count()

@@ -15,6 +15,8 @@ def put(connection: sqlite3.Connection, text: str, plain: bool = False) -> str:
     # A lone surrogate is no text to SQLite; what a model or a program wrote can hold one.
     data = text.encode("utf-8", "replace")
     digest = hashlib.sha256(data).hexdigest()
+    if has(connection, digest, plain):
+        return digest
     if plain or len(data) <= PLAIN_BYTES:
         row: tuple[str | None, bytes | None] = (data.decode(), None)
     else:
@@ -25,6 +27,12 @@ def put(connection: sqlite3.Connection, text: str, plain: bool = False) -> str:
         (digest, len(data), *row),
     )
     return digest
+
+
+def has(connection: sqlite3.Connection, digest: str, plain: bool = False) -> bool:
+    """Whether a text is stored; with `plain`, whether it can be read in SQL."""
+    row = connection.execute("SELECT plain IS NOT NULL FROM texts WHERE hash = ?", (digest,)).fetchone()
+    return row is not None and (not plain or bool(row[0]))
 
 
 def get(connection: sqlite3.Connection, digest: str | None) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
 
@@ -34,6 +35,11 @@ class Message:
     role: Literal["system", "user", "assistant"]
     content: str
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content, under which a journal stores it."""
+        return hashlib.sha256(self.content.encode("utf-8", "replace")).hexdigest()
+
 
 @dataclass(frozen=True)
 class Request:
@@ -46,11 +52,14 @@ class Request:
     """Upper bound of the completion, in tokens."""
     cache: bool = False
     """Set prompt-cache breakpoints on the system message and the last two user messages, where the model has them."""
+    _hashes: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
 
     def hash(self, model: str) -> str:
         """SHA-256 of all that decides the answer: model, messages, temperature, max_tokens."""
-        content = [model, [(m.role, m.content) for m in self.messages], self.temperature, self.max_tokens]
-        return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
+        if model not in self._hashes:
+            content = [model, [(m.role, m.content) for m in self.messages], self.temperature, self.max_tokens]
+            self._hashes[model] = hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
+        return self._hashes[model]
 
 
 @dataclass(frozen=True)
@@ -75,15 +84,31 @@ class Price:
     completion: float = 0.0
     cache_read: float = 0.0
     cache_write: float = 0.0
+    tiers: tuple[tuple[int, Price], ...] = ()
+    """(tokens, price): what all tokens of a call cost whose prompt is longer than so many, in rising order."""
+
+    def of(self, prompt_tokens: int) -> Price:
+        """The price of a call with a prompt of so many tokens."""
+        return next((price for above, price in reversed(self.tiers) if prompt_tokens > above), self)
 
     def cost(self, usage: Usage) -> float:
         """What a call cost, in US dollars."""
         plain = max(0, usage.prompt_tokens - usage.cache_read_tokens - usage.cache_write_tokens)
+        price = self.of(usage.prompt_tokens)
         return (
-            plain * self.prompt
-            + usage.cache_read_tokens * self.cache_read
-            + usage.cache_write_tokens * self.cache_write
-            + usage.completion_tokens * self.completion
+            plain * price.prompt
+            + usage.cache_read_tokens * price.cache_read
+            + usage.cache_write_tokens * price.cache_write
+            + usage.completion_tokens * price.completion
+        )
+
+    def at_most(self, prompt_tokens: float, completion_tokens: int) -> float:
+        """The most that a call of at most so many tokens can cost, in US dollars."""
+        reached = [self, *(price for above, price in self.tiers if prompt_tokens > above)]
+        return max(
+            prompt_tokens * max(price.prompt, price.cache_write, price.cache_read)
+            + completion_tokens * price.completion
+            for price in reached
         )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ PRICES = (
     "cache_read_input_token_cost",
     "cache_creation_input_token_cost",
 )
+LONG_PROMPT = re.compile(r"input_cost_per_token_above_(\d+)(k?)_tokens")
+"""How litellm names what a token costs once the prompt is longer than so many."""
 ANTHROPIC_CACHE_WRITE = 1.25
 """What Anthropic takes for a token written to the cache, in prices of a plain one."""
 
@@ -42,7 +46,34 @@ def price_of(model: str, registry: Path | None = None) -> Price | None:
         is_anthropic = "claude" in model.lower() or entry.get("litellm_provider") == "anthropic"
         cache_write = prompt * (ANTHROPIC_CACHE_WRITE if is_anthropic else 1)
     # litellm would take a missing price as 0: a gift that no provider makes.
-    return Price(prompt, completion, prompt if cache_read is None else cache_read, cache_write)
+    base = Price(prompt, completion, prompt if cache_read is None else cache_read, cache_write)
+    return replace(base, tiers=tuple(tiers_of(entry, base)))
+
+
+def tiers_of(entry: Mapping[str, Any], base: Price) -> Iterator[tuple[int, Price]]:
+    """(tokens, price) for each length of prompt from which on another price holds, as litellm reads its list.
+
+    A price that a tier lacks is that of the tier before it; of the cache, scaled as that of the prompt.
+    """
+    found = [match for name in entry if (match := LONG_PROMPT.fullmatch(name)) and entry[name] is not None]
+    before = base
+    for match in sorted(found, key=threshold):
+        ending = match.group().removeprefix("input_cost_per_token")
+        prompt, completion, cache_read, cache_write = (entry.get(name + ending) for name in PRICES)
+        assert prompt is not None
+        dearer = prompt / before.prompt if before.prompt else 1.0
+        before = Price(
+            prompt,
+            before.completion if completion is None else completion,
+            before.cache_read * dearer if cache_read is None else cache_read,
+            before.cache_write * dearer if cache_write is None else cache_write,
+        )
+        yield threshold(match), before
+
+
+def threshold(match: re.Match[str]) -> int:
+    """Tokens of the prompt that a name in litellm's list speaks of."""
+    return int(match[1]) * (1000 if match[2] else 1)
 
 
 def find(model: str, entries: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -77,8 +108,8 @@ def read_registry(path: Path) -> Mapping[str, Mapping[str, Any]]:
     for model, entry in entries.items():
         if not isinstance(entry, dict):
             raise BadSettings(f"{path}: the entry of {model!r} must be an object with {', '.join(PRICES)}")
-        for name in PRICES:
-            value = entry.get(name)
+        for name in [name for name in entry if name in PRICES or name.startswith(tuple(f"{p}_above_" for p in PRICES))]:
+            value = entry[name]
             if value is not None and not (type(value) in (int, float) and 0 <= value < float("inf")):
                 raise BadSettings(f"{path}: {name} of {model!r} must be a number of US dollars, not {value!r}")
     return entries

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codemonkeys.errors import BadRecord, UnknownDataset
+from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
+from codemonkeys.tasks.datasets import ALIASES, parquet_rows, parse_address, published_rows
 
 ACCEPTED = (
-    "a SWE-bench file (.jsonl with one row a line, or .json with a list or dictionary of rows), "
-    "or the folder of a SWE-bench task repository (sweb.yaml beside tasks/)"
+    f"{', '.join(ALIASES)}; the Hugging Face id of a SWE-bench data set (owner/name); a SWE-bench file (.parquet, "
+    ".jsonl with one row a line, or .json with a list or dictionary of rows); the folder of a SWE-bench task "
+    "repository (sweb.yaml beside tasks/), or of data files as the hub has them"
 )
 
 # The format of a task repository: these columns are files of their own, all others stand in task.yaml.
@@ -25,6 +27,7 @@ FILES = {
     "test_patch": "test.patch",
     "eval_script": "eval.sh",
 }
+DATA_FILES = (".parquet", ".jsonl", ".json")
 TESTS_FILE = "tests.json"
 TESTS_COLUMNS = frozenset({"FAIL_TO_PASS", "PASS_TO_PASS"})
 
@@ -69,27 +72,45 @@ def check_id(value: object, where: str) -> str:
     return value
 
 
-def read_records(source: str, ids: Sequence[str] | None, columns: Collection[str]) -> list[Record]:
-    """Records of a dataset in the order of `ids`, or all that it publishes.
+def read_records(
+    source: str, ids: Sequence[str] | None, columns: Collection[str], split: str | None = None
+) -> list[Record]:
+    """Records of a dataset in the order of `ids`, or all that it publishes, or all of one split.
 
-    Raises UnknownDataset for a source or an id that does not exist, BadRecord for a malformed record.
+    Raises UnknownDataset for a source or an id that does not exist, BadRecord for a malformed record, BadInput if there
+    are no splits.
     """
     path = Path(source).expanduser()
-    if path.is_dir():
-        if not (path / "tasks").is_dir():
-            raise UnknownDataset(f"{source}: no task repository, it has no tasks/ folder; accepted: {ACCEPTED}")
-        return list(_task_folders(path, ids, columns))
-    if not path.is_file():
-        raise UnknownDataset(f"{source}: no such file or folder; accepted: {ACCEPTED}")
-    if path.suffix not in (".jsonl", ".json"):
-        raise UnknownDataset(f"{source}: not a kind of file that is known; accepted: {ACCEPTED}")
+    if (path / "tasks").is_dir():
+        return list(_task_folders(path, ids, columns, split))
     records: dict[str, Record] = {}
-    for where, row in read_rows(path):
+    splits = False
+    for where, row in _rows(source, path, {*columns, "split"} if split else columns):
         id = check_id(row.get("instance_id"), where)
         if id in records:
             raise BadRecord(f"{where}: {id} is there already, at {records[id].where}; remove one of them")
-        records[id] = Record(id, where, {name: row[name] for name in columns if name in row})
+        splits |= "split" in row
+        if split is None or row.get("split") == split:
+            records[id] = Record(id, where, {name: row[name] for name in columns if name in row})
+    if split is not None and not splits:
+        raise BadInput(f"{source}: its rows have no column 'split'; leave --split out")
     return [records[id] for id in _known(ids, records, source)]
+
+
+def _rows(source: str, path: Path, columns: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows of whatever the source is, each with where it stands."""
+    if path.is_file():
+        if path.suffix in (".jsonl", ".json"):
+            return read_rows(path)
+        if path.suffix == ".parquet":
+            return parquet_rows(path, columns)
+        raise UnknownDataset(f"{source}: not a kind of file that is known; accepted: {ACCEPTED}")
+    if path.is_dir() and not any(found.suffix in DATA_FILES for found in path.rglob("*")):
+        raise UnknownDataset(f"{source}: holds neither tasks/ nor data files; accepted: {ACCEPTED}")
+    address = None if path.suffix in DATA_FILES else parse_address(source)
+    if address is None:
+        raise UnknownDataset(f"{source}: no such file, folder or data set; accepted: {ACCEPTED}")
+    return published_rows(address, columns)
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -143,8 +164,12 @@ def _known(ids: Sequence[str] | None, known: Collection[str], source: str) -> li
     return list(dict.fromkeys(ids))
 
 
-def _task_folders(repository: Path, ids: Sequence[str] | None, columns: Collection[str]) -> Iterator[Record]:
+def _task_folders(
+    repository: Path, ids: Sequence[str] | None, columns: Collection[str], split: str | None
+) -> Iterator[Record]:
     published = _yaml(repository / "sweb.yaml").get("splits", ["test"]) if ids is None else None
+    if split is not None:
+        published = [split]
     folders = {path.parent.name: path.parent for path in sorted((repository / "tasks").glob("*/task.yaml"))}
     for id in _known(ids, folders, str(repository)):
         folder = folders[id]

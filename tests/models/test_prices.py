@@ -77,3 +77,45 @@ def test_bad_registries(tmp_path: Path, content: object, message: str) -> None:
 def test_cost_counts_each_token_once() -> None:
     price = Price(prompt=1, completion=10, cache_read=0.1, cache_write=1.25)
     assert price.cost(Usage(2450, 30, 2000, 400)) == pytest.approx(50 + 200 + 500 + 300)
+
+
+LONG = {
+    "input_cost_per_token": 2e-6,
+    "output_cost_per_token": 8e-6,
+    "cache_read_input_token_cost": 2e-7,
+    "cache_creation_input_token_cost": 2.5e-6,
+    "input_cost_per_token_above_200k_tokens": 4e-6,
+    "output_cost_per_token_above_200k_tokens": 12e-6,
+    "cache_read_input_token_cost_above_200k_tokens": 4e-7,
+    "cache_creation_input_token_cost_above_200k_tokens": 5e-6,
+    "input_cost_per_token_above_512000_tokens": 8e-6,
+    "litellm_provider": "openai",
+    "mode": "chat",
+}
+
+
+@pytest.mark.parametrize("prompt", [10, 200_000, 200_001, 512_000, 700_000])
+@pytest.mark.parametrize(("read", "written"), [(0, 0), (5, 3)])
+def test_a_long_prompt_costs_what_litellm_says(tmp_path: Path, prompt: int, read: int, written: int) -> None:
+    from codemonkeys.models.hosted import load
+
+    price = price_of("openai/long", write(tmp_path, {"openai/long": LONG}))
+    assert price is not None
+    if prompt <= 512_000 or not (read or written):  # Beyond, litellm takes the cache prices of a lower tier.
+        litellm = load()
+        litellm.register_model({"openai/long": LONG})
+        usage = litellm.Usage(
+            prompt_tokens=prompt,
+            completion_tokens=7,
+            total_tokens=prompt + 7,
+            cache_read_input_tokens=read,
+            cache_creation_input_tokens=written,
+        )
+        theirs = sum(litellm.cost_per_token("openai/long", usage_object=usage))
+        assert price.cost(Usage(prompt, 7, read, written)) == pytest.approx(theirs)
+    assert price.cost(Usage(prompt, 7, read, written)) <= price.at_most(prompt, 7) + 1e-12
+
+
+def test_shipped_prices_know_long_prompts() -> None:
+    price = price_of("gemini/gemini-2.5-pro")
+    assert price is not None and price.of(200_001).prompt > price.of(200_000).prompt == price.prompt

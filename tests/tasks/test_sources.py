@@ -84,9 +84,9 @@ def test_answer_keys_take_lists_and_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "ids", "said"),
     [
-        ("missing.jsonl", None, "no such file or folder; accepted: a SWE-bench file"),
-        ("princeton-nlp/SWE-bench_Lite", None, "no such file or folder; accepted"),
-        (".", None, "no tasks/ folder"),
+        ("missing.jsonl", None, "no such file, folder or data set; accepted: verified, lite"),
+        ("missing", None, "no such file, folder or data set; accepted"),
+        ("empty", None, "holds neither tasks/ nor data files"),
         ("rows.txt", None, "not a kind of file"),
         ("rows.jsonl", ["pallets__flask-2"], "did you mean pallets__flask-1"),
         ("rows.jsonl", ["???"], "it has 1, such as pallets__flask-1"),
@@ -98,6 +98,7 @@ def test_what_does_not_exist_is_named(
     monkeypatch.chdir(tmp_path)
     written(tmp_path / "rows.jsonl", [row()])
     (tmp_path / "rows.txt").touch()
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UnknownDataset) as error:
         load_tasks(source, ids)
     assert source in str(error.value) and said in str(error.value)
