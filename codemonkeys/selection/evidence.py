@@ -46,6 +46,8 @@ class Evidence:
     """A judge's belief that it is right, from 0 to 1; None if it was not asked."""
     ballots: tuple[int | None, ...] = ()
     """What each ballot, not candidate, chose: an index of a candidate, or None for none of them."""
+    conversation: tuple[int | None, ...] = ()
+    """What the selection conversation chose, in one entry: an index, or None for none. Empty if it was not held."""
 
 
 @dataclass(frozen=True)
