@@ -150,6 +150,19 @@ SELECT t.id AS instance_id, 'codemonkeys' AS model_name_or_path, coalesce(x.plai
 FROM tasks t LEFT JOIN texts x ON x.hash = t.patch_hash WHERE t.ended_at IS NOT NULL ORDER BY t.position;
 """
 
+EVIDENCE = """
+ALTER TABLE candidates ADD COLUMN source TEXT NOT NULL DEFAULT '';
+ALTER TABLE candidates ADD COLUMN family TEXT NOT NULL DEFAULT '';
+CREATE TABLE signals (
+    task TEXT NOT NULL REFERENCES tasks(id),
+    kind TEXT NOT NULL CHECK (kind IN ('regression tests', 'breaks', 'belief', 'ballot')),
+    number INTEGER NOT NULL,
+    value REAL,
+    detail TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (task, kind, number)
+);
+"""
+
 
 def migrations() -> Migrations:
     """All migrations, oldest first. A released one is never changed: a new one is added below it."""
@@ -159,8 +172,17 @@ def migrations() -> Migrations:
 
     @steps(name="m001_initial")
     def initial(db: Database) -> None:
-        for statement in INITIAL.split(";\n"):
-            if statement.strip():
-                db.conn.execute(statement)
+        execute(db, INITIAL)
+
+    @steps(name="m003_evidence")
+    def evidence(db: Database) -> None:
+        execute(db, EVIDENCE)
 
     return steps
+
+
+def execute(db: Database, statements: str) -> None:
+    """Execute statements one by one, within the transaction of their migration."""
+    for statement in statements.split(";\n"):
+        if statement.strip():
+            db.conn.execute(statement)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +100,21 @@ class Journal:
             )
 
     def put_candidate(
-        self, task: str, number: int, sample: int, patch: str, test: str, approved: bool, duplicate_of: int | None
+        self,
+        task: str,
+        number: int,
+        sample: int,
+        patch: str,
+        test: str,
+        approved: bool,
+        duplicate_of: int | None,
+        source: str = "",
+        family: str = "",
     ) -> None:
         """Record a candidate under its number; recording it again changes nothing."""
         with self._writer.writing() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     task,
                     number,
@@ -114,6 +123,8 @@ class Journal:
                     texts.put(connection, test, plain=True) if test else None,
                     approved,
                     duplicate_of,
+                    source,
+                    family,
                 ),
             )
 
@@ -123,6 +134,18 @@ class Journal:
             connection.execute(
                 "INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?)",
                 (task, stage, sample, kind, json.dumps(body)),
+            )
+
+    def put_signals(self, task: str, kind: str, values: Mapping[int, tuple[float | None, str]]) -> None:
+        """Record what is known of candidates, or by ballots, beside the votes: number to value and detail.
+
+        Replaces all of the task's signals of that kind; see `signals` in docs/files.md for the kinds.
+        """
+        with self._writer.writing() as connection:
+            connection.execute("DELETE FROM signals WHERE task = ? AND kind = ?", (task, kind))
+            connection.executemany(
+                "INSERT INTO signals VALUES (?, ?, ?, ?, ?)",
+                [(task, kind, number, value, detail) for number, (value, detail) in values.items()],
             )
 
     def put_price(self, model: str, price: Price | None) -> None:
