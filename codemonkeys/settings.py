@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from codemonkeys.errors import BadSettings
@@ -61,17 +61,46 @@ class GenerationSettings(Section):
     """Sampling temperature; it is what makes trajectories differ."""
     max_tokens: int = Field(8_192, ge=1)
     """Longest answer of one turn, in tokens."""
+    models: tuple[str, ...] = ()
+    """Models that write tests and edits, in turn by trajectory; the primary model alone if none is given."""
+    wave: int | None = Field(None, ge=1)
+    """Trajectories of one wave; the next wave begins when they have ended. All in one wave if not given."""
+    diversity: Literal["none", "memory"] = "none"
+    """`memory` shows trajectories what those of earlier waves tried and how it failed, so that they try otherwise. It
+    makes candidates differ; models not trained for it may get worse by it (EvoScale, arXiv 2505.23604)."""
+    memory_characters: int = Field(6_000, ge=500)
+    """Of what earlier waves tried, shown to a trajectory at most."""
+
+    @model_validator(mode="after")
+    def _memory_needs_waves(self) -> GenerationSettings:
+        if self.diversity == "memory" and self.wave is None:
+            raise ValueError("diversity=memory needs waves that come after each other: give wave too, such as wave=2")
+        return self
 
 
 class SelectionSettings(Section):
     """How one candidate is chosen."""
 
+    rule: str = "conversation"
+    """`conversation`: the selection conversation on the shortlist; `judge`: the belief of a judge on all candidates;
+    `top judge`: the same on the shortlist; `ballots`: several conversations in shuffled order; or a rule that calls no
+    model, by its name in `codemonkeys study`."""
+    shortlist: str = "votes"
+    """Rule, calling no model, that chooses the shortlist, and decides where the model does not."""
     candidates: int = Field(3, ge=1)
-    """Candidates with the most votes that go to the selection conversation."""
+    """Candidates of the shortlist, best first, that go to the selection conversation."""
     turns: int = Field(10, ge=0)
-    """Model calls of the selection conversation at most; 0 takes the candidate with the most votes."""
+    """Model calls of the selection conversation at most; 0 takes the first of the shortlist."""
     max_tokens: int = Field(8_192, ge=1)
     """Longest answer of one turn, in tokens."""
+    judge_samples: int = Field(5, ge=1)
+    """How often the judge is asked of one candidate; its belief is the share of yes."""
+    ballots: int = Field(5, ge=1)
+    """Ballots at most; they end as soon as one choice has more than half of them."""
+    regression_files: int = Field(5, ge=0)
+    """The repository's own test files to run on every candidate, those that matter most to what it touches; 0: none."""
+    regression_seconds: float = Field(120.0, gt=0)
+    """Wall-clock time of these tests on the unedited code; a candidate may take twice as long."""
 
 
 class SandboxSettings(Section):

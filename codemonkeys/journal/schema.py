@@ -150,6 +150,19 @@ SELECT t.id AS instance_id, 'codemonkeys' AS model_name_or_path, coalesce(x.plai
 FROM tasks t LEFT JOIN texts x ON x.hash = t.patch_hash WHERE t.ended_at IS NOT NULL ORDER BY t.position;
 """
 
+EVIDENCE = """
+ALTER TABLE candidates ADD COLUMN source TEXT NOT NULL DEFAULT '';
+ALTER TABLE candidates ADD COLUMN family TEXT NOT NULL DEFAULT '';
+CREATE TABLE signals (
+    task TEXT NOT NULL REFERENCES tasks(id),
+    kind TEXT NOT NULL CHECK (kind IN ('regression tests', 'breaks', 'belief', 'ballot')),
+    number INTEGER NOT NULL,
+    value REAL,
+    detail TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (task, kind, number)
+);
+"""
+
 BILL = """
 CREATE TABLE price_tiers (
     model TEXT NOT NULL REFERENCES prices(model),
@@ -193,6 +206,10 @@ def migrations() -> Migrations:
     @steps(name="m001_initial")
     def initial(db: Database) -> None:
         execute(db, INITIAL)
+
+    @steps(name="m003_evidence")
+    def evidence(db: Database) -> None:
+        execute(db, EVIDENCE)
 
     @steps(name="m004_bill")
     def bill(db: Database) -> None:

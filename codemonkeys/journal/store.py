@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,12 +108,21 @@ class Journal:
             )
 
     def put_candidate(
-        self, task: str, number: int, sample: int, patch: str, test: str, approved: bool, duplicate_of: int | None
+        self,
+        task: str,
+        number: int,
+        sample: int,
+        patch: str,
+        test: str,
+        approved: bool,
+        duplicate_of: int | None,
+        source: str = "",
+        family: str = "",
     ) -> None:
         """Record a candidate under its number; recording it again changes nothing."""
         with self._writer.writing() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     task,
                     number,
@@ -122,6 +131,8 @@ class Journal:
                     texts.put(connection, test, plain=True) if test else None,
                     approved,
                     duplicate_of,
+                    source,
+                    family,
                 ),
             )
 
@@ -138,6 +149,18 @@ class Journal:
         query = "SELECT body FROM notes WHERE (task, stage, sample, kind) = (?, ?, ?, ?)"
         row = self._writer.connection.execute(query, (task, stage, sample, kind)).fetchone()
         return None if row is None else json.loads(row[0])
+
+    def put_signals(self, task: str, kind: str, values: Mapping[int, tuple[float | None, str]]) -> None:
+        """Record what is known of candidates, or by ballots, beside the votes: number to value and detail.
+
+        Replaces all of the task's signals of that kind; see `signals` in docs/files.md for the kinds.
+        """
+        with self._writer.writing() as connection:
+            connection.execute("DELETE FROM signals WHERE task = ? AND kind = ?", (task, kind))
+            connection.executemany(
+                "INSERT INTO signals VALUES (?, ?, ?, ?, ?)",
+                [(task, kind, number, value, detail) for number, (value, detail) in values.items()],
+            )
 
     def put_price(self, model: str, price: Price | None) -> None:
         """Record what a model costs, from which money is computed; None: nobody knows, and its calls cost NULL."""
