@@ -150,6 +150,24 @@ SELECT t.id AS instance_id, 'codemonkeys' AS model_name_or_path, coalesce(x.plai
 FROM tasks t LEFT JOIN texts x ON x.hash = t.patch_hash WHERE t.ended_at IS NOT NULL ORDER BY t.position;
 """
 
+# A verdict is what most gradings of a patch found; `gradings` holds each of them.
+VERDICTS = """
+ALTER TABLE verdicts ADD COLUMN flags TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE verdicts ADD COLUMN unstable INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE gradings (
+    task TEXT NOT NULL,
+    patch_hash TEXT NOT NULL,
+    repeat INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    tests TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    graded_at TEXT NOT NULL,
+    PRIMARY KEY (task, patch_hash, repeat)
+);
+INSERT INTO gradings SELECT task, patch_hash, 1, outcome, detail, '{}', 0, graded_at FROM verdicts;
+"""
+
 
 def migrations() -> Migrations:
     """All migrations, oldest first. A released one is never changed: a new one is added below it."""
@@ -157,10 +175,17 @@ def migrations() -> Migrations:
 
     steps = Migrations("codemonkeys")
 
-    @steps(name="m001_initial")
-    def initial(db: Database) -> None:
-        for statement in INITIAL.split(";\n"):
+    def run(db: Database, statements: str) -> None:
+        for statement in statements.split(";\n"):
             if statement.strip():
                 db.conn.execute(statement)
+
+    @steps(name="m001_initial")
+    def initial(db: Database) -> None:
+        run(db, INITIAL)
+
+    @steps(name="m002_verdicts")
+    def verdicts(db: Database) -> None:
+        run(db, VERDICTS)
 
     return steps
