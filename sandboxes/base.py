@@ -20,12 +20,15 @@ class Environment:
     """Names the content: environments of equal name are taken to be equal."""
     image: str | None = None
     """Container image that holds the repository; what the `docker` sandbox runs."""
+    root: Path | None = None
+    """The image's root file system as `rootfs.export_image` left it on this machine, for the `local` sandbox."""
     folders: tuple[tuple[str, Path], ...] = ()
-    """(absolute path inside, folder outside), for the `local` sandbox. No run ever changes the folder outside."""
+    """(absolute path inside, folder outside), for the `local` sandbox, over its root; without a root, over this
+    machine's system folders. No run ever changes the folder outside."""
     repository: str = "/testbed"
     """Absolute path of the repository inside: a git repository of one commit, the base. Scripts start there."""
     variables: tuple[tuple[str, str], ...] = ()
-    """Environment variables a script sees beside the few a sandbox sets itself. PATH is taken as given here."""
+    """Environment variables a script sees beside the image's and the few a sandbox sets. PATH is taken as given."""
     activate: str = ""
     """Shell lines run before the script, such as the activation of a conda environment."""
 

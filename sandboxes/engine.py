@@ -88,7 +88,7 @@ def export_folder(image: str, path: str, destination: Path) -> None:
         ]
         chunks, _ = engine.api.get_archive(container, path)
         destination.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks)), mode="r|") as archive:
+        with tarfile.open(fileobj=io.BufferedReader(Chunks(chunks)), mode="r|") as archive:
             archive.extractall(destination, filter=_ours)
     except (DockerException, OSError, tarfile.TarError) as error:
         raise SandboxError(f"Cannot copy {path} of image {image} to {destination}: {error}") from error
@@ -115,7 +115,7 @@ def _ours(entry: tarfile.TarInfo, destination: str) -> tarfile.TarInfo | None:
     return tarfile.tar_filter(renamed, destination)
 
 
-class _Chunks(io.RawIOBase):
+class Chunks(io.RawIOBase):
     """A file that reads the byte strings of an iterator."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:

@@ -28,7 +28,9 @@ LAYERS = [
     {"selection"},
     {"pipeline"},
     {"runner"},
-    {"session", "evaluation", "predictions", "demo"},
+    {"session", "predictions", "demo"},
+    {"grading"},
+    {"evaluation"},
     {"report"},
     {"cli", "__main__"},
 ]
@@ -82,13 +84,15 @@ def test_sandboxes_know_nothing_of_codemonkeys() -> None:
 def test_labels_cannot_be_reached_from_what_solves(start: str) -> None:
     """What builds prompts, generates and selects imports no module that holds answers, verdicts or grading."""
     holders = {"codemonkeys.tasks.answer_key", "codemonkeys.evaluation", "codemonkeys.journal.verdicts"}
+    holders |= {module for module in MODULES if module.startswith("codemonkeys.grading")}
     assert holders <= MODULES.keys()
     assert not reachable(start) & holders
 
 
 def test_only_the_evaluation_command_reaches_labels() -> None:
     reaching = {module for module in MODULES if "codemonkeys.tasks.answer_key" in imports(MODULES[module])}
-    assert reaching == {"codemonkeys.evaluation", "codemonkeys.cli.evaluating"}
+    grading = {module for module in reaching if module.startswith("codemonkeys.grading.")}
+    assert grading and reaching - grading == {"codemonkeys.evaluation", "codemonkeys.cli.evaluating"}
 
 
 def test_modules_are_short() -> None:

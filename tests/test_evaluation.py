@@ -2,17 +2,20 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from codemonkeys.errors import BadInput, BadRecord, EnvironmentFailed, UnknownDataset
-from codemonkeys.evaluation import Outcome, Verdict, evaluate, log_folder
+from codemonkeys.evaluation import HarnessGrader, Outcome, SandboxGrader, Verdict, evaluate, log_folder
 from codemonkeys.predictions import Prediction, write_predictions
 from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
 from codemonkeys.tasks.environments import prepare
+from codemonkeys.tasks.images import ensure_image
 from codemonkeys.tasks.sources import load_tasks
 from sandboxes import open_sandbox
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
@@ -59,7 +62,11 @@ def graded(
     folder: Path, predictions: Mapping[str, Prediction], keys: Mapping[str, AnswerKey], sandbox: Sandbox
 ) -> Verdict:
     (verdict,) = evaluate(
-        predictions, keys, lambda _: Environment("tiny"), sandbox, run_id="run", folder=folder, limits=Limits(seconds=9)
+        predictions,
+        keys,
+        SandboxGrader(lambda _: Environment("tiny"), sandbox, Limits(seconds=9)),
+        run_id="run",
+        folder=folder,
     )
     return verdict
 
@@ -121,8 +128,7 @@ def test_an_environment_that_fails_stops_no_other_task(tmp_path: Path, keys: dic
     verdicts = evaluate(
         predicted(GOLD) | predicted(GOLD, "broken"),
         both,
-        environment,
-        sandbox,
+        SandboxGrader(environment, sandbox),
         run_id="run",
         folder=tmp_path,
         workers=2,
@@ -140,7 +146,7 @@ def test_what_cannot_be_graded_is_refused_before_anything_runs(tmp_path: Path, k
     with pytest.raises(BadRecord, match="has no eval_script, log_parser"):
         graded(tmp_path, predicted(GOLD), old, sandbox)
     with pytest.raises(BadInput, match="run id '../x'"):
-        evaluate({}, keys, lambda _: Environment("x"), sandbox, run_id="../x", folder=tmp_path)
+        evaluate({}, keys, SandboxGrader(Environment, sandbox), run_id="../x", folder=tmp_path)
 
 
 def test_the_summary_is_the_one_swebench_writes(
@@ -162,7 +168,7 @@ def test_the_summary_is_the_one_swebench_writes(
 
     every = {id: keys[ID] for id in (*outcomes, "none", "unasked")}
     predictions = {id: Prediction(id, "mine/1", GOLD if id in outcomes else "") for id in (*outcomes, "none")}
-    evaluate(predictions, every, Environment, ByName(), run_id="run", folder=tmp_path)
+    evaluate(predictions, every, SandboxGrader(Environment, ByName()), run_id="run", folder=tmp_path)
     ours = json.loads((tmp_path / "mine__1.run.json").read_text())
 
     monkeypatch.chdir(tmp_path)
@@ -193,7 +199,11 @@ def graded_for_real(
             verdict
             for patch in patches
             for verdict in evaluate(
-                predicted(patch, id), keys, lambda _: workspace.environment, sandbox, run_id="run", folder=folder
+                predicted(patch, id),
+                keys,
+                SandboxGrader(lambda _: workspace.environment, sandbox),
+                run_id="run",
+                folder=folder,
             )
         ]
     finally:
@@ -273,3 +283,110 @@ def test_the_official_harness_agrees(tmp_path: Path, shared_home: Path, data_dir
     graded_for_real(source, shared_home, tmp_path, [row["patch"]], id, "docker")
     ours = log_folder(tmp_path, "run", predictions[id]) / "report.json"
     assert json.loads(ours.read_text()) == json.loads(theirs.read_text())
+
+
+@pytest.mark.data
+@pytest.mark.docker
+def test_the_harness_itself_grades_on_docker(tmp_path: Path, shared_home: Path, data_dir: Path) -> None:
+    """Reference fixes resolve, other edits do not, and a missing image is nobody's fault; nothing of it is left."""
+    source = str(data_dir / "task_repo")
+    resolving, failing, refused, missing = (
+        *("marshmallow-code__marshmallow-1359", "pallets__flask-5014", "pylint-dev__pylint-7993"),
+        "pytest-dev__pytest-8906",
+    )
+    ids = [resolving, failing, refused, missing]
+    tasks, keys = {task.id: task for task in load_tasks(source, ids)}, load_answer_keys(source, ids)
+    tasks[missing] = replace(tasks[missing], image="localhost:1/no/such:image", folder=None)
+    nothing = "diff --git a/new.txt b/new.txt\nnew file mode 100644\n--- /dev/null\n+++ b/new.txt\n@@ -0,0 +1 @@\n+\n"
+    patches = {resolving: keys[resolving].patch, failing: nothing, refused: WRONG, missing: keys[missing].patch}
+    predictions = {id: Prediction(id, "mine/1", patch) for id, patch in patches.items()}
+    grader = HarnessGrader(lambda id: ensure_image(tasks[id], shared_home))
+    told: list[str] = []
+
+    def grade(again: bool) -> dict[str, Verdict]:
+        verdicts = evaluate(
+            predictions,
+            keys,
+            grader,
+            run_id="official",
+            folder=tmp_path,
+            workers=3,
+            again=again,
+            dataset=source,
+            on_verdict=lambda verdict: told.append(verdict.id),
+        )
+        return {verdict.id: verdict for verdict in verdicts}
+
+    found = grade(again=True)
+    outcomes = {id: verdict.outcome for id, verdict in found.items()}
+    assert outcomes == {
+        resolving: Outcome.RESOLVED,
+        failing: Outcome.NOT_RESOLVED,
+        refused: Outcome.PATCH_FAILED,
+        missing: Outcome.INFRASTRUCTURE,
+    }, found
+    assert sorted(told) == sorted(ids)
+    assert "greeting.py" in found[refused].detail and "localhost:1/no/such:image" in found[missing].detail
+    assert found[resolving].tests["FAIL_TO_PASS"] == (1, 0) and found[resolving].seconds > 0
+    summary = json.loads((tmp_path / "mine__1.official.json").read_text())
+    assert summary["resolved_ids"] == [resolving] and summary["unresolved_ids"] == [failing]
+    assert summary["infra_failure_ids"] == [missing] and summary["error_ids"] == sorted([refused, missing])
+    root = tmp_path / "logs" / "run_evaluation" / "official"
+    assert sorted(path.name for path in root.iterdir()) == ["harness.log", "mine__1", "run.json", "run.lock"]
+    assert json.loads((root / "run.json").read_text())["task_repo"] == source
+
+    # What has a report is not asked again; the others are, and now the image is there.
+    told.clear()
+    tasks[missing] = tasks[resolving]
+    report = log_folder(tmp_path, "official", predictions[resolving]) / "report.json"
+    before = report.stat().st_mtime_ns
+    del predictions[refused], keys[refused]
+    again = grade(again=False)
+    assert again[missing].outcome is Outcome.NOT_RESOLVED or again[missing].outcome is Outcome.PATCH_FAILED
+    assert report.stat().st_mtime_ns == before and again[resolving].resolved
+    assert left_containers() == []
+
+
+def left_containers() -> list[str]:
+    """Names of containers of the harness on the engine, of whatever run of these tests."""
+    import docker
+
+    engine = docker.from_env()
+    try:
+        return [name for c in engine.api.containers(all=True) for name in c["Names"] if ".official." in name]
+    finally:
+        engine.close()
+
+
+@pytest.mark.data
+@pytest.mark.docker
+def test_a_killed_evaluation_leaves_no_container(tmp_path: Path, shared_home: Path, data_dir: Path) -> None:
+    """The containers of the harness wait for ever and have no label of ours: its process sees to them."""
+    id = CHECKED[1]
+    key = load_answer_keys(str(data_dir / "task_repo"), [id])[id]
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from codemonkeys.evaluation import HarnessGrader, evaluate\n"
+        "from codemonkeys.predictions import Prediction\n"
+        "from codemonkeys.tasks.answer_key import load_answer_keys\n"
+        "source, id, folder = sys.argv[1:]\n"
+        "keys = load_answer_keys(source, [id])\n"
+        "evaluate({id: Prediction(id, 'm', keys[id].patch)}, keys, HarnessGrader(lambda _: keys[id].image),"
+        " run_id='official.killed', folder=Path(folder))\n"
+    )
+    command = [sys.executable, "-c", program, str(data_dir / "task_repo"), id, str(tmp_path)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    assert key.image
+    wait_for(lambda: any("official.killed" in name for name in left_containers()))
+    process.kill()
+    process.wait()
+    wait_for(lambda: not any("official.killed" in name for name in left_containers()))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something holds; a minute is far more than it takes."""
+    for _ in range(300):
+        if condition():
+            return
+        time.sleep(0.2)
+    raise AssertionError("it never came to hold")

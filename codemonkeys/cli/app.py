@@ -154,16 +154,26 @@ def evaluate(
     predictions: Annotated[str, typer.Argument(help="Name of a run, or a predictions file.")],
     dataset: Annotated[str | None, typer.Argument(help="Dataset of the tasks; that of the run if not given.")] = None,
     sandbox: Sandbox = None,
+    isolated: Annotated[
+        bool, typer.Option("--isolated", help="On Docker, use our containers: no network, limits. Else the harness's.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Tasks at one time.")] = None,
+    repeats: Annotated[
+        int,
+        typer.Option("--repeats", min=1, help="Grade each so often; the majority counts, unstable ones are marked."),
+    ] = 1,
+    again: Annotated[bool, typer.Option("--again", help="Grade anew what has a verdict already.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for logs and reports; the run's own, or this one.")
     ] = None,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Grade predictions by the hidden tests, with swebench's own grading, in the Docker or the local sandbox."""
+    """Grade predictions by the hidden tests: by the official harness on Docker, or equally in the local sandbox."""
     from codemonkeys.cli import evaluating
 
-    end(lambda: evaluating.evaluate_command(predictions, dataset, sandbox, output, runs, json))
+    how = evaluating.How(sandbox, isolated, workers, repeats, again)
+    end(lambda: evaluating.evaluate_command(predictions, dataset, how, output, runs, json))
 
 
 @app.command()

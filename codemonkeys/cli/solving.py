@@ -47,7 +47,7 @@ def resume(runs: Path, name: str, operation: dict[str, Any], accept_changes: boo
 
 def demo(runs: Path, name: str, sandbox: str | None, as_json: bool) -> Exit:
     """Solve the demo's task with recorded answers, and grade the patch."""
-    from codemonkeys.cli.evaluating import grade
+    from codemonkeys.cli.evaluating import How, grade
     from codemonkeys.demo import INSTANCE_ID, RECORDING, build_task_repository
     from codemonkeys.tasks.environments import default_home
 
@@ -62,7 +62,7 @@ def demo(runs: Path, name: str, sandbox: str | None, as_json: bool) -> Exit:
     if summary.waiting or not summary.predicted:
         return finish(summary, runs, as_json)
     say("Grading the chosen patch by the hidden tests.")
-    verdicts = grade(runs, name, source, sandbox, summary.folder)
+    verdicts = grade(runs, name, source, How(sandbox), summary.folder)
     with files.reading(files.database_of(runs, name)) as connection:
         story = queries.task_story(connection, INSTANCE_ID)
     if as_json:

@@ -67,7 +67,10 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
             "FROM calls WHERE task = ? AND state = 'done' GROUP BY stage, sample ORDER BY min(id)",
             task,
         ),
-        "verdicts": rows(connection, "SELECT * FROM verdicts WHERE task = ?", task),
+        "verdicts": [
+            {**row, "flags": json.loads(row.get("flags", "[]"))}
+            for row in rows(connection, "SELECT * FROM verdicts WHERE task = ?", task)
+        ],
         "spend": spend(connection, task),
     }
 

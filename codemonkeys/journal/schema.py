@@ -150,6 +150,24 @@ SELECT t.id AS instance_id, 'codemonkeys' AS model_name_or_path, coalesce(x.plai
 FROM tasks t LEFT JOIN texts x ON x.hash = t.patch_hash WHERE t.ended_at IS NOT NULL ORDER BY t.position;
 """
 
+# A verdict is what most gradings of a patch found; `gradings` holds each of them.
+VERDICTS = """
+ALTER TABLE verdicts ADD COLUMN flags TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE verdicts ADD COLUMN unstable INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE gradings (
+    task TEXT NOT NULL,
+    patch_hash TEXT NOT NULL,
+    repeat INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    tests TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    graded_at TEXT NOT NULL,
+    PRIMARY KEY (task, patch_hash, repeat)
+);
+INSERT INTO gradings SELECT task, patch_hash, 1, outcome, detail, '{}', 0, graded_at FROM verdicts;
+"""
+
 EVIDENCE = """
 ALTER TABLE candidates ADD COLUMN source TEXT NOT NULL DEFAULT '';
 ALTER TABLE candidates ADD COLUMN family TEXT NOT NULL DEFAULT '';
@@ -206,6 +224,10 @@ def migrations() -> Migrations:
     @steps(name="m001_initial")
     def initial(db: Database) -> None:
         execute(db, INITIAL)
+
+    @steps(name="m002_verdicts")
+    def verdicts(db: Database) -> None:
+        execute(db, VERDICTS)
 
     @steps(name="m003_evidence")
     def evidence(db: Database) -> None:

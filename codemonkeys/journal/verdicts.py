@@ -2,24 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from codemonkeys.journal import files
 from codemonkeys.journal.writer import Writer, now
 
+INFRASTRUCTURE = "infrastructure failure"
+"""The outcome that says nothing, and therefore never takes the place of another."""
 
-def put_verdicts(database: Path, verdicts: Mapping[str, tuple[str, str, str]]) -> None:
-    """Record, for each task, (hash of the graded patch, outcome, detail). Raises RunBusy, JournalError."""
+
+@dataclass(frozen=True)
+class Grading:
+    """One grading of a patch, or what most of several found."""
+
+    outcome: str
+    detail: str
+    tests: Mapping[str, Sequence[int]]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A patch and all that grading found out about it."""
+
+    patch: str
+    verdict: Grading
+    gradings: Sequence[Grading]
+    flags: Sequence[str] = ()
+    unstable: bool = False
+
+
+def put_verdicts(database: Path, graded: Mapping[str, Graded]) -> None:
+    """Record what grading found for each task. Raises RunBusy, JournalError."""
     lock = files.RunLock(database.parent)
     try:
         with closing(files.connect_to_write(database).conn) as connection:
             writer = Writer(connection, database.parent.name, database.parent)
             with writer.writing():
-                connection.executemany(
-                    "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?)",
-                    [(task, *verdict, now()) for task, verdict in verdicts.items()],
-                )
+                for task, found in graded.items():
+                    key = (task, hashlib.sha256(found.patch.encode("utf-8", "replace")).hexdigest())
+                    verdict = found.verdict
+                    connection.execute(
+                        "INSERT INTO verdicts (task, patch_hash, outcome, detail, graded_at, flags, unstable) "
+                        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (task, patch_hash) DO UPDATE SET "
+                        "outcome = excluded.outcome, detail = excluded.detail, graded_at = excluded.graded_at, "
+                        "flags = excluded.flags, unstable = excluded.unstable "
+                        "WHERE excluded.outcome != ? OR verdicts.outcome = ?",
+                        (*key, verdict.outcome, verdict.detail, now(), json.dumps(list(found.flags)), found.unstable)
+                        + (INFRASTRUCTURE, INFRASTRUCTURE),
+                    )
+                    connection.executemany(
+                        "INSERT INTO gradings VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                        "ON CONFLICT (task, patch_hash, repeat) DO UPDATE SET outcome = excluded.outcome, "
+                        "detail = excluded.detail, tests = excluded.tests, seconds = excluded.seconds, "
+                        "graded_at = excluded.graded_at WHERE excluded.outcome != ? OR gradings.outcome = ?",
+                        [
+                            (*key, repeat, one.outcome, one.detail, json.dumps(dict(one.tests)), one.seconds, now())
+                            + (INFRASTRUCTURE, INFRASTRUCTURE)
+                            for repeat, one in enumerate(found.gradings, 1)
+                        ],
+                    )
     finally:
         lock.release()

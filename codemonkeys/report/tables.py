@@ -159,4 +159,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
     ]
     for verdict in story["verdicts"]:
         parts += [heading("Verdict"), plain(f"{verdict['outcome']} {verdict['detail']}".strip())]
+        if verdict.get("unstable"):
+            parts.append(plain("unstable: repeats of the grading disagreed", "yellow"))
+        parts += [plain(f"the patch touches {flag}", "yellow") for flag in verdict["flags"]]
     return Group(*parts)

@@ -7,7 +7,7 @@ import pytest
 
 from codemonkeys.demo import INSTANCE_ID
 from codemonkeys.demo.task_repository import SOURCE_FILE
-from codemonkeys.evaluation import Outcome, Verdict, evaluate
+from codemonkeys.evaluation import Outcome, SandboxGrader, Verdict, evaluate
 from codemonkeys.predictions import Prediction
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.environments import prepare
@@ -54,8 +54,7 @@ def grade(patch: str, repository: Path, environment: Environment, folder: Path) 
         (verdict,) = evaluate(
             {INSTANCE_ID: Prediction(INSTANCE_ID, "test", patch)},
             load_answer_keys(str(repository)),
-            lambda _: environment,
-            sandbox,
+            SandboxGrader(lambda _: environment, sandbox),
             run_id="demo",
             folder=folder,
         )

@@ -1,0 +1,54 @@
+"""Marks patches that touch what decides how tests run: for people to look at, never a verdict by itself."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import PurePosixPath
+
+from codemonkeys.generation.paths import patch_paths
+
+TEST_FOLDERS = frozenset({"test", "tests", "testing"})
+TEST_FILE = re.compile(r"test_.*\.py|.*_tests?\.py|tests?\.py")
+TEST_SETTINGS = frozenset(
+    {
+        *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "tox.toml", "noxfile.py"),
+        *("setup.cfg", "setup.py", "pyproject.toml", ".coveragerc"),
+    }
+)
+SITE = re.compile(r"(?:site|user)customize\.py|pyvenv\.cfg|.*\.pth|.*\.egg-link")
+SHADOWED = frozenset({*sys.stdlib_module_names, "pytest", "_pytest", "py", "pluggy", "iniconfig"})
+
+# Forms that git does not read, but the harness's last resort, patch(1), does.
+OTHER_HEADERS = re.compile(r"^(?:Index: |\*\*\* )(\S+)", re.MULTILINE)
+
+
+def suspicious(patch: str, test_patch: str = "") -> tuple[str, ...]:
+    """What a patch touches that could change how tests run or what they say, as `kind: path`, in order.
+
+    Kinds: `hidden test` (a file of `test_patch`), `test`, `conftest`, `test settings`, `site settings` (what Python
+    obeys as it starts), `shadowed module` (one that takes the place of a standard module or of pytest).
+    """
+    hidden = set(patch_paths(test_patch))
+    others = [path.split("/", 1)[-1] for path in OTHER_HEADERS.findall(patch) if path != "/dev/null"]
+    paths = dict.fromkeys([*patch_paths(patch), *others])
+    return tuple(f"{kind}: {path}" for path in paths if (kind := kind_of(path, hidden)))
+
+
+def kind_of(path: str, hidden: set[str]) -> str:
+    """The kind of suspicion that a path raises; empty if it raises none."""
+    place = PurePosixPath(path)
+    if path in hidden:
+        return "hidden test"
+    if place.name == "conftest.py":
+        return "conftest"
+    if SITE.fullmatch(place.name):
+        return "site settings"
+    if place.name in TEST_SETTINGS:
+        return "test settings"
+    if TEST_FILE.fullmatch(place.name) or TEST_FOLDERS.intersection(place.parts[:-1]):
+        return "test"
+    # At the top of the repository, which is where Python looks first.
+    if place.suffix == ".py" and place.parts[0].removesuffix(".py") in SHADOWED and len(place.parts) <= 2:
+        return "shadowed module"
+    return ""

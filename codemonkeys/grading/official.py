@@ -1,0 +1,179 @@
+"""Grading by the official harness on Docker: its own `run_evaluation`, in a process and a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from codemonkeys.errors import BadRecord, EnvironmentFailed
+from codemonkeys.files import write_whole
+from codemonkeys.grading.layout import LOG, REPORT, TEST_OUTPUT, log_folder, log_root, read_report, verdict_of
+from codemonkeys.grading.sandboxed import LIMITS, Job
+from codemonkeys.grading.verdict import Outcome, Verdict
+from codemonkeys.predictions import write_predictions
+from codemonkeys.redact import redact
+from codemonkeys.tasks.answer_key import AnswerKey
+
+PASSED_ON = re.compile(
+    r"PATH|HOME|LANG|TMPDIR|XDG_RUNTIME_DIR|DOCKER_\w+|SWEBENCH_DOCKER_\w+|SSL_CERT_\w+|\w*_?proxy", re.I
+)
+"""Variables that the harness may see: what reaches an engine, and no key."""
+
+RUNTIME = re.compile(r"Test runtime: ([\d_.]+) seconds")
+ERROR = re.compile(r" - ERROR - (.+)")
+END_SECONDS = 60.0
+"""How long the harness may take to remove its containers when it is stopped."""
+
+
+@dataclass(frozen=True)
+class HarnessGrader:
+    """Grades by the harness itself; `image` gives a task's image, which the engine has, or raises EnvironmentFailed.
+
+    Its containers are not ours: they have a network and no limit of memory.
+    """
+
+    image: Callable[[str], str]
+    seconds: float = LIMITS.seconds
+
+    def check(self, key: AnswerKey) -> None:
+        """Raise BadRecord for a task that cannot be graded so."""
+        assets = [asset for group in key.image_assets.values() for asset in group or ()]
+        if any(not asset.get("url") for asset in assets):
+            raise BadRecord(
+                f"{key.instance_id}: its tests need binary assets that have no address; "
+                "grade it with `swebench eval --task-repo`"
+            )
+
+    def grade(
+        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, tell: Callable[[Verdict], None]
+    ) -> None:
+        """Do the jobs, some at a time; `tell` is told each verdict as it falls."""
+        ready: dict[str, Job] = {}
+        images: dict[str, str] = {}
+        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="image") as pool:
+            for job, image in zip(jobs, pool.map(self._image, jobs), strict=True):
+                if isinstance(image, EnvironmentFailed):
+                    write_whole(job.log / LOG, f"{image}\n")
+                    tell(Verdict(job.prediction.instance_id, Outcome.INFRASTRUCTURE, str(image)))
+                else:
+                    ready[job.prediction.instance_id], images[job.prediction.instance_id] = job, image
+        if not ready:
+            return
+        root = log_root(folder, run_id)
+        for left in root.glob(".harness-*"):  # of an evaluation that was killed: nobody else writes here now
+            shutil.rmtree(left)
+        # Its own folder, because the harness takes whatever lies there for a result, whole or half, of this patch or
+        # another; its own run id, because by it the harness removes containers that it takes for its own.
+        with tempfile.TemporaryDirectory(dir=root, prefix=".harness-") as made:
+            scratch, unique = Path(made), f"{run_id}.{uuid.uuid4().hex[:12]}"
+            rows = [
+                asdict(replace(job.key, instance_id=id, image=images[id], patch="", test_patch=""))
+                for id, job in ready.items()
+            ]
+            write_whole(scratch / "rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+            write_predictions(scratch / "predictions.jsonl", {id: job.prediction for id, job in ready.items()})
+            waiting = dict(ready)
+            with self._running(scratch, unique, min(workers, len(ready)), root / "harness.log") as process:
+                # Its containers take 15 s to stop in its way; with every report in, the end of `_running` kills them.
+                while waiting and not _ended(process):
+                    for id, job in list(waiting.items()):
+                        found = log_folder(scratch, unique, job.prediction)
+                        whole = read_report(found / REPORT, id) is not None
+                        if whole or self._read(id, found).outcome is not Outcome.INFRASTRUCTURE:
+                            adopt(found, waiting.pop(id).log)
+                            tell(self._read(id, job.log))
+            for id, job in waiting.items():
+                adopt(log_folder(scratch, unique, job.prediction), job.log)
+                tell(self._read(id, job.log))
+
+    def _image(self, job: Job) -> str | EnvironmentFailed:
+        try:
+            return self.image(job.prediction.instance_id)
+        except EnvironmentFailed as error:
+            return error
+
+    @contextmanager
+    def _running(self, scratch: Path, run_id: str, workers: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+        """The harness at work; it is gone, with its containers, at the end."""
+        # -P: what lies in the current folder is no module.
+        program = [sys.executable, "-P", "-m", "codemonkeys.grading.harness", "rows.jsonl", "predictions.jsonl"]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*program, run_id, str(workers), str(math.ceil(self.seconds))],
+                cwd=scratch,
+                env={name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        assert process.stdin
+        try:
+            yield process
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _read(self, id: str, log: Path) -> Verdict:
+        """What the harness's logs say; a failure of the infrastructure if they say nothing yet."""
+        said = _text(log / LOG)
+        runtime = RUNTIME.search(said)
+        seconds = float(runtime[1]) if runtime else 0.0
+        if report := read_report(log / REPORT, id):
+            return verdict_of(id, report, seconds)
+        return self._without_report(id, said, _text(log / TEST_OUTPUT), seconds)
+
+    def _without_report(self, id: str, said: str, output: str, seconds: float) -> Verdict:
+        from swebench.harness.constants import APPLY_PATCH_FAIL
+
+        if output.endswith(f"Timeout error: {math.ceil(self.seconds)} seconds exceeded."):
+            return Verdict(id, Outcome.LIMIT_REACHED, "timed out", seconds=seconds)
+        # Nothing of the patch is in this log before it has been applied.
+        if not output and APPLY_PATCH_FAIL in said:
+            refusal = said.split(f"{APPLY_PATCH_FAIL}:", 1)[-1].partition("Traceback (most recent call last)")[0]
+            return Verdict(
+                id, Outcome.PATCH_FAILED, re.sub(r"^[\d-]+ [\d:,]+ - INFO - ?$", "", refusal, flags=re.M).strip()
+            )
+        errors = ERROR.findall(said)
+        why = errors[0] if errors else "the harness ended without a word on this task; see harness.log among the logs"
+        return Verdict(id, Outcome.INFRASTRUCTURE, redact(why))
+
+
+def adopt(found: Path, log: Path) -> None:
+    """Take over the logs of one grading, the report last."""
+    log.mkdir(parents=True, exist_ok=True)
+    for name in ("patch.diff", "eval.sh", TEST_OUTPUT, LOG, REPORT):
+        if (found / name).is_file():
+            shutil.copyfile(found / name, log / f".{name}")
+            os.replace(log / f".{name}", log / name)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(0.5)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

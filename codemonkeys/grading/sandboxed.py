@@ -1,0 +1,128 @@
+"""Grading in a sandbox of ours: the hidden tests run there, swebench itself decides what their log means."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from codemonkeys.errors import BadRecord, EnvironmentFailed
+from codemonkeys.files import write_whole
+from codemonkeys.grading.layout import LOG, REPORT, TEST_OUTPUT, spec_of, verdict_of
+from codemonkeys.grading.verdict import Outcome, Verdict
+from codemonkeys.predictions import Prediction
+from codemonkeys.tasks.answer_key import AnswerKey
+from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
+
+LIMITS = Limits(seconds=1800, memory_mb=8192, processes=1024, output_bytes=64 << 20, disk_mb=8192)
+"""What one task's hidden tests may use; the time is the harness's own default."""
+
+SANDBOX_ATTEMPTS = 3
+
+
+class Job(NamedTuple):
+    """One grading to be done: its patch is not empty, and its log folder holds nothing of an earlier one."""
+
+    prediction: Prediction
+    key: AnswerKey
+    log: Path
+
+
+@dataclass(frozen=True)
+class SandboxGrader:
+    """Grades in a sandbox; `environment` gives the place where a task's tests run, and may raise EnvironmentFailed."""
+
+    environment: Callable[[str], Environment]
+    sandbox: Sandbox
+    limits: Limits = LIMITS
+
+    def check(self, key: AnswerKey) -> None:
+        """Raise BadRecord for a task that cannot be graded so."""
+        if key.image_assets:
+            raise BadRecord(
+                f"{key.instance_id}: its tests need binary assets, which only the harness itself puts in place; "
+                "use --sandbox docker"
+            )
+
+    def grade(
+        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, tell: Callable[[Verdict], None]
+    ) -> None:
+        """Do the jobs, some at a time; `tell` is told each verdict as it falls, from a worker's thread."""
+        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="grade") as pool:
+            for done in [pool.submit(lambda job: tell(self.grade_one(job)), job) for job in jobs]:
+                done.result()
+
+    def grade_one(self, job: Job) -> Verdict:
+        """Run the hidden tests of one task on its patch."""
+        id, log, patch = job.prediction.instance_id, job.log, job.prediction.model_patch
+        spec = spec_of(job.key)
+        write_whole(log / "patch.diff", patch)
+        write_whole(log / "eval.sh", spec.eval_script)
+        try:
+            place = self.environment(id)
+        except EnvironmentFailed as error:
+            write_whole(log / LOG, f"{error}\n")
+            return Verdict(id, Outcome.INFRASTRUCTURE, str(error))
+
+        execution = self._run(place, spec.eval_script, patch or None)
+        if execution.reason is Reason.PATCH_FAILED:
+            refusal = execution.output
+            execution = self._run(place, _lenient(patch) + spec.eval_script, None)
+            if execution.output.startswith(_apply_patch_fail()):
+                write_whole(log / LOG, f"{_apply_patch_fail()}:\n{refusal}\n")
+                return Verdict(id, Outcome.PATCH_FAILED, refusal.strip())
+        return self._judge(job, spec, execution)
+
+    def _judge(self, job: Job, spec: Any, execution: Execution) -> Verdict:
+        from swebench.harness.grading import get_eval_report
+
+        id, log = job.prediction.instance_id, job.log
+        if execution.reason is Reason.SANDBOX_FAILED:
+            write_whole(log / LOG, f"{execution.detail}\n")
+            return Verdict(id, Outcome.INFRASTRUCTURE, execution.detail)
+        if execution.reason in (Reason.TIMED_OUT, Reason.OUT_OF_MEMORY, Reason.OUTPUT_LIMIT):
+            late = execution.reason is Reason.TIMED_OUT
+            seconds = f"{self.limits.seconds:g}"
+            note = f"Timeout error: {seconds} seconds exceeded." if late else f"Stopped: {execution.reason}."
+            write_whole(log / TEST_OUTPUT, f"{execution.output}\n\n{note}")
+            return Verdict(id, Outcome.LIMIT_REACHED, str(execution.reason), seconds=execution.seconds)
+        write_whole(log / TEST_OUTPUT, execution.output)
+        report = get_eval_report(spec, asdict(job.prediction), str(log / TEST_OUTPUT), include_tests_status=True)
+        write_whole(log / REPORT, json.dumps(report, indent=4))
+        return verdict_of(id, report[id], execution.seconds)
+
+    def _run(self, place: Environment, text: str, patch: str | None) -> Execution:
+        script = Script(text=text, name="eval.sh", command=("bash",))
+        for _ in range(SANDBOX_ATTEMPTS):
+            execution = self.sandbox.run(place, script, patch, self.limits)
+            if execution.reason is not Reason.SANDBOX_FAILED:
+                break
+        return execution
+
+
+def _apply_patch_fail() -> str:
+    from swebench.harness.constants import APPLY_PATCH_FAIL
+
+    return str(APPLY_PATCH_FAIL)
+
+
+def _lenient(patch: str) -> str:
+    """Shell lines that apply a patch which git refuses, as leniently as the harness does.
+
+    The patch travels as base64, so nothing in it can be read as shell.
+    """
+    from swebench.harness.run_evaluation import GIT_APPLY_CMDS
+
+    packed = base64.encodebytes(patch.encode("utf-8", "surrogateescape")).decode()
+    first, *others = [f"{command} $patch" for command in GIT_APPLY_CMDS]
+    attempts = " || ".join([first, *[f"{{ reset; {command}; }}" for command in others]])
+    return (
+        f"patch=$(mktemp)\nbase64 -d >$patch <<'END'\n{packed}END\n"
+        "reset() { git checkout -- .; git clean -fd; }\n"
+        f"{{ {attempts} || git apply --check --reverse $patch; }} >/dev/null 2>&1 ||\n"
+        f"{{ echo '{_apply_patch_fail()}'; exit 1; }}\n"
+    )
