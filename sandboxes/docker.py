@@ -104,7 +104,8 @@ class DockerSandbox:
                 return inside.failed("the sandbox was closed")
             done = container.run(environment, script, patch, limits)
             if self._reuse and done.reason is not Reason.SANDBOX_FAILED:
-                container = self._put_back(kind, candidate, container)
+                self._put_back(kind, candidate, container)
+                container = None
         except (DockerException, SandboxError, OSError) as error:
             done = inside.failed(f"the Docker engine failed: {error}")
         finally:

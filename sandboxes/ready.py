@@ -84,7 +84,7 @@ def _prepare(engine: Any, image: Any, words: list[str], content: str) -> str:
     try:
         container.start()
         code = container.wait(timeout=_SECONDS)["StatusCode"]
-        said = container.logs().decode(errors="replace").strip()
+        said: str = container.logs().decode(errors="replace").strip()
         if code or not _SAID.search(said):
             raise SandboxError(f"Image {image.id} cannot be made ready: {said[-2000:] or f'exit code {code}'}")
         labels = {**(config.get("Labels") or {}), f"{LABEL}.ready": content, f"{LABEL}.said": said.splitlines()[-1]}

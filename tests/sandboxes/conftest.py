@@ -79,7 +79,8 @@ def docker_environment(folders: tuple[Path, Path]) -> Iterator[Environment]:
 
 
 @pytest.fixture(scope="session")
-def docker_sandbox() -> Iterator[DockerSandbox]:
+def docker_sandbox(docker_environment: Environment) -> Iterator[DockerSandbox]:
+    """Closed before the image goes, which its waiting containers use."""
     sandbox = DockerSandbox("tests")
     yield sandbox
     sandbox.close()
