@@ -8,14 +8,18 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.tasks import images
+from codemonkeys.tasks import images, roots
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.once import make_once
 from codemonkeys.tasks.repository import commit_tree
 from codemonkeys.tasks.wheels import download_wheels, tail
+from sandboxes import docker, open_sandbox
 from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError, Script
 
 INPUTS = ("repo.tar.gz", "requirements.txt", "install.sh")
@@ -47,8 +51,17 @@ def default_home() -> Path:
     return Path(given).expanduser().absolute() if given else user_cache_path("codemonkeys")
 
 
-def can_run_locally(task: Task) -> bool:
-    """Whether the task brings what its environment can be built from without a container image."""
+def can_run_locally(task: Task, home: Path) -> bool:
+    """Whether the task's environment can be had without a container engine: built from its files, or copied before."""
+    return _has_inputs(task) or roots.copied(task, home) is not None
+
+
+def why_not_locally(tasks: Sequence[Task], home: Path) -> str | None:
+    """Why the local sandbox cannot run these tasks; None if it can, if need be on copies of their container images."""
+    return roots.why_not([task for task in tasks if not can_run_locally(task, home)], home)
+
+
+def _has_inputs(task: Task) -> bool:
     folder = task.folder
     return folder is not None and all((folder / name).is_file() for name in INPUTS)
 
@@ -62,9 +75,16 @@ def prepare(task: Task, home: Path, sandbox: str) -> Workspace:
 
     try:
         if sandbox == "docker":
-            environment, repository = _from_image(task, home)
+            # By content from here on: a tag may be moved while a run goes on.
+            image = images.ensure_image(task, home)
+            environment = Environment(name=image, image=image, activate=_activate(task))
+            copy = partial(docker.export_folder, image, environment.repository)
+            repository = _snapshot(task, environment, home, copy)
+        elif task.folder is not None and _has_inputs(task):
+            environment, repository = _from_folder(task, task.folder, home)
         else:
-            environment, repository = _from_folder(task, home)
+            environment = replace(roots.environment_of(task, home), activate=_activate(task))
+            repository = _snapshot(task, environment, home, partial(roots.copy_repository, environment))
     except SandboxError as error:
         raise EnvironmentFailed(f"{task.id}: {error}") from error
     except OSError as error:
@@ -72,14 +92,9 @@ def prepare(task: Task, home: Path, sandbox: str) -> Workspace:
     return Workspace(task, Snapshot.of_repository(repository, "HEAD"), environment)
 
 
-def _from_folder(task: Task, home: Path) -> tuple[Environment, Path]:
+def _from_folder(task: Task, given: Path, home: Path) -> tuple[Environment, Path]:
     """Environment and repository built from a task folder, for the local sandbox."""
-    if task.folder is None or not can_run_locally(task):
-        raise EnvironmentFailed(
-            f"{task.id} comes as the container image {task.image} only, which the local sandbox cannot run; "
-            "use --sandbox docker"
-        )
-    inputs = {name: (task.folder / name).read_bytes() for name in INPUTS}
+    inputs = {name: (given / name).read_bytes() for name in INPUTS}
     content = hashlib.sha256(repr((BUILD, sys.implementation.cache_tag)).encode())
     for data in inputs.values():
         content.update(hashlib.sha256(data).digest())
@@ -119,17 +134,16 @@ def _build(task: Task, environment: Environment) -> None:
         raise EnvironmentFailed(f"{task.id}: its environment could not be built: {_said(done)}")
 
 
-def _from_image(task: Task, home: Path) -> tuple[Environment, Path]:
-    """Environment and repository taken from a container image, for the docker sandbox."""
-    from sandboxes import docker
+def _activate(task: Task) -> str:
+    return "" if task.folder else ACTIVATE
 
-    # By content from here on: a tag may be moved while a run goes on.
-    image = images.ensure_image(task, home)
-    environment = Environment(name=image, image=image, activate="" if task.folder else ACTIVATE)
-    repository = home / "snapshots" / image.removeprefix("sha256:")
+
+def _snapshot(task: Task, environment: Environment, home: Path, copy: Callable[[Path], None]) -> Path:
+    """Repository of one commit of what git tracks in an image; `copy` copies the image's repository to a new folder."""
+    repository = home / "snapshots" / environment.name.removeprefix("sha256:")
 
     def export(making: Path) -> None:
-        sandbox = docker.DockerSandbox()
+        sandbox = open_sandbox("local" if environment.root else "docker", "snapshot")
         try:
             script = Script("git ls-files -z | base64", name="list.sh", command=("sh",))
             listed = sandbox.run(environment, script, limits=Limits(output_bytes=64 << 20))
@@ -137,14 +151,13 @@ def _from_image(task: Task, home: Path) -> tuple[Environment, Path]:
             sandbox.close()
         if listed.exit_code != 0:
             raise EnvironmentFailed(f"{task.id}: /testbed of {task.image} cannot be read by git: {_said(listed)}")
-        tracked = base64.b64decode(listed.output)
-        docker.export_folder(image, environment.repository, making / "tree")
+        copy(making / "tree")
         # The repository of the image may hold later commits, the fix among them: only files are taken over.
-        commit_tree(making / "tree", making / "git", tracked)
+        commit_tree(making / "tree", making / "git", base64.b64decode(listed.output))
         shutil.rmtree(making / "tree")
 
     make_once(repository, export)
-    return environment, repository / "git"
+    return repository / "git"
 
 
 def _said(execution: Execution) -> str:
