@@ -17,7 +17,7 @@ from codemonkeys.runner import Ended, State, run_tasks
 from codemonkeys.settings import Settings, build
 from codemonkeys.steps import Event, Steps
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.environments import can_run_locally, default_home, prepare
+from codemonkeys.tasks.environments import default_home, prepare, why_not_locally
 from codemonkeys.tasks.sources import load_tasks
 from sandboxes import open_sandbox
 
@@ -132,10 +132,7 @@ def choose_sandbox(kind: str, tasks: Sequence[Task]) -> Literal["local", "docker
     """
     from sandboxes import docker, local
 
-    without = [task.id for task in tasks if not can_run_locally(task)]
-    why_not_local = local.unavailable()
-    if why_not_local is None and without:
-        why_not_local = f"{without[0]} comes as a container image only"
+    why_not_local = local.unavailable() or (None if kind == "docker" else why_not_locally(tasks, default_home()))
     if kind != "docker" and why_not_local is None:
         return "local"
     if kind == "local":

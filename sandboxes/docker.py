@@ -1,47 +1,63 @@
-"""The `docker` sandbox: a fresh container for every run, on any engine that speaks Docker's API (DOCKER_HOST)."""
+"""The `docker` sandbox: containers of any engine that speaks Docker's API (DOCKER_HOST), started ahead of their use."""
 
 from __future__ import annotations
 
 import contextlib
-import io
-import socket
-import tarfile
 import threading
 import time
-from collections.abc import Iterator
+import uuid
+from collections import defaultdict
 from typing import Any
 
 from sandboxes import inside
-from sandboxes.base import Environment, Execution, Limits, SandboxError, Script
-from sandboxes.engine import LABEL, export_folder, labels_of, open_engine, process_start, remove, unavailable
+from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError, Script
+from sandboxes.container import Container, Kind
+from sandboxes.engine import LABEL, export_folder, labels_of, open_engine, orphans, remove, unavailable
+from sandboxes.guard import Guard
+from sandboxes.pool import Pool
+from sandboxes.ready import Ready, make_ready
 
-__all__ = ["DockerSandbox", "create", "export_folder", "unavailable"]
+__all__ = ["DockerSandbox", "export_folder", "unavailable"]
 
-_GRACE = 15.0
-"""Seconds beyond the limit before we stop from outside what should have stopped by itself."""
-_NOBODY = 65534
+_MOST = 16
+"""Containers that wait at most, over all environments, and as many that are kept."""
+_CLOSE_SECONDS = 20.0
 
 
 class DockerSandbox:
-    """Runs scripts in containers without network and privileges; `run` names the user's run in their labels.
+    """Runs scripts in containers without network and privileges, whose root is read-only.
 
-    Process 1 of a container is `inside.pl`, which ends at the time limit: a container ends, and is removed by the
-    engine, even if nobody comes back for it. Those that were made but never started go when a later process reaps.
-    A script has the user and the (lack of) capabilities of process 1, so it can forge how it ended; but no more than by
-    ending so.
+    `run` names the user's run in the containers' labels. `reuse` keeps a container for the next script of the same
+    patch, if nothing of the last one is left in it; else each script has a fresh one. `ahead` containers wait for each
+    environment in use, `idle_seconds` at most. When the engine goes away, calls wait `patience` seconds for it.
     """
 
     name = "docker"
 
-    def __init__(self, run: str = "") -> None:
-        self._run = run
+    def __init__(
+        self,
+        run: str = "",
+        *,
+        reuse: bool = False,
+        ahead: int = 2,
+        idle_seconds: float = 600.0,
+        patience: float = 60.0,
+    ) -> None:
+        self._labels = labels_of(run) | {f"{LABEL}.sandbox": uuid.uuid4().hex}
+        self._reuse = reuse
+        self._idle_seconds = idle_seconds
+        self._patience = patience
         self._lock = threading.Lock()
         self._engine: Any = None
-        self._containers: set[str] = set()
+        self._guard: Guard | None = None
+        self._ready: dict[tuple[str, str], Ready] = {}
+        self._making: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
+        self._pool = Pool(self._start, ahead, _MOST)
+        self._busy: set[Container] = set()
         self._closed = threading.Event()
 
     def ensure(self, environment: Environment) -> None:
-        """Make sure the engine answers and has the environment's image; pulls it if need be.
+        """Make sure the engine has the environment's image, pulled if need be, and that it is ready to be run.
 
         Raises SandboxError with what is missing and what to do.
         """
@@ -62,11 +78,12 @@ class DockerSandbox:
                 ) from error
         except (DockerException, OSError) as error:
             raise SandboxError(f"The Docker engine failed on image {environment.image}: {error}") from error
+        self._ready_image(environment)
 
     def run(
         self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
     ) -> Execution:
-        """Run a script in a new container of the environment's image; see `Sandbox.run`."""
+        """Run a script in a container of the environment's image; see `Sandbox.run`."""
         from docker.errors import DockerException
 
         limits = limits or Limits()
@@ -76,38 +93,51 @@ class DockerSandbox:
             return inside.failed("the sandbox was closed")
         if refusal := inside.refusal(script):
             return inside.failed(refusal)
+        kind = Kind.of(environment, limits)
+        candidate = patch if self._reuse else None
+        container = None
         try:
-            engine = self.connect()
-            with self._container(engine, environment, script, patch, limits) as container:
-                output, told = _watch(engine, container, limits)
+            container = self._pool.take(kind, candidate)
+            with self._lock:
+                self._busy.add(container)
+            if self._closed.is_set():  # too late for `close` to see it
+                return inside.failed("the sandbox was closed")
+            done = container.run(environment, script, patch, limits)
+            if self._reuse and done.reason is not Reason.SANDBOX_FAILED:
+                self._put_back(kind, candidate, container)
+                container = None
         except (DockerException, SandboxError, OSError) as error:
-            return inside.failed(f"the Docker engine failed: {error}")
-        if self._closed.is_set():
-            return inside.failed("the sandbox was closed", output)
-        return inside.execution(output, told)
+            done = inside.failed(f"the Docker engine failed: {error}")
+        finally:
+            if container:
+                with self._lock:
+                    self._busy.discard(container)
+                container.close()
+        if self._closed.is_set() and done.reason is Reason.SANDBOX_FAILED:
+            return inside.failed("the sandbox was closed", done.output.encode())
+        return done
 
     def close(self) -> None:
-        """Remove the containers that still run; calls in flight return SANDBOX_FAILED."""
+        """End and remove all containers; calls in flight return SANDBOX_FAILED."""
         self._closed.set()
         with self._lock:
-            left = tuple(self._containers)
-        for container in left:
-            remove(self._engine, container)
+            busy = tuple(self._busy)
+        for container in busy:
+            container.interrupt()
+        self._pool.close()
         if self._engine is not None:
+            self._remove_all()
             self._engine.close()
+        if self._guard is not None:
+            self._guard.close()
 
     def reap(self) -> int:
         """Remove containers whose owner, a process on this machine, has died; how many."""
         engine = self.connect()
-        filters = {"label": f"{LABEL}.host={socket.gethostname()}"}
-        count = 0
-        for found in engine.api.containers(all=True, filters=filters):
-            labels = found["Labels"]
-            owner, started = labels.get(f"{LABEL}.pid", ""), labels.get(f"{LABEL}.started", "")
-            if owner.isdigit() and process_start(int(owner)) != started:
-                remove(engine, found["Id"])
-                count += 1
-        return count
+        found = orphans(engine)
+        for container in found:
+            remove(engine, container["Id"])
+        return len(found)
 
     def connect(self) -> Any:
         """The engine's client; connects, and reaps, at the first call. Raises SandboxError."""
@@ -117,110 +147,59 @@ class DockerSandbox:
             if self._engine is not None:
                 return self._engine
             self._engine = open_engine(timeout=120)
+            self._guard = Guard(self._labels[f"{LABEL}.sandbox"])
         with contextlib.suppress(DockerException, OSError):
             self.reap()
         return self._engine
 
-    @contextlib.contextmanager
-    def _container(
-        self, engine: Any, environment: Environment, script: Script, patch: str | None, limits: Limits
-    ) -> Iterator[str]:
-        """A container with the script and the patch in it, not started; removed at the end."""
-        command = inside.command(environment, script, patch, limits)
-        container = create(engine, environment, command, limits, labels_of(self._run))
-        with self._lock:
-            self._containers.add(container)
+    def _start(self, kind: Kind) -> Container:
+        """Start a container, also where the engine is away for a while."""
+        from docker.errors import DockerException
+
+        engine = self.connect()
+        end = time.monotonic() + self._patience
+        while True:
+            try:
+                ready = self._ready_image(kind.environment)
+                return Container.start(engine, ready, kind, self._labels, once=not self._reuse, wait=self._idle_seconds)
+            except (DockerException, OSError):
+                if self._answers() or time.monotonic() > end:
+                    raise
+            if self._closed.wait(0.5):
+                raise SandboxError("the sandbox was closed")
+
+    def _answers(self) -> bool:
+        from docker.errors import DockerException
+
         try:
-            engine.api.put_archive(container, "/", _archive(inside.files(script, patch)))
-            yield container
-        finally:
-            remove(engine, container)
-            with self._lock:
-                self._containers.discard(container)
+            return bool(self._engine.ping())
+        except (DockerException, OSError):
+            return False
 
+    def _ready_image(self, environment: Environment) -> Ready:
+        engine, key = self.connect(), (str(environment.image), environment.repository)
+        with self._lock:
+            making = self._making[key]
+        with making:
+            if key not in self._ready:
+                self._ready[key] = make_ready(engine, *key)
+            return self._ready[key]
 
-def create(engine: Any, environment: Environment, command: list[str], limits: Limits, labels: dict[str, str]) -> str:
-    """Create a container that can do nothing but compute; returns its id."""
-    memory, period, disk = limits.memory_mb << 20, 100_000, limits.disk_mb << 20
-    settings = engine.api.create_host_config(
-        auto_remove=True,
-        network_mode="none",
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges:true"],
-        mem_limit=memory,
-        memswap_limit=memory,
-        pids_limit=limits.processes + 1,  # process 1 is ours
-        cpu_period=period,
-        cpu_quota=int(limits.cpus * period),
-        shm_size=disk,
-        tmpfs={"/tmp": f"size={disk},mode=1777,exec,nosuid,nodev"},
-        ulimits=[{"Name": "fsize", "Soft": disk, "Hard": disk}, {"Name": "core", "Soft": 0, "Hard": 0}],
-        log_config={"Type": "none"},
-    )
-    made = engine.api.create_container(
-        environment.image,
-        entrypoint=command[:3],
-        command=command[3:],
-        environment=dict(environment.variables),
-        working_dir="/",
-        hostname="sandbox",
-        user="root",
-        labels=labels,
-        stdin_open=False,
-        host_config=settings,
-    )
-    return str(made["Id"])
+    def _put_back(self, kind: Kind, candidate: str | None, container: Container) -> None:
+        with self._lock:
+            self._busy.discard(container)
+        self._pool.give_back(kind, candidate, container)
 
+    def _remove_all(self) -> None:
+        """Remove what has not ended by itself, and wait until nothing is left."""
+        from docker.errors import DockerException
 
-def _watch(engine: Any, container: str, limits: Limits) -> tuple[bytes, str]:
-    """Start a container; what its script wrote, at most up to the limit, and what `inside.pl` told."""
-    stream = engine.api.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})
-    # docker-py gives a file object or, over TLS or SSH, the socket itself.
-    connection = getattr(stream, "_sock", stream)
-    output, told = bytearray(), bytearray()
-    try:
-        engine.api.start(container)
-        deadline = time.monotonic() + limits.seconds + _GRACE
-        for channel, data in _frames(connection, deadline):
-            kept, most = (output, limits.output_bytes) if channel == 1 else (told, 1 << 16)
-            kept += data[: most - len(kept)]
-    except TimeoutError:
-        return bytes(output), f"the container did not end by itself {_GRACE:g} s after the time limit"
-    finally:
-        connection.close()
-        stream.close()
-    return bytes(output), told.decode(errors="replace")
-
-
-def _frames(connection: Any, deadline: float) -> Iterator[tuple[int, bytes]]:
-    """The frames of an attached stream, until its end: 1 for standard output, 2 for standard error; and bytes."""
-
-    def receive(size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            connection.settimeout(max(deadline - time.monotonic(), 0.001))
-            more = connection.recv(size - len(data))
-            if not more:
-                return b""
-            data += more
-        return data
-
-    while header := receive(8):
-        size = int.from_bytes(header[4:], "big")
-        yield header[0], receive(size) if size else b""
-
-
-def _archive(files: dict[str, bytes]) -> bytes:
-    """A tar archive of `inside.FOLDER`, owned by nobody: root without capabilities may read it but not write it."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        folder = tarfile.TarInfo(inside.FOLDER.strip("/"))
-        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-        folder.uid = folder.gid = _NOBODY
-        archive.addfile(folder)
-        for name, data in files.items():
-            entry = tarfile.TarInfo(f"{folder.name}/{name}")
-            entry.size, entry.mode = len(data), 0o444
-            entry.uid = entry.gid = _NOBODY
-            archive.addfile(entry, io.BytesIO(data))
-    return packed.getvalue()
+        filters = {"label": f"{LABEL}.sandbox={self._labels[f'{LABEL}.sandbox']}"}
+        end = time.monotonic() + _CLOSE_SECONDS
+        with contextlib.suppress(DockerException, OSError):
+            while left := self._engine.api.containers(all=True, filters=filters):
+                if time.monotonic() > end:
+                    return
+                for found in left:
+                    remove(self._engine, found["Id"])
+                time.sleep(0.05)

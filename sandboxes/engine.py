@@ -65,6 +65,25 @@ def labels_of(run: str) -> dict[str, str]:
     }
 
 
+def orphans(engine: Any) -> list[Any]:
+    """Containers of ours whose owner, a process on this machine, has died."""
+    return [found for found in containers(engine) if owner(found["Labels"]) == "dead"]
+
+
+def containers(engine: Any) -> list[Any]:
+    """All containers of ours on the engine, as its list tells of them, whoever their owner is."""
+    found: list[Any] = engine.api.containers(all=True, filters={"label": f"{LABEL}.host"})
+    return found
+
+
+def owner(labels: dict[str, str]) -> str:
+    """Who a container belongs to: `alive` or `dead` for a process of this machine, `elsewhere` for another's."""
+    if labels.get(f"{LABEL}.host") != socket.gethostname():
+        return "elsewhere"
+    pid, started = labels.get(f"{LABEL}.pid", ""), labels.get(f"{LABEL}.started", "")
+    return "dead" if pid.isdigit() and process_start(int(pid)) != started else "alive"
+
+
 def process_start(pid: int) -> str:
     """When a process started, in the kernel's ticks; with the pid it names a process for good. Empty if it is dead."""
     try:

@@ -23,8 +23,16 @@ note() {  # a git folder or a folder of objects, and those it leans on
     ! grep -qxF -e "$store" "$scratch/stores" || return 0
     printf '%s\n' "$store" >> "$scratch/stores"
     if [ -f "$store/commondir" ]; then follow "$store" "$(cat "$store/commondir")"; fi
-    for line in $(cat "$store/objects/info/alternates" 2>/dev/null); do follow "$store/objects" "$line"; done
-    for line in $(cat "$store/info/alternates" 2>/dev/null); do follow "$store" "$line"; done
+    borrowed "$store/objects"
+    borrowed "$store"
+}
+
+borrowed() {  # from where a folder of objects takes more
+    [ -f "$1/info/alternates" ] || return 0
+    local line
+    while IFS= read -r line; do
+        if [ -n "$line" ]; then follow "$1" "$line"; fi
+    done < "$1/info/alternates"
 }
 
 scrub() {
@@ -46,16 +54,16 @@ scrub() {
         > "$scratch/objects" 2>/dev/null || true
     while IFS= read -r objects; do
         store=${objects%/objects}
-        if [ -n "$head" ] && git --git-dir="$store" cat-file -e "$head" 2>/dev/null; then note "$store"; fi
+        [ -n "$head" ] && [ -e "$store/HEAD" ] || continue
+        if git --git-dir="$store" cat-file -e "$head" 2>/dev/null; then note "$store"; fi
     done < "$scratch/objects"
 
     # The repository's work trees elsewhere may be at any commit.
     while IFS= read -r store; do
         for linked in "$store"/worktrees/*/gitdir; do
             [ -f "$linked" ] || continue
-            tree=$(dirname "$(cat "$linked")")
-            case "$tree" in /?*) ;; *) continue ;; esac
-            case "$repository/" in "$tree"/*) ;; *) printf '%s\n' "$tree" ;; esac
+            tree=$(cd "${linked%/gitdir}" && cd "$(dirname "$(cat gitdir)")" 2>/dev/null && pwd -P) || continue
+            case "$repository/" in "${tree%/}"/*) ;; *) printf '%s\n' "$tree" ;; esac
         done
     done < "$scratch/stores" > "$scratch/trees"
 

@@ -13,6 +13,13 @@ _SETTINGS = tuple(
     "terminfo".split()
 )
 DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty"))
+DEVICE_LINKS = {
+    "/dev/ptmx": "pts/ptmx",
+    "/dev/fd": "/proc/self/fd",
+    "/dev/stdin": "/proc/self/fd/0",
+    "/dev/stdout": "/proc/self/fd/1",
+    "/dev/stderr": "/proc/self/fd/2",
+}
 
 FILES = {
     "/etc/passwd": "root:x:0:0:root:/home/user:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
@@ -34,8 +41,6 @@ def system() -> tuple[dict[str, str], list[str]]:
             links[path] = os.readlink(path)
         elif os.path.exists(path):
             shown.append(path)
-    links |= {"/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd"}
-    links |= {f"/dev/{name}": f"/proc/self/fd/{number}" for number, name in enumerate(("stdin", "stdout", "stderr"))}
     return links, shown
 
 

@@ -8,18 +8,23 @@
 # PROCESSES, if not 0, is how many there may be; it is for where the kernel does not count them for us.
 # HOW is exited, killed, timed-out, output-limit or patch-failed and NUMBER the exit code or signal.
 #
-# Perl, because only a raw wait status tells a signal from an exit code beyond 128, and because every Debian has it.
+# Perl, because only a raw wait status tells a signal from an exit code beyond 128, and because every Debian has it. No
+# modules: loading POSIX takes longer than all that is done here.
 use strict;
 use warnings;
-use Fcntl;
-use POSIX qw(:sys_wait_h :errno_h SIGKILL access W_OK ceil sysconf _SC_CLK_TCK);
+use filetest 'access';
+
+use constant { EINTR => 4, WNOHANG => 1, SIGKILL => 9 };
 
 my ($repository, $patch, $seconds, $limit, $processes, $activate) = splice @ARGV, 0, 6;
 my @prefix;
 while (@ARGV and (my $word = shift) ne '--') { push @prefix, $word }
 
 # Seconds on a clock that nobody sets. (Time::HiRes is not part of a minimal Perl.)
-sub now { return (POSIX::times())[0] / sysconf(_SC_CLK_TCK) }
+sub now {
+    open my $uptime, '<', '/proc/uptime' or die "/proc/uptime: $!\n";
+    return (split ' ', <$uptime>)[0];
+}
 
 my $started = now();
 
@@ -34,7 +39,7 @@ sub oom_kills {
 sub finish {
     my ($how, $number) = @_;
     syswrite STDERR, sprintf "\ncodemonkeys: %s %d %.2f %d\n", $how, $number, now() - $started, oom_kills();
-    POSIX::_exit(0);
+    exit 0;
 }
 
 sub write_all {
@@ -59,12 +64,12 @@ sub start {
     open STDOUT, '>&', $write;
     open STDERR, '>&', $write;
     exec { $command[0] } @command or syswrite STDERR, "cannot start $command[0]: $!\n";
-    POSIX::_exit(127);
+    exit 127;
 }
 
 chdir $repository or die "no repository at $repository: $!\n";
 # Without capabilities not even root may write what belongs to another user.
-access($repository, W_OK) or die "user $> may not write the repository $repository: $!\n";
+-w $repository or die "user $> may not write the repository $repository: $!\n";
 
 if (length $patch) {
     # From the folder above, so that git finds no repository and obeys neither its configuration nor its hooks.
@@ -89,20 +94,23 @@ $started = now();
 $SIG{ALRM} = sub { finish('timed-out', 0) };
 $SIG{CHLD} = sub { };    # interrupts select
 my ($pid, $read) = start(@prefix, 'bash', '-c', "$activate\nexec \"\$@\"", 'script', @ARGV);
-alarm ceil($seconds) + 1;    # for when nobody reads our output; otherwise the loop below sees the time
-fcntl $read, F_SETFL, O_NONBLOCK or die "fcntl: $!\n";
+alarm int($seconds) + 2;    # for when nobody reads our output; otherwise the loop below sees the time
 
 my ($status, $open, $left) = (undef, 1, $limit);
+
+# Waits a while for the pipe to hold something; whether it does.
+sub holds {
+    my ($while) = @_;
+    vec(my $ready = '', fileno $read, 1) = 1;
+    return select($ready, undef, undef, $while) > 0;
+}
 
 # Passes on what the pipe holds, at most `room` bytes of it.
 sub pass_on {
     my ($room) = @_;
-    while ($room > 0) {
+    while ($room > 0 and holds(0)) {
         my $count = sysread $read, my $bytes, 65536;
-        if (not defined $count) {
-            next if $! == EINTR;
-            return;
-        }
+        next if not defined $count;
         if ($count == 0) { $open = 0; return }
         write_all(substr $bytes, 0, $left);
         finish('output-limit', 0) if $count > $left;
@@ -118,11 +126,10 @@ until (defined $status) {
     last if defined $status;
     finish('timed-out', 0) if now() - $started >= $seconds;
     finish('killed', SIGKILL) if $processes and (() = glob '/proc/[0-9]*') > $processes;
-    vec(my $ready = '', fileno $read, 1) = 1;
     # A signal that comes just before select is not seen by it: hence the time.
-    select $open ? $ready : undef, undef, undef, 0.05;
-    pass_on(65536) if $open;
+    if (not $open) { select undef, undef, undef, 0.05 }
+    elsif (holds(0.05)) { pass_on(65536) }
 }
 # Other processes may hold the pipe open and go on writing: only what the script can have left in it is read.
 pass_on(65536) if $open;
-finish(WIFSIGNALED($status) ? ('killed', WTERMSIG($status)) : ('exited', WEXITSTATUS($status)));
+finish($status & 127 ? ('killed', $status & 127) : ('exited', $status >> 8));

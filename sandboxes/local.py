@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import marshal
 import os
 import platform
 import selectors
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,6 +15,7 @@ from typing import Any
 
 from sandboxes import cgroups, host, inside
 from sandboxes.base import Environment, Execution, Limits, SandboxError, Script
+from sandboxes.launcher import Launcher, Process
 
 _BUBBLEWRAP = "/usr/bin/bwrap"
 _TOOLS = {"perl": "perl-base", "bash": "bash", "git": "git", "setpriv": "util-linux"}
@@ -33,12 +30,6 @@ _SWITCHES = (
     ("user.max_user_namespaces", "0", "10000"),
 )
 """Kernel settings that forbid user namespaces: name, value that forbids, value that allows."""
-_NAMESPACE = f"""import sys
-sys.path.append({str(Path(__file__).parent)!r})
-import namespace
-sys.exit(namespace.main())
-"""
-"""Runs namespace.py; imported, not given as a script, as Python compiles a script anew each time."""
 _DROP = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 
 
@@ -54,6 +45,9 @@ class LocalSandbox:
     def __init__(self, bubblewrap: bool | None = None) -> None:
         self._bubblewrap = bubblewrap_works() if bubblewrap is None else bubblewrap
         self._closed = threading.Event()
+        self._running = 0
+        self._idle = threading.Condition()
+        self._launcher = Launcher()
         self._parents = cgroups.parents()
         cgroups.remove_orphans(self._parents)
 
@@ -82,6 +76,9 @@ class LocalSandbox:
     def close(self) -> None:
         """Kill what runs; calls in flight return SANDBOX_FAILED."""
         self._closed.set()
+        with self._idle:
+            self._idle.wait_for(lambda: self._running == 0, _GRACE)
+        self._launcher.close()
 
     def _execute(
         self, environment: Environment, script: Script, patch: str | None, limits: Limits, writable: bool
@@ -90,6 +87,10 @@ class LocalSandbox:
             return inside.failed("the local sandbox needs Linux")
         if refusal := inside.refusal(script):
             return inside.failed(refusal)
+        with self._idle:
+            if self._closed.is_set():
+                return inside.failed("the sandbox was closed")
+            self._running += 1
         group = cgroups.create(limits, _HELPERS, self._parents)
         try:
             plan = make_plan(environment, script, patch, limits, writable, group, self._bubblewrap)
@@ -99,68 +100,57 @@ class LocalSandbox:
         finally:
             if group:
                 group.remove()
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
 
     def _watch(self, plan: dict[str, Any], limits: Limits, group: cgroups.Group | None) -> Execution:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _NAMESPACE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={},
-            cwd="/",
-            start_new_session=True,
-        )
-        assert process.stdin and process.stdout and process.stderr
-        with process.stdout, process.stderr:
-            try:
-                with contextlib.suppress(BrokenPipeError):
-                    marshal.dump(plan, process.stdin)
-                    process.stdin.flush()
-                output, told = _read(process, limits, self._closed)
-            finally:
-                with contextlib.suppress(BrokenPipeError):
-                    process.stdin.close()
-                process.wait()  # it ends only after every process inside has ended
+        with self._launcher.start(plan) as process:
+            output, told = _read(process, limits, self._closed)
         if self._closed.is_set():
             return inside.failed("the sandbox was closed", output)
         return inside.execution(output, told, group.oom_kills() if group else 0)
 
 
-def _read(process: subprocess.Popen[bytes], limits: Limits, stop: threading.Event) -> tuple[bytes, str]:
+def _read(process: Process, limits: Limits, stop: threading.Event) -> tuple[bytes, str]:
     """What the script wrote, at most up to the limit, and what `inside.pl` told; returns when all have ended."""
     output, told = bytearray(), bytearray()
     deadline = time.monotonic() + limits.seconds + _GRACE
     with selectors.DefaultSelector() as selector:
-        for pipe, kept, most in ((process.stdout, output, limits.output_bytes), (process.stderr, told, 1 << 16)):
-            assert pipe
+        for pipe, kept, most in ((process.output, output, limits.output_bytes), (process.told, told, 1 << 16)):
             selector.register(pipe, selectors.EVENT_READ, (kept, most))
-        while selector.get_map() and not stop.is_set():
-            if time.monotonic() > deadline:
-                return bytes(output), f"the sandbox did not end by itself {_GRACE:g} s after the time limit"
+        while selector.get_map():
+            if stop.is_set():
+                process.stop()
+            elif time.monotonic() > deadline:
+                process.stop()
+                told[:] = f"the sandbox did not end by itself {_GRACE:g} s after the time limit".encode()
             for key, _ in selector.select(0.2):
                 data = os.read(key.fd, 1 << 16)
                 if not data:
                     selector.unregister(key.fileobj)
                 kept, most = key.data
-                kept += data[: most - len(kept)]
+                kept += data[: max(most - len(kept), 0)]
     return bytes(output), told.decode(errors="replace")
 
 
 def check_folders(environment: Environment) -> None:
     """Raise SandboxError unless all of the environment's folders, and the repository in them, are there."""
-    if not environment.folders:
+    name = environment.name
+    if environment.root is None and not environment.folders:
         raise SandboxError(
-            f"Environment {environment.name} has no folders for the local sandbox; use --sandbox docker."
+            f"Environment {name} has no root and no folders for the local sandbox; use --sandbox docker."
         )
-    for inside_path, outside in environment.folders:
-        if not inside_path.startswith("/") or os.path.normpath(inside_path) != inside_path or inside_path == "/":
-            raise SandboxError(
-                f"Environment {environment.name}: {inside_path!r} is no absolute path of a folder inside."
-            )
-        if not outside.is_dir():
-            raise SandboxError(f"Environment {environment.name}: the folder {outside} is missing; prepare it anew.")
-    if not any(Path(environment.repository).is_relative_to(path) for path, _ in environment.folders):
-        raise SandboxError(f"Environment {environment.name}: no folder holds the repository {environment.repository}.")
+    for path in (environment.repository, *(path for path, _ in environment.folders)):
+        if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
+            raise SandboxError(f"Environment {name}: {path!r} is no absolute path of a folder inside.")
+    for outside in (environment.root, *(outside for _, outside in environment.folders)):
+        if outside is not None and not outside.is_dir():
+            raise SandboxError(f"Environment {name}: the folder {outside} is missing; prepare it anew.")
+    if environment.root is None and not any(
+        Path(environment.repository).is_relative_to(path) for path, _ in environment.folders
+    ):
+        raise SandboxError(f"Environment {name}: no folder holds the repository {environment.repository}.")
 
 
 def make_plan(
@@ -174,33 +164,40 @@ def make_plan(
 ) -> dict[str, Any]:
     """What namespace.py is to do, as plain data. Raises SandboxError if the environment cannot be shown."""
     check_folders(environment)
-    links, read_only = host.system()
-    for _, outside in environment.folders:
-        read_only += host.interpreters(outside)
-    placed = {
-        f"{inside.FOLDER}/{name}": data.decode(errors="surrogateescape")
-        for name, data in inside.files(script, patch).items()
-    }
     rlimits = {} if group else {"RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_NPROC": limits.processes + _HELPERS}
-    variables = {"PATH": inside.PATH, "HOME": "/home/user", "LANG": "C.UTF-8", **dict(environment.variables)}
     # The kernel lets root have any number of processes, unless a control group says otherwise.
     count = group is None and os.getuid() == 0
     command = inside.command(environment, script, patch, limits, _DROP, count)
-    return {
-        "parent": os.getpid(),
-        "cgroups": group.entrances if group else [],
-        "rlimits": rlimits,
-        "links": links,
-        "read_only": sorted(set(read_only), key=lambda path: path.count("/")),
-        "devices": [path for path in host.DEVICES if os.path.exists(path)],
-        "scratch": {"/tmp": 0o1777, "/var/tmp": 0o1777, "/dev/shm": 0o1777, "/home/user": 0o700},
-        "folders": [[path, str(outside.resolve())] for path, outside in sorted(environment.folders)],
+    plan = {
+        "root": environment.root and str(environment.root.resolve()),
         "writable": writable,
-        "files": host.FILES | placed,
+        "devices": [path for path in host.DEVICES if os.path.exists(path)],
+        "device_links": host.DEVICE_LINKS,
+        "scratch": {"/dev/shm": 0o1777},
+        "folders": [[path, str(outside.resolve())] for path, outside in sorted(environment.folders)],
+        "placed_at": inside.FOLDER,
+        "placed": {name: data.decode(errors="surrogateescape") for name, data in inside.files(script, patch).items()},
         "disk_mb": limits.disk_mb,
-        "variables": variables,
+        "rlimits": rlimits,
+        "cgroups": group.entrances if group else [],
+        "variables": {"PATH": inside.PATH, "HOME": "/root", **dict(environment.variables)},
         "command": ["/usr/bin/perl", *command[1:]],
         "bubblewrap": _BUBBLEWRAP if bubblewrap else None,
+    }
+    return plan if environment.root else plan | _on_this_machine(environment)
+
+
+def _on_this_machine(environment: Environment) -> dict[str, Any]:
+    """What is different in a plan without a root of its own: this machine's programs, and homes in scratch folders."""
+    links, read_only = host.system()
+    for _, outside in environment.folders:
+        read_only += host.interpreters(outside)
+    return {
+        "links": links,
+        "read_only": read_only,
+        "files": host.FILES,
+        "scratch": {"/tmp": 0o1777, "/var/tmp": 0o1777, "/dev/shm": 0o1777, "/home/user": 0o700},
+        "variables": {"PATH": inside.PATH, "HOME": "/home/user", "LANG": "C.UTF-8", **dict(environment.variables)},
     }
 
 

@@ -1,30 +1,30 @@
-"""The program that makes the inside of a `local` sandbox: new Linux namespaces, a new root, then `exec`.
+"""The program that makes the insides of `local` sandboxes: new Linux namespaces, a new root, then `exec`.
 
-Its standard input brings the plan (a dictionary, see `make_plan` in local.py, as `marshal` writes it) and stays open:
-when it is closed, the sandbox ends. It imports nothing of this package and runs no code of the plan's folders. What it
-cannot do it says on standard error, and ends with code 1.
-
-It starts once for every run, so it imports little: typing, json, socket and signal would take longer than all its work.
+One process of it is started for a sandbox and kept, as starting Python takes longer than all that is done here. Its
+standard input is a socket that brings three descriptors for every run: a pipe with the plan (a dictionary, see
+`make_plan` in local.py, as `marshal` writes it), and the run's standard output and error. It forks for each; when the
+plan's pipe is closed, that run ends. It ends itself, and every run with it, when its owner does. It imports nothing of
+this package, has no environment and runs no code of the plan's folders. What a run cannot do it says on its standard
+error.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import marshal
 import os
 import resource
 import select
+import signal
+import socket
 import struct
 import sys
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any, NoReturn
+from typing import Any, NoReturn
 
 libc = ctypes.CDLL(None, use_errno=True)
 
-# Of <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>, <linux/sockios.h>, <signal.h>.
+# Of <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>, <linux/sockios.h>.
 NEW_NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000  # ns uts ipc user pid net
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 MNT_DETACH = 2
@@ -32,8 +32,7 @@ SYS_MOUNT_SETATTR = 442
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV = 1, 2, 4
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 PR_SET_PDEATHSIG = 1
-AF_INET, SOCK_DGRAM, SIOCSIFFLAGS, IFF_UP = 2, 2, 0x8914, 1
-SIGKILL, SIGPIPE, SIGXFSZ, SIG_DFL = 9, 13, 25, 0
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 
 
 def check(result: int, doing: str) -> None:
@@ -58,6 +57,20 @@ def restrict(target: str, attributes: int, recursive: bool = True) -> None:
     )
 
 
+def show(source: str, path: str, attributes: int) -> None:
+    """Mount a file or folder of the first root at a path of the new one."""
+    target = place(path, os.path.isdir(source))
+    mount(source, target)
+    restrict(target, attributes)
+
+
+def memory(path: str, options: str, flags: int = 0) -> str:
+    """Mount an empty file system in memory at a path of the new root; returns where that is now."""
+    target = place(path)
+    mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV | flags, options)
+    return target
+
+
 def pivot(new: str, old: str) -> None:
     """pivot_root(2), and stand in the new root."""
     check(libc.pivot_root(new.encode(), old.encode()), f"pivot_root to {new}")
@@ -77,21 +90,37 @@ def write(path: str, text: str) -> None:
 
 def die_with_parent() -> None:
     """Have the kernel kill this process when its parent ends, however it ends."""
-    check(libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "prctl")
+    check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
-def place(path: str, source: str) -> None:
-    """Make the empty file or folder at `path` that `source` is to be mounted on."""
-    if os.path.isdir(source):
-        os.makedirs(path, exist_ok=True)
-    else:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        if not os.path.exists(path):
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
+def place(path: str, folder: bool = True) -> str:
+    """Where a path of the new root is now, an empty file or folder if it was not there.
+
+    Links are not followed: those of an image would lead out of the new root.
+    """
+    here = "/new"
+    names = path.strip("/").split("/")
+    for count, name in enumerate(names, 1):
+        here += f"/{name}"
+        if os.path.islink(here):
+            raise OSError(errno.ELOOP, "a symbolic link", here)
+        if count < len(names) or folder:
+            if not os.path.isdir(here):
+                os.mkdir(here)
+        elif not os.path.exists(here):
+            os.close(os.open(here, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    return here
 
 
-def stage(plan: dict[str, Any]) -> None:
-    """Move to a first root, which holds the old one at /old and all that the new one is to show."""
+def put(path: str, text: str) -> None:
+    """Write a file that nobody may change."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444), "wb") as file:
+        file.write(text.encode(errors="surrogateescape"))
+
+
+def make_first_root(plan: dict[str, Any]) -> None:
+    """Move to a root which holds the old one at /old, the new one at /new, and what runs may write in /scratch."""
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
     write("/proc/sys/user/max_user_namespaces", "0")
     mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
@@ -99,126 +128,103 @@ def stage(plan: dict[str, Any]) -> None:
         os.mkdir(f"/tmp/{name}")
     pivot("/tmp", "/tmp/old")
     mount("tmpfs", "/scratch", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=755,size={plan['disk_mb']}m")
-    for path in plan["devices"]:
-        place(f"/devices{path}", f"/old{path}")
-        mount(f"/old{path}", f"/devices{path}")
-        restrict(f"/devices{path}", ATTR_RDONLY | ATTR_NOSUID)  # the device can still be written, its mode cannot
-    os.mkdir("/pts")
-    mount("devpts", "/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
-    for path, mode in plan["scratch"].items():
-        held = scratch(path)
-        os.mkdir(held)
-        os.chmod(held, mode)
-    if not plan["writable"]:
-        for index, (_, outside) in enumerate(plan["folders"]):
-            overlay(f"/old{outside}", index)
-    for path, text in plan["files"].items():
-        os.makedirs(os.path.dirname(f"/files{path}"), exist_ok=True)
-        with open(os.open(f"/files{path}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444), "wb") as file:
-            file.write(text.encode(errors="surrogateescape"))
-
-
-def shown(plan: dict[str, Any]) -> Iterator[tuple[str, str, int]]:
-    """What the new root shows, in order: a path in the first root, the path to mount it on, attributes to add."""
-    for path in plan["read_only"]:
-        yield f"/old{path}", path, ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV
-    for path in plan["devices"]:
-        yield f"/devices{path}", path, ATTR_NOSUID
-    yield "/pts", "/dev/pts", ATTR_NOSUID
-    for path in plan["scratch"]:
-        yield scratch(path), path, ATTR_NOSUID | ATTR_NODEV
-    for index, (path, outside) in enumerate(plan["folders"]):
-        yield f"/old{outside}" if plan["writable"] else f"/overlay{index}", path, ATTR_NOSUID | ATTR_NODEV
-    for path in plan["files"]:
-        yield f"/files{path}", path, ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV
 
 
 def make_root(plan: dict[str, Any]) -> None:
-    """Build the new root from the first, and leave that and the old one for good."""
-    mount("tmpfs", "/new", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
-    for path, target in plan["links"].items():
-        os.makedirs(os.path.dirname(f"/new{path}"), exist_ok=True)
+    """Build the new root at /new: all but /proc, which belongs to the process namespace of the one who enters."""
+    if plan["root"]:
+        lay(plan["root"], "/new", plan["writable"])
+    else:
+        mount("tmpfs", "/new", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+        for path, target in plan["links"].items():
+            os.makedirs(os.path.dirname(f"/new{path}"), exist_ok=True)
+            os.symlink(target, f"/new{path}")
+        for path in plan["read_only"]:
+            show(f"/old{path}", path, ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV)
+        for path, text in plan["files"].items():
+            put(f"/new{path}", text)
+    make_devices(plan)
+    for path, mode in plan["scratch"].items():
+        held = f"/scratch/{path.replace('/', '-')}"
+        os.mkdir(held)
+        os.chmod(held, mode)
+        show(held, path, ATTR_NOSUID | ATTR_NODEV)
+    for path, outside in plan["folders"]:
+        lay(outside, place(path), plan["writable"])
+    placed = memory(plan["placed_at"], "mode=755")
+    for name, text in plan["placed"].items():
+        put(f"{placed}/{name}", text)
+    place("/proc")
+    for path in ("/dev", plan["placed_at"], *([] if plan["root"] else ["/"])):
+        restrict(f"/new{path}", ATTR_RDONLY, recursive=False)
+
+
+def lay(outside: str, target: str, writable: bool) -> None:
+    """Mount a folder of the old root such that what is written goes to the scratch file system, or else to itself."""
+    if writable:
+        mount(f"/old{outside}", target)
+        restrict(target, ATTR_NOSUID | ATTR_NODEV)
+        return
+    number = len(os.listdir("/scratch"))
+    lower, upper, work = (f"/{kind}{number}" for kind in ("lower", "scratch/upper", "scratch/work"))
+    for folder in (lower, upper, work):
+        os.mkdir(folder)
+    mount(f"/old{outside}", lower)  # a name without the characters that have a meaning in the options
+    os.chmod(upper, os.stat(lower).st_mode & 0o7777)
+    options = f"lowerdir={lower},upperdir={upper},workdir={work},userxattr"
+    mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options)
+
+
+def make_devices(plan: dict[str, Any]) -> None:
+    """Build /dev of the new root."""
+    memory("/dev", "mode=755")
+    for path in plan["devices"]:
+        # The device can still be written, its mode cannot.
+        show(f"/old{path}", path, ATTR_RDONLY | ATTR_NOSUID)
+    for path, target in plan["device_links"].items():
         os.symlink(target, f"/new{path}")
-    for source, path, attributes in shown(plan):
-        place(f"/new{path}", source)
-        mount(source, f"/new{path}")
-        restrict(f"/new{path}", attributes)
-    os.mkdir("/new/proc")
+    mount("devpts", place("/dev/pts"), "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+
+
+def enter_root() -> None:
+    """Leave the first root and the old one for good."""
     mount("proc", "/new/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     # Where we are root outside too, /proc/sys would be open to a script even without any capability.
     restrict("/new/proc", ATTR_RDONLY)
-    restrict("/new", ATTR_RDONLY, recursive=False)
-
     detach("/old")
     os.chdir("/new")
     pivot(".", ".")
     detach(".")
 
 
-def bubblewrap(plan: dict[str, Any]) -> list[str]:
-    """The arguments with which bubblewrap, started in the first root, does what `make_root` does, and then some.
+def enter_by_bubblewrap(plan: dict[str, Any]) -> NoReturn:
+    """Turn into bubblewrap, with the programs and libraries of the old root, to enter the new root and run the command.
 
     It adds a process namespace in this one, so that the command is process 1 as it is without bubblewrap. The
     capabilities left are for process 1: to take all from the script with setpriv, and to be out of its reach.
     """
-    words = ["--unshare-pid", "--as-pid-1", "--new-session", "--die-with-parent", "--chdir", "/", "--cap-drop", "ALL"]
+    words = ["--unshare-pid", "--as-pid-1", "--new-session", "--die-with-parent", "--cap-drop", "ALL"]
     for capability in ("CAP_SETPCAP", "CAP_DAC_OVERRIDE"):
         words += ["--cap-add", capability]
-    # Where bubblewrap makes a folder by the way, only its owner may open it.
-    paths = [*plan["links"], *(path for _, path, _ in shown(plan))]
-    for folder in sorted({folder for path in paths for folder in parents(path)}):
-        words += ["--dir", folder]
-    for path, target in plan["links"].items():
-        words += ["--symlink", target, path]
-    for source, path, attributes in shown(plan):
-        read_only = "--ro-bind" if attributes & ATTR_RDONLY else "--bind"
-        words += [read_only if attributes & ATTR_NODEV else "--dev-bind", source, path]
-    words += ["--proc", "/proc", "--remount-ro", "/proc", "--remount-ro", "/"]
+    words += ["--dev-bind", "/new", "/", "--proc", "/proc", "--remount-ro", "/proc", "--chdir", "/"]
     for name, value in plan["variables"].items():
         words += ["--setenv", name, value]
-    return words
-
-
-def execute_bubblewrap(plan: dict[str, Any]) -> NoReturn:
-    """Turn into bubblewrap, with the programs and libraries of the old root."""
     os.mkdir("/tmp")  # bubblewrap builds there
     for name in os.listdir("/old"):
         if not os.path.lexists(f"/{name}"):
             os.symlink(f"old/{name}", f"/{name}")
     # Given as a file, their length has no limit and the host's list of processes does not hold them.
     arguments = os.memfd_create("arguments", 0)
-    os.write(arguments, b"".join(os.fsencode(word) + b"\0" for word in bubblewrap(plan)))
+    os.write(arguments, b"".join(os.fsencode(word) + b"\0" for word in words))
     os.lseek(arguments, 0, os.SEEK_SET)
     os.execve(plan["bubblewrap"], ["bwrap", "--args", str(arguments), "--", *plan["command"]], {})
 
 
-def parents(path: str) -> list[str]:
-    """The folders above a path, but for the root."""
-    words = path.split("/")
-    return ["/".join(words[:count]) for count in range(2, len(words))]
-
-
-def scratch(path: str) -> str:
-    """Where the first root holds a scratch folder."""
-    return f"/scratch/{path.replace('/', '-')}"
-
-
-def overlay(outside: str, index: int) -> None:
-    """Mount a folder such that what is written to it goes to the scratch file system."""
-    merged, lower, upper, work = (f"/{kind}{index}" for kind in ("overlay", "lower", "scratch/upper", "scratch/work"))
-    for folder in (merged, lower, upper, work):
-        os.mkdir(folder)
-    mount(outside, lower)  # a name without the characters that have a meaning in the options
-    os.chmod(upper, os.stat(lower).st_mode & 0o7777)
-    options = f"lowerdir={lower},upperdir={upper},workdir={work},userxattr"
-    mount("overlay", merged, "overlay", MS_NOSUID | MS_NODEV, options)
-
-
 def loopback_up() -> None:
     """Bring up the only network there is; many test suites serve and ask on 127.0.0.1."""
-    any_socket = libc.socket(AF_INET, SOCK_DGRAM, 0)
-    check(libc.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP)), "bring up the loopback network")
-    os.close(any_socket)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sh14x", b"lo", IFF_UP)
+        check(libc.ioctl(any_socket.fileno(), SIOCSIFFLAGS, request), "bring up the loopback network")
 
 
 def become_first_process(plan: dict[str, Any]) -> NoReturn:
@@ -227,32 +233,28 @@ def become_first_process(plan: dict[str, Any]) -> NoReturn:
     os.umask(0o022)
     loopback_up()
     check(libc.sethostname(b"sandbox", 7), "sethostname")
-    stage(plan)
+    make_first_root(plan)
+    make_root(plan)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name, value in plan["rlimits"].items():
         resource.setrlimit(getattr(resource, name), (value, value))
     # Python ignores these; what is ignored stays so in the programs that follow.
-    for number in (SIGPIPE, SIGXFSZ):
-        libc.signal(number, SIG_DFL)
-    if plan.get("bubblewrap"):
-        execute_bubblewrap(plan)
-    make_root(plan)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    if plan["bubblewrap"]:
+        enter_by_bubblewrap(plan)
+    enter_root()
     os.execve(plan["command"][0], plan["command"], plan["variables"])
 
 
-def main() -> int:
-    """Run the plan on standard input to its end."""
-    try:
-        run(marshal.load(sys.stdin.buffer))
-    except OSError as error:
-        about = [str(name) for name in (error.filename, error.filename2) if name]
-        os.write(2, (": ".join([*about, error.strerror or str(error)]) + "\n").encode())
-        os._exit(1)
-    return 0
-
-
-def run(plan: dict[str, Any]) -> None:
+def run(parent: int) -> None:
     """Make the namespaces and a first process in them; wait for its end, or for the end of standard input."""
+    die_with_parent()
+    if os.getppid() != parent:
+        os._exit(1)  # it died before we could ask to die with it
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with open(0, "rb", closefd=False) as given:
+        plan = marshal.load(given)
     for processes in plan["cgroups"]:
         write(processes, "0")
     user, group = os.getuid(), os.getgid()
@@ -260,10 +262,6 @@ def run(plan: dict[str, Any]) -> None:
     write("/proc/self/setgroups", "deny")
     write("/proc/self/uid_map", f"0 {user} 1")
     write("/proc/self/gid_map", f"0 {group} 1")
-    die_with_parent()
-    if os.getppid() != plan["parent"]:
-        os._exit(1)  # it died before we could ask to die with it
-
     alive, told = os.pipe()
     child = os.fork()
     if child == 0:
@@ -274,6 +272,49 @@ def run(plan: dict[str, Any]) -> None:
         become_first_process(plan)
     os.write(told, b".")
     process = os.pidfd_open(child)
-    if process not in select.select([process, sys.stdin], [], [])[0]:
-        os.kill(child, SIGKILL)
+    if process not in select.select([process, 0], [], [])[0]:
+        os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+
+
+def serve(owner: int) -> None:
+    """Fork for every request on standard input, until that is closed or the owner has ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that are forked
+    here, alive = os.getpid(), os.pidfd_open(owner)
+    if os.getppid() != owner:
+        return
+    with socket.socket(fileno=0) as requests:
+        while alive not in select.select([requests.fileno(), alive], [], [])[0]:
+            data, descriptors, _, _ = socket.recv_fds(requests, 1, 3)
+            if not data:
+                return
+            try:
+                child = os.fork()
+            except OSError as error:
+                os.write(descriptors[2], f"cannot start a process: {error.strerror}\n".encode())
+                child = here
+            if child == 0:
+                os.close(alive)
+                for number, descriptor in enumerate(descriptors):
+                    os.dup2(descriptor, number)
+                    os.close(descriptor)
+                answer(here)
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+def answer(parent: int) -> NoReturn:
+    """One run, in a process of its own; never returns to what this process was forked from."""
+    try:
+        run(parent)
+    except OSError as error:
+        about = [str(name) for name in (error.filename, error.filename2) if name]
+        os.write(2, (": ".join([*about, error.strerror or str(error)]) + "\n").encode(errors="surrogateescape"))
+    except BaseException as error:
+        os.write(2, f"{type(error).__name__}: {error}\n".encode(errors="replace"))
+    finally:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import os
 import shlex
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.redact import redact
+from codemonkeys.tasks import images, roots
 from codemonkeys.tasks.base import Task, Workspace
+from codemonkeys.tasks.once import make_once
 from codemonkeys.tasks.repository import commit_tree
+from codemonkeys.tasks.wheels import download_wheels, tail
+from sandboxes import docker, open_sandbox
 from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError, Script
 
 INPUTS = ("repo.tar.gz", "requirements.txt", "install.sh")
@@ -26,9 +28,6 @@ INPUTS = ("repo.tar.gz", "requirements.txt", "install.sh")
 PYTHON = Path(sys.base_prefix).resolve() / "bin" / "python{}.{}".format(*sys.version_info[:2])
 PATH = "/opt/testbed/bin:/usr/local/bin:/usr/bin:/bin"
 BUILD_LIMITS = Limits(seconds=1800, memory_mb=8192, processes=1024, disk_mb=8192)
-FREE_BYTES = 2 << 30
-PIP_SECONDS = 900
-TAIL = 4000
 
 # The same steps as the Dockerfile of a task; the network was used before, for the wheels only.
 BUILD = """\
@@ -52,8 +51,17 @@ def default_home() -> Path:
     return Path(given).expanduser().absolute() if given else user_cache_path("codemonkeys")
 
 
-def can_run_locally(task: Task) -> bool:
-    """Whether the task brings what its environment can be built from without a container image."""
+def can_run_locally(task: Task, home: Path) -> bool:
+    """Whether the task's environment can be had without a container engine: built from its files, or copied before."""
+    return _has_inputs(task) or roots.copied(task, home) is not None
+
+
+def why_not_locally(tasks: Sequence[Task], home: Path) -> str | None:
+    """Why the local sandbox cannot run these tasks; None if it can, if need be on copies of their container images."""
+    return roots.why_not([task for task in tasks if not can_run_locally(task, home)], home)
+
+
+def _has_inputs(task: Task) -> bool:
     folder = task.folder
     return folder is not None and all((folder / name).is_file() for name in INPUTS)
 
@@ -67,9 +75,16 @@ def prepare(task: Task, home: Path, sandbox: str) -> Workspace:
 
     try:
         if sandbox == "docker":
-            environment, repository = _from_image(task, home)
+            # By content from here on: a tag may be moved while a run goes on.
+            image = images.ensure_image(task, home)
+            environment = Environment(name=image, image=image, activate=_activate(task))
+            copy = partial(docker.export_folder, image, environment.repository)
+            repository = _snapshot(task, environment, home, copy)
+        elif task.folder is not None and _has_inputs(task):
+            environment, repository = _from_folder(task, task.folder, home)
         else:
-            environment, repository = _from_folder(task, home)
+            environment = replace(roots.environment_of(task, home), activate=_activate(task))
+            repository = _snapshot(task, environment, home, partial(roots.copy_repository, environment))
     except SandboxError as error:
         raise EnvironmentFailed(f"{task.id}: {error}") from error
     except OSError as error:
@@ -77,14 +92,9 @@ def prepare(task: Task, home: Path, sandbox: str) -> Workspace:
     return Workspace(task, Snapshot.of_repository(repository, "HEAD"), environment)
 
 
-def _from_folder(task: Task, home: Path) -> tuple[Environment, Path]:
+def _from_folder(task: Task, given: Path, home: Path) -> tuple[Environment, Path]:
     """Environment and repository built from a task folder, for the local sandbox."""
-    if task.folder is None or not can_run_locally(task):
-        raise EnvironmentFailed(
-            f"{task.id} comes as the container image {task.image} only, which the local sandbox cannot run; "
-            "use --sandbox docker"
-        )
-    inputs = {name: (task.folder / name).read_bytes() for name in INPUTS}
+    inputs = {name: (given / name).read_bytes() for name in INPUTS}
     content = hashlib.sha256(repr((BUILD, sys.implementation.cache_tag)).encode())
     for data in inputs.values():
         content.update(hashlib.sha256(data).digest())
@@ -97,42 +107,18 @@ def _from_folder(task: Task, home: Path) -> tuple[Environment, Path]:
             (making / "build" / name).write_bytes(data)
         # By this the sandbox knows which Python it has to show; the virtual environment will say the same.
         (making / "venv" / "pyvenv.cfg").write_text(f"home = {PYTHON.parent}\n")
-        _download_wheels(task, making / "build")
+        download_wheels(task.id, making / "build" / "requirements.txt", making / "build" / "wheels")
         _build(task, _local_environment(task, making, ("/build", making / "build")))
         shutil.rmtree(making / "build")
         commit_tree(making / "testbed", making / "testbed" / ".git")
 
-    _make_once(folder, build)
+    make_once(folder, build)
     return _local_environment(task, folder), folder / "testbed"
 
 
 def _local_environment(task: Task, folder: Path, *more: tuple[str, Path]) -> Environment:
     folders = (("/testbed", folder / "testbed"), ("/opt/testbed", folder / "venv"), *more)
     return Environment(name=folder.name, image=task.image, folders=folders, variables=(("PATH", PATH),))
-
-
-def _download_wheels(task: Task, build: Path) -> None:
-    requirements = build / "requirements.txt"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    try:
-        done = subprocess.run(
-            [*command, "--dest", str(build / "wheels"), "--requirement", str(requirements)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=PIP_SECONDS,
-            encoding="utf-8",
-            errors="replace",
-        )
-    except subprocess.TimeoutExpired:
-        raise EnvironmentFailed(
-            f"{task.id}: pip did not fetch its requirements in {PIP_SECONDS} s; try later"
-        ) from None
-    if done.returncode:
-        raise EnvironmentFailed(
-            f"{task.id}: pip could not fetch its requirements for {sys.implementation.cache_tag}; check that this "
-            f"machine reaches its package index (`{sys.executable} -m pip config list`). It said:\n{_tail(done.stdout)}"
-        )
 
 
 def _build(task: Task, environment: Environment) -> None:
@@ -148,74 +134,32 @@ def _build(task: Task, environment: Environment) -> None:
         raise EnvironmentFailed(f"{task.id}: its environment could not be built: {_said(done)}")
 
 
-def _from_image(task: Task, home: Path) -> tuple[Environment, Path]:
-    """Environment and repository taken from a container image, for the docker sandbox."""
-    from sandboxes import docker
+def _activate(task: Task) -> str:
+    return "" if task.folder else ACTIVATE
 
-    if task.image is None:
-        raise EnvironmentFailed(f"{task.id} names no container image; use --sandbox local")
-    sandbox = docker.DockerSandbox()
-    try:
-        sandbox.ensure(Environment(name=task.image, image=task.image))
-        # By content from here on: a tag may be moved while a run goes on.
-        image = str(sandbox.connect().images.get(task.image).id)
-        environment = Environment(name=image, image=image, activate="" if task.folder else ACTIVATE)
-        repository = home / "snapshots" / image.removeprefix("sha256:")
 
-        def export(making: Path) -> None:
+def _snapshot(task: Task, environment: Environment, home: Path, copy: Callable[[Path], None]) -> Path:
+    """Repository of one commit of what git tracks in an image; `copy` copies the image's repository to a new folder."""
+    repository = home / "snapshots" / environment.name.removeprefix("sha256:")
+
+    def export(making: Path) -> None:
+        sandbox = open_sandbox("local" if environment.root else "docker", "snapshot")
+        try:
             script = Script("git ls-files -z | base64", name="list.sh", command=("sh",))
             listed = sandbox.run(environment, script, limits=Limits(output_bytes=64 << 20))
-            if listed.exit_code != 0:
-                raise EnvironmentFailed(f"{task.id}: /testbed of {task.image} cannot be read by git: {_said(listed)}")
-            tracked = base64.b64decode(listed.output)
-            docker.export_folder(image, environment.repository, making / "tree")
-            # The repository of the image may hold later commits, the fix among them: only files are taken over.
-            commit_tree(making / "tree", making / "git", tracked)
-            shutil.rmtree(making / "tree")
-
-        _make_once(repository, export)
-    finally:
-        sandbox.close()
-    return environment, repository / "git"
-
-
-def _make_once(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Make a folder if it is not there: whole or not at all, by one process or thread at a time."""
-    if folder.is_dir():
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(folder.with_name(f".{folder.name}.lock")):
-        if folder.is_dir():
-            return
-        free = shutil.disk_usage(folder.parent).free
-        if free < FREE_BYTES:
-            raise EnvironmentFailed(
-                f"{folder.parent} has {free >> 20} MiB free, building an environment can take {FREE_BYTES >> 20}; "
-                "free some space, or name another folder in CODEMONKEYS_HOME"
-            )
-        making = folder.with_name(f".{folder.name}.making")
-        if making.exists():  # its maker was killed, or it would hold the lock
-            shutil.rmtree(making)
-        making.mkdir()
-        try:
-            fill(making)
-            making.rename(folder)
         finally:
-            shutil.rmtree(making, ignore_errors=True)
+            sandbox.close()
+        if listed.exit_code != 0:
+            raise EnvironmentFailed(f"{task.id}: /testbed of {task.image} cannot be read by git: {_said(listed)}")
+        copy(making / "tree")
+        # The repository of the image may hold later commits, the fix among them: only files are taken over.
+        commit_tree(making / "tree", making / "git", base64.b64decode(listed.output))
+        shutil.rmtree(making / "tree")
 
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    make_once(repository, export)
+    return repository / "git"
 
 
 def _said(execution: Execution) -> str:
     reason = f"exit code {execution.exit_code}" if execution.reason is Reason.EXITED else execution.reason.value
-    return f"{reason}. It said:\n{_tail(execution.detail or execution.output)}"
-
-
-def _tail(text: str) -> str:
-    """The end of a program's output, without secrets."""
-    return redact(text)[-TAIL:].strip()
+    return f"{reason}. It said:\n{tail(execution.detail or execution.output)}"

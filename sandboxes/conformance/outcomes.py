@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sandboxes.base import Environment, Execution, Reason, Sandbox, Script
 from sandboxes.conformance.common import exited, python
 
@@ -50,13 +52,10 @@ def a_name_with_a_folder_is_refused(sandbox: Sandbox, environment: Environment) 
 
 
 def variables_and_activation_arrive(sandbox: Sandbox, environment: Environment) -> None:
-    changed = Environment(
-        environment.name,
-        environment.image,
-        environment.folders,
-        environment.repository,
-        (*environment.variables, ("ODD", "a b\n'\"$(id)")),
-        f'{environment.activate}\nexport ACTIVE="yes it is"  # a comment',
+    changed = replace(
+        environment,
+        variables=(*environment.variables, ("ODD", "a b\n'\"$(id)")),
+        activate=f'{environment.activate}\nexport ACTIVE="yes it is"  # a comment',
     )
     text = "import os\nprint([os.environ['ODD'], os.environ['ACTIVE']])"
     assert exited(python(sandbox, changed, text)) == f"{[dict(changed.variables)['ODD'], 'yes it is']}\n"

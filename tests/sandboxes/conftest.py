@@ -73,12 +73,14 @@ def docker_environment(folders: tuple[Path, Path]) -> Iterator[Environment]:
     label = {"codemonkeys.test": str(uuid.uuid4())}
     image, _ = engine.images.build(fileobj=context, custom_context=True, network_mode="none", rm=True, labels=label)
     yield Environment("conformance", image=str(image.id))
-    engine.images.remove(str(image.id), force=True)
+    for made in (*engine.images.list(filters={"label": f"codemonkeys.image={image.id}"}), image):
+        engine.images.remove(str(made.id), force=True)
     engine.close()
 
 
 @pytest.fixture(scope="session")
-def docker_sandbox() -> Iterator[DockerSandbox]:
+def docker_sandbox(docker_environment: Environment) -> Iterator[DockerSandbox]:
+    """Closed before the image goes, which its waiting containers use."""
     sandbox = DockerSandbox("tests")
     yield sandbox
     sandbox.close()

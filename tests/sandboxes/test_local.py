@@ -137,20 +137,40 @@ def test_nothing_outlives_a_killed_owner(bubblewrap: bool, tmp_path: Path) -> No
     wait_until(lambda: not conformance.processes_with(mark))
 
 
-def test_nothing_outlives_a_killed_launcher(local: LocalSandbox, local_environment: Environment) -> None:
+def test_nothing_outlives_a_killed_launcher(bubblewrap: bool, local_environment: Environment) -> None:
+    sandbox = LocalSandbox(bubblewrap)
+    assert sandbox.run(local_environment, Script("exit 0", command=SH)).exit_code == 0
     mark = str(uuid.uuid4())
     results = []
     script = Script("", command=("sh", "-c", f"sleep 1000; : {mark}"))
-    thread = threading.Thread(target=lambda: results.append(local.run(local_environment, script)))
+    thread = threading.Thread(target=lambda: results.append(sandbox.run(local_environment, script)))
     thread.start()
     wait_until(lambda: conformance.processes_with(mark))
-    children = Path(f"/proc/{os.getpid()}/task/{thread.native_id}/children").read_text().split()
-    launchers = [child for child in children if child in conformance.processes_with("import namespace")]
-    assert len(launchers) == 1
-    os.kill(int(launchers[0]), signal.SIGKILL)
+    launchers = [process for process in children(os.getpid()) if process in conformance.processes_with("namespace.py")]
+    runs = [run for launcher in launchers for run in children(int(launcher))]
+    assert len(runs) == 1
+    os.kill(int(runs[0]), signal.SIGKILL)
     thread.join(20)
     assert [done.reason for done in results] == [Reason.SANDBOX_FAILED]
     wait_until(lambda: not conformance.processes_with(mark))
+
+    thread = threading.Thread(target=lambda: results.append(sandbox.run(local_environment, script)))
+    thread.start()
+    wait_until(lambda: conformance.processes_with(mark))
+    for launcher in launchers:
+        os.kill(int(launcher), signal.SIGKILL)
+    thread.join(20)
+    assert [done.reason for done in results] == [Reason.SANDBOX_FAILED] * 2
+    wait_until(lambda: not conformance.processes_with(mark))
+    assert sandbox.run(local_environment, Script("exit 5", command=SH)).exit_code == 5
+    sandbox.close()
+
+
+def children(process: int) -> list[str]:
+    """Processes that a process has started and not yet waited for."""
+    return [
+        word for task in Path(f"/proc/{process}/task").iterdir() for word in (task / "children").read_text().split()
+    ]
 
 
 def test_process_1_is_out_of_reach(local: LocalSandbox, local_environment: Environment) -> None:

@@ -2,16 +2,19 @@ import json
 import shutil
 import stat
 import subprocess
+import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.tasks import environments
+from codemonkeys.tasks import images, once, roots
 from codemonkeys.tasks.base import Task, Workspace
-from codemonkeys.tasks.environments import can_run_locally, default_home, prepare
+from codemonkeys.tasks.environments import can_run_locally, default_home, prepare, why_not_locally
 from codemonkeys.tasks.sources import load_tasks
+from sandboxes import open_sandbox
 from sandboxes.base import Reason, Script
 from tests.tiny_task import FILES, ID, make_task_repository
 
@@ -115,7 +118,7 @@ def test_pip_is_quoted_when_it_finds_nothing(tmp_path: Path, monkeypatch: pytest
 def test_a_full_disk_is_met_before_anything_is_fetched(
     tiny_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environments, "FREE_BYTES", 1 << 62)
+    monkeypatch.setattr(once, "FREE_BYTES", 1 << 62)
     with pytest.raises(EnvironmentFailed, match="CODEMONKEYS_HOME"):
         prepare(tiny_task, tmp_path, "local")
 
@@ -126,11 +129,17 @@ def test_a_home_that_cannot_be_is_said(tiny_task: Task, tmp_path: Path) -> None:
         prepare(tiny_task, tmp_path / "file", "local")
 
 
-def test_a_task_that_is_only_an_image_needs_docker(tmp_path: Path, tiny_task: Task) -> None:
+def test_a_task_that_is_only_an_image_needs_an_engine(
+    tmp_path: Path, tiny_task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     task = Task("a__b-1", "a/b", "0" * 40, "", image="swebench/a")
-    assert can_run_locally(tiny_task) and not can_run_locally(task)
-    with pytest.raises(EnvironmentFailed, match="--sandbox docker"):
-        prepare(task, tmp_path, "local")
+    assert can_run_locally(tiny_task, tmp_path) and not can_run_locally(task, tmp_path)
+    assert why_not_locally([tiny_task], tmp_path) is None
+    assert "a__b-1 comes as a container image only" in (why_not_locally([tiny_task, task], tmp_path) or "")
+    for kind in ("local", "docker"):
+        with pytest.raises(EnvironmentFailed, match="No Docker engine answers"):
+            prepare(task, tmp_path, kind)
 
 
 def test_home_is_where_the_user_wants_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,3 +167,83 @@ def test_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:
     task = Task("a__b-1", "a/b", "0" * 40, "", image="localhost:1/none/such:image")
     with pytest.raises(EnvironmentFailed, match="localhost:1/none/such:image"):
         prepare(task, tmp_path, "docker")
+
+
+@pytest.mark.docker
+@pytest.mark.data
+def test_an_image_runs_in_the_local_sandbox(shared_home: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a copy of its root file system, which serves later without any engine."""
+    (task,) = load_tasks(str(data_dir / "task_repo"), ["marshmallow-code__marshmallow-1359"])
+    task = replace(task, folder=None)
+    assert why_not_locally([task], shared_home) is None
+    workspace, in_docker = prepare(task, shared_home, "local"), prepare(task, shared_home, "docker")
+    assert workspace.environment.root and workspace.environment.name == in_docker.environment.name
+    assert files_of(workspace) == files_of(in_docker)
+    shown = "python -c 'import marshmallow; print(marshmallow.__file__)'; git rev-list --all --count; ls /opt"
+    assert run(workspace, shown) == "/testbed/src/marshmallow/__init__.py\n1\ntestbed\n"
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/such.sock")
+    assert can_run_locally(task, shared_home)
+    assert prepare(task, shared_home, "local").environment == workspace.environment
+
+
+@pytest.mark.docker
+@pytest.mark.data
+def test_copies_of_images_are_not_begun_where_they_do_not_fit(
+    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = [replace(task, folder=None) for task in load_tasks(str(data_dir / "task_repo"))]
+    monkeypatch.setattr(roots, "COPY_BYTES", 1 << 50)
+    why = why_not_locally(tasks, tmp_path / "new") or ""
+    assert f"{len(tasks)} tasks" in why and str(tmp_path) in why and "GiB free" in why
+
+
+@pytest.mark.docker
+def test_no_image_is_pulled_or_built_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = make_task_repository(tmp_path / "tiny")
+    (task,) = load_tasks(source)
+    monkeypatch.setattr(images, "PULL_BYTES", 1 << 60)
+    with pytest.raises(EnvironmentFailed, match=r"MiB free, this can take 1099511627776 MiB.*images clean"):
+        prepare(task, tmp_path, "docker")
+
+
+@pytest.mark.docker
+def test_an_image_is_built_from_the_dockerfile_of_a_task(tmp_path: Path) -> None:
+    """Where nobody publishes it; once, without network, and without the files that hold the answer."""
+    source = make_task_repository(tmp_path / "tiny")
+    (task,) = load_tasks(source)
+    assert task.folder
+    (task.folder / "Dockerfile").write_text(
+        "FROM codemonkeys/python:3.11\nCOPY . /given\nCOPY wheels /wheels\n"
+        "RUN mkdir /testbed && tar -xzf /given/repo.tar.gz -C /testbed && cd /testbed && git init -q && git add -A"
+        " && git -c user.name=x -c user.email=x@x commit -qm base && ls /given > /seen && ls /sys/class/net >> /seen\n"
+    )
+    task = replace(task, id=f"tiny__{uuid.uuid4().hex}", image="localhost:1/no/such:image")
+    try:
+        workspace = prepare(task, tmp_path / "home", "docker")
+        assert files_of(workspace).keys() == FILES.keys()
+        sandbox = open_sandbox("docker", "test")
+        try:
+            seen = sandbox.run(workspace.environment, Script("cat /seen", "see.sh", ("sh",))).output.split()
+        finally:
+            sandbox.close()
+        given = [
+            "Dockerfile",
+            "install.sh",
+            "problem_statement.md",
+            "repo.tar.gz",
+            "requirements.txt",
+            "task.yaml",
+            "wheels",
+        ]
+        assert seen == [*given, "lo"]
+        assert prepare(task, tmp_path / "home", "docker").environment == workspace.environment
+        (task.folder / "Dockerfile").write_text("FROM codemonkeys/python:3.11\nRUN echo cannot go on; exit 3\n")
+        other = replace(task, id=f"tiny__{uuid.uuid4().hex}")
+        with pytest.raises(
+            EnvironmentFailed, match=r"(?s)could not be built.*cannot go on.*returned a non-zero code: 3"
+        ):
+            prepare(other, tmp_path / "home", "docker")
+    finally:
+        with images.engine() as client:
+            for ours in images.images_of_ours(client, {task.id}):
+                client.images.remove(ours.id, force=True)

@@ -1,0 +1,229 @@
+"""One container of ours: started ahead, it waits for a script, runs it, and is gone when its connection is."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandboxes import inside
+from sandboxes.base import Environment, Execution, Limits, SandboxError, Script
+from sandboxes.engine import remove
+from sandboxes.ready import Ready
+
+_START_SECONDS = 120.0
+"""Longest wait for a container to have filled its scratch folders."""
+_GRACE = 45.0
+"""Seconds beyond the limit before we stop from outside what should have stopped by itself."""
+_OWNERS = (65533, 65532)
+"""Who owns the folder of scripts: the first that is not the image's own user."""
+_DROP = ("/usr/bin/setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
+_CAPABILITIES = ["KILL", "SETGID", "SETPCAP", "SETUID"]
+"""Those of process 1, which uses them to take them away from the script. A script has none and can gain none."""
+_OURS = 2
+"""Processes of ours in a container: process 1 and inside.pl."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What has to be known before a container can be started: equal kinds can stand in for each other."""
+
+    environment: Environment
+    memory_mb: int
+    processes: int
+    disk_mb: int
+    cpus: float
+
+    @classmethod
+    def of(cls, environment: Environment, limits: Limits) -> Kind:
+        return cls(environment, limits.memory_mb, limits.processes, limits.disk_mb, limits.cpus)
+
+
+class Container:
+    """A container that is ready for a script. Its process 1 is container.pl; it ends when `close` is called."""
+
+    def __init__(self, identity: str, stream: Stream, ready: Ready) -> None:
+        self.identity = identity
+        self._stream = stream
+        self._ready = ready
+
+    @classmethod
+    def start(
+        cls, engine: Any, ready: Ready, kind: Kind, labels: dict[str, str], *, once: bool, wait: float
+    ) -> Container:
+        """Start a container, for one script or for many; it waits `wait` seconds for one, then it ends.
+
+        Raises SandboxError or what docker-py raises.
+        """
+        identity = _create(engine, ready, kind, labels, once, wait)
+        stream = None
+        try:
+            stream = Stream(engine.api.attach_socket(identity, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}))
+            engine.api.start(identity)
+            container = cls(identity, stream, ready)
+            if why := container.fault():
+                raise SandboxError(f"a container of {kind.environment.name} did not start: {why}")
+            return container
+        except BaseException:
+            if stream:
+                stream.close()
+            remove(engine, identity)
+            raise
+
+    def fault(self) -> str:
+        """Wait until it is ready for a script; why it is not, or nothing."""
+        told = self._stream.read_until(b"codemonkeys: ready\n", b"", time.monotonic() + _START_SECONDS)[1]
+        return "" if told.endswith("codemonkeys: ready\n") else told.strip() or "it ended without a word"
+
+    def alive(self) -> bool:
+        """Whether it still waits for a script: it says nothing before it has one, and is silent."""
+        return self._stream.silent()
+
+    def run(self, environment: Environment, script: Script, patch: str | None, limits: Limits) -> Execution:
+        """Run a script. Raises OSError, TimeoutError among them, when the connection fails."""
+        word = uuid.uuid4().hex.encode()
+        uid, gid, groups = self._ready.user.split(":")
+        who = f"--groups={groups}" if groups else "--clear-groups"
+        prefix = (*_DROP, f"--reuid={uid}", f"--regid={gid}", who)
+        arguments = inside.command(environment, script, patch, limits, prefix)[3:]
+        files = inside.files(script, patch)
+        job = [word, b"%d" % (limits.seconds + 1), script.name.encode(), files[script.name], files.get(".patch", b"")]
+        self._stream.send(_packed([*job, *(argument.encode(errors="surrogateescape") for argument in arguments)]))
+        deadline = time.monotonic() + limits.seconds + _GRACE
+        output, told = self._stream.read_until(b"codemonkeys: over %s\n" % word, word, deadline)
+        if not output.endswith(word):
+            return inside.failed(told.strip() or "the container ended in the middle", output)
+        return inside.execution(output.removesuffix(word), told)
+
+    def interrupt(self) -> None:
+        """End a call of `run` from another thread."""
+        self._stream.shut()
+
+    def close(self) -> None:
+        """Let go of it: it ends, with all that runs in it, and the engine removes it."""
+        self._stream.close()
+
+
+class Stream:
+    """The connection to a container: its standard input, and what it writes."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        # docker-py gives a file object or, over TLS or SSH, the socket itself.
+        self._socket = getattr(file, "_sock", file)
+        self._received = bytearray()
+
+    def send(self, data: bytes) -> None:
+        self._socket.settimeout(_GRACE)
+        self._socket.sendall(data)
+
+    def silent(self) -> bool:
+        """Whether it is open and nothing was said."""
+        try:
+            poll = select.poll()
+            poll.register(self._socket, select.POLLIN | select.POLLHUP)
+            return not self._received and not poll.poll(0)
+        except (OSError, ValueError):
+            return False
+
+    def read_until(self, last_told: bytes, last_output: bytes, deadline: float) -> tuple[bytes, str]:
+        """Standard output and standard error up to these words, both; or up to the end. Raises TimeoutError."""
+        output, told = bytearray(), bytearray()
+        for channel, data in self._frames(deadline):
+            kept = output if channel == 1 else told
+            kept += data
+            if last_told in told and output.endswith(last_output):
+                end = told.index(last_told) + len(last_told)
+                # What was told beyond is for the next to read.
+                self._received[:0] = _frame(2, bytes(told[end:]))
+                del told[end:]
+                break
+        return bytes(output), told.decode(errors="replace")
+
+    def close(self) -> None:
+        for end in (self._socket, self._file):
+            end.close()
+
+    def shut(self) -> None:
+        """End it while another thread reads."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _frames(self, deadline: float) -> Iterator[tuple[int, bytes]]:
+        """1 for standard output or 2 for standard error, and bytes; up to the end."""
+        while True:
+            size = int.from_bytes(self._received[4:8], "big") + 8
+            if len(self._received) >= max(size, 8):
+                channel, data = self._received[0], bytes(self._received[8:size])
+                del self._received[:size]
+                yield channel, data
+                continue
+            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            more = self._socket.recv(1 << 16)
+            if not more:
+                return
+            self._received += more
+
+
+def _frame(channel: int, data: bytes) -> bytes:
+    return bytes([channel, 0, 0, 0]) + len(data).to_bytes(4, "big") + data if data else b""
+
+
+def _packed(words: list[bytes]) -> bytes:
+    return b"%d\n" % len(words) + b"".join(b"%d\n%s" % (len(word), word) for word in words)
+
+
+def _create(engine: Any, ready: Ready, kind: Kind, labels: dict[str, str], once: bool, wait: float) -> str:
+    """Create a container that can do nothing but compute; returns its id."""
+    uid, gid, _ = ready.user.split(":")
+    owner = next(owner for owner in _OWNERS if str(owner) != uid)
+    program, nested = (Path(__file__).with_name(name).read_text("utf-8") for name in ("container.pl", "inside.pl"))
+    settings = map(str, (int(once), max(int(wait), 1), ready.user, owner, len(ready.places)))
+    command = ["perl", "-e", program, *settings, *(word for place in ready.places for word in place), nested]
+    memory, period = (kind.memory_mb + ready.size_mb) << 20, 100_000
+    scratch = {}
+    for path, template in ready.places:
+        mode = "1777" if not template else "0755"
+        size = kind.disk_mb + (ready.size_mb if template else 0)
+        scratch[path] = f"size={size}m,uid={uid},gid={gid},mode={mode},rw,exec,nosuid,nodev"
+    scratch[inside.FOLDER] = f"size=64m,uid={owner},gid={owner},mode=0755,rw,noexec,nosuid,nodev"
+    shared = scratch.pop("/dev/shm", None)
+    made = engine.api.create_container(
+        ready.image,
+        entrypoint=command[:3],
+        command=command[3:],
+        environment={"HOME": ready.home, **dict(kind.environment.variables)},
+        working_dir="/",
+        hostname="sandbox",
+        user="root",
+        labels=labels,
+        stdin_open=True,
+        # Without this the engine makes a network, if only an empty one, which takes half of the time of a start.
+        network_disabled=True,
+        healthcheck={"test": ["NONE"]},
+        host_config=engine.api.create_host_config(
+            auto_remove=True,
+            read_only=True,
+            network_mode="none",
+            ipc_mode="private",
+            cap_drop=["ALL"],
+            cap_add=_CAPABILITIES,
+            security_opt=["no-new-privileges:true"],
+            mem_limit=memory,
+            memswap_limit=memory,
+            pids_limit=kind.processes + _OURS,
+            cpu_period=period,
+            cpu_quota=int(kind.cpus * period),
+            shm_size=kind.disk_mb << 20 if shared else None,
+            tmpfs=scratch,
+            ulimits=[{"Name": "core", "Soft": 0, "Hard": 0}],
+            log_config={"Type": "none"},
+        ),
+    )
+    return str(made["Id"])

@@ -1,0 +1,108 @@
+"""The one process from which those of a `local` sandbox are forked: starting it, asking it, ending it."""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import os
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sandboxes.base import SandboxError
+
+_PROGRAM = Path(__file__).with_name("namespace.py")
+
+
+class Process:
+    """A run in its namespaces: read `output` and `told`, two pipes, to their end; leaving the context ends the run."""
+
+    def __init__(self, plan: int, output: int, told: int) -> None:
+        self.output, self.told = output, told
+        self._plan = plan
+
+    def stop(self) -> None:
+        """Have every process of the run killed."""
+        if self._plan >= 0:
+            os.close(self._plan)
+            self._plan = -1
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        os.close(self.output)
+        os.close(self.told)
+
+
+class Launcher:
+    """Keeps a process of namespace.py ready; starts it at the first run, and anew should it have died."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._end: Callable[[], object] = lambda: None
+
+    def start(self, plan: dict[str, Any]) -> Process:
+        """Start what a plan says. Raises SandboxError if no process can be started."""
+        theirs_plan, ours_plan = os.pipe()
+        ours_output, theirs_output = os.pipe()
+        ours_told, theirs_told = os.pipe()
+        process = Process(ours_plan, ours_output, ours_told)
+        theirs = [theirs_plan, theirs_output, theirs_told]
+        try:
+            self._send(theirs)
+        except OSError as error:
+            process.__exit__()
+            raise SandboxError(f"the process that starts sandboxes is gone: {error}") from error
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        with contextlib.suppress(BrokenPipeError), open(ours_plan, "wb", closefd=False) as given:
+            given.write(marshal.dumps(plan))
+        return process
+
+    def close(self) -> None:
+        """End the process, and with it all that it has started."""
+        with self._lock:
+            self._end()
+            self._socket = None
+
+    def _send(self, descriptors: list[int]) -> None:
+        with self._lock:
+            if self._socket is not None:
+                try:
+                    socket.send_fds(self._socket, [b"."], descriptors)
+                    return
+                except OSError:  # it was killed
+                    self._end()
+            self._socket = self._begin()
+            socket.send_fds(self._socket, [b"."], descriptors)
+
+    def _begin(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_PROGRAM), str(os.getpid())],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={},
+                cwd="/",
+                start_new_session=True,
+            )
+        # Also when nobody calls close: at the latest when this process ends.
+        self._end = weakref.finalize(self, _end, ours, process)
+        return ours
+
+
+def _end(connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    connection.close()
+    process.kill()  # those that it has forked die with it
+    process.wait()

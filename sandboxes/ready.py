@@ -1,0 +1,111 @@
+"""Images made ready to be run read-only: what scripts may write is kept aside, the repository without its history."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandboxes import history
+from sandboxes.base import SandboxError
+from sandboxes.engine import LABEL, labels_of, remove
+
+TEMPLATE = "/codemonkeys.image"
+"""Folder of a ready image with what the scratch folders are filled from."""
+REPOSITORY = "codemonkeys-ready"
+"""Repository name of ready images on the engine."""
+
+_HOME_MB = 64
+"""A home folder of more than this stays read-only: it holds an installation, and filling it would take too long."""
+_SECONDS = 3600
+_SCRATCH = ("/tmp", "/var/tmp")
+_SAID = re.compile(r"^codemonkeys: ready (\d+:\d+:[\d,]*) (\d+) (kept|read-only) (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An image that containers can be started from, and what they need to know of it."""
+
+    image: str
+    user: str
+    """Who runs scripts, as the original image has it: `uid:gid:groups`."""
+    home: str
+    places: tuple[tuple[str, str], ...]
+    """Folders that a script can write: (path, the folder below `TEMPLATE` that it is filled from, or nothing)."""
+    size_mb: int
+    """Size of all that the places are filled with."""
+
+
+def make_ready(engine: Any, image: str, repository: str) -> Ready:
+    """The ready image of an image, made if the engine has none; the image itself is not changed.
+
+    Raises SandboxError when the image lacks something, or when a history was left in it.
+    """
+    from docker.errors import DockerException, ImageNotFound
+
+    try:
+        found = engine.images.get(image)
+        recipe = Path(__file__).with_name("prepare.sh").read_text("utf-8")
+        words = [recipe, TEMPLATE, repository, str(_HOME_MB), history.scrub().text, history.verify().text]
+        content = hashlib.sha256("\0".join([found.id, *words]).encode()).hexdigest()
+        for made in engine.images.list(filters={"label": f"{LABEL}.ready={content}"}):
+            return _read(made.id, made.labels[f"{LABEL}.said"], repository)
+        said = _prepare(engine, found, words, content)
+        return _read(engine.images.get(f"{REPOSITORY}:{content[:16]}").id, said, repository)
+    except ImageNotFound as error:
+        raise SandboxError(f"The Docker engine has no image {image}: {error}") from error
+    except (DockerException, OSError) as error:
+        raise SandboxError(f"The Docker engine failed to make image {image} ready: {error}") from error
+
+
+def _prepare(engine: Any, image: Any, words: list[str], content: str) -> str:
+    """Run prepare.sh in a container of the image and commit that; what it said."""
+    recipe, template, repository, *others = words
+    config = image.attrs["Config"]
+    variables = dict(entry.partition("=")[::2] for entry in config.get("Env") or [])
+    arguments = [template, repository, config.get("User") or "", variables.get("HOME", ""), *others]
+    container = engine.containers.create(
+        image.id,
+        entrypoint=["sh", "-c", recipe, "prepare"],
+        command=arguments,
+        user="root",
+        working_dir="/",
+        network_disabled=True,
+        network_mode="none",
+        cap_drop=["ALL"],
+        cap_add=["CHOWN", "DAC_OVERRIDE", "FOWNER"],
+        security_opt=["no-new-privileges:true"],
+        pids_limit=256,
+        mem_limit="4g",
+        labels=labels_of("prepare"),
+    )
+    try:
+        container.start()
+        code = container.wait(timeout=_SECONDS)["StatusCode"]
+        said: str = container.logs().decode(errors="replace").strip()
+        if code or not _SAID.search(said):
+            raise SandboxError(f"Image {image.id} cannot be made ready: {said[-2000:] or f'exit code {code}'}")
+        labels = {**(config.get("Labels") or {}), f"{LABEL}.ready": content, f"{LABEL}.said": said.splitlines()[-1]}
+        labels[f"{LABEL}.image"] = image.id
+        labels |= dict.fromkeys(labels_of(""), "")  # it belongs to no process
+        container.commit(REPOSITORY, content[:16], pause=False, conf={**config, "Labels": labels})
+        return said
+    finally:
+        remove(engine, container.id)
+
+
+def _read(image: str, said: str, repository: str) -> Ready:
+    found = _SAID.search(said)
+    if not found:
+        raise SandboxError(f"Image {image} was not made by codemonkeys: remove it")
+    user, size, kept, home = found.groups()
+    places = [(repository, f"{TEMPLATE}/0"), *((path, "") for path in _SCRATCH), ("/dev/shm", "")]
+    if kept == "kept" and not any(_within(home, path) or _within(path, home) for path, _ in places):
+        places.append((home, f"{TEMPLATE}/1"))
+    return Ready(image, user, home, tuple(places), int(size))
+
+
+def _within(path: str, folder: str) -> bool:
+    return Path(path).is_relative_to(folder)
