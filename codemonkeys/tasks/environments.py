@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.redact import redact
 from codemonkeys.tasks.base import Task, Workspace
+from codemonkeys.tasks.once import make_once
 from codemonkeys.tasks.repository import commit_tree
 from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError, Script
 
@@ -26,7 +24,6 @@ INPUTS = ("repo.tar.gz", "requirements.txt", "install.sh")
 PYTHON = Path(sys.base_prefix).resolve() / "bin" / "python{}.{}".format(*sys.version_info[:2])
 PATH = "/opt/testbed/bin:/usr/local/bin:/usr/bin:/bin"
 BUILD_LIMITS = Limits(seconds=1800, memory_mb=8192, processes=1024, disk_mb=8192)
-FREE_BYTES = 2 << 30
 PIP_SECONDS = 900
 TAIL = 4000
 
@@ -54,6 +51,8 @@ def default_home() -> Path:
 
 def can_run_locally(task: Task) -> bool:
     """Whether the task brings what its environment can be built from without a container image."""
+    if task.checkout is not None:
+        return task.checkout.runs_locally
     folder = task.folder
     return folder is not None and all((folder / name).is_file() for name in INPUTS)
 
@@ -63,9 +62,12 @@ def prepare(task: Task, home: Path, sandbox: str) -> Workspace:
 
     Safe to call from many threads and processes at once. Raises EnvironmentFailed.
     """
+    from codemonkeys.tasks import local_repository
     from codemonkeys.tasks.snapshot import Snapshot
 
     try:
+        if task.checkout is not None:
+            return local_repository.prepare(task, task.checkout, home, sandbox)
         if sandbox == "docker":
             environment, repository = _from_image(task, home)
         else:
@@ -102,7 +104,7 @@ def _from_folder(task: Task, home: Path) -> tuple[Environment, Path]:
         shutil.rmtree(making / "build")
         commit_tree(making / "testbed", making / "testbed" / ".git")
 
-    _make_once(folder, build)
+    make_once(folder, build)
     return _local_environment(task, folder), folder / "testbed"
 
 
@@ -173,42 +175,10 @@ def _from_image(task: Task, home: Path) -> tuple[Environment, Path]:
             commit_tree(making / "tree", making / "git", tracked)
             shutil.rmtree(making / "tree")
 
-        _make_once(repository, export)
+        make_once(repository, export)
     finally:
         sandbox.close()
     return environment, repository / "git"
-
-
-def _make_once(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Make a folder if it is not there: whole or not at all, by one process or thread at a time."""
-    if folder.is_dir():
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(folder.with_name(f".{folder.name}.lock")):
-        if folder.is_dir():
-            return
-        free = shutil.disk_usage(folder.parent).free
-        if free < FREE_BYTES:
-            raise EnvironmentFailed(
-                f"{folder.parent} has {free >> 20} MiB free, building an environment can take {FREE_BYTES >> 20}; "
-                "free some space, or name another folder in CODEMONKEYS_HOME"
-            )
-        making = folder.with_name(f".{folder.name}.making")
-        if making.exists():  # its maker was killed, or it would hold the lock
-            shutil.rmtree(making)
-        making.mkdir()
-        try:
-            fill(making)
-            making.rename(folder)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _said(execution: Execution) -> str:

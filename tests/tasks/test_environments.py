@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.tasks import environments
+from codemonkeys.tasks import once
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.environments import can_run_locally, default_home, prepare
 from codemonkeys.tasks.sources import load_tasks
@@ -115,7 +115,7 @@ def test_pip_is_quoted_when_it_finds_nothing(tmp_path: Path, monkeypatch: pytest
 def test_a_full_disk_is_met_before_anything_is_fetched(
     tiny_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environments, "FREE_BYTES", 1 << 62)
+    monkeypatch.setattr(once, "FREE_BYTES", 1 << 62)
     with pytest.raises(EnvironmentFailed, match="CODEMONKEYS_HOME"):
         prepare(tiny_task, tmp_path, "local")
 
