@@ -29,7 +29,7 @@ async def solve(work: Work) -> Choice | None:
             try:
                 return await write_edit(work, sample, context, test)
             except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-                give_up(work, "edit", sample, error)
+                work.give_up("edit", sample, error)
                 return None
 
         ended = [group.create_task(trajectory(sample)) for sample in samples]
@@ -45,11 +45,5 @@ async def attempt_test(work: Work, sample: int) -> TestScript | None:
     try:
         return await write_test(work, sample)
     except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-        give_up(work, "test", sample, error)
+        work.give_up("test", sample, error)
         return None
-
-
-def give_up(work: Work, stage: str, sample: int, error: Exception) -> None:
-    """Record why one conversation ended early; the others go on."""
-    work.ended_early.append(error)
-    work.steps.journal.put_note(work.task.id, stage, sample, "ended early", f"{type(error).__name__}: {error}")

@@ -118,6 +118,17 @@ class SandboxSettings(Section):
     """Output shown to a model; more is cut in the middle."""
 
 
+class ModelLimits(Section):
+    """What the calls of one model may take up at one time."""
+
+    calls: int | None = Field(None, ge=1)
+    """Model calls in flight at one time."""
+    requests_a_minute: float | None = Field(None, gt=0)
+    """Requests a minute, those asked again included."""
+    tokens_a_minute: float | None = Field(None, gt=0)
+    """Tokens a minute, of prompts (as counted here) and answers."""
+
+
 class OperationSettings(Section):
     """How a run is carried out; these decide no answer and may change when a run is resumed."""
 
@@ -127,18 +138,42 @@ class OperationSettings(Section):
     """Model registry file (JSON as LITELLM_MODEL_REGISTRY_PATH has it) with prices of models that litellm lacks."""
     budget: float | None = Field(None, gt=0)
     """US dollars the whole run may cost; no call goes out that could pass it."""
+    task_budget: float | None = Field(None, gt=0)
+    """US dollars one task may cost."""
     selection_share: float = Field(0.1, ge=0, lt=1)
-    """Share of the budget that only the selection stage may use, so that every task begun ends with a prediction."""
-    tasks: int = Field(4, ge=1)
-    """Tasks in work at one time."""
+    """Share of a begun task's part of the budget that only its selection stage may use."""
+    tasks: int = Field(16, ge=1)
+    """Tasks in work at one time at most; another begins only while model calls could go out and none waits."""
     calls: int = Field(32, ge=1)
-    """Model calls in flight at one time, for each model."""
+    """Model calls in flight at one time, for each model; fewer while the provider says that it is too many."""
+    requests_a_minute: float | None = Field(None, gt=0)
+    """Requests a minute, for each model, those asked again included."""
+    tokens_a_minute: float | None = Field(None, gt=0)
+    """Tokens a minute, for each model, of prompts (as counted here) and answers."""
+    models: dict[str, ModelLimits] = Field(default_factory=dict[str, ModelLimits])
+    """The last three for single models by name, such as {openai/gpt-4o: {calls: 8, tokens_a_minute: 30000}}."""
     executions: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Executions at one time."""
+    executions_memory_mb: int = Field(default_factory=lambda: memory_mb() * 4 // 5, ge=1)
+    """MiB that executions may take together, each counted with what it may use; one always runs."""
     call_seconds: float = Field(600.0, gt=0)
     """Longest wait for one answer, in seconds."""
     attempts: int = Field(8, ge=1)
     """Attempts of one model call that fails for a passing reason."""
+
+    def limits_of(self, model: str) -> ModelLimits:
+        """The limits of one model: its own, else those of all."""
+        own = self.models.get(model, ModelLimits())
+        return ModelLimits(
+            calls=own.calls or self.calls,
+            requests_a_minute=own.requests_a_minute or self.requests_a_minute,
+            tokens_a_minute=own.tokens_a_minute or self.tokens_a_minute,
+        )
+
+
+def memory_mb() -> int:
+    """Memory of this machine, in MiB."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 
 class Settings(BaseSettings):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import math
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
+from codemonkeys.budget import Budget
 from codemonkeys.errors import (
     BadInput,
     BudgetReached,
@@ -26,6 +29,7 @@ from codemonkeys.journal.writer import Stored
 from codemonkeys.models.base import Completion, Message, Model, Price, Request, StepKey
 from codemonkeys.redact import redact, redact_values
 from codemonkeys.settings import OperationSettings
+from codemonkeys.turns import Machine, Throttle, Throttled, Turns, urgency
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 
 T = TypeVar("T")
@@ -68,22 +72,22 @@ class Steps:
     digests: Digests | None = None
     """The store of digests; needed where relevance reads them."""
     stopping: bool = False
-    _calling: dict[str, asyncio.Semaphore] = field(init=False)
-    _executing: asyncio.Semaphore = field(init=False)
+    budget: Budget = field(init=False)
+    order: dict[str, int] = field(init=False, default_factory=dict[str, int])
+    """Positions of the tasks: among steps that wait, those of earlier tasks go first."""
+    _calling: dict[str, Turns] = field(init=False)
+    _executing: Turns = field(init=False)
     _running: dict[str, asyncio.Future[Execution]] = field(init=False, default_factory=dict)
     _tokens: dict[str, int] = field(init=False, default_factory=dict)
     _refused: BadInput | None = field(init=False, default=None)
     """What every further call would end with, such as a wrong key."""
-    _unsettled: int = field(init=False, default=0)
-    """Calls in flight, whose reservations are not settled."""
-    _settled: asyncio.Event = field(init=False, default_factory=asyncio.Event)
-    """Set, and replaced, whenever a call has settled."""
     _in_flight: set[asyncio.Future[Any]] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
-        self._executing = asyncio.Semaphore(self.operation.executions)
+        self.budget = Budget(self.journal.calls, self.operation)
+        self._executing = Turns(Machine(self.operation.executions, self.operation.executions_memory_mb))
         models = (self.primary, self.scan)
-        self._calling = {model.name: asyncio.Semaphore(self.operation.calls) for model in models}
+        self._calling = {model.name: Turns(throttle_of(model, self.operation)) for model in models}
         for model in models:
             self.journal.put_price(model.name, model.price)
 
@@ -99,46 +103,55 @@ class Steps:
             if self._same(stored, request.hash(model.name), request.key):
                 return self.journal.calls.answer(stored)
             self.journal.calls.supersede(stored)
-        async with self._calling[model.name]:
-            self._refuse_if_stopping()
-            step = await self._reserve(request, model)
-            return await self._to_the_end(self._answer(step, request, model))
+        bound, tokens = self._upper_bound(request, model)
+        async with self._calling[model.name].turn(self._urgency(request.key), tokens):
+            while True:
+                self._refuse_if_stopping()
+                if self.budget.fits(request.key, bound) or not self.budget.may_change:
+                    try:
+                        return await self._to_the_end(self._go_out(request, model, bound))
+                    except BudgetReached:
+                        if not self.budget.may_change:
+                            raise
+                # Only what others have reserved stands in the way: wait for it to settle.
+                await self.budget.change()
 
-    async def _reserve(self, request: Request, model: Model) -> int:
-        """Begin a call; where only what others have reserved stands in its way, wait for them to settle."""
-        bound, limit = self._upper_bound(request, model), self._limit(request.key.stage)
-        while True:
-            try:
-                step = self.journal.calls.begin(request, model.name, bound, limit)
-            except BudgetReached:
-                if self._unsettled == 0:
-                    raise
-            else:
-                self._unsettled += 1
-                return step
-            await self._settled.wait()
-            self._refuse_if_stopping()
+    async def _go_out(self, request: Request, model: Model, bound: float) -> Completion:
+        calls, budget = self.journal.calls, self.budget
+        step = await self.journal.together(lambda: calls.begin(request, model.name, bound, *budget.limits(request.key)))
+        budget.went_out(request.key)
+        try:
+            if self.stopping or self._refused is not None:
+                calls.fail(step, "it did not go out", billed=False)
+                self._refuse_if_stopping()
+            answer = await self._answer(step, request, model)
+        finally:
+            budget.settled()
+        self.notify(Event("call", request.key.task, request.key.stage))
+        return answer
+
+    def turn_to_begin(self, position: int) -> AbstractAsyncContextManager[None]:
+        """A turn behind every call that waits: to begin another task only when that keeps none waiting."""
+        return self._calling[self.primary.name].turn(urgency("begin", position), 0)
+
+    def _urgency(self, key: StepKey) -> tuple[int, int]:
+        return urgency(key.stage, self.order.get(key.task, 0))
 
     async def _answer(self, step: int, request: Request, model: Model) -> Completion:
+        calls = self.journal.calls
         try:
             answer = await model.complete(request)
             answer = replace(answer, text=redact_values(answer.text))
-            self.journal.calls.finish(step, answer)
         except NoAnswer:
             # Nobody says what it cost: without a usage it stays on the bill at its upper bound.
             answer = Completion("", "empty", None, model.name)
-            self.journal.calls.finish(step, answer)
         except ModelError as error:
-            billed = isinstance(error, RetriesExhausted | FilteredAnswer)
-            self.journal.calls.fail(step, redact(str(error)), billed)
             if isinstance(error, BadInput):
                 self._refused = error
+            message, billed = redact(str(error)), isinstance(error, RetriesExhausted | FilteredAnswer)
+            await self.journal.together(lambda: calls.fail(step, message, billed))
             raise
-        finally:
-            self._unsettled -= 1
-            self._settled.set()
-            self._settled = asyncio.Event()
-        self.notify(Event("call", request.key.task, request.key.stage))
+        await self.journal.together(lambda: calls.finish(step, answer))
         return answer
 
     async def execute(
@@ -155,12 +168,13 @@ class Steps:
                 return self.journal.executions.result(stored)
             self.journal.executions.supersede(stored)
         if (result := await self._equal(request_hash)) is not None:
-            self.journal.executions.put(key, request_hash, environment, script, patch, result, reused=True, attempts=0)
+            put = partial(self.journal.executions.put, key, request_hash, environment, script, patch, result)
+            await self.journal.together(partial(put, reused=True, attempts=0))
             return result
         running: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
         self._running[request_hash] = running
         try:
-            async with self._executing:
+            async with self._executing.turn(self._urgency(key), limits.memory_mb):
                 result = await self._to_the_end(self._run(key, request_hash, environment, script, patch, limits))
             running.set_result(result)
         except BaseException as error:
@@ -190,9 +204,8 @@ class Steps:
         for attempt in range(1, SANDBOX_ATTEMPTS + 1):
             self._refuse_if_stopping()
             result = redacted(await asyncio.to_thread(self.sandbox.run, environment, script, patch, limits))
-            self.journal.executions.put(
-                key, request_hash, environment, script, patch, result, reused=False, attempts=attempt
-            )
+            put = partial(self.journal.executions.put, key, request_hash, environment, script, patch, result)
+            await self.journal.together(partial(put, reused=False, attempts=attempt))
             self.notify(Event("execution", key.task, key.stage))
             if result.reason is not Reason.SANDBOX_FAILED:
                 return result
@@ -244,25 +257,28 @@ class Steps:
         if self.stopping:
             raise Stopping(f"stopped; go on with: codemonkeys resume {self.journal.name}")
 
-    def _limit(self, stage: str) -> float | None:
-        budget = self.operation.budget
-        if budget is None or stage == "select":
-            return budget
-        return budget * (1 - self.operation.selection_share)
-
-    def _upper_bound(self, request: Request, model: Model) -> float:
-        price = model.price
-        if price is None or price == Price():
-            return 0.0
-        counted = sum(self._count(model, message) + MESSAGE_TOKENS for message in request.messages)
-        dearest = max(price.prompt, price.cache_write, price.cache_read)
-        return counted * TOKEN_MARGIN * dearest + request.max_tokens * price.completion
+    def _upper_bound(self, request: Request, model: Model) -> tuple[float, int]:
+        """The most a call can cost in US dollars, and the tokens of its prompt as we count them."""
+        limits = self.operation.limits_of(model.name)
+        price = None if model.price == Price() else model.price
+        if price is None and limits.tokens_a_minute is None:
+            return 0.0, 0
+        tokens = sum(self._count(model, message) + MESSAGE_TOKENS for message in request.messages)
+        return price.at_most(tokens * TOKEN_MARGIN, request.max_tokens) if price else 0.0, tokens
 
     def _count(self, model: Model, message: Message) -> int:
-        digest = hashlib.sha256(message.content.encode("utf-8", "replace")).hexdigest()
-        if digest not in self._tokens:
-            self._tokens[digest] = model.count_tokens(message.content)
-        return self._tokens[digest]
+        if message.digest not in self._tokens:
+            self._tokens[message.digest] = model.count_tokens(message.content)
+        return self._tokens[message.digest]
+
+
+def throttle_of(model: Model, operation: OperationSettings) -> Throttle:
+    """What limits the calls of a model: its own throttle where it has one, which hears what the provider says."""
+    if isinstance(model, Throttled):
+        return model.throttle
+    limits = operation.limits_of(model.name)
+    assert limits.calls is not None
+    return Throttle(limits.calls, limits.requests_a_minute or math.inf, limits.tokens_a_minute or math.inf)
 
 
 def redacted(result: Execution) -> Execution:

@@ -108,6 +108,13 @@ class Work:
             case Reason.SANDBOX_FAILED:
                 return "It did not run."
 
+    def give_up(self, stage: str, sample: int, error: Exception) -> None:
+        """Record why one conversation ended early; the others go on."""
+        # Its traceback would keep all that the conversation held.
+        self.ended_early.append(error.with_traceback(None))
+        reason = f"{type(error).__name__}: {error}"
+        self.steps.journal.put_note(self.task.id, stage, sample, "ended early", reason)
+
     def gate(self, name: str) -> Gate:
         """The gate of a prompt prefix that several conversations share."""
         return self.gates.setdefault(name, Gate())

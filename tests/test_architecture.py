@@ -17,11 +17,11 @@ MODULES = {
     for path in (ROOT / package).rglob("*.py")
 }
 LAYERS = [
-    {"errors", "redact", "files", "__init__"},
+    {"errors", "redact", "files", "turns", "__init__"},
     {"settings", "profiles"},
     {"tasks"},
     {"models", "journal", "prompting"},
-    {"steps"},
+    {"steps", "budget"},
     {"work"},
     {"context"},
     {"generation"},

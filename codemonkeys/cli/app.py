@@ -38,7 +38,31 @@ Budget = Annotated[float | None, typer.Option("--budget", help="US dollars the w
 AcceptChanges = Annotated[
     bool, typer.Option("--accept-changes", help="Do stored steps anew whose request has changed since.")
 ]
+Run = Annotated[str | None, typer.Option("--run", help="Name of the run; the time of day if not given.")]
+Replay = Annotated[Path | None, typer.Option("--replay", help="Recording or run.db that answers.")]
+OwnPrompts = Annotated[Path | None, typer.Option("--prompts", help="Folder of templates that replace ours.")]
 DEFAULT_RUNS = Path("runs")
+
+
+def settings_of(
+    model: str | None,
+    scan_model: str | None,
+    api_base: str | None,
+    sandbox: str | None,
+    replay: Path | None,
+    prompts: Path | None,
+    budget: float | None,
+    profile: str | None,
+) -> dict[str, object]:
+    """The settings that options give."""
+    return {
+        "model": f"replay:{replay}" if replay else model,
+        "scan_model": scan_model,
+        "profile": profile,
+        "prompts": prompts,
+        "sandbox": {"kind": sandbox},
+        "operation": {"api_base": api_base, "budget": budget},
+    }
 
 
 @app.command()
@@ -78,9 +102,9 @@ def solve(
     profile: ProfileName = None,
     config: Config = None,
     sandbox: Sandbox = None,
-    run: Annotated[str | None, typer.Option("--run", help="Name of the run; the time of day if not given.")] = None,
-    replay: Annotated[Path | None, typer.Option("--replay", help="Recording or run.db that answers.")] = None,
-    prompts: Annotated[Path | None, typer.Option("--prompts", help="Folder of templates that replace ours.")] = None,
+    run: Run = None,
+    replay: Replay = None,
+    prompts: OwnPrompts = None,
     budget: Budget = None,
     accept_changes: AcceptChanges = False,
     runs: Runs = DEFAULT_RUNS,
@@ -92,17 +116,51 @@ def solve(
     """
     from codemonkeys.cli import solving
 
-    given = {
-        "model": f"replay:{replay}" if replay else model,
-        "scan_model": scan_model,
-        "profile": profile,
-        "prompts": prompts,
-        "sandbox": {"kind": sandbox},
-        "operation": {"api_base": api_base, "budget": budget},
-    }
+    given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, profile)
     wanted: dict[str, object] = {"ids": instance or [], "split": split, "filter": filter, "slice": slice}
     wanted |= {"shuffle": shuffle, "limit": limit}
     end(lambda: solving.solve(dataset, wanted, config or [], given, runs, run, accept_changes, json))
+
+
+@app.command()
+def fix(
+    repository: Annotated[Path, typer.Argument(help="Folder of a git repository.")],
+    issue: Annotated[
+        str, typer.Option("--issue", help="File (text, or JSON of a GitHub issue), - for standard input, or the text.")
+    ],
+    base: Annotated[str, typer.Option("--base", help="Commit to start from.")] = "HEAD",
+    venv: Annotated[
+        Path | None, typer.Option("--venv", help="Virtual environment to run in; .venv of the repository if not given.")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option("--image", help="Container image to run in; else the repository's Dockerfile.")
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Commit the patch on a new branch, codemonkeys/RUN, and check it out.")
+    ] = False,
+    model: Model = None,
+    scan_model: ScanModel = None,
+    api_base: ApiBase = None,
+    profile: ProfileName = None,
+    config: Config = None,
+    sandbox: Sandbox = None,
+    run: Run = None,
+    replay: Replay = None,
+    prompts: OwnPrompts = None,
+    budget: Budget = None,
+    accept_changes: AcceptChanges = False,
+    runs: Runs = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Resolve an issue of your own git repository, and print the patch: on standard output there is nothing else.
+
+    Example: codemonkeys fix . --issue bug.md -m anthropic/claude-sonnet-4-5 --budget 3 > fix.patch
+    """
+    from codemonkeys.cli import fixing
+
+    given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, profile)
+    asked = fixing.Asked(repository, issue, base, venv, image, apply)
+    end(lambda: fixing.fix(asked, config or [], given, runs, run, accept_changes, json))
 
 
 @app.command()

@@ -30,9 +30,13 @@ def solve(
     from codemonkeys.tasks.choosing import Wanted, choose
 
     settings = load_settings(configs, **without_none(given))
-    name = name or f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     source, ids = choose(absolute(dataset), Wanted(**wanted))
-    return finish(carry_out(source, ids, settings, runs, name, accept_changes), runs, as_json)
+    return finish(carry_out(source, ids, settings, runs, name_of_run(name), accept_changes), runs, as_json)
+
+
+def name_of_run(given: str | None) -> str:
+    """The name of a run: as given, or the time of day."""
+    return given or f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
 
 
 def resume(runs: Path, name: str, operation: dict[str, Any], accept_changes: bool, as_json: bool) -> Exit:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from codemonkeys.context.ranking import ContextFile
+from codemonkeys.errors import BudgetReached
 from codemonkeys.generation.answers import Answer, Kind, MalformedAnswer, parse_answer
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.edits import EditRefused, apply_edits
@@ -34,6 +35,12 @@ async def write_edit(
             if answer.done:
                 return Candidate(sample, patch, script, approved=True)
             patch, script = await take(work, answer, patch, script)
+        except BudgetReached as error:
+            if not patch:
+                raise
+            # An edit that was paid for is a candidate, if not an approved one.
+            work.give_up("edit", sample, error)
+            break
         except (MalformedAnswer, EditRefused) as error:
             message = work.prompts("edit.repair", problem=str(error))
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from codemonkeys.errors import BudgetReached
 from codemonkeys.generation.answers import Kind, MalformedAnswer, parse_answer
 from codemonkeys.work import Conversation, Work
 from sandboxes.base import Execution
@@ -34,6 +35,11 @@ async def write_test(work: Work, sample: int) -> TestScript | None:
         try:
             allowed: tuple[Kind, ...] = ("test", "done") if test else ("test",)
             answer = parse_answer(await talk.ask(message), work.marker, allowed)
+        except BudgetReached as error:
+            if test is None:
+                raise
+            work.give_up("test", sample, error)
+            break
         except MalformedAnswer as error:
             message = work.prompts("test.repair", problem=str(error))
             continue

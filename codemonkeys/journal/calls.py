@@ -20,23 +20,24 @@ class Calls:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._spent: dict[str, int] = {}
-        """Settled and reserved of each task, in PARTS of a US dollar."""
+        self._spent: dict[str, dict[str, int]] = {}
+        """Settled and reserved of each task and stage, in PARTS of a US dollar."""
         self._total = 0
         writer.on_loss = self.count
         self.count()
 
     def count(self) -> None:
         """Add up the whole bill, as the database has it."""
-        rows = self._writer.connection.execute("SELECT task, cost_usd FROM calls WHERE cost_usd > 0")
+        rows = self._writer.connection.execute("SELECT task, stage, cost_usd FROM calls WHERE cost_usd > 0")
         self._spent.clear()
         self._total = 0
-        for task, cost in rows:
-            self._book(task, parts(cost))
+        for task, stage, cost in rows:
+            self._book(task, stage, parts(cost))
 
-    def _book(self, task: str, amount: int) -> None:
+    def _book(self, task: str, stage: str, amount: int) -> None:
         self._total += amount
-        self._spent[task] = self._spent.get(task, 0) + amount
+        stages = self._spent.setdefault(task, {})
+        stages[stage] = stages.get(stage, 0) + amount
 
     def give_up_started(self) -> None:
         """What a dead process had in flight may have been billed: it stays on the bill at its upper bound."""
@@ -79,7 +80,7 @@ class Calls:
         task, bound = request.key.task, parts(upper_bound)
         for most, spent, option in (
             (limit, self._total, "--budget"),
-            (task_limit, self._spent.get(task, 0), "--task-budget"),
+            (task_limit, sum(self._spent.get(task, {}).values()), "--task-budget"),
         ):
             if most is not None and spent + bound > parts(most) + TOLERANCE:
                 raise BudgetReached(
@@ -99,7 +100,7 @@ class Calls:
                 "reserved_usd, started_at) VALUES (?, ?, ?, ?, 'started', ?, ?, ?, ?, ?)",
                 (*request.key[:4], request.hash(model), json.dumps(content), model, upper_bound, now()),
             )
-        self._book(task, bound)
+        self._book(task, request.key.stage, bound)
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
@@ -142,15 +143,18 @@ class Calls:
     @contextmanager
     def _settling(self, step: int) -> Iterator[None]:
         """Keep the sums true while a call's cost changes."""
-        query = "SELECT task, coalesce(cost_usd, 0) FROM calls WHERE id = ?"
-        task, before = self._writer.connection.execute(query, (step,)).fetchone()
+        query = "SELECT task, stage, coalesce(cost_usd, 0) FROM calls WHERE id = ?"
+        task, stage, before = self._writer.connection.execute(query, (step,)).fetchone()
         yield
-        _, after = self._writer.connection.execute(query, (step,)).fetchone()
-        self._book(task, parts(after) - parts(before))
+        *_, after = self._writer.connection.execute(query, (step,)).fetchone()
+        self._book(task, stage, parts(after) - parts(before))
 
-    def spent(self, task: str | None = None) -> float:
-        """US dollars settled and reserved so far, of the run or of one task."""
-        return (self._total if task is None else self._spent.get(task, 0)) / PARTS
+    def spent(self, task: str | None = None, stage: str | None = None) -> float:
+        """US dollars settled and reserved so far, of the run, of one task, or of one of its stages."""
+        if task is None:
+            return self._total / PARTS
+        stages = self._spent.get(task, {})
+        return (sum(stages.values()) if stage is None else stages.get(stage, 0)) / PARTS
 
 
 def parts(dollars: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +26,18 @@ def open_model(spec: str, operation: OperationSettings) -> Model:
         return open_replay(Path(spec.removeprefix("replay:")))
     from codemonkeys.models.hosted import HostedModel
     from codemonkeys.models.retry import Patience
+    from codemonkeys.turns import Throttle
 
+    limits = operation.limits_of(spec)
+    assert limits.calls is not None
     model = HostedModel(
         spec,
         operation.api_base,
         operation.call_seconds,
         Patience(attempts=operation.attempts),
-        operation.calls,
+        limits.calls,
         operation.prices,
+        Throttle(limits.calls, limits.requests_a_minute or math.inf, limits.tokens_a_minute or math.inf),
     )
     model.check()
     return model

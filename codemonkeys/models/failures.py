@@ -11,6 +11,8 @@ from codemonkeys.redact import redact
 
 PASSING = frozenset({408, 409, 425, 429})
 """Below 500: timeout, conflict with another request, too early, too many. All from 500 on may pass too."""
+TOO_MANY = frozenset({429, 529})
+"""Too many requests of ours, or, as Anthropic says it, of all together."""
 CONCERNS_EVERY_CALL = frozenset({401, 402, 403, 404})
 """A wrong key, an empty account, a model that may not be used or is not there."""
 DRAINED = "insufficient_quota"
@@ -35,7 +37,8 @@ def judge(error: Exception, what: str) -> Passing | ModelError:
     if "ContentPolicyViolationError" in kinds or (status == 400 and any(word in said for word in FILTERED)):
         return FilteredAnswer(f"{message}. Another model may answer")
     if is_passing(error, status) and not (status == 429 and DRAINED in said):
-        return Passing(words, retry_after(headers_of(error).get("retry-after")))
+        headers = headers_of(error)
+        return Passing(words, retry_after(headers.get("retry-after"), headers.get("date")), status in TOO_MANY)
     kind = AccessRefused if status in CONCERNS_EVERY_CALL or status == 429 else RejectedRequest
     return kind(f"{message}. {advice(status, said)}")
 

@@ -15,10 +15,11 @@ from codemonkeys.errors import BadSettings, FilteredAnswer, MissingKey, NoAnswer
 from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.failures import judge
 from codemonkeys.models.prices import price_of
-from codemonkeys.models.retry import Patience, Retry
+from codemonkeys.models.retry import Passing, Patience, Retry
 from codemonkeys.models.tokens import count_tokens
 from codemonkeys.models.usage import read_usage
 from codemonkeys.redact import redact
+from codemonkeys.turns import Throttle
 
 CLAUDE_HOSTS = frozenset({"anthropic", "bedrock", "vertex_ai", "openrouter"})
 """Providers that take Anthropic's cache breakpoints for its models."""
@@ -40,11 +41,13 @@ class HostedModel:
         patience: Patience | None = None,
         concurrency: int = 32,
         registry: Path | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         """`name`: as litellm has it. `api_base`: address of an endpoint of the user's own.
 
         `timeout`: seconds an attempt may take. `concurrency`: calls in flight at one time.
-        `registry`: a file with prices, see `price_of`. Raises BadSettings.
+        `registry`: a file with prices, see `price_of`. `throttle`: is told what the provider says about the number of
+        requests; whoever asks for turns there never has more in flight than the provider takes. Raises BadSettings.
         """
         self.name = name
         self.price: Price | None = price_of(name, registry)
@@ -52,6 +55,7 @@ class HostedModel:
         self._timeout = timeout
         self._retry = Retry(patience or Patience())
         self._slots = asyncio.Semaphore(concurrency)
+        self.throttle = throttle or Throttle(concurrency)
         self._checked = False
 
     def count_tokens(self, text: str) -> int:
@@ -89,18 +93,25 @@ class HostedModel:
         async with self._slots:
             what = f"{request.key}: {self.name}"
             completion, attempts = await self._retry.run(lambda: self._attempt(request, what), what)
+            self.throttle.answered(completion.usage.completion_tokens if completion.usage else 0)
             return replace(completion, attempts=attempts)
 
     async def _attempt(self, request: Request, what: str) -> Completion:
-        began = time.monotonic()
+        began, cuts = time.monotonic(), self.throttle.cuts
         try:
             async with asyncio.timeout(self._timeout):
                 response = await load().acompletion(**self._arguments(request))
         except TimeoutError:
             raise judge(TimeoutError(f"no answer within {self._timeout:g} s"), what) from None
         except Exception as error:
+            failure = judge(error, what)
+            if isinstance(failure, Passing):
+                if failure.too_many:
+                    self.throttle.too_many(cuts)
+                # It is asked again, without another turn: the next turns make up for it.
+                self.throttle.count_attempt(0)
             # No chain: a traceback would show the message that was redacted.
-            raise judge(error, what) from None
+            raise failure from None
         return self._read(response, what, time.monotonic() - began)
 
     def _arguments(self, request: Request) -> dict[str, Any]:

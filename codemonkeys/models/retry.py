@@ -20,10 +20,11 @@ T = TypeVar("T")
 class Passing(Exception):
     """A failure that may pass: asking again can help."""
 
-    def __init__(self, message: str, wait: float = 0.0) -> None:
-        """`wait`: seconds the provider asked to wait at least."""
+    def __init__(self, message: str, wait: float = 0.0, too_many: bool = False) -> None:
+        """`wait`: seconds the provider asked to wait at least. `too_many`: it said that there are too many requests."""
         super().__init__(message)
         self.wait = wait
+        self.too_many = too_many
 
 
 @dataclass(frozen=True)
@@ -108,16 +109,29 @@ def failure_of(state: RetryCallState) -> Passing:
     return failure
 
 
-def retry_after(value: str | None) -> float:
-    """Seconds that a Retry-After header asks to wait: a number or an HTTP date; 0 if it says nothing of use."""
+def retry_after(value: str | None, sent: str | None = None) -> float:
+    """Seconds that a Retry-After header asks to wait: a number or an HTTP date; 0 if it says nothing of use.
+
+    `sent`: the Date header beside it, to which a date is compared: the clock of this machine may be wrong, or jump.
+    """
     if not value:
         return 0.0
     try:
         seconds = float(value)
     except ValueError:
         try:
-            moment = parsedate_to_datetime(value)
+            moment = moment_of(value)
         except ValueError:
             return 0.0
-        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        try:
+            since = moment_of(sent) if sent else datetime.now(UTC)
+        except ValueError:
+            since = datetime.now(UTC)
+        seconds = (moment - since).total_seconds()
     return seconds if 0 < seconds < float("inf") else 0.0
+
+
+def moment_of(date: str) -> datetime:
+    """The moment of an HTTP date; raises ValueError."""
+    moment = parsedate_to_datetime(date)
+    return moment.replace(tzinfo=moment.tzinfo or UTC)

@@ -53,6 +53,8 @@ def default_home() -> Path:
 
 def can_run_locally(task: Task, home: Path) -> bool:
     """Whether the task's environment can be had without a container engine: built from its files, or copied before."""
+    if task.checkout is not None:
+        return task.checkout.runs_locally
     return _has_inputs(task) or roots.copied(task, home) is not None
 
 
@@ -71,9 +73,12 @@ def prepare(task: Task, home: Path, sandbox: str) -> Workspace:
 
     Safe to call from many threads and processes at once. Raises EnvironmentFailed.
     """
+    from codemonkeys.tasks import local_repository
     from codemonkeys.tasks.snapshot import Snapshot
 
     try:
+        if task.checkout is not None:
+            return local_repository.prepare(task, task.checkout, home, sandbox)
         if sandbox == "docker":
             # By content from here on: a tag may be moved while a run goes on.
             image = images.ensure_image(task, home)

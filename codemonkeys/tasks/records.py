@@ -12,6 +12,7 @@ from typing import Any
 
 from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
 from codemonkeys.tasks.datasets import ALIASES, parquet_rows, parse_address, published_rows
+from codemonkeys.tasks.own_issue import is_own_issue
 
 ACCEPTED = (
     f"{', '.join(ALIASES)}; the Hugging Face id of a SWE-bench data set (owner/name); a SWE-bench file (.parquet, "
@@ -99,6 +100,8 @@ def read_records(
 
 def _rows(source: str, path: Path, columns: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Rows of whatever the source is, each with where it stands."""
+    if is_own_issue(source):
+        raise UnknownDataset(f"{source}: an issue of a repository of yours: there are no hidden tests to grade it by")
     if path.is_file():
         if path.suffix in (".jsonl", ".json"):
             return read_rows(path)

@@ -86,6 +86,9 @@ class Snapshot:
                 GIT_DIR=str(repository.git_dir),
                 GIT_OBJECT_DIRECTORY=str(Path(repository.common_dir) / "objects"),
                 GIT_NO_REPLACE_OBJECTS="1",
+                # What a partial clone lacks is not fetched: its settings name the program that would.
+                GIT_NO_LAZY_FETCH="1",
+                GIT_ALLOW_PROTOCOL="none",
             )
             resolved = _resolve(repository, commit, folder)
             tree = str(repository.git.rev_parse(f"{resolved}^{{tree}}"))

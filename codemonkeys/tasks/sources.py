@@ -1,12 +1,14 @@
-"""Where tasks come from: SWE-bench files and SWE-bench task repositories. No label passes through here."""
+"""Where tasks come from: SWE-bench data sets and files, task repositories, own issues. No label passes through here."""
 
 from __future__ import annotations
 
 import platform
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from codemonkeys.errors import BadRecord
+from codemonkeys.tasks import own_issue
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.records import Record, read_records
 
@@ -16,10 +18,12 @@ COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
 def load_tasks(source: str, ids: Sequence[str] | None = None) -> list[Task]:
-    """Tasks of a SWE-bench file or task repository, in the order of `ids`, or all that it publishes.
+    """Tasks of a source (see `records.ACCEPTED`, and `own_issue`), in the order of `ids`, or all that it publishes.
 
     Raises UnknownDataset for a source or an id that does not exist, BadRecord for a malformed record.
     """
+    if own_issue.is_own_issue(source):
+        return [own_issue.read(Path(source))]
     return [_task(record) for record in read_records(source, ids, COLUMNS)]
 
 

@@ -1,0 +1,103 @@
+"""`fix`: an issue of the user's own repository."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from codemonkeys.cli.console import out, print_json, say
+from codemonkeys.cli.exits import Exit, exit_of
+from codemonkeys.cli.solving import carry_out, name_of_run, without_none
+from codemonkeys.errors import BadInput, RunExists
+from codemonkeys.journal import files, queries
+from codemonkeys.settings import load_settings
+from codemonkeys.tasks import branches, own_issue
+from codemonkeys.tasks.base import Task
+
+
+class Asked(NamedTuple):
+    """What is to be fixed, and where."""
+
+    repository: Path
+    issue: str
+    base: str
+    venv: Path | None
+    image: str | None
+    apply: bool
+
+
+def fix(
+    asked: Asked,
+    configs: list[str],
+    given: dict[str, Any],
+    runs: Path,
+    name: str | None,
+    accept_changes: bool,
+    as_json: bool,
+) -> Exit:
+    """Solve the issue, print the patch on standard output and nothing else, and apply it if that was asked for."""
+    settings = load_settings(configs, **without_none(given))
+    name = name_of_run(name)
+    task = task_of(asked, settings.sandbox.kind)
+    branch = branches.branch_of(name) if asked.apply else None
+    assert task.checkout is not None
+    if branch:
+        branches.check_can_apply(task.checkout.repository, branch, task.base_commit)
+    source = keep(runs, name, task)
+    summary = carry_out(str(source), [task.id], settings, runs, name, accept_changes)
+    with files.reading(summary.folder / "run.db") as connection:
+        found = [row["model_patch"] for row in queries.predictions(connection)]
+    patch = found[0] if found else ""
+    refused: BadInput | None = None
+    if branch and patch:
+        try:
+            branches.apply_on_branch(task.checkout.repository, branch, task.base_commit, patch, task.issue)
+        except BadInput as error:
+            refused = error
+    applied = branch if patch and refused is None else None
+    show(patch, as_json, {"run": name, "branch": applied, "spent_usd": summary.spent}, summary.ended)
+    if refused is not None:
+        raise refused
+    where = "" if runs == Path("runs") else f" --runs {runs}"
+    if not patch:
+        say(f"There is no patch. More: codemonkeys show {name}{where}")
+    elif branch:
+        say(f"Applied on the new branch {branch}, which is checked out. More: codemonkeys show {name}{where}")
+    else:
+        say(f"Apply it with `git apply`, or call again with --run {name} --apply. More: codemonkeys show {name}{where}")
+    return exit_of(summary)
+
+
+def task_of(asked: Asked, sandbox: str) -> Task:
+    """The task; raises BadInput for an issue or a repository that cannot be used."""
+    issue = own_issue.read_issue(asked.issue, sys.stdin.read() if asked.issue == "-" else None)
+    return own_issue.describe(asked.repository, issue, asked.base, own_issue.Place(asked.venv, asked.image, sandbox))
+
+
+def keep(runs: Path, name: str, task: Task) -> Path:
+    """Keep the issue in the run's folder, from where a resume reads it. Raises RunExists."""
+    folder = files.run_folder(runs, name).absolute()
+    path = folder / own_issue.FILE
+    if (folder / "run.db").exists() and not (own_issue.is_own_issue(str(path)) and own_issue.read(path) == task):
+        raise RunExists(
+            f"run {name!r} in {folder} is about something else: another issue, repository or commit. "
+            f"Choose another name with --run, or go on with: codemonkeys resume {name}"
+        )
+    files.make_private_folder(folder)
+    own_issue.write(path, task)
+    return path
+
+
+def show(patch: str, as_json: bool, facts: dict[str, Any], ended: tuple[Any, ...]) -> None:
+    """Print the patch: as JSON, in colour on a terminal, else byte for byte."""
+    if as_json:
+        print_json({**facts, "patch": patch, "tasks": [asdict(task) for task in ended]})
+    elif sys.stdout.isatty():
+        from codemonkeys.report.tables import diff_view
+
+        out().print(diff_view(patch))
+    else:
+        sys.stdout.buffer.write(patch.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()

@@ -1,0 +1,255 @@
+"""Makes a task of the user's own repository ready. The repository is only read, by git's plumbing.
+
+No hook, filter or file of the repository is run on this machine: its files go, as git holds them, to a new repository
+of one commit, and only sandboxes see that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.redact import redact
+from codemonkeys.tasks.base import Checkout, Task, Workspace
+from codemonkeys.tasks.once import make_once
+from codemonkeys.tasks.repository import IDENTITY
+from codemonkeys.tasks.snapshot import SUBMODULE, SYMLINK, Snapshot
+from sandboxes.base import Environment, Limits, Script
+
+BUILD_SECONDS = 1800
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+IN_IMAGE = "/testbed"
+"""Where the repository goes in an image that names no working folder."""
+GENERATED = ("_version.py", "version.py", "*_version.py", "*.so", "*.egg-info/*")
+"""Untracked files that an installation leaves in the repository and its code needs. Others may hold secrets."""
+CONTENT, OF_TASK = "codemonkeys.image.content", "codemonkeys.image.task"
+"""Labels of images built here: a hash of what they were built from, and the task."""
+
+# Whatever lies in the image's folder as its history, the one commit takes its place.
+OVERLAY = """\
+FROM {base}
+USER root
+WORKDIR {place}
+RUN rm -rf .git && chown -R 0:0 .
+COPY ["tree/", "./"]
+"""
+
+
+def prepare(task: Task, checkout: Checkout, home: Path, sandbox: str) -> Workspace:
+    """Make the task ready for the sandbox of that kind, `local` or `docker`. Raises EnvironmentFailed, SandboxError."""
+    tree = home / "repositories" / _key(task, checkout)
+
+    def fill(making: Path) -> None:
+        copy_commit(checkout.repository, task.base_commit, making)
+        if checkout.venv is not None:
+            copy_generated(checkout.repository, making)
+
+    make_once(tree, fill)
+    if sandbox == "docker":
+        environment = _image(task, checkout, tree)
+    else:
+        environment = _local(task, checkout, tree)
+    return Workspace(task, Snapshot.of_repository(tree, "HEAD"), environment)
+
+
+def _key(task: Task, checkout: Checkout) -> str:
+    # The venv counts, as files that its installation generated go with it.
+    content = f"{checkout.repository}\0{checkout.venv}\0{task.base_commit}"
+    return f"{task.repo}-{hashlib.sha256(content.encode(errors='surrogateescape')).hexdigest()[:16]}"
+
+
+def _local(task: Task, checkout: Checkout, tree: Path) -> Environment:
+    if not checkout.runs_locally:
+        raise EnvironmentFailed(f"{task.id} runs in a container image, which needs --sandbox docker; or give --venv")
+    # At its own path: scripts of the virtual environment, and packages installed in place, name it.
+    place = str(checkout.repository)
+    folders = [(place, tree)]
+    variables = {"PATH": SYSTEM_PATH, "PYTHONPATH": _import_path(tree, place)}
+    if checkout.venv is not None:
+        folders.append((str(checkout.venv), checkout.venv))
+        variables |= {"PATH": f"{checkout.venv}/bin:{SYSTEM_PATH}", "VIRTUAL_ENV": str(checkout.venv)}
+    return Environment(tree.name, folders=tuple(folders), repository=place, variables=tuple(variables.items()))
+
+
+def _import_path(tree: Path, place: str) -> str:
+    """Where scripts import the repository's packages from, before any copy of them that is installed elsewhere."""
+    return f"{place}/src:{place}" if (tree / "src").is_dir() else place
+
+
+def copy_commit(repository: Path, commit: str, folder: Path) -> None:
+    """Write the files of a commit to a folder, byte for byte, with a `.git` that holds them as its only commit.
+
+    Submodules are left empty. Raises EnvironmentFailed.
+    """
+    with Snapshot.of_repository(repository, commit) as snapshot:
+        made = folder / ".git"
+        made.mkdir()
+        with tempfile.TemporaryFile() as pack:
+            _git(snapshot.git_dir, "pack-objects", "--revs", "--stdout", "-q", given=snapshot.tree.encode(), out=pack)
+            _git(made, "init", "--quiet", "--template=", "--initial-branch=main")
+            pack.seek(0)
+            _git(made, "unpack-objects", "-q", given=pack)
+        hash = _git(made, "commit-tree", "-m", "base", snapshot.tree)
+        _git(made, "update-ref", "HEAD", hash)
+        _git(made, "read-tree", "HEAD")
+    with Snapshot.of_repository(folder) as copied:
+        # Links last: nothing is written through one.
+        for entry in sorted(copied.entries, key=lambda entry: entry.mode == SYMLINK):
+            parts = entry.path.split("/")
+            if any(part.lower() in ("", ".", "..", ".git") for part in parts):
+                raise EnvironmentFailed(f"{repository} holds the path {entry.path!r}, which no repository should hold")
+            target = folder.joinpath(*parts)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if entry.mode == SUBMODULE:
+                target.mkdir()
+            elif entry.mode == SYMLINK:
+                os.symlink(copied.read(entry.path), os.fsencode(target))
+            else:
+                target.write_bytes(copied.read(entry.path))
+                target.chmod(0o755 if entry.mode == "100755" else 0o644)
+
+
+def copy_generated(repository: Path, folder: Path) -> None:
+    """Copy what an installation in place has generated: files of `GENERATED` beside tracked ones, but no links."""
+    for above, names, files in os.walk(repository):
+        here = Path(above).relative_to(repository)
+        beside = [name for name in names if name != ".git" and (folder / here / name).is_dir()]
+        names[:] = [*beside, *(name for name in names if name.endswith(".egg-info"))]
+        for name in files:
+            path, source, target = (here / name).as_posix(), Path(above, name), folder / here / name
+            wanted = any(fnmatch(name if "/" not in rule else path, rule) for rule in GENERATED)
+            if wanted and not os.path.lexists(target) and source.is_file() and not source.is_symlink():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+
+
+def _git(git_dir: Path, *arguments: str, given: Any = b"", out: Any = subprocess.PIPE) -> str:
+    """Run plumbing of git, which neither fetches what is missing nor obeys the settings of the user or the machine."""
+    variables = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "GIT_DIR": str(git_dir),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_ALLOW_PROTOCOL": "none",
+        **IDENTITY,
+    }
+    stdin: dict[str, Any] = {"input": given} if isinstance(given, bytes) else {"stdin": given}
+    done = subprocess.run(["git", *arguments], env=variables, stdout=out, stderr=subprocess.PIPE, check=False, **stdin)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()[-2000:]
+        raise EnvironmentFailed(f"git {arguments[0]} failed in {git_dir}: {said}")
+    return "" if done.stdout is None else done.stdout.decode().strip()
+
+
+def _image(task: Task, checkout: Checkout, tree: Path) -> Environment:
+    """The environment of an image with the repository's one commit in its working folder."""
+    from docker.errors import DockerException
+
+    from sandboxes.docker import DockerSandbox
+    from sandboxes.engine import open_engine
+
+    if checkout.runs_locally:
+        raise EnvironmentFailed(
+            f"{task.id} runs in a virtual environment, which needs --sandbox local; or give --image NAME, or commit a "
+            "Dockerfile"
+        )
+    engine = open_engine(timeout=BUILD_SECONDS)
+    try:
+        base = _base(engine, task, checkout, tree)
+        settings = base.attrs["Config"] or {}
+        place = settings.get("WorkingDir") or "/"
+        place = IN_IMAGE if place == "/" else place
+        if any(character in place for character in '"\\\n$'):
+            raise EnvironmentFailed(f"{task.id}: its image has an odd working folder, {place!r}; set WORKDIR")
+        content = hashlib.sha256(f"{OVERLAY}\0{base.id}\0{task.base_commit}".encode()).hexdigest()
+        recipe = OVERLAY.format(base=base.id, place=place)
+        image = _build(engine, task, content, tree, "tree", recipe, network="none")
+        known = {variable.partition("=")[0] for variable in settings.get("Env") or ()}
+        variables = () if "PYTHONPATH" in known else (("PYTHONPATH", _import_path(tree, place)),)
+    except (DockerException, OSError) as error:
+        raise EnvironmentFailed(f"{task.id}: the Docker engine failed: {redact(str(error))}") from error
+    finally:
+        engine.close()
+    environment = Environment(image, image=image, repository=place, variables=variables)
+    sandbox = DockerSandbox()
+    try:
+        done = sandbox.run(environment, Script("git --version", "probe.sh", ("sh",)), limits=Limits(seconds=60))
+    finally:
+        sandbox.close()
+    if done.exit_code != 0:
+        said = redact(done.detail or done.output).strip()
+        raise EnvironmentFailed(f"{task.id}: its image cannot apply patches, install git and perl in it: {said}")
+    return environment
+
+
+def _base(engine: Any, task: Task, checkout: Checkout, tree: Path) -> Any:
+    """The image that the user named, pulled if need be, or the one that the repository's Dockerfile makes."""
+    from docker.errors import ImageNotFound
+
+    if checkout.image is not None:
+        try:
+            return engine.images.get(checkout.image)
+        except ImageNotFound:
+            engine.images.pull(checkout.image)
+            return engine.images.get(checkout.image)
+    assert checkout.dockerfile is not None
+    recipe = (tree / checkout.dockerfile).read_text(encoding="utf-8", errors="replace")
+    content = hashlib.sha256(f"{task.base_commit}\0{checkout.dockerfile}".encode()).hexdigest()
+    return engine.images.get(_build(engine, task, content, tree, ".", recipe, network=None))
+
+
+def _build(engine: Any, task: Task, content: str, tree: Path, inside: str, recipe: str, network: str | None) -> str:
+    """Build an image from a tree at `inside` of its context, unless it is there; returns its id.
+
+    Raises EnvironmentFailed with what the build said.
+    """
+    from docker.errors import ImageNotFound
+
+    name = f"codemonkeys/{task.repo.lower()}:{content[:16]}"
+    try:
+        return str(engine.images.get(name).id)
+    except ImageNotFound:
+        pass
+    with tempfile.TemporaryFile() as packed:
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            archive.add(tree, inside, filter=_owned_by_root)
+            entry = tarfile.TarInfo(".codemonkeys.Dockerfile")
+            entry.size = len(recipe.encode())
+            archive.addfile(entry, io.BytesIO(recipe.encode()))
+        packed.seek(0)
+        said = engine.api.build(
+            fileobj=packed,
+            custom_context=True,
+            dockerfile=entry.name,
+            tag=name,
+            rm=True,
+            forcerm=True,
+            network_mode=network,
+            labels={CONTENT: content, OF_TASK: task.id},
+            decode=True,
+        )
+        told = ""
+        for line in said:
+            told += line.get("stream", "")
+            if "error" in line:
+                raise EnvironmentFailed(
+                    f"{task.id}: its image could not be built. It said:\n{redact(told + line['error'])[-4000:].strip()}"
+                )
+    return str(engine.images.get(name).id)
+
+
+def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry

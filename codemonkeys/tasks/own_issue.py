@@ -1,0 +1,168 @@
+"""An issue of the user's own repository: how it is given, and how a run keeps it, so that it can be resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from codemonkeys.errors import BadInput, BadRecord
+from codemonkeys.files import write_whole
+from codemonkeys.tasks.base import Checkout, Task
+from codemonkeys.tasks.snapshot import Entry, Snapshot
+
+FILE = "issue.json"
+FORMAT = "codemonkeys-issue-1"
+VENVS = (".venv", "venv")
+DOCKERFILE = "Dockerfile"
+LANGUAGES = {
+    f".{suffix}": language
+    for language, suffixes in {
+        "python": "py",
+        "javascript": "js jsx mjs cjs",
+        "typescript": "ts tsx mts",
+        "go": "go",
+        "rust": "rs",
+        "java": "java",
+        "c": "c h",
+        "cpp": "cpp cc cxx hpp",
+        "c_sharp": "cs",
+        "ruby": "rb",
+        "php": "php",
+        "shell": "sh bash",
+    }.items()
+    for suffix in suffixes.split()
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """In what the user wants the code to run; what is not given is looked for in the repository."""
+
+    venv: Path | None = None
+    image: str | None = None
+    sandbox: str = "auto"
+
+
+def read_issue(given: str, standard_input: str | None) -> str:
+    """The text of an issue: of a file, of standard input for `-`, or itself. Raises BadInput.
+
+    JSON with a title and a body, as GitHub has it, becomes the title, an empty line and the body, without comments.
+    """
+    if given == "-":
+        text = standard_input or ""
+    elif _is_file(given):
+        try:
+            text = Path(given).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"--issue {given}: cannot be read as UTF-8 text: {error}") from None
+    elif re.fullmatch(r"\S+\.(?:md|txt|json|rst)|\S*/\S+", given.strip()):
+        raise BadInput(f"--issue {given!r}: no such file; give a file, - for standard input, or the text of the issue")
+    else:
+        text = given
+    if text.lstrip().startswith("{"):
+        text = _of_github(text)
+    if not text.strip():
+        raise BadInput("the issue is empty: say what is wrong and what is expected")
+    return text
+
+
+def _is_file(given: str) -> bool:
+    try:
+        return Path(given).is_file()
+    except (OSError, ValueError):  # too long for a path, or with characters that no path has
+        return False
+
+
+def _of_github(text: str) -> str:
+    try:
+        content = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return text  # It only begins like JSON.
+    title, body = content.get("title"), content.get("body")
+    if not isinstance(title, str) or not isinstance(body, str | None):
+        raise BadInput(
+            "the issue is JSON, but not that of a GitHub issue, which has a text title and a text body, as from: "
+            "gh issue view NUMBER --json title,body"
+        )
+    return f"{title}\n\n{body or ''}".strip() + "\n"
+
+
+def describe(repository: Path, issue: str, base: str, place: Place) -> Task:
+    """The task that an issue of a repository at a commit is. Raises BadInput, EnvironmentFailed."""
+    folder = repository.expanduser().resolve()
+    with Snapshot.of_repository(folder, base) as snapshot:
+        if not snapshot.entries:
+            raise BadInput(f"{folder} has no file at {base}; commit something first")
+        checkout = _checkout(folder, snapshot, place)
+        language = language_of(snapshot.entries)
+        commit = snapshot.commit
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.name).strip("-")[:80] or "repository"
+    digest = hashlib.sha256(f"{commit}\n{issue}".encode(errors="surrogateescape")).hexdigest()[:8]
+    return Task(f"{name}-{digest}", name, commit, issue, language=language, image=checkout.image, checkout=checkout)
+
+
+def _checkout(folder: Path, snapshot: Snapshot, place: Place) -> Checkout:
+    """In what the code runs: what was given; else what the repository has for the sandbox."""
+    if place.image is not None and place.venv is not None:
+        raise BadInput("--image and --venv: give one of them, the code runs in one place")
+    if place.image is not None:
+        return Checkout(folder, image=place.image)
+    if place.venv is not None:
+        venv = place.venv.expanduser().absolute()
+        if not (venv / "pyvenv.cfg").is_file():
+            raise BadInput(
+                f"--venv {place.venv}: no virtual environment, it has no pyvenv.cfg; make one with: python -m venv"
+            )
+        return Checkout(folder, venv=venv)
+    if place.sandbox != "docker":
+        for name in VENVS:
+            if (folder / name / "pyvenv.cfg").is_file():
+                return Checkout(folder, venv=folder / name)
+    if place.sandbox != "local" and DOCKERFILE in snapshot:
+        return Checkout(folder, dockerfile=DOCKERFILE)
+    if place.sandbox == "local":
+        return Checkout(folder)
+    raise BadInput(
+        f"{folder} has neither a virtual environment ({', '.join(VENVS)}) nor a {DOCKERFILE} in the commit: give "
+        "--venv FOLDER or --image NAME, or --sandbox local to use the programs of this machine"
+    )
+
+
+def language_of(entries: tuple[Entry, ...]) -> str:
+    """The language that most bytes of the source files are in; `python` if there are none."""
+    sizes = Counter[str]()
+    for entry in entries:
+        if entry.is_file and (language := LANGUAGES.get(Path(entry.path).suffix.lower())):
+            sizes[language] += entry.size
+    return sizes.most_common(1)[0][0] if sizes else "python"
+
+
+def is_own_issue(source: str) -> bool:
+    """Whether a source is the file of an own issue, as `write` left it in a run's folder."""
+    path = Path(source)
+    return path.name == FILE and path.is_file() and FORMAT in path.read_text(encoding="utf-8", errors="replace")
+
+
+def write(path: Path, task: Task) -> None:
+    """Keep the task of an own issue in a file."""
+    content = {"format": FORMAT, **asdict(task)}
+    write_whole(path, json.dumps(content, indent=2, default=str) + "\n")
+    path.chmod(0o600)
+
+
+def read(path: Path) -> Task:
+    """The task that `write` kept. Raises BadRecord."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT:
+            raise ValueError("another format")
+        checkout = content.pop("checkout")
+        kept = {name: None if checkout[name] is None else Path(checkout[name]) for name in ("repository", "venv")}
+        return Task(**content, checkout=Checkout(**{**checkout, **kept}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadRecord(f"{path}: not the file that codemonkeys fix wrote: {error}") from None

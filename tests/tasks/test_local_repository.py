@@ -1,0 +1,227 @@
+"""An own repository made ready: the very files of a commit, nothing else of it, and nothing of it run out here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.environments import prepare
+from codemonkeys.tasks.local_repository import copy_commit
+from codemonkeys.tasks.own_issue import Place, describe
+from codemonkeys.tasks.snapshot import Snapshot
+from sandboxes.base import Environment, Reason, Sandbox, Script
+from sandboxes.docker import DockerSandbox
+from sandboxes.local import LocalSandbox
+from tests.repositories import commit_all, git, make_repository
+
+FILES = {
+    ".gitignore": b"/.venv\n_version.py\n.env\n*.egg-info\n",
+    ".gitattributes": b"* text=auto\n*.dat filter=evil\n",
+    "src/greet/__init__.py": b'def greet(name):\n    return f"Hello {name}"\n',
+    "windows.txt": b"one\r\ntwo\r\n",
+    "latin.txt": "caf\u00e9\n".encode("latin-1"),
+    "some.dat": b"data\n",
+    "tools/run.sh": b"#!/bin/sh\n",
+}
+PATCH = """\
+diff --git a/src/greet/__init__.py b/src/greet/__init__.py
+--- a/src/greet/__init__.py
++++ b/src/greet/__init__.py
+@@ -1,2 +1,2 @@
+ def greet(name):
+-    return f"Hello {name}"
++    return f"Hello, {name}!"
+diff --git a/windows.txt b/windows.txt
+--- a/windows.txt
++++ b/windows.txt
+@@ -1,2 +1,2 @@
+ one\r
+-two\r
++three\r
+"""
+TELL = """\
+import greet, subprocess
+from pathlib import Path
+print(greet.greet("you"), Path("windows.txt").read_bytes())
+print(subprocess.run(["git", "log", "--all", "--format=%s"], capture_output=True, text=True).stdout)
+"""
+
+
+def commit_raw(folder: Path) -> str:
+    """Commit the files byte for byte, whatever the attributes say; the commit's hash."""
+    git(folder, "config", "core.autocrlf", "false")
+    for path, content in FILES.items():
+        blob = git(folder, "hash-object", "-w", "--no-filters", "--stdin", stdin=content).decode().strip()
+        mode = "100755" if path.endswith(".sh") else "100644"
+        git(folder, "update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
+    link = git(folder, "hash-object", "-w", "--stdin", stdin=b"/etc/passwd").decode().strip()
+    git(folder, "update-index", "--add", "--cacheinfo", f"120000,{link},link")
+    git(folder, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},module")
+    git(folder, "commit", "--quiet", "--message=base")
+    return git(folder, "rev-parse", "HEAD").decode().strip()
+
+
+def make_evil(folder: Path, marker: Path) -> None:
+    """Have every program that a repository can name leave a mark when it is run."""
+    touch = f"touch {marker}; cat"
+    for name in ("filter.evil.clean", "filter.evil.smudge", "filter.a=b.smudge", "core.pager", "diff.external"):
+        git(folder, "config", name, touch)
+    git(folder, "config", "core.fsmonitor", f"touch {marker}")
+    git(folder, "config", "filter.evil.required", "true")
+    for hook in ("post-checkout", "pre-commit", "reference-transaction", "post-index-change", "fsmonitor-watchman"):
+        path = folder / ".git" / "hooks" / hook
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\ntouch {marker}\n")
+        path.chmod(0o755)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository whose first commit is the base; the fix is in its history, and in its working tree are secrets."""
+    folder = tmp_path / "project"
+    make_repository(folder, {})
+    git(folder, "checkout", "--quiet", "--orphan", "start")
+    base = commit_raw(folder)
+    git(folder, "reset", "--quiet", "--hard")
+    (folder / "src/greet/__init__.py").write_text("the fix\n")
+    commit_all(folder)
+    git(folder, "tag", "fixed")
+    git(folder, "reset", "--quiet", "--hard", base)
+    (folder / ".env").write_text("PASSWORD=hidden")
+    (folder / "src/greet/_version.py").write_text("version = '1'\n")
+    return folder
+
+
+def test_a_commit_is_copied_byte_for_byte_and_alone(repository: Path, tmp_path: Path) -> None:
+    make_evil(repository, tmp_path / "ran")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    copy_commit(repository, "HEAD", copy)
+    assert not (tmp_path / "ran").exists()
+    for path, content in FILES.items():
+        assert (copy / path).read_bytes() == content, path
+    assert os.readlink(copy / "link") == "/etc/passwd"
+    assert os.access(copy / "tools/run.sh", os.X_OK) and not os.access(copy / "windows.txt", os.X_OK)
+    assert list((copy / "module").iterdir()) == []
+    with Snapshot.of_repository(copy) as copied, Snapshot.of_repository(repository) as original:
+        assert copied.tree == original.tree
+        objects = git(copy, "cat-file", "--batch-all-objects", "--batch-check").decode().splitlines()
+        assert sum(" commit " in line for line in objects) == 1
+        assert b"the fix" not in git(copy, "cat-file", "--batch-all-objects", "--batch", "--buffer")
+    assert not (copy / ".env").exists() and git(copy, "status", "--porcelain", "--ignore-submodules=all") == b""
+
+
+def test_linked_worktrees_and_old_commits_can_be_copied(repository: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    git(repository, "worktree", "add", "--quiet", "--detach", str(linked), "fixed")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    copy_commit(linked, "HEAD", copy)
+    assert (copy / "src/greet/__init__.py").read_text() == "the fix\n"
+
+
+def test_paths_that_no_repository_should_hold_are_refused(tmp_path: Path) -> None:
+    folder = make_repository(tmp_path / "project", {"a": b""})
+    blob = git(folder, "hash-object", "-w", "--stdin", stdin=b"x").decode().strip()
+    inner = git(folder, "mktree", stdin=f"100644 blob {blob}\tescaped\n".encode()).decode().strip()
+    # Written by hand, as git makes no such tree.
+    entry = b"40000 ..\0" + bytes.fromhex(inner)
+    tree = git(folder, "hash-object", "-w", "-t", "tree", "--literally", "--stdin", stdin=entry).decode().strip()
+    commit = git(folder, "commit-tree", "-m", "x", tree).decode().strip()
+    copy = tmp_path / "deep" / "copy"
+    copy.mkdir(parents=True)
+    with pytest.raises(EnvironmentFailed):
+        copy_commit(folder, commit, copy)
+    assert not (tmp_path / "deep" / "escaped").exists()
+
+
+def run_both(sandbox: Sandbox, environment: Environment) -> tuple[str, str]:
+    """What a script tells on the unedited repository, and with the patch."""
+    outputs = []
+    for patch in (None, PATCH):
+        done = sandbox.run(environment, Script(TELL), patch)
+        assert done.reason is Reason.EXITED and done.exit_code == 0, (done.reason, done.output, done.detail)
+        outputs.append(done.output)
+    return outputs[0], outputs[1]
+
+
+def check_both(outputs: tuple[str, str]) -> None:
+    assert r"Hello you b'one\r\ntwo\r\n'" in outputs[0] and r"Hello, you! b'one\r\nthree\r\n'" in outputs[1]
+    assert outputs[0].split("\n")[1:] == ["base", "", ""], "scripts find no history"
+
+
+def task_of(repository: Path, **place: object) -> Task:
+    return describe(repository, "It has no comma.", "HEAD", Place(**place))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("installed", ["in place", "as a copy", "not at all"])
+def test_scripts_run_in_the_virtual_environment_on_the_patched_code(
+    repository: Path, tmp_path: Path, installed: str
+) -> None:
+    """However the project is installed there, what is imported is the code with the patch."""
+    venv = repository / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    (packages,) = venv.glob("lib/python*/site-packages")
+    if installed == "in place":
+        (packages / "greet.pth").write_text(f"{repository}/src\n")
+    elif installed == "as a copy":
+        (packages / "greet.py").write_text("def greet(name): return 'stale'\n")
+    workspace = prepare(task_of(repository), tmp_path / "home", "local")
+    sandbox = LocalSandbox()
+    try:
+        check_both(run_both(sandbox, workspace.environment))
+        tell = "import sys, greet._version as v; print(sys.prefix, v.version)\nprint(open('.env').read())\n"
+        done = sandbox.run(workspace.environment, Script(tell))
+        assert f"{venv} 1" in done.output and "hidden" not in done.output
+    finally:
+        sandbox.close()
+    assert (
+        "src/greet/_version.py" not in workspace.snapshot and workspace.snapshot.text("windows.txt") == "one\r\ntwo\r\n"
+    )
+    workspace.snapshot.close()
+    with pytest.raises(EnvironmentFailed, match="needs --sandbox local"):
+        prepare(task_of(repository), tmp_path / "home", "docker")
+
+
+@pytest.mark.docker
+@pytest.mark.xdist_group("images")
+@pytest.mark.parametrize("given", ["Dockerfile", "image"])
+def test_scripts_run_in_an_image_on_the_patched_code(repository: Path, tmp_path: Path, given: str) -> None:
+    recipe = b"FROM codemonkeys/python:3.11\nWORKDIR /work/app\nRUN ln -sf /usr/bin/python3 /usr/local/bin/python\n"
+    if given == "Dockerfile":
+        (repository / "Dockerfile").write_bytes(recipe + b"COPY . .\nRUN echo left > built.txt && mkdir .git/stale\n")
+        commit_all(repository)
+        task = task_of(repository)
+    else:
+        task = task_of(repository, image="codemonkeys/python:3.11")
+    workspace = prepare(task, tmp_path / "home", "docker")
+    assert workspace.environment.repository == ("/work/app" if given == "Dockerfile" else "/testbed")
+    sandbox = DockerSandbox()
+    try:
+        if given == "image":
+            done = sandbox.run(workspace.environment, Script("git log --format=%s; cat windows.txt", "a.sh", ("sh",)))
+            assert done.output == "base\none\r\ntwo\r\n"
+        else:
+            check_both(run_both(sandbox, workspace.environment))
+            done = sandbox.run(workspace.environment, Script("cat built.txt; ls .git/stale", "a.sh", ("sh",)))
+            assert done.output.startswith("left\n") and done.exit_code != 0
+    finally:
+        sandbox.close()
+        workspace.snapshot.close()
+    with pytest.raises(EnvironmentFailed, match="needs --sandbox docker"):
+        prepare(task, tmp_path / "home", "local")
+
+
+@pytest.mark.docker
+def test_a_dockerfile_that_fails_is_quoted(make_repository: Callable[..., Path], tmp_path: Path) -> None:
+    recipe = "FROM codemonkeys/python:3.11\nRUN echo what went wrong && false\n"
+    repository = make_repository({"Dockerfile": recipe, "a.py": ""})
+    with pytest.raises(EnvironmentFailed, match=r"(?s)could not be built. It said:.*what went wrong"):
+        prepare(task_of(repository), tmp_path / "home", "docker")
