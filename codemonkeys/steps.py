@@ -32,6 +32,8 @@ T = TypeVar("T")
 SANDBOX_ATTEMPTS = 3
 TOKEN_MARGIN = 1.25
 """How far our token counts may lie below a provider's, in an upper bound."""
+SELECTING = frozenset({"select", "judge", "ballot"})
+"""Stages that may use the share of the budget kept for the selection."""
 MESSAGE_TOKENS = 16
 """What a message costs beyond its text, in an upper bound."""
 
@@ -63,6 +65,8 @@ class Steps:
     accept_changes: bool = False
     notify: Callable[[Event], None] = lambda event: None
     stopping: bool = False
+    writers: tuple[Model, ...] = ()
+    """Models that write tests and edits, in turn by sample; the primary model if there is none."""
     _calling: dict[str, asyncio.Semaphore] = field(init=False)
     _executing: asyncio.Semaphore = field(init=False)
     _running: dict[str, asyncio.Future[Execution]] = field(init=False, default_factory=dict)
@@ -77,7 +81,7 @@ class Steps:
 
     def __post_init__(self) -> None:
         self._executing = asyncio.Semaphore(self.operation.executions)
-        models = (self.primary, self.scan)
+        models = (self.primary, self.scan, *self.writers)
         self._calling = {model.name: asyncio.Semaphore(self.operation.calls) for model in models}
         for model in models:
             self.journal.put_price(model.name, model.price)
@@ -88,7 +92,7 @@ class Steps:
         Raises ModelError, BudgetReached, StepChanged, Stopping. An answer without text is a completion with the
         finish reason `empty`: it was paid for, and counts as a malformed answer.
         """
-        model = self.scan if request.key.stage == "relevance" else self.primary
+        model = self.model_of(request.key.stage, request.key.sample)
         stored = self.journal.calls.stored(request.key)
         if stored is not None:
             if self._same(stored, request.hash(model.name), request.key):
@@ -98,6 +102,14 @@ class Steps:
             self._refuse_if_stopping()
             step = await self._reserve(request, model)
             return await self._to_the_end(self._answer(step, request, model))
+
+    def model_of(self, stage: str, sample: int) -> Model:
+        """The model that a sample of a stage calls."""
+        if stage == "relevance":
+            return self.scan
+        if stage in ("test", "edit") and self.writers:
+            return self.writers[sample % len(self.writers)]
+        return self.primary
 
     async def _reserve(self, request: Request, model: Model) -> int:
         """Begin a call; where only what others have reserved stands in its way, wait for them to settle."""
@@ -241,7 +253,7 @@ class Steps:
 
     def _limit(self, stage: str) -> float | None:
         budget = self.operation.budget
-        if budget is None or stage == "select":
+        if budget is None or stage in SELECTING:
             return budget
         return budget * (1 - self.operation.selection_share)
 

@@ -138,7 +138,7 @@ def check_schema(connection: sqlite3.Connection, path: Path) -> None:
         raise NewerJournal(f"{path} was written by a newer codemonkeys (it has {', '.join(newer)}); upgrade to open it")
 
 
-KNOWN_MIGRATIONS = frozenset({"m001_initial"})
+KNOWN_MIGRATIONS = frozenset({"m001_initial", "m003_evidence"})
 """Names of `schema.migrations()`, written out so that readers need not load sqlite-utils; a test compares them."""
 
 
