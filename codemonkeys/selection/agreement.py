@@ -82,17 +82,17 @@ def support(evidence: Evidence, competence: Mapping[str, float]) -> list[float]:
     """How far each candidate is supported: by its own source, and by each family as one voice.
 
     A family's voice is the mean, over its candidates but this one, of likeness times competence.
-    A source that the competences do not name counts as 1.
+    A source that the competences do not name counts as 1. Equivalent candidates share the most that one of them has.
     """
     weights = [competence.get(source, 1.0) for source in sources_of(evidence)]
-    members: dict[str, list[int]] = defaultdict(list)
+    families: dict[str, list[int]] = defaultdict(list)
     for k, family in enumerate(families_of(evidence)):
-        members[family].append(k)
-    sums = []
+        families[family].append(k)
+    best: dict[int, float] = defaultdict(float)
     for k, row in enumerate(likenesses(evidence.patches)):
         total = weights[k]
-        for family in members.values():
+        for family in families.values():
             others = [weights[m] * row[m] for m in family if m != k]
             total += sum(others) / len(others) if others else 0.0
-        sums.append(total)
-    return sums
+        best[evidence.classes[k]] = max(best[evidence.classes[k]], total)
+    return [best[first] for first in evidence.classes]

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from codemonkeys.context.languages import is_test
 from codemonkeys.selection.diffs import FileDiff, read_diff
@@ -60,20 +61,22 @@ def _changed(file: FileDiff) -> list[tuple[int, str, str]]:
 
 def likeness(one: Footprint, other: Footprint) -> float:
     """From 0 to 1: the mean of how far two patches change the same places, and with the same words (Jaccard)."""
-    return (_places_alike(one, other) + words_alike(one, other)) / 2
-
-
-def _places_alike(one: Footprint, other: Footprint) -> float:
     common = len(one.places & other.places)
     union = len(one.places) + len(other.places) - common
+    return ((common / union if union else 0.0) + in_common(one.words, other.words)) / 2
+
+
+def in_common(one: Counter[Any], other: Counter[Any]) -> float:
+    """The share of two multisets that is in both (Jaccard); 0 if both are empty."""
+    common = sum(min(count, other[word]) for word, count in one.items() if word in other)
+    union = one.total() + other.total() - common
     return common / union if union else 0.0
 
 
-def words_alike(one: Footprint, other: Footprint) -> float:
-    """From 0 to 1: how many of the words that two patches add and remove are the same (Jaccard, of multisets)."""
-    common = sum((one.words & other.words).values())
-    union = one.words.total() + other.words.total() - common
-    return common / union if union else 0.0
+def changed_words(patch: str) -> Counter[str]:
+    """All words of the lines that a patch changes, wherever."""
+    lines = (line for line in patch.split("\n") if line[:1] in ("+", "-") and line[:3] not in ("+++", "---"))
+    return Counter(word for line in lines for word in _WORD.findall(line))
 
 
 @lru_cache(maxsize=2_048)
