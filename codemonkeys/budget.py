@@ -17,7 +17,9 @@ from codemonkeys.settings import OperationSettings
 
 ORDER = ("relevance", "rank", "edit", "select")
 """Stages that a task cannot do without, as they follow each other: money for one is free again when a later begins."""
-
+SAME_PURSE = {"relevance": ("relevance", "digest"), "select": ("select", "judge", "ballot")}
+"""Stages that share what is set aside for the first of them."""
+PURSES = {stage: purse for purse, stages in SAME_PURSE.items() for stage in stages}
 
 TOLERANCE = 1e-9
 """What a sum of prices may be off, in US dollars: far below what anything costs."""
@@ -85,11 +87,12 @@ class Budget:
     def limits(self, key: StepKey) -> Limits:
         """What the bill may come to with a call of a stage of a task."""
         run = task = None
+        purse = PURSES.get(key.stage, key.stage)
         if self._run is not None:
-            run = self._run - self._set_aside_for_others(key.task, key.stage)
+            run = self._run - self._set_aside_for_others(key.task, purse)
         if self._task is not None:
-            own = self._share * self._task if key.stage != "select" and key.task in self._aside else 0.0
-            task = self._task - own - self._set_aside(key.task, key.stage)
+            own = self._share * self._task if purse != "select" and key.task in self._aside else 0.0
+            task = self._task - own - self._set_aside(key.task, purse)
         return Limits(run, task)
 
     def fits(self, key: StepKey, bound: float) -> bool:
@@ -113,7 +116,8 @@ class Budget:
         return sum(self._left(task, stage, amount) for stage, amount in stages.items() if stage != besides)
 
     def _left(self, task: str, stage: str, amount: float) -> float:
-        return max(0.0, amount - self._bill.spent(task, stage))
+        spent = sum(self._bill.spent(task, sharing) for sharing in SAME_PURSE.get(stage, (stage,)))
+        return max(0.0, amount - spent)
 
     def _kept_for_selection(self, task: str) -> float:
         return self._left(task, "select", self._share * (self._run or 0.0) / max(1, self.tasks))
@@ -121,8 +125,8 @@ class Budget:
     def went_out(self, key: StepKey) -> None:
         """A call's reservation is on the bill."""
         self._unsettled += 1
-        stages = self._aside.get(key.task, {})
-        for earlier in ORDER[: ORDER.index(key.stage)] if key.stage in ORDER else ():
+        stages, purse = self._aside.get(key.task, {}), PURSES.get(key.stage, key.stage)
+        for earlier in ORDER[: ORDER.index(purse)] if purse in ORDER else ():
             stages.pop(earlier, None)
 
     def settled(self) -> None:

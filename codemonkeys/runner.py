@@ -22,7 +22,7 @@ from codemonkeys.generation.answers import marker_for
 from codemonkeys.pipeline import solve
 from codemonkeys.prompting import Prompts
 from codemonkeys.redact import redact
-from codemonkeys.selection.conversation import Choice
+from codemonkeys.selection.deciding import Choice
 from codemonkeys.settings import Settings
 from codemonkeys.steps import Event, Steps, Stopping
 from codemonkeys.tasks.base import Task, Workspace

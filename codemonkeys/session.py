@@ -14,7 +14,8 @@ from codemonkeys.journal.store import Journal
 from codemonkeys.models import open_model
 from codemonkeys.prompting import check_own
 from codemonkeys.runner import Ended, State, run_tasks
-from codemonkeys.settings import Settings, build
+from codemonkeys.selection.deciding import check_rules
+from codemonkeys.settings import OperationSettings, Settings, build
 from codemonkeys.steps import Event, Steps
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare, why_not_locally
@@ -66,7 +67,9 @@ def run_session(
     tasks = load_tasks(source, ids or None)
     if settings.prompts is not None:
         check_own(settings.prompts)
+    check_rules(settings.selection)
     primary, scan = open_models(settings)
+    writers = open_writers(settings, (primary, scan))
     kind = choose_sandbox(settings.sandbox.kind, tasks)
     plan = settings.model_dump(mode="json")
     # What `auto` came to is part of the run: a resume is not to move it to another sandbox.
@@ -75,7 +78,7 @@ def run_session(
     settings = build(plan)
     journal = Journal(runs, name, source, {"ids": list(ids), **plan})
     try:
-        return asyncio.run(_carry_out(tasks, settings, journal, primary, scan, kind, accept_changes, notify))
+        return asyncio.run(_carry_out(tasks, settings, journal, primary, scan, writers, kind, accept_changes, notify))
     finally:
         journal.close()
 
@@ -86,6 +89,7 @@ async def _carry_out(
     journal: Journal,
     primary: Model,
     scan: Model,
+    writers: tuple[Model, ...],
     kind: Literal["local", "docker"],
     accept_changes: bool,
     notify: Callable[[Event], None],
@@ -95,14 +99,18 @@ async def _carry_out(
     context = settings.context
     digests = Digests(context.digests or home / "digests.db") if context.mode == "digest" else None
     try:
-        steps = Steps(journal, primary, scan, sandbox, settings.operation, accept_changes, notify, digests)
+        steps = Steps(
+            *(journal, primary, scan, sandbox, settings.operation, accept_changes, notify),
+            digests=digests,
+            writers=writers,
+        )
         ended = await run_tasks(tasks, settings, steps, lambda task: prepare(task, home, kind))
         return Summary(journal.name, journal.folder, tuple(ended), len(tasks) - len(ended), journal.calls.spent())
     finally:
         sandbox.close()
         if digests is not None:
             digests.close()
-        for model in {id(model): model for model in (primary, scan)}.values():
+        for model in {id(model): model for model in (primary, scan, *writers)}.values():
             await model.close()
 
 
@@ -116,13 +124,29 @@ def open_models(settings: Settings) -> tuple[Model, Model]:
     operation = settings.operation
     primary = open_model(settings.model, operation)
     scan = primary if settings.scan_model in (None, settings.model) else open_model(str(settings.scan_model), operation)
-    for model in (primary, scan):
+    check_prices(operation, (primary, scan))
+    return primary, scan
+
+
+def open_writers(settings: Settings, opened: Sequence[Model]) -> tuple[Model, ...]:
+    """The models of `generation.models`, each opened once; raises as `open_models`."""
+    by_name = dict(zip((settings.model, settings.scan_model or settings.model), opened, strict=True))
+    for name in settings.generation.models:
+        if name not in by_name:
+            by_name[name] = open_model(name, settings.operation)
+    writers = tuple(by_name[name] for name in settings.generation.models)
+    check_prices(settings.operation, writers)
+    return writers
+
+
+def check_prices(operation: OperationSettings, models: Sequence[Model]) -> None:
+    """Raise UnpricedModel for a model of unknown price under a budget."""
+    for model in models:
         if operation.budget is not None and model.price is None:
             raise UnpricedModel(
                 f"a budget was given, but nobody knows what {model.name} costs: give its prices in a registry file "
                 "with -c operation.prices=FILE (JSON, as LITELLM_MODEL_REGISTRY_PATH has it)"
             )
-    return primary, scan
 
 
 def choose_sandbox(kind: str, tasks: Sequence[Task]) -> Literal["local", "docker"]:

@@ -72,6 +72,8 @@ class Steps:
     digests: Digests | None = None
     """The store of digests; needed where relevance reads them."""
     stopping: bool = False
+    writers: tuple[Model, ...] = ()
+    """Models that write tests and edits, in turn by sample; the primary model if there is none."""
     budget: Budget = field(init=False)
     order: dict[str, int] = field(init=False, default_factory=dict[str, int])
     """Positions of the tasks: among steps that wait, those of earlier tasks go first."""
@@ -86,7 +88,7 @@ class Steps:
     def __post_init__(self) -> None:
         self.budget = Budget(self.journal.calls, self.operation)
         self._executing = Turns(Machine(self.operation.executions, self.operation.executions_memory_mb))
-        models = (self.primary, self.scan)
+        models = (self.primary, self.scan, *self.writers)
         self._calling = {model.name: Turns(throttle_of(model, self.operation)) for model in models}
         for model in models:
             self.journal.put_price(model.name, model.price)
@@ -97,7 +99,7 @@ class Steps:
         Raises ModelError, BudgetReached, StepChanged, Stopping. An answer without text is a completion with the
         finish reason `empty`: it was paid for, and counts as a malformed answer.
         """
-        model = self.scan if request.key.stage in SCAN_STAGES else self.primary
+        model = self.model_of(request.key.stage, request.key.sample)
         stored = self.journal.calls.stored(request.key)
         if stored is not None:
             if self._same(stored, request.hash(model.name), request.key):
@@ -136,6 +138,14 @@ class Steps:
 
     def _urgency(self, key: StepKey) -> tuple[int, int]:
         return urgency(key.stage, self.order.get(key.task, 0))
+
+    def model_of(self, stage: str, sample: int) -> Model:
+        """The model that a sample of a stage calls."""
+        if stage in SCAN_STAGES:
+            return self.scan
+        if stage in ("test", "edit") and self.writers:
+            return self.writers[sample % len(self.writers)]
+        return self.primary
 
     async def _answer(self, step: int, request: Request, model: Model) -> Completion:
         calls = self.journal.calls

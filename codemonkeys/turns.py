@@ -12,7 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-STAGES = ("begin", "relevance", "test", "rank", "edit", "votes", "select")
+STAGES = (
+    *("begin", "digest", "relevance", "test", "rank", "edit", "memory"),
+    *("votes", "regression", "judge", "ballot", "select"),
+)
 """Later stages are more urgent, so that tasks end early; a task that has not begun is the least so."""
 
 
@@ -20,7 +23,7 @@ def urgency(stage: str, position: int) -> tuple[int, int]:
     """The order of turns, smaller first: later stages first, among them the earlier tasks."""
     rank = STAGES.index(stage) if stage in STAGES else len(STAGES)
     # Tests are written while the context is found; neither is to hold up the other.
-    return -max(rank, 2) if rank else 0, position
+    return -max(rank, STAGES.index("test")) if rank else 0, position
 
 
 class Room(Protocol):

@@ -15,3 +15,7 @@ class Candidate:
     """The trajectory's last test script; empty when it has none."""
     approved: bool
     """The model itself ended the conversation; False when it ran out of turns."""
+    source: str = ""
+    """Who made it: the model that wrote it, or another system."""
+    family: str = ""
+    """Candidates of sources of one family share their mistakes."""

@@ -16,24 +16,31 @@ from codemonkeys.work import Conversation, Work
 
 
 async def write_edit(
-    work: Work, sample: int, context: Sequence[ContextFile], test: TestScript | None
+    work: Work, sample: int, context: Sequence[ContextFile], test: TestScript | None, earlier: str = ""
 ) -> Candidate | None:
-    """Edit the codebase until the model approves of edit and test; None if no edit could be applied."""
+    """Edit the codebase until the model approves of edit and test; None if no edit could be applied.
+
+    `earlier`: what others tried, to be told with the first message.
+    """
     settings = work.settings.generation
+    model = work.steps.model_of("edit", sample).name
+    gate = work.gate(f"edit {model}")
     system = work.prompts("edit.system", files=context, script=work.script)
     talk = Conversation(
-        work, "edit", sample, system, settings.edit_turns, settings.temperature, settings.max_tokens, work.gate("edit")
+        work, "edit", sample, system, settings.edit_turns, settings.temperature, settings.max_tokens, gate
     )
     script = test.text if test else ""
     shown = work.show(test.original) if test else None
     message = work.prompts("edit.user", test=script, original=shown)
+    if earlier:
+        message = f"{earlier}\n{message}"
     patch = ""
     while talk.turns_left:
         try:
             allowed: tuple[Kind, ...] = ("edits", "test", "done") if patch else ("edits", "test")
             answer = parse_answer(await talk.ask(message), work.marker, allowed)
             if answer.done:
-                return Candidate(sample, patch, script, approved=True)
+                return Candidate(sample, patch, script, approved=True, source=model)
             patch, script = await take(work, answer, patch, script)
         except BudgetReached as error:
             if not patch:
@@ -45,7 +52,7 @@ async def write_edit(
             message = work.prompts("edit.repair", problem=str(error))
             continue
         message = await show_results(work, sample, talk, patch, script)
-    return Candidate(sample, patch, script, approved=False) if patch else None
+    return Candidate(sample, patch, script, approved=False, source=model) if patch else None
 
 
 async def take(work: Work, answer: Answer, patch: str, script: str) -> tuple[str, str]:

@@ -26,8 +26,9 @@ async def write_test(work: Work, sample: int) -> TestScript | None:
     """Write a test script from the issue alone; None if no answer held one."""
     settings = work.settings.generation
     system = work.prompts("test.system", script=work.script, seconds=f"{work.settings.sandbox.seconds:g}")
+    gate = work.gate(f"test {work.steps.model_of('test', sample).name}")
     talk = Conversation(
-        work, "test", sample, system, settings.test_turns, settings.temperature, settings.max_tokens, work.gate("test")
+        work, "test", sample, system, settings.test_turns, settings.temperature, settings.max_tokens, gate
     )
     message = work.prompts("test.user")
     test: TestScript | None = None

@@ -61,6 +61,7 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
         "notes": [{**note, "body": json.loads(note["body"])} for note in notes],
         "candidates": candidates,
         "votes": rows(connection, "SELECT * FROM votes WHERE task = ? ORDER BY candidate, test", task),
+        "signals": signals(connection, task),
         "conversations": rows(
             connection,
             "SELECT stage, sample, count(*) AS calls, sum(cost_usd) AS cost_usd, max(finish_reason) AS finish_reason "
@@ -73,6 +74,15 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
         ],
         "spend": spend(connection, task),
     }
+
+
+def signals(connection: sqlite3.Connection, task: str) -> list[dict[str, Any]]:
+    """Kind, number, value and detail of what is known of a task's candidates beside the votes."""
+    if not rows(connection, "SELECT 1 FROM sqlite_master WHERE name = 'signals'"):
+        return []  # written by a version that knew of none, and only read since
+    return rows(
+        connection, "SELECT kind, number, value, detail FROM signals WHERE task = ? ORDER BY kind, number", task
+    )
 
 
 def predictions(connection: sqlite3.Connection) -> list[dict[str, Any]]:

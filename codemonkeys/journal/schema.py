@@ -173,7 +173,7 @@ ALTER TABLE candidates ADD COLUMN source TEXT NOT NULL DEFAULT '';
 ALTER TABLE candidates ADD COLUMN family TEXT NOT NULL DEFAULT '';
 CREATE TABLE signals (
     task TEXT NOT NULL REFERENCES tasks(id),
-    kind TEXT NOT NULL CHECK (kind IN ('regression tests', 'breaks', 'belief', 'ballot')),
+    kind TEXT NOT NULL CHECK (kind IN ('regression tests', 'breaks', 'belief', 'ballot', 'conversation')),
     number INTEGER NOT NULL,
     value REAL,
     detail TEXT NOT NULL DEFAULT '',

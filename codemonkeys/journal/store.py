@@ -120,21 +120,20 @@ class Journal:
         family: str = "",
     ) -> None:
         """Record a candidate under its number; recording it again changes nothing."""
+        self.put_candidates(task, [(number, sample, patch, test, approved, duplicate_of, source, family)])
+
+    def put_candidates(
+        self, task: str, candidates: Sequence[tuple[int, int, str, str, bool, int | None, str, str]]
+    ) -> None:
+        """Record candidates of a task, all or none of them: each as what `put_candidate` takes after the task."""
         with self._writer.writing() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    task,
-                    number,
-                    sample,
-                    texts.put(connection, patch, plain=True),
-                    texts.put(connection, test, plain=True) if test else None,
-                    approved,
-                    duplicate_of,
-                    source,
-                    family,
-                ),
-            )
+            for number, sample, patch, test, approved, duplicate_of, source, family in candidates:
+                patch_hash = texts.put(connection, patch, plain=True)
+                test_hash = texts.put(connection, test, plain=True) if test else None
+                connection.execute(
+                    "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (task, number, sample, patch_hash, test_hash, approved, duplicate_of, source, family),
+                )
 
     def put_note(self, task: str, stage: str, sample: int, kind: str, body: Any) -> None:
         """Record a derived fact for those who read the run later, as JSON: a ranking, a file kept as `maybe`."""

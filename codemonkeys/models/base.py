@@ -15,7 +15,7 @@ class StepKey(NamedTuple):
 
     task: str
     stage: str
-    """digest, relevance, rank, test, edit, votes or select."""
+    """digest, relevance, rank, test, edit, memory, votes, regression, judge, ballot or select."""
     sample: int = 0
     """Trajectory, repetition or file batch, from 0."""
     turn: int = 0

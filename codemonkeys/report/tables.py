@@ -60,7 +60,7 @@ def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
     shown = [titles[name] for name in names]
     table = new_table("stage", "model", *shown, "cost", numbers=("stage", *shown, "cost"))
     table.columns[0].justify = "left"
-    order = ("relevance", "rank", "test", "edit", "select")
+    order = ("relevance", "rank", "test", "edit", "judge", "ballot", "select")
     for row in sorted(spend, key=lambda r: order.index(r["stage"]) if r["stage"] in order else len(order)):
         numbers = [f"{row[name] or 0:,}" for name in names]
         table.add_row(row["stage"], plain(row["model"]), *numbers, dollars(row["cost_usd"]))
@@ -90,6 +90,11 @@ def votes_table(story: dict[str, Any]) -> RenderableType:
         table.add_row(*cells)
     sums = [str(sum(votes[c["number"], t]["vote"] for t in tests)) for c in distinct]
     table.add_row("votes", "", *sums, style="bold")
+    signals = {(signal["kind"], signal["number"]): signal["value"] for signal in story["signals"]}
+    if ran := signals.get(("regression tests", 0)):
+        broken = [signals.get(("breaks", c["number"])) for c in distinct]
+        cells = ["not known" if value is None else f"{value:.0f}" for value in broken]
+        table.add_row(f"breaks, of the repository's {ran:.0f}", "", *cells)
     return table
 
 
@@ -144,7 +149,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
     """All that happened to one task."""
     conversations = new_table("stage", "sample", "calls", "cost", numbers=("sample", "calls", "cost"))
     for row in story["conversations"]:
-        if row["stage"] in ("test", "edit", "select"):
+        if row["stage"] in ("test", "edit", "judge", "ballot", "select"):
             conversations.add_row(row["stage"], str(row["sample"]), str(row["calls"]), dollars(row["cost_usd"]))
     early = [n for n in story["notes"] if n["kind"] == "ended early"]
     parts: list[RenderableType] = [

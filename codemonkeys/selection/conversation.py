@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from codemonkeys.context.ranking import ContextFile, fill
-from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.answers import MalformedAnswer, parse_answer
 from codemonkeys.generation.patch import patch_paths
-from codemonkeys.selection.votes import Matrix
+from codemonkeys.selection.gather import Gathered
 from codemonkeys.work import Conversation, Work
 
-
-class Choice(NamedTuple):
-    """Which candidate is submitted, and how that was decided."""
-
-    number: int
-    patch: str
-    reason: str
+NONE = 0
+"""The number that says: none of the candidates resolves the issue."""
 
 
 class Finalist(NamedTuple):
@@ -28,63 +23,81 @@ class Finalist(NamedTuple):
     number: int
     votes: int
     patch: str
+    broken: tuple[str, ...]
+    """Of the repository's own tests."""
 
 
-async def choose(work: Work, matrix: Matrix) -> Choice:
-    """Choose among the candidates with the most votes; without a valid choice, the one with the most."""
-    finalists = [
-        Finalist(matrix.candidates[p].number, matrix.votes(p), matrix.candidates[p].candidate.patch)
-        for p in matrix.best(work.settings.selection.candidates)
+@dataclass(frozen=True)
+class Place:
+    """Where a selection conversation is held, for the keys of its steps."""
+
+    stage: Literal["select", "ballot"] = "select"
+    sample: int = 0
+    temperature: float = 0.0
+    may_refuse: bool = False
+    """Whether the answer may be that no candidate is right."""
+
+
+def finalists_of(gathered: Gathered, shortlist: Sequence[int]) -> list[Finalist]:
+    """The candidates of a shortlist as they are shown; `shortlist` holds positions of distinct candidates."""
+    matrix, regressions = gathered.matrix, gathered.regressions
+    rows = {numbered.number - 1: row for row, numbered in enumerate(matrix.candidates)}
+    return [
+        Finalist(
+            *(index + 1, matrix.votes(rows[index]), gathered.evidence.patches[index]),
+            broken=(regressions.broken[rows[index]] if regressions.broken else None) or (),
+        )
+        for index in shortlist
     ]
-    top = finalists[0]
-    if len(finalists) == 1:
-        return Choice(top.number, top.patch, "the only distinct candidate")
-    if work.settings.selection.turns == 0:
-        return Choice(top.number, top.patch, "most votes")
-    try:
-        number = await converse(work, matrix, finalists)
-    except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-        return Choice(top.number, top.patch, f"most votes, as the selection conversation could not go on: {error}")
-    if number is None:
-        return Choice(top.number, top.patch, "most votes, as the selection conversation chose none")
-    chosen = next(finalist for finalist in finalists if finalist.number == number)
-    return Choice(chosen.number, chosen.patch, "chosen in the selection conversation")
 
 
-async def converse(work: Work, matrix: Matrix, finalists: Sequence[Finalist]) -> int | None:
-    """The number that the model chooses; None if its turns end without a valid choice."""
+async def converse(
+    work: Work, gathered: Gathered, finalists: Sequence[Finalist], example: str, place: Place = Place()
+) -> int | None:
+    """The number that the model chooses, NONE if it may refuse and does; None if its turns end without a valid choice.
+
+    `example`: a test script to show. Raises what a model call raises.
+    """
     settings = work.settings.selection
     numbers = [finalist.number for finalist in finalists]
     system = work.prompts(
         "select.system",
-        files=touched_files(work, finalists),
+        files=touched_files(work, [finalist.patch for finalist in finalists]),
         candidates=finalists,
-        tests=sum(matrix.valid(t) for t in range(len(matrix.tests))),
-        example=example_test(matrix),
+        tests=sum(gathered.matrix.valid(t) for t in range(len(gathered.matrix.tests))),
+        regressions=len(gathered.regressions.tests),
+        example=example,
         script=work.script,
+        may_refuse=place.may_refuse,
     )
-    talk = Conversation(work, "select", 0, system, settings.turns, 0.0, settings.max_tokens)
+    valid = [*numbers, NONE] if place.may_refuse else numbers
+    talk = Conversation(work, place.stage, place.sample, system, settings.turns, place.temperature, settings.max_tokens)
     message = work.prompts("select.user")
     while talk.turns_left:
         try:
             answer = parse_answer(await talk.ask(message), work.marker, ("test", "choice"))
-            if answer.choice in numbers:
+            if answer.choice in valid:
                 return answer.choice
             if answer.test is None:
                 raise MalformedAnswer(f"there is no candidate {answer.choice}.")
         except MalformedAnswer as error:
-            message = work.prompts("select.repair", problem=str(error), numbers=numbers)
+            message = work.prompts("select.repair", problem=str(error), numbers=valid)
             continue
-        message = await show_results(work, talk, finalists, answer.test)
+        message = await show_results(work, talk, finalists, answer.test, place)
     return None
 
 
-async def show_results(work: Work, talk: Conversation, finalists: Sequence[Finalist], test: str) -> str:
+async def show_results(work: Work, talk: Conversation, finalists: Sequence[Finalist], test: str, place: Place) -> str:
     """Run a test script on the unedited code and on every finalist, and tell what it did."""
+    select = place.stage == "select"
     async with asyncio.TaskGroup() as group:
-        original = group.create_task(work.run("select", 0, talk.turn, "original", test))
+        original = group.create_task(work.run(place.stage, place.sample, talk.turn, "original", test))
         edited = [
-            group.create_task(work.run("select", finalist.number, talk.turn, "edited", test, finalist.patch))
+            group.create_task(
+                work.run(place.stage, finalist.number, talk.turn, "edited", test, finalist.patch)
+                if select
+                else work.run(place.stage, place.sample, talk.turn, f"edited {finalist.number}", test, finalist.patch)
+            )
             for finalist in finalists
         ]
     results = [
@@ -96,17 +109,20 @@ async def show_results(work: Work, talk: Conversation, finalists: Sequence[Final
     )
 
 
-def touched_files(work: Work, finalists: Sequence[Finalist]) -> list[ContextFile]:
-    """The files of the codebase that the finalists touch, whole, as far as they fit into the context."""
-    paths = dict.fromkeys(path for finalist in finalists for path in patch_paths(finalist.patch))
+def touched_files(work: Work, patches: Sequence[str]) -> list[ContextFile]:
+    """The files of the codebase that patches touch, whole, as far as they fit into the context."""
+    paths = dict.fromkeys(path for patch in patches for path in patch_paths(patch))
     texts = {path: text for path in paths if path in work.snapshot and (text := work.snapshot.text(path))}
     tokens = {path: work.steps.primary.count_tokens(text) for path, text in texts.items()}
     chosen = fill(list(texts), tokens, work.settings.context.tokens)
     return [ContextFile(path, texts[path], tokens[path]) for path in chosen]
 
 
-def example_test(matrix: Matrix) -> str:
-    """A valid test script if there is one, that of the best candidate first."""
-    own = matrix.candidates[matrix.best(1)[0]].candidate.test
-    valid = [test for t, test in enumerate(matrix.tests) if matrix.valid(t)]
-    return own if own in valid or not valid else valid[0]
+def example_test(gathered: Gathered, first: int) -> str:
+    """A valid test script if there is one, that of the candidate at a position first."""
+    matrix = gathered.matrix
+    own = gathered.evidence.own[first]
+    valid = [t for t in range(len(matrix.tests)) if matrix.valid(t)]
+    if own is not None and (own in valid or not valid):
+        return matrix.tests[own]
+    return matrix.tests[valid[0]] if valid else ""

@@ -16,7 +16,7 @@ from typing import Any
 
 from codemonkeys.generation.patch import patch_paths
 from codemonkeys.models.base import StepKey
-from codemonkeys.selection.suite import tests_for
+from codemonkeys.selection.suite import relevant_tests
 from codemonkeys.selection.votes import Numbered
 from codemonkeys.work import Work
 from sandboxes.base import Execution, Limits, Reason, Script
@@ -62,7 +62,7 @@ async def run_regressions(work: Work, candidates: Sequence[Numbered], turn: int 
     if work.task.language.lower() not in ("", "python"):
         return _without(work, turn, f"no runner is known for the tests of a {work.task.language} repository")
     touched = Counter(path for c in candidates for path in patch_paths(c.candidate.patch))
-    files = await asyncio.to_thread(tests_for, work.snapshot, touched, settings.regression_files)
+    files = await asyncio.to_thread(relevant_tests, work.snapshot, touched, settings.regression_files)
     if not files:
         return _without(work, turn, "no test file matters to the files that the candidates touch")
 

@@ -26,7 +26,7 @@ _LARGEST = 2 << 20
 """Bytes of a file beyond which it is taken for data."""
 
 
-def tests_for(snapshot: Snapshot, touched: Mapping[str, int], most: int) -> list[str]:
+def relevant_tests(snapshot: Snapshot, touched: Mapping[str, int], most: int) -> list[str]:
     """The test files that matter most to some files, the first one most; at most so many. For Python, else empty.
 
     `touched` is how many candidates touch each path: what many touch weighs more. A file matters by what it imports
@@ -38,7 +38,7 @@ def tests_for(snapshot: Snapshot, touched: Mapping[str, int], most: int) -> list
     modules = _Modules(snapshot)
     importers = {path: modules.importers(path) for path in touched}
     scores: dict[str, float] = {}
-    for test in test_files(snapshot):
+    for test in suite_files(snapshot):
         imported = modules.imported_by(test)
         score = sum(count * _matter(test, imported, path, importers[path]) for path, count in touched.items())
         if score > 0:
@@ -47,7 +47,7 @@ def tests_for(snapshot: Snapshot, touched: Mapping[str, int], most: int) -> list
     return sorted(scores, key=lambda test: (-scores[test], test))[:most]
 
 
-def test_files(snapshot: Snapshot) -> list[str]:
+def suite_files(snapshot: Snapshot) -> list[str]:
     """Python files that hold tests a runner would find, in path order."""
     named = [
         entry.path

@@ -51,26 +51,25 @@ def exited(execution: Execution, code: int) -> bool:
     return execution.reason is Reason.EXITED and execution.exit_code == code
 
 
-async def number_candidates(work: Work, candidates: Sequence[Candidate]) -> list[Numbered]:
-    """Number the candidates in sample order, record them, and keep the first of each equivalence class."""
+async def number_candidates(work: Work, candidates: Sequence[Candidate]) -> tuple[list[Numbered], tuple[int, ...]]:
+    """Number the candidates from 1 in sample order and record them.
+
+    Returns the first of each equivalence class, and for every candidate the position of the first of its class.
+    """
     groups = await asyncio.to_thread(classes, work.snapshot, [c.patch for c in candidates])
-    distinct = []
-    for group in groups:
-        for position in group:
-            candidate = candidates[position]
-            same_as = None if position == group[0] else group[0] + 1
-            work.steps.journal.put_candidate(
-                *(work.task.id, position + 1, candidate.sample, candidate.patch, candidate.test),
-                *(candidate.approved, same_as),
-            )
-        distinct.append(Numbered(group[0] + 1, candidates[group[0]]))
-    return distinct
+    first_of = {position: group[0] for group in groups for position in group}
+    for position, candidate in enumerate(candidates):
+        same_as = None if position == first_of[position] else first_of[position] + 1
+        work.steps.journal.put_candidate(
+            *(work.task.id, position + 1, candidate.sample, candidate.patch, candidate.test),
+            *(candidate.approved, same_as, candidate.source, candidate.family),
+        )
+    distinct = [Numbered(group[0] + 1, candidates[group[0]]) for group in groups]
+    return distinct, tuple(first_of[position] for position in range(len(candidates)))
 
 
-async def vote(work: Work, candidates: Sequence[Candidate]) -> Matrix:
-    """Run the matrix."""
-    distinct = await number_candidates(work, candidates)
-    tests = tuple(dict.fromkeys(c.test for c in candidates if c.test))
+async def vote(work: Work, distinct: Sequence[Numbered], tests: Sequence[str]) -> Matrix:
+    """Run the matrix: every test script, each named once, on the unedited code and on every candidate."""
 
     async def on_original(test: int) -> Execution:
         return await work.run("votes", 0, test, "original", tests[test])
@@ -83,7 +82,7 @@ async def vote(work: Work, candidates: Sequence[Candidate]) -> Matrix:
         edited = [[group.create_task(on_candidate(c, t)) for t in range(len(tests))] for c in distinct]
     return Matrix(
         tuple(distinct),
-        tests,
+        tuple(tests),
         tuple(task.result() for task in original),
         tuple(tuple(task.result() for task in row) for row in edited),
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.journal import files, queries
-from codemonkeys.selection.votes import Matrix, Numbered, vote
+from codemonkeys.selection.votes import Matrix, Numbered, number_candidates, vote
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
 from tests.fakes import TASK
@@ -85,7 +85,9 @@ def test_matrix_runs_every_distinct_test_on_every_distinct_candidate(
         return exits(0 if "x = 3" in patch else 2)
 
     with room(tmp_path, snapshot, lambda request: "", run) as work:
-        seen = asyncio.run(vote(work, candidates))
+        distinct, classes = asyncio.run(number_candidates(work, candidates))
+        seen = asyncio.run(vote(work, distinct, ["test one", "test two"]))
+        assert classes == (0, 0, 2, 3)
         assert [c.number for c in seen.candidates] == [1, 3, 4]
         assert seen.tests == ("test one", "test two")
         assert [seen.votes(p) for p in range(3)] == [0, 1, 0]

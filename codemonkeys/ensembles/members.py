@@ -1,0 +1,187 @@
+"""What other systems submitted: read and checked against the tasks. What cannot be used is reported, never fatal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from codemonkeys.errors import BadInput, BadRecord
+from codemonkeys.generation.paths import patch_paths
+from codemonkeys.tasks.records import parse_json
+
+FOLDER_FILES = ("all_preds.jsonl", "preds.json", "preds.jsonl")
+"""What a folder of the leaderboard is searched for, in this order."""
+COMMON_NAMES = frozenset(("all_preds", "preds", "predictions"))
+"""Names of files that say nothing of the system: the folder's name does."""
+LARGEST = 1 << 20
+"""Characters of a patch beyond which it is no fix, but data that was swept up with one."""
+SHOWN = 200
+"""Characters of somebody else's text in a report."""
+
+
+class Dropped(NamedTuple):
+    """A record that is left out, and why."""
+
+    task: str
+    """The id as it is written there; empty if there is none."""
+    where: str
+    """File and line, or record."""
+    why: str
+    """`no record`, `unknown id`, `repeated`, `empty patch`, `no diff`, `too large` or `does not apply`."""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One system's submission."""
+
+    name: str
+    family: str
+    path: Path
+    sha256: str
+    """Of the file, by which a resumed run knows that it is still the same."""
+    patches: dict[str, str]
+    """Patch by task id, of those that can be used."""
+    dropped: tuple[Dropped, ...]
+    models: tuple[str, ...]
+    """What its records name as model; more than one is a mix, and reported."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many records were left out for each reason."""
+        return Counter(record.why for record in self.dropped)
+
+
+def read_members(paths: Sequence[Path], known: Collection[str], families: Sequence[str] = ()) -> list[Member]:
+    """Submissions of other systems: .jsonl, .json (a list, or a dictionary by id), or folders that hold such a file.
+
+    `known`: ids of the tasks. `families`: `NAME=GLOB` each, GLOB matching names of members; others are told from their
+    names by `guess_family`. Raises BadInput for what is no such file, is given twice, or for a GLOB without a match.
+    """
+    members: list[Member] = []
+    for path in paths:
+        member = read_member(path, known)
+        if any(member.path.samefile(other.path) for other in members):
+            raise BadInput(f"{path} is given twice; an ensemble counts each submission once")
+        if any(member.name == other.name for other in members):
+            member = replace(member, name=f"{member.path.absolute().parent.name}/{member.name}")
+        if any(member.name == other.name for other in members):
+            raise BadInput(f"{path}: another member is called {member.name!r} too; rename the file")
+        members.append(member)
+    return with_families(members, families)
+
+
+def with_families(members: Sequence[Member], families: Sequence[str]) -> list[Member]:
+    """The members with their families named. Raises BadInput for what is no NAME=GLOB, or matches no member."""
+    named = list(members)
+    for given in families:
+        family, _, pattern = given.partition("=")
+        matching = [n for n, member in enumerate(members) if pattern and fnmatchcase(member.name, pattern)]
+        if not family.strip() or not matching:
+            there = ", ".join(member.name for member in members)
+            raise BadInput(f"--family {given}: give NAME=GLOB, with a GLOB that matches some of: {there}")
+        for n in matching:
+            named[n] = replace(members[n], family=family.strip())
+    return named
+
+
+def guess_family(name: str) -> str:
+    """The system that a submission's name begins with, without date and version.
+
+    `20240402_sweagent_gpt4` and `sweagent-2.1` are both of `sweagent`.
+    """
+    parts = [part for part in re.split(r"[\s_]+|-(?=v?\d)", name) if part and not part.isdigit()]
+    return parts[0].lower() if parts else name
+
+
+def read_member(path: Path, known: Collection[str]) -> Member:
+    """One submission. Raises BadInput, or BadRecord for a file that is not JSON as a whole."""
+    file = file_of(path)
+    try:
+        data = file.read_bytes()
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise BadInput(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise BadRecord(f"{file}: not UTF-8 (byte {error.start}); convert the file") from None
+    patches: dict[str, str] = {}
+    dropped: list[Dropped] = []
+    models: dict[str, None] = {}
+    for where, row in records(file, text):
+        if not isinstance(row, dict) or not isinstance(row.get("instance_id"), str):
+            dropped.append(Dropped("", where, "no record", "no object with an instance_id"))
+            continue
+        id, patch = row["instance_id"], row.get("model_patch")
+        if isinstance(model := row.get("model_name_or_path"), str):
+            models[model[:SHOWN]] = None
+        if id in patches:
+            # As the harness has it: the last one counts.
+            dropped.append(Dropped(id, where, "repeated", "takes the place of an earlier record"))
+        if found := problem(id, patch, known):
+            dropped.append(Dropped(id[:SHOWN], where, *found))
+            patches.pop(id, None)
+        else:
+            patches[id] = str(patch)
+    name = file.stem if file.stem not in COMMON_NAMES else file.absolute().parent.name
+    digest = hashlib.sha256(data).hexdigest()
+    return Member(name, guess_family(name), file, digest, patches, tuple(dropped), tuple(models))
+
+
+def file_of(path: Path) -> Path:
+    """The predictions file that a path names: itself, or one within a folder. Raises BadInput."""
+    if path.is_dir():
+        for name in FOLDER_FILES:
+            if (path / name).is_file():
+                return path / name
+        raise BadInput(f"{path}: no submission, it holds none of {', '.join(FOLDER_FILES)}")
+    if path.suffix not in (".json", ".jsonl"):
+        raise BadInput(f"{path}: submissions are .json or .jsonl files, or folders of the leaderboard")
+    if not path.is_file():
+        raise BadInput(f"{path}: no such predictions file; check the path")
+    return path
+
+
+def records(file: Path, text: str) -> Iterator[tuple[str, Any]]:
+    """What a predictions file holds, each with where it stands; a line that is not JSON is None."""
+    if file.suffix == ".jsonl":
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.strip():
+                try:
+                    yield f"{file}:{number}", json.loads(line)
+                except (ValueError, RecursionError):
+                    yield f"{file}:{number}", None
+        return
+    content = parse_json(text, str(file))
+    if isinstance(content, dict):
+        # The key is the id; the record within may name it again.
+        content = [{"instance_id": id, **row} if isinstance(row, dict) else row for id, row in content.items()]
+    if not isinstance(content, list):
+        raise BadRecord(f"{file}: holds {type(content).__name__}; expected a list or dictionary of predictions")
+    for number, row in enumerate(content, 1):
+        yield f"{file} record {number}", row
+
+
+def problem(id: str, patch: object, known: Collection[str]) -> tuple[str, str] | None:
+    """Why a record cannot be used, and details; None if it can."""
+    if id not in known:
+        return "unknown id", "the dataset has no such task"
+    if patch is None or (isinstance(patch, str) and not patch.strip()):
+        return "empty patch", ""
+    if not isinstance(patch, str):
+        return "no record", f"model_patch is {type(patch).__name__}, not text"
+    if len(patch) > LARGEST:
+        return "too large", f"{len(patch):,} characters, at most {LARGEST:,} are read"
+    try:
+        patch.encode()
+    except UnicodeEncodeError:
+        return "no diff", "it holds half of a surrogate pair, which is no text"
+    if not patch_paths(patch):
+        return "no diff", "no line of it names a file"
+    return None

@@ -1,0 +1,73 @@
+"""Trajectories: each writes a test script and an edit; they come in waves, and a later one may know the earlier."""
+
+from __future__ import annotations
+
+from asyncio import Task
+from collections.abc import Sequence
+
+from codemonkeys.context.ranking import ContextFile
+from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
+from codemonkeys.generation.candidate import Candidate
+from codemonkeys.generation.editing import write_edit
+from codemonkeys.generation.testing import TestScript, write_test
+from codemonkeys.prompting import cut_middle
+from codemonkeys.settings import GenerationSettings
+from codemonkeys.work import Work
+
+
+def waves(settings: GenerationSettings) -> list[range]:
+    """The samples of each wave."""
+    size = settings.wave or settings.samples
+    return [range(start, min(start + size, settings.samples)) for start in range(0, settings.samples, size)]
+
+
+async def run_trajectory(
+    work: Work, sample: int, context: Task[Sequence[ContextFile]], earlier: str
+) -> Candidate | None:
+    """Write a test while the context is being found, then an edit; None if that ended without an edit.
+
+    `earlier`: what earlier waves tried, as `recall` tells it.
+    """
+    test = await attempt_test(work, sample)
+    files = await context
+    try:
+        return await write_edit(work, sample, files, test, earlier)
+    except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
+        work.give_up("edit", sample, error)
+        return None
+
+
+async def attempt_test(work: Work, sample: int) -> TestScript | None:
+    """A test script, or none: a trajectory can go on without one."""
+    try:
+        return await write_test(work, sample)
+    except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
+        work.give_up("test", sample, error)
+        return None
+
+
+async def recall(work: Work, candidates: Sequence[Candidate]) -> str:
+    """What earlier waves tried and how it failed, as a message; empty where nobody is to know.
+
+    After EvoScale (arXiv 2505.23604), section 3: earlier edits together with their failing output. All that is told
+    comes from the journal, so that a resumed run tells the same.
+    """
+    settings = work.settings.generation
+    if settings.diversity == "none" or not candidates:
+        return ""
+    different = list({candidate.patch: candidate for candidate in candidates}.values())
+    share = max(1, settings.memory_characters // (2 * len(different)))
+    tried = []
+    for candidate in different:
+        shown = None
+        if candidate.test:
+            # The trajectory ran this itself: an equal execution answers from the journal.
+            shown = work.show(await work.run("memory", candidate.sample, 0, "edited", candidate.test, candidate.patch))
+        tried.append(
+            {
+                "patch": cut_middle(candidate.patch, share),
+                "verdict": shown.verdict if shown else "",
+                "output": cut_middle(shown.output, share) if shown else "",
+            }
+        )
+    return work.prompts("edit.earlier", tried=tried)

@@ -1,0 +1,95 @@
+"""Evidence that costs model calls: a judge's belief in each candidate, and ballots that choose among some."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from codemonkeys.errors import FilteredAnswer, RejectedRequest
+from codemonkeys.models.base import Message, Request, StepKey
+from codemonkeys.selection.conversation import Place, converse, example_test, finalists_of, touched_files
+from codemonkeys.selection.gather import Gathered
+from codemonkeys.work import Work
+
+_BELIEF = re.compile(r"^\W*(yes|no)\W*$", re.I | re.M)
+
+
+async def judge(work: Work, gathered: Gathered, shortlist: Sequence[int]) -> dict[int, float | None]:
+    """A judge's belief in each candidate of a shortlist, from 0 to 1; None without a usable answer.
+
+    The share of yes among repeated answers stands for the probability of the word, which not every API tells
+    (R2E-Gym, arXiv 2504.07164, section 4, scores by that probability). Raises BudgetReached and what ends a task.
+    """
+    candidates = {n.number - 1: n.candidate for n in gathered.matrix.candidates}
+    files = touched_files(work, [candidate.patch for candidate in candidates.values()])
+    system = work.prompts("judge.system", files=files)
+    async with asyncio.TaskGroup() as group:
+        asked = {
+            index: [
+                group.create_task(believe(work, system, index + 1, candidates[index].patch, repetition))
+                for repetition in range(work.settings.selection.judge_samples)
+            ]
+            for index in shortlist
+        }
+    beliefs: dict[int, float | None] = {}
+    for index, tasks in asked.items():
+        answers = [answer for task in tasks if (answer := task.result()) is not None]
+        beliefs[index] = sum(answers) / len(answers) if answers else None
+    work.steps.journal.put_signals(
+        work.task.id, "belief", {index + 1: (belief, "") for index, belief in beliefs.items()}
+    )
+    return beliefs
+
+
+async def believe(work: Work, system: str, number: int, patch: str, repetition: int) -> bool | None:
+    """Whether the judge believes in a candidate; None if its answer does not say."""
+    settings = work.settings
+    messages = (Message("system", system), Message("user", work.prompts("judge.user", patch=patch)))
+    request = Request(
+        StepKey(work.task.id, "judge", number, repetition),
+        messages,
+        settings.generation.temperature,
+        settings.selection.max_tokens,
+        cache=True,
+    )
+
+    async def ask() -> str:
+        return (await work.steps.call(request)).text
+
+    try:
+        words = _BELIEF.findall(await work.gate("judge").ask(ask))
+    except (FilteredAnswer, RejectedRequest):
+        return None
+    return words[-1].lower() == "yes" if words else None
+
+
+async def vote_by_ballots(work: Work, gathered: Gathered, shortlist: Sequence[int]) -> tuple[int | None, ...]:
+    """What each ballot chose: a position of a candidate, or None for none of them. Those without a choice are left out.
+
+    Each ballot is a selection conversation that sees the candidates in another order; they end as soon as one choice
+    has more than half of all. Trae Agent (arXiv 2507.23370), section 3.3; order and refusal are ours.
+    """
+    most = work.settings.selection.ballots
+    finalists = finalists_of(gathered, shortlist)
+    example = example_test(gathered, shortlist[0])
+    chosen: list[int | None] = []
+    recorded: dict[int, tuple[float | None, str]] = {}
+    for ballot in range(most):
+        order = list(finalists)
+        random.Random(f"{work.task.id} {ballot}").shuffle(order)
+        place = Place("ballot", ballot, work.settings.generation.temperature, may_refuse=True)
+        try:
+            number = await converse(work, gathered, order, example, place)
+        except (FilteredAnswer, RejectedRequest):
+            continue
+        if number is None:
+            continue
+        chosen.append(number - 1 if number else None)
+        recorded[ballot] = (float(number) if number else None, "")
+        if max(Counter(chosen).values()) > most / 2:
+            break
+    work.steps.journal.put_signals(work.task.id, "ballot", recorded)
+    return tuple(chosen)

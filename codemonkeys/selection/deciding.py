@@ -1,0 +1,111 @@
+"""The decision of a task: a rule orders the candidates, and a model is asked where the rule is one that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from codemonkeys.errors import BadSettings, BudgetReached, FilteredAnswer, RejectedRequest
+from codemonkeys.selection.asking import judge, vote_by_ballots
+from codemonkeys.selection.conversation import converse, example_test, finalists_of
+from codemonkeys.selection.evidence import Evidence, Ranking
+from codemonkeys.selection.gather import Gathered, of_classes
+from codemonkeys.selection.rules import RULES
+from codemonkeys.settings import SelectionSettings
+from codemonkeys.work import Work
+
+
+class Choice(NamedTuple):
+    """Which candidate is submitted, and how that was decided."""
+
+    number: int | None
+    """None: none of the candidates is to be trusted."""
+    patch: str
+    reason: str
+
+
+def check_rules(settings: SelectionSettings) -> None:
+    """Raise BadSettings for a rule that one task cannot be decided by."""
+    single = sorted(name for name, rule in RULES.items() if not rule.pooled)
+    for setting, name, allowed in (
+        ("rule", settings.rule, [*ASKING, *single]),
+        ("shortlist", settings.shortlist, single),
+    ):
+        if name in RULES and RULES[name].pooled:
+            raise BadSettings(
+                f"selection.{setting}={name} learns from many tasks at once, so it cannot decide one while it is "
+                "solved; take another, or compare it with the others by `codemonkeys study`"
+            )
+        if name not in allowed:
+            raise BadSettings(f"selection.{setting}={name}: no such rule; there are: {', '.join(allowed)}")
+
+
+async def decide(work: Work, gathered: Gathered) -> Choice:
+    """Decide by `selection.rule`; where it comes to no answer, the first of the shortlist."""
+    settings = work.settings.selection
+    evidence = gathered.evidence
+    shortlist = RULES[settings.shortlist].rank(evidence)
+    everyone = ranked(evidence, shortlist)
+    if len(everyone) == 1:
+        return choice(evidence, everyone[0], "the only distinct candidate")
+    failed = ""
+    if settings.rule in ASKING:
+        try:
+            evidence = await ASKING[settings.rule](work, gathered, everyone)
+        except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
+            failed = f"the model could not go on: {error}"
+    ranking = Ranking((), 0.0, failed) if failed else RULES[settings.rule].rank(evidence)
+    if ranking.order:
+        return choice(evidence, evidence.classes[ranking.order[0]], ranking.reason)
+    return choice(evidence, everyone[0], f"{shortlist.reason}, as {ranking.reason}")
+
+
+def ranked(evidence: Evidence, ranking: Ranking) -> list[int]:
+    """All distinct candidates: those of a ranking in its order, then the others, the shorter first."""
+    others = sorted(set(evidence.classes), key=lambda index: (len(evidence.patches[index]), index))
+    return list(dict.fromkeys([*(evidence.classes[index] for index in ranking.order), *others]))
+
+
+def choice(evidence: Evidence, index: int, reason: str) -> Choice:
+    """The candidate at a position, as a choice."""
+    return Choice(index + 1, evidence.patches[index], reason)
+
+
+async def held(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evidence:
+    """With what the selection conversation chose of the shortlist."""
+    settings = work.settings.selection
+    shortlist = everyone[: settings.candidates]
+    if len(shortlist) == 1 or settings.turns == 0:
+        return gathered.evidence
+    example = example_test(gathered, shortlist[0])
+    number = await converse(work, gathered, finalists_of(gathered, shortlist), example)
+    work.steps.journal.put_signals(work.task.id, "conversation", {0: (number, "")})
+    return replace(gathered.evidence, conversation=(None if number is None else number - 1,))
+
+
+async def judged(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evidence:
+    """With a judge's belief in every candidate."""
+    beliefs = await judge(work, gathered, everyone)
+    of_first = {index + 1: belief for index, belief in beliefs.items()}
+    return replace(gathered.evidence, scores=of_classes(gathered.evidence.classes, of_first))
+
+
+async def judged_at_the_top(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evidence:
+    """With a judge's belief in those of the shortlist."""
+    return await judged(work, gathered, everyone[: work.settings.selection.candidates])
+
+
+async def balloted(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evidence:
+    """With ballots that chose among the shortlist."""
+    shortlist = everyone[: work.settings.selection.candidates]
+    return replace(gathered.evidence, ballots=await vote_by_ballots(work, gathered, shortlist))
+
+
+ASKING: dict[str, Callable[[Work, Gathered, Sequence[int]], Awaitable[Evidence]]] = {
+    "conversation": held,
+    "judge": judged,
+    "top judge": judged_at_the_top,
+    "ballots": balloted,
+}
+"""What the rules that need a model's answers ask before they decide, of all distinct candidates in their order."""

@@ -1,0 +1,51 @@
+"""All rules by name. A rule is a function of evidence that holds no label; how to add one: docs/selection.md."""
+
+from __future__ import annotations
+
+from codemonkeys.selection import rules_judges, rules_tests, rules_text, weaver
+from codemonkeys.selection.rules_base import Rule
+
+__all__ = ["AGREEMENT", "RULES", "Rule"]
+
+AGREEMENT = "agreement"
+"""The rule for candidates of which nothing is known but their texts and who wrote them."""
+
+RULES = {
+    "random": Rule("no choice at all, for comparison", rules_text.at_random),
+    "shortest": Rule("tie-break of CodeMonkeys, arXiv 2501.14723", rules_text.shortest),
+    "majority": Rule("self-consistency, arXiv 2203.11171, over classes of equivalent patches", rules_text.majority),
+    "medoid": Rule("minimum Bayes risk, Kumar and Byrne 2004, with words in common", rules_text.medoid),
+    "agreement": Rule(
+        "raters of unknown accuracy, Dawid and Skene 1979, with likeness in the place of equality",
+        rules_text.agreement(()),
+        learn=rules_text.agreement,
+    ),
+    "paper votes": Rule("CodeMonkeys, arXiv 2501.14723, section 2.3", rules_tests.paper_votes, ("edited",)),
+    "votes": Rule("the same, with valid tests that tell candidates apart", rules_tests.votes, ("edited",)),
+    "votes without own": Rule(
+        "the same, without tests written together with the candidate", rules_tests.votes_without_own, ("edited",)
+    ),
+    "dual agreement": Rule("CodeT, arXiv 2207.10397", rules_tests.dual_agreement, ("edited",)),
+    "agentless": Rule("Agentless, arXiv 2407.01489", rules_tests.agentless, ("breaks",)),
+    "unbroken agreement": Rule(
+        "regression tests of Agentless, then likeness", rules_tests.unbroken_agreement, ("breaks",)
+    ),
+    "agreement then tests": Rule(
+        "R2E-Gym's hybrid, arXiv 2504.07164, with likeness as the score without execution",
+        rules_tests.agreement_then_tests,
+        ("edited",),
+    ),
+    "hybrid": Rule("R2E-Gym's hybrid, arXiv 2504.07164", rules_tests.hybrid, ("scores", "edited")),
+    "best of majority": Rule("Best-of-Majority, ICLR 2026", rules_tests.best_of_majority, ("edited",)),
+    "weaver": Rule("Weaver, arXiv 2506.18203", weaver.weaver(()), learn=weaver.weaver),
+    "weaver of families": Rule(
+        "the same, with one verifier for each family", weaver.weaver_of_families(()), learn=weaver.weaver_of_families
+    ),
+    "judge": Rule("a prompted verifier, as in R2E-Gym, arXiv 2504.07164", rules_judges.judge, ("scores",)),
+    "top judge": Rule(
+        "CodeMonkeys' filter by votes, then a judge", rules_judges.votes_then_judge, ("scores", "edited")
+    ),
+    "conversation": Rule("CodeMonkeys, arXiv 2501.14723, section 2.3", rules_judges.conversation, ("conversation",)),
+    "ballots": Rule("Trae Agent, arXiv 2507.23370", rules_judges.ballots, ("ballots",)),
+}
+"""Rules by name: those that look at texts alone, then those that count tests, then those that learn or ask a model."""

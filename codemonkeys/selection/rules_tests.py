@@ -1,0 +1,137 @@
+"""Rules that count what tests told of the candidates."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from codemonkeys.selection.agreement import support
+from codemonkeys.selection.evidence import Evidence, Ranking
+from codemonkeys.selection.rules_base import (
+    by_score,
+    candidates,
+    least_broken,
+    members,
+    passed,
+    telling_tests,
+    valid_tests,
+)
+
+KEPT_SHARE = 0.2
+"""Of all candidates that behave in one way, for that way to count: alpha of Best-of-Majority, of our choice."""
+
+
+def paper_votes(evidence: Evidence) -> Ranking:
+    """Every test that ends with 0 on a candidate is a vote for it, whatever it told of the unedited code."""
+    return _by_votes(evidence, list(range(len(evidence.original))))
+
+
+def votes(evidence: Evidence) -> Ranking:
+    """Votes of the tests that found the issue and tell candidates apart."""
+    return _by_votes(evidence, telling_tests(evidence))
+
+
+def _by_votes(evidence: Evidence, tests: list[int]) -> Ranking:
+    counts = [float(passed(evidence, k, tests)) for k in range(len(evidence.patches))]
+    ranking = by_score(evidence, counts, len(tests), "")
+    best = int(counts[ranking.order[0]])
+    reason = f"{best} of {len(tests)} tests vote for it" if tests else "no test tells the candidates apart"
+    return Ranking(ranking.order, ranking.confidence, reason)
+
+
+def votes_without_own(evidence: Evidence) -> Ranking:
+    """Share of votes by valid tests that were not written together with a candidate or its equals."""
+    tests = valid_tests(evidence)
+    shares = [0.0] * len(evidence.patches)
+    for first, same in members(evidence).items():
+        own = {evidence.own[k] for k in same} if evidence.own else set()
+        others = [test for test in tests if test not in own]
+        shares[first] = passed(evidence, first, others) / len(others) if others else 0.0
+    ranking = by_score(evidence, shares, 1.0, "")
+    return Ranking(ranking.order, ranking.confidence, f"{ranking.confidence:.0%} of the others' tests vote for it")
+
+
+def dual_agreement(evidence: Evidence) -> Ranking:
+    """Candidates that pass the same valid tests agree; their number times that of the tests they pass is the score."""
+    tests = valid_tests(evidence)
+    signatures = [tuple(t for t in tests if passed(evidence, k, [t])) for k in range(len(evidence.patches))]
+    sizes = Counter(signatures)
+    scores = [float(sizes[signature] * len(signature)) for signature in signatures]
+    ranking = by_score(evidence, scores, len(scores) * len(tests), "")
+    best = signatures[ranking.order[0]]
+    return Ranking(ranking.order, ranking.confidence, f"{sizes[best]} candidates pass the same {len(best)} tests")
+
+
+def agentless(evidence: Evidence) -> Ranking:
+    """Least broken, then passing most valid tests, if any does; among these the largest class, then the earliest."""
+    kept = least_broken(evidence, candidates(evidence))
+    tests = valid_tests(evidence) if evidence.edited else []
+    reproducing = [k for k in kept if tests and 2 * passed(evidence, k, tests) > len(tests)]
+    sizes = Counter(evidence.classes)
+    order = sorted(candidates(evidence), key=lambda k: (k not in kept, k not in reproducing, -sizes[k], k))
+    reason = "least broken and passing" if reproducing else "least broken"
+    return Ranking(tuple(order), sizes[order[0]] / len(evidence.patches), f"{reason}, {sizes[order[0]]} times written")
+
+
+def hybrid(evidence: Evidence) -> Ranking:
+    """The best half by the judge, at least three; of them the least broken, then by valid tests, then by the judge."""
+    return _hybrid(evidence, [score or 0.0 for score in evidence.scores])
+
+
+def agreement_then_tests(evidence: Evidence) -> Ranking:
+    """The same, with agreement of the patches in the place of a judge."""
+    return _hybrid(evidence, support(evidence, {}))
+
+
+def unbroken_agreement(evidence: Evidence) -> Ranking:
+    """Of the least broken candidates the one that is most like the others."""
+    scores = support(evidence, {})
+    everyone = by_score(evidence, scores, len(scores) + 1, "")
+    least = least_broken(evidence, everyone.order)
+    order = (*least, *(k for k in everyone.order if k not in least))
+    return Ranking(order, everyone.confidence, "of the least broken the one most like the others")
+
+
+def _hybrid(evidence: Evidence, scores: list[float]) -> Ranking:
+    everyone = by_score(evidence, scores, 1.0, "").order
+    kept = everyone[: max(3, len(everyone) // 2)]
+    least = least_broken(evidence, kept)
+    tests = valid_tests(evidence)
+    order = sorted(kept, key=lambda k: (k not in least, -passed(evidence, k, tests), -scores[k], k))
+    rest = [k for k in everyone if k not in kept]
+    votes = passed(evidence, order[0], tests)
+    share = votes / len(tests) if tests else 0.0
+    return Ranking((*order, *rest), share, f"of the first {len(kept)} least broken, with {votes} of {len(tests)} votes")
+
+
+def best_of_majority(evidence: Evidence) -> Ranking:
+    """Of the ways to behave that enough candidates share, those with most valid votes; then the judge, if asked."""
+    tests = valid_tests(evidence)
+    behaviours = behaviour_classes(evidence)
+    sizes = Counter(behaviours)
+    enough = max(2, math.ceil(KEPT_SHARE * len(behaviours)))
+    judged = [score or 0.0 for score in evidence.scores] or [0.0] * len(behaviours)
+
+    def key(k: int) -> tuple[float, ...]:
+        rare = sizes[behaviours[k]] < enough
+        return rare, -passed(evidence, k, tests), -judged[k], len(evidence.patches[k]), k
+
+    order = sorted(candidates(evidence), key=key)
+    best = sizes[behaviours[order[0]]]
+    return Ranking(tuple(order), best / len(behaviours), f"{best} candidates behave like it")
+
+
+def behaviour_classes(evidence: Evidence) -> tuple[int, ...]:
+    """For each candidate the first that behaves like it: equivalent, or the same in every test script and in breaks.
+
+    Where nothing ran, or what ran is not known of a candidate, only equivalence counts.
+    """
+    first: dict[object, int] = {}
+    found: list[int] = []
+    for k, same in enumerate(evidence.classes):
+        told = evidence.edited[k] if evidence.edited else ()
+        breaks = evidence.breaks[k] if evidence.breaks else None
+        unknown = not told or (evidence.regressions > 0 and breaks is None)
+        behaviour: object = same if unknown else (told, breaks)
+        found.append(found[same] if same < k else first.setdefault(behaviour, k))
+    return tuple(found)
