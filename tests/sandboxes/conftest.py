@@ -74,7 +74,7 @@ def docker_environment(folders: tuple[Path, Path]) -> Iterator[Environment]:
     image, _ = engine.images.build(fileobj=context, custom_context=True, network_mode="none", rm=True, labels=label)
     yield Environment("conformance", image=str(image.id))
     for made in (*engine.images.list(filters={"label": f"codemonkeys.image={image.id}"}), image):
-        engine.images.remove(str(made.id), force=True)
+        engine.images.remove(str(made.id), force=True, noprune=made is not image)
     engine.close()
 
 
