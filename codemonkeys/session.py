@@ -89,7 +89,7 @@ async def _carry_out(
     accept_changes: bool,
     notify: Callable[[Event], None],
 ) -> Summary:
-    sandbox = open_sandbox(kind, journal.name)
+    sandbox = open_sandbox(kind, journal.name, reuse=settings.sandbox.reuse)
     home = default_home()
     try:
         steps = Steps(journal, primary, scan, sandbox, settings.operation, accept_changes, notify)
