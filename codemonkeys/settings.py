@@ -80,8 +80,7 @@ class SandboxSettings(Section):
     processes: int = Field(256, ge=8)
     """Processes and threads of one execution."""
     reuse: bool = False
-    """docker: keep a container for the next script of the same candidate, where nothing is left of the last one, instead of
-    a fresh one for each."""
+    """Keep a container for the next script of the same candidate, if nothing is left in it; only for docker."""
     output_characters: int = Field(8_192, ge=256)
     """Output shown to a model; more is cut in the middle."""
 

@@ -19,7 +19,7 @@ __all__ = [
 
 
 def open_sandbox(kind: Literal["local", "docker"], run: str, reuse: bool = False) -> Sandbox:
-    """The sandbox of this kind; `run` names the user's run to a container engine, `reuse` is for the same: see there."""
+    """The sandbox of this kind; `run` and `reuse` are for `docker`: see DockerSandbox."""
     if kind == "docker":
         from sandboxes.docker import DockerSandbox
 
