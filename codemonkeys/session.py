@@ -94,7 +94,7 @@ async def _carry_out(
     accept_changes: bool,
     notify: Callable[[Event], None],
 ) -> Summary:
-    sandbox = open_sandbox(kind, journal.name)
+    sandbox = open_sandbox(kind, journal.name, reuse=settings.sandbox.reuse)
     home = default_home()
     context = settings.context
     digests = Digests(context.digests or home / "digests.db") if context.mode == "digest" else None

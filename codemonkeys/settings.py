@@ -114,6 +114,8 @@ class SandboxSettings(Section):
     """Memory of one execution, in MiB."""
     processes: int = Field(256, ge=8)
     """Processes and threads of one execution."""
+    reuse: bool = False
+    """Keep a container for the next script of the same candidate, if nothing is left in it; only for docker."""
     output_characters: int = Field(8_192, ge=256)
     """Output shown to a model; more is cut in the middle."""
 

@@ -18,12 +18,12 @@ __all__ = [
 ]
 
 
-def open_sandbox(kind: Literal["local", "docker"], run: str) -> Sandbox:
-    """The sandbox of this kind; `run` names the user's run to a container engine."""
+def open_sandbox(kind: Literal["local", "docker"], run: str, reuse: bool = False) -> Sandbox:
+    """The sandbox of this kind; `run` and `reuse` are for `docker`: see DockerSandbox."""
     if kind == "docker":
         from sandboxes.docker import DockerSandbox
 
-        return DockerSandbox(run)
+        return DockerSandbox(run, reuse=reuse)
     from sandboxes.local import LocalSandbox
 
     return LocalSandbox()

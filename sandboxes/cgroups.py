@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,11 +113,21 @@ def _set(group: Group, name: str, value: object) -> None:
             (folder / name).write_text(str(value))
 
 
+def remove_of(owner: int, folders: Iterable[Path]) -> int:
+    """Remove the groups that a process has made in these folders; how many cannot be removed yet."""
+    left = 0
+    for group in {group for folder in folders for group in folder.glob(f"{_PREFIX}-{owner}-*")}:
+        try:
+            group.rmdir()
+        except OSError:
+            left += group.exists()
+    return left
+
+
 def remove_orphans(parents: dict[str, Path]) -> None:
     """Remove groups that processes now dead have left behind."""
-    for folder in set(parents.values()):
-        for group in folder.glob(f"{_PREFIX}-*-*"):
-            owner = group.name.split("-")[1]
-            if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-                with contextlib.suppress(OSError):
-                    group.rmdir()
+    folders = set(parents.values())
+    owners = {group.name.split("-")[1] for folder in folders for group in folder.glob(f"{_PREFIX}-*-*")}
+    for owner in owners:
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            remove_of(int(owner), folders)

@@ -12,7 +12,7 @@ from typing import Any
 from sandboxes import inside
 from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError, Script
 from sandboxes.container import Container, Kind
-from sandboxes.engine import LABEL, export_folder, labels_of, open_engine, orphans, remove, unavailable
+from sandboxes.engine import LABEL, export_folder, knock, labels_of, open_engine, orphans, remove, unavailable
 from sandboxes.guard import Guard
 from sandboxes.pool import Pool
 from sandboxes.ready import Ready, make_ready
@@ -160,6 +160,7 @@ class DockerSandbox:
         end = time.monotonic() + self._patience
         while True:
             try:
+                knock()
                 ready = self._ready_image(kind.environment)
                 return Container.start(engine, ready, kind, self._labels, once=not self._reuse, wait=self._idle_seconds)
             except (DockerException, OSError):
@@ -172,6 +173,7 @@ class DockerSandbox:
         from docker.errors import DockerException
 
         try:
+            knock()
             return bool(self._engine.ping())
         except (DockerException, OSError):
             return False

@@ -24,10 +24,7 @@ def open_engine(timeout: int) -> Any:
 
     engine = None
     try:
-        address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-        if address.startswith("unix://"):
-            with socket.socket(socket.AF_UNIX) as first:  # where nobody answers, docker-py leaves its own open
-                first.connect(address.removeprefix("unix://"))
+        knock()
         engine = docker.from_env(timeout=timeout, max_pool_size=64)
         engine.ping()
     except (DockerException, OSError) as error:
@@ -35,6 +32,14 @@ def open_engine(timeout: int) -> Any:
             engine.close()
         raise SandboxError(f"No Docker engine answers ({error}). {_ADVICE}") from error
     return engine
+
+
+def knock() -> None:
+    """Raise OSError where nobody listens; for sockets of this machine, as docker-py leaves its own open there."""
+    address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as first:
+            first.connect(address.removeprefix("unix://"))
 
 
 def unavailable() -> str | None:

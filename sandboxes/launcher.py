@@ -10,13 +10,18 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from sandboxes.base import SandboxError
 
-_PROGRAM = Path(__file__).with_name("namespace.py")
+_PROGRAM = f"""import sys
+sys.path.append({str(Path(__file__).parent.parent)!r})
+from pathlib import Path
+from sandboxes import zygote
+zygote.main(int(sys.argv[1]), [Path(folder) for folder in sys.argv[2:]])
+"""
 
 
 class Process:
@@ -42,9 +47,13 @@ class Process:
 
 
 class Launcher:
-    """Keeps a process of namespace.py ready; starts it at the first run, and anew should it have died."""
+    """Keeps a process of zygote.py ready; starts it at the first run, and anew should it have died.
 
-    def __init__(self) -> None:
+    `groups` are the folders from which to remove this process's control groups should it be killed.
+    """
+
+    def __init__(self, groups: Iterable[Path] = ()) -> None:
+        self._groups = sorted({str(folder) for folder in groups})
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._end: Callable[[], object] = lambda: None
@@ -89,7 +98,7 @@ class Launcher:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_PROGRAM), str(os.getpid())],
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, str(os.getpid()), *self._groups],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The `local` sandbox: Linux namespaces, no daemon, nothing to install; see namespace.py for what happens inside."""
+"""The `local` sandbox: Linux namespaces, no daemon, nothing to install; zygote.py and namespace.py are its inside."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class LocalSandbox:
         self._closed = threading.Event()
         self._running = 0
         self._idle = threading.Condition()
-        self._launcher = Launcher()
         self._parents = cgroups.parents()
+        self._launcher = Launcher(self._parents.values())
         cgroups.remove_orphans(self._parents)
 
     def ensure(self, environment: Environment) -> None:

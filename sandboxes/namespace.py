@@ -1,25 +1,17 @@
-"""The program that makes the insides of `local` sandboxes: new Linux namespaces, a new root, then `exec`.
+"""What the first process of a `local` sandbox does: new Linux namespaces, a new root, then `exec`.
 
-One process of it is started for a sandbox and kept, as starting Python takes longer than all that is done here. Its
-standard input is a socket that brings three descriptors for every run: a pipe with the plan (a dictionary, see
-`make_plan` in local.py, as `marshal` writes it), and the run's standard output and error. It forks for each; when the
-plan's pipe is closed, that run ends. It ends itself, and every run with it, when its owner does. It imports nothing of
-this package, has no environment and runs no code of the plan's folders. What a run cannot do it says on its standard
-error.
+All of it happens in a process that zygote.py has forked. A plan is a dictionary, see `make_plan` in local.py.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import marshal
 import os
 import resource
-import select
 import signal
 import socket
 import struct
-import sys
 from typing import Any, NoReturn
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -91,6 +83,15 @@ def write(path: str, text: str) -> None:
 def die_with_parent() -> None:
     """Have the kernel kill this process when its parent ends, however it ends."""
     check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+
+
+def unshare() -> None:
+    """Move to new namespaces, as the only user of them; the process namespace is for the next child."""
+    user, group = os.getuid(), os.getgid()
+    check(libc.unshare(NEW_NAMESPACES), "unshare")
+    write("/proc/self/setgroups", "deny")
+    write("/proc/self/uid_map", f"0 {user} 1")
+    write("/proc/self/gid_map", f"0 {group} 1")
 
 
 def place(path: str, folder: bool = True) -> str:
@@ -245,76 +246,3 @@ def become_first_process(plan: dict[str, Any]) -> NoReturn:
         enter_by_bubblewrap(plan)
     enter_root()
     os.execve(plan["command"][0], plan["command"], plan["variables"])
-
-
-def run(parent: int) -> None:
-    """Make the namespaces and a first process in them; wait for its end, or for the end of standard input."""
-    die_with_parent()
-    if os.getppid() != parent:
-        os._exit(1)  # it died before we could ask to die with it
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    with open(0, "rb", closefd=False) as given:
-        plan = marshal.load(given)
-    for processes in plan["cgroups"]:
-        write(processes, "0")
-    user, group = os.getuid(), os.getgid()
-    check(libc.unshare(NEW_NAMESPACES), "unshare")
-    write("/proc/self/setgroups", "deny")
-    write("/proc/self/uid_map", f"0 {user} 1")
-    write("/proc/self/gid_map", f"0 {group} 1")
-    alive, told = os.pipe()
-    child = os.fork()
-    if child == 0:
-        die_with_parent()
-        os.close(told)
-        if not os.read(alive, 1):
-            os._exit(1)  # the same race
-        become_first_process(plan)
-    os.write(told, b".")
-    process = os.pidfd_open(child)
-    if process not in select.select([process, 0], [], [])[0]:
-        os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-
-
-def serve(owner: int) -> None:
-    """Fork for every request on standard input, until that is closed or the owner has ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that are forked
-    here, alive = os.getpid(), os.pidfd_open(owner)
-    if os.getppid() != owner:
-        return
-    with socket.socket(fileno=0) as requests:
-        while alive not in select.select([requests.fileno(), alive], [], [])[0]:
-            data, descriptors, _, _ = socket.recv_fds(requests, 1, 3)
-            if not data:
-                return
-            try:
-                child = os.fork()
-            except OSError as error:
-                os.write(descriptors[2], f"cannot start a process: {error.strerror}\n".encode())
-                child = here
-            if child == 0:
-                os.close(alive)
-                for number, descriptor in enumerate(descriptors):
-                    os.dup2(descriptor, number)
-                    os.close(descriptor)
-                answer(here)
-            for descriptor in descriptors:
-                os.close(descriptor)
-
-
-def answer(parent: int) -> NoReturn:
-    """One run, in a process of its own; never returns to what this process was forked from."""
-    try:
-        run(parent)
-    except OSError as error:
-        about = [str(name) for name in (error.filename, error.filename2) if name]
-        os.write(2, (": ".join([*about, error.strerror or str(error)]) + "\n").encode(errors="surrogateescape"))
-    except BaseException as error:
-        os.write(2, f"{type(error).__name__}: {error}\n".encode(errors="replace"))
-    finally:
-        os._exit(1)
-
-
-if __name__ == "__main__":
-    serve(int(sys.argv[1]))

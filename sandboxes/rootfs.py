@@ -92,10 +92,10 @@ def _export(image: str, folder: Path, making: Path, repository: str) -> None:
         root = making / "root"
         root.mkdir(parents=True)
         _copy(image, root, repository)
-        _make_mount_points(root)
+        make_mount_points(root)
         environment = Environment(image, root=root, repository=repository)
         _scrub(environment)
-        _make_mount_points(root)  # anew, in case what ran has turned one into a link
+        make_mount_points(root)  # anew, in case what ran has turned one into a link
         pairs = [setting.partition("=") for setting in about["Config"].get("Env") or ()]
         marker = {"image": image, "repository": repository, "variables": [[name, value] for name, _, value in pairs]}
         (making / _MARKER).write_text(json.dumps(marker, indent=1), "utf-8")
@@ -122,7 +122,7 @@ def _copy(image: str, root: Path, repository: str) -> None:
         mode = entry.mode & ~(stat.S_ISUID | stat.S_ISGID) | (stat.S_IRWXU if entry.isdir() else stat.S_IRUSR)
         owner = 0 if in_repository or not owners else None
         changes = {"uid": owner, "gid": owner} if owner is not None else {}
-        return tarfile.tar_filter(entry.replace(mode=mode, uname="", gname="", **changes), destination)  # type: ignore[arg-type]
+        return tarfile.tar_filter(entry.replace(mode=mode, uname="", gname="", deep=False, **changes), destination)  # type: ignore[arg-type]
 
     engine = open_engine(timeout=600)
     container = ""
@@ -140,7 +140,7 @@ def _copy(image: str, root: Path, repository: str) -> None:
         engine.close()
 
 
-def _make_mount_points(root: Path) -> None:
+def make_mount_points(root: Path) -> None:
     """Make what every run mounts something on a folder, whatever the image had there, and write an engine's files."""
     for name in _MOUNT_POINTS:
         path = root / name

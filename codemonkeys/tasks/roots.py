@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,17 +32,17 @@ def environment_of(task: Task, home: Path) -> Environment:
         if not image:
             raise
     environment = export_image(image, home / "roots")
-    write_whole(_pointer(task, home), image)
+    write_whole(_pointer(task, home), json.dumps({"task": task.id, "name": task.image, "image": image}))
     return environment
 
 
 def copied(task: Task, home: Path) -> str | None:
     """The id of the image of a task whose root file system was copied before, if it is still there."""
     try:
-        image = _pointer(task, home).read_text()
-    except OSError:
+        image = str(json.loads(_pointer(task, home).read_bytes())["image"])
+    except (OSError, ValueError, KeyError):
         return None
-    return image if any((home / "roots").glob(f"{image.removeprefix('sha256:')}*/root")) else None
+    return image if _copies(image, home) else None
 
 
 def why_not(tasks: Sequence[Task], home: Path) -> str | None:
@@ -68,6 +70,28 @@ def copy_repository(environment: Environment, destination: Path) -> None:
     assert environment.root is not None
     source = environment.root / environment.repository.lstrip("/")
     shutil.copytree(source, destination, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+
+
+def copies(home: Path, tasks: set[str] | None = None) -> dict[Path, tuple[str, int]]:
+    """The copies there are, of the images of these tasks or all: folder, task, and bytes."""
+    found: dict[Path, tuple[str, int]] = {}
+    for pointer in sorted((home / "roots" / ".named").glob("*")):
+        named = json.loads(pointer.read_bytes())
+        if tasks is None or named["task"] in tasks:
+            found |= {folder: (named["task"], size_of(folder)) for folder in _copies(named["image"], home)}
+    return found
+
+
+def size_of(folder: Path) -> int:
+    """Bytes that a folder takes on the disk."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        total += sum(os.lstat(os.path.join(place, name)).st_blocks * 512 for name in names)
+    return total
+
+
+def _copies(image: str, home: Path) -> list[Path]:
+    return [path.parent for path in (home / "roots").glob(f"{image.removeprefix('sha256:')}*/root")]
 
 
 def _pointer(task: Task, home: Path) -> Path:

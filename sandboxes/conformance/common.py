@@ -39,11 +39,11 @@ def exited(done: Execution, code: int = 0) -> str:
     return done.output
 
 
-def processes_with(mark: str) -> set[str]:
-    """Processes of this machine, those in sandboxes too, that have this text among their arguments."""
+def processes_with(mark: str, where: str = "cmdline") -> set[str]:
+    """Processes of this machine, those in sandboxes too, that have this text among their arguments (or `environ`)."""
     found = set()
-    for arguments in Path("/proc").glob("[0-9]*/cmdline"):
+    for about in Path("/proc").glob(f"[0-9]*/{where}"):
         with contextlib.suppress(OSError):
-            if mark.encode() in arguments.read_bytes():
-                found.add(arguments.parent.name)
+            if mark.encode() in about.read_bytes():
+                found.add(about.parent.name)
     return found

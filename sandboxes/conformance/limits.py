@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from sandboxes.base import Environment, Limits, Reason, Sandbox
+from sandboxes.base import Environment, Limits, Reason, Sandbox, Script
 from sandboxes.conformance.common import exited, processes_with, python
 
 
@@ -57,13 +57,42 @@ else:
     assert stopped or exited(done) == "refused\n", done
 
 
+def a_fork_bomb_goes_off_alone(sandbox: Sandbox, environment: Environment) -> None:
+    """It takes its own run with it, and nothing is left."""
+    mark = f"codemonkeys-conformance-{uuid.uuid4()}"
+    text = f"bomb() {{ bomb | bomb & }}; bomb; exec sh -c 'sleep 1000; : {mark}'"
+    limits = Limits(seconds=2, processes=50, memory_mb=1024)
+    done = sandbox.run(environment, Script(text, "bomb.sh", ("sh",)), limits=limits)
+    assert done.reason in (Reason.TIMED_OUT, Reason.KILLED, Reason.EXITED, Reason.OUTPUT_LIMIT), done
+    assert not processes_with(mark) and not processes_with("bomb.sh")
+    assert exited(python(sandbox, environment, "print('well')")) == "well\n"
+
+
 def a_flood_of_output_is_stopped(sandbox: Sandbox, environment: Environment) -> None:
     text = "import os\nwhile True: os.write(1, b'0123456789' * 1000)"
     done = python(sandbox, environment, text, limits=Limits(output_bytes=100_000))
     assert done.reason is Reason.OUTPUT_LIMIT, done.reason
     assert done.output == "0123456789" * 10_000
+    behind = f"import os, time\nif os.fork():\n    time.sleep(1000)\nos.setsid()\n{text.partition(chr(10))[2]}"
+    done = python(sandbox, environment, behind, limits=Limits(seconds=20, output_bytes=100_000))
+    assert (done.reason, len(done.output)) == (Reason.OUTPUT_LIMIT, 100_000), done.reason
     exact = python(sandbox, environment, "print('x' * 99_999)", limits=Limits(output_bytes=100_000))
     assert len(exited(exact)) == 100_000
+
+
+def the_disk_is_limited_in_total(sandbox: Sandbox, environment: Environment) -> None:
+    """A limit on the size of one file would not be one."""
+    text = """
+written = 0
+try:
+    for number in range(16):
+        with open(f"part{number}", "wb") as file:
+            for _ in range(4): written += file.write(bytes(1 << 20)); file.flush()
+except OSError: pass
+print(written >> 20)
+"""
+    done = exited(python(sandbox, environment, text, limits=Limits(disk_mb=16, memory_mb=512)))
+    assert 4 <= int(done) <= 16, done
 
 
 def the_disk_is_limited(sandbox: Sandbox, environment: Environment) -> None:

@@ -9,16 +9,19 @@ import sys
 import tarfile
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sandboxes import Environment, conformance
+from sandboxes import Environment, conformance, rootfs
 from sandboxes.docker import DockerSandbox
 from sandboxes.local import LocalSandbox
 
 BASE_IMAGE = "codemonkeys/python:3.11"
 """Built by sandboxes/images/debian-python.sh."""
+TASK_IMAGE = "codemonkeys/pallets__flask-5014:latest"
+"""Built by tests/images.py."""
 
 
 @pytest.fixture(scope="session")
@@ -74,8 +77,15 @@ def docker_environment(folders: tuple[Path, Path]) -> Iterator[Environment]:
     image, _ = engine.images.build(fileobj=context, custom_context=True, network_mode="none", rm=True, labels=label)
     yield Environment("conformance", image=str(image.id))
     for made in (*engine.images.list(filters={"label": f"codemonkeys.image={image.id}"}), image):
-        engine.images.remove(str(made.id), force=True)
+        engine.images.remove(str(made.id), force=True, noprune=made is not image)
     engine.close()
+
+
+@pytest.fixture(scope="session")
+def image_environment(folders: tuple[Path, Path], shared_home: Path) -> Environment:
+    """The root file system of a task's image, with the conformance repository laid over it, for the local sandbox."""
+    environment = rootfs.export_image(TASK_IMAGE, shared_home / "images")
+    return replace(environment, name="conformance", folders=(("/testbed", folders[0]),))
 
 
 @pytest.fixture(scope="session")

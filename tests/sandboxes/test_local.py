@@ -146,7 +146,7 @@ def test_nothing_outlives_a_killed_launcher(bubblewrap: bool, local_environment:
     thread = threading.Thread(target=lambda: results.append(sandbox.run(local_environment, script)))
     thread.start()
     wait_until(lambda: conformance.processes_with(mark))
-    launchers = [process for process in children(os.getpid()) if process in conformance.processes_with("namespace.py")]
+    launchers = [process for process in children(os.getpid()) if process in conformance.processes_with("zygote.main")]
     runs = [run for launcher in launchers for run in children(int(launcher))]
     assert len(runs) == 1
     os.kill(int(runs[0]), signal.SIGKILL)

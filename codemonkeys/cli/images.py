@@ -1,0 +1,132 @@
+"""`images`: container images for tasks without a published one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from codemonkeys.cli.console import out, print_json, say
+from codemonkeys.cli.exits import Exit
+from codemonkeys.errors import BadInput, EnvironmentFailed
+from codemonkeys.tasks import images, recipes, roots
+from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.environments import default_home, prepare
+from codemonkeys.tasks.recipes import Recipe
+from codemonkeys.tasks.sources import load_tasks
+from sandboxes import open_sandbox
+from sandboxes.base import Environment, Reason, Sandbox, Script
+
+TOOLS = ("python", "git", "bash", "perl")
+LOOK = f"for tool in {' '.join(TOOLS)}; do command -v $tool >/dev/null || echo $tool; done"
+
+
+def build(source: str, ids: Sequence[str], file: Path | None, given: Recipe, as_json: bool) -> Exit:
+    """Build the images of tasks; one that cannot be built keeps no other from it."""
+    tasks = load_tasks(source, ids or None)
+    for_all, for_one = recipes.load_recipes(file) if file else (Recipe(), {})
+    if unknown := sorted(for_one.keys() - {task.id for task in load_tasks(source)}):
+        raise BadInput(f"{file}: {source} has no task {unknown[0]}")
+    made: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    with images.engine() as client:
+        for task in tasks:
+            recipe = recipes.merged(for_all, for_one.get(task.id, Recipe()), given)
+            say(f"{task.id}: building")
+            try:
+                made[task.id] = recipes.build(client, task, recipe)
+            except EnvironmentFailed as error:
+                failed[task.id] = str(error)
+                say(f"{task.id}: {error}")
+            else:
+                say(f"{task.id}: {made[task.id]}")
+    if as_json:
+        print_json({"built": made, "failed": failed})
+    else:
+        print(f"{len(made)} of {len(tasks)} tasks have an image.")
+    return Exit.DONE if not failed else Exit.PARTIAL if made else Exit.FAILED
+
+
+def check(source: str, ids: Sequence[str], as_json: bool) -> Exit:
+    """Check the images of tasks: they have the tools; hidden tests fail without a fix and pass with the right one."""
+    from codemonkeys.grading.validation import validate
+
+    tasks = {task.id: task for task in load_tasks(source, ids or None)}
+    home = default_home()
+    problems: dict[str, tuple[str, ...]] = {}
+    sandbox = open_sandbox("docker", "images check")
+    try:
+        for task in tasks.values():
+            problems[task.id] = look(task, home, sandbox)
+            if not problems[task.id]:
+                found = validate(
+                    source, {task.id: task}, lambda id: place_of(tasks[id], home), sandbox, home / "checks"
+                )
+                problems |= found
+            say(f"{task.id}: {'; '.join(problems[task.id]) or 'ok'}")
+    finally:
+        sandbox.close()
+    good = sum(not found for found in problems.values())
+    if as_json:
+        print_json(problems)
+    else:
+        print(f"{good} of {len(tasks)} images are good. Logs: {home / 'checks'}")
+    return Exit.DONE if good == len(tasks) else Exit.PARTIAL if good else Exit.FAILED
+
+
+def place_of(task: Task, home: Path) -> Environment:
+    """The task's environment on the engine."""
+    workspace = prepare(task, home, "docker")
+    workspace.snapshot.close()
+    return workspace.environment
+
+
+def look(task: Task, home: Path, sandbox: Sandbox) -> tuple[str, ...]:
+    """What an image lacks before anything can be run in it; it is neither built nor made up for."""
+    try:
+        environment = place_of(replace(task, folder=None) if task.folder else task, home)
+    except EnvironmentFailed as error:
+        return (str(error),)
+    done = sandbox.run(environment, Script(LOOK, "look.sh", ("bash",)))
+    if done.reason is not Reason.EXITED:
+        return (f"no script could be run in it: {done.detail or done.reason}",)
+    missing = done.output.split()
+    return (f"it lacks {', '.join(missing)}",) if missing else ()
+
+
+def clean(ids: Sequence[str], dry_run: bool, as_json: bool) -> Exit:
+    """Remove the images that were built here and the copies of images for the local sandbox; never another's."""
+    from docker.errors import DockerException
+
+    wanted = set(ids) or None
+    rows: list[dict[str, object]] = []
+    with images.engine() as client:
+        for ours in images.images_of_ours(client, wanted):
+            kept = ""
+            if not dry_run:
+                try:
+                    client.images.remove(ours.id, force=True)
+                except DockerException as error:
+                    kept = str(error)
+            what = ", ".join(ours.names) or ours.id
+            rows.append({"task": ours.task, "what": what, "bytes": ours.bytes, "kept": kept})
+    for folder, (task, size) in roots.copies(default_home(), wanted).items():
+        if not dry_run:
+            shutil.rmtree(folder, ignore_errors=True)
+        kept = "it could not be removed" if not dry_run and folder.exists() else ""
+        rows.append({"task": task, "what": str(folder), "bytes": size, "kept": kept})
+    if as_json:
+        print_json(rows)
+        return Exit.DONE
+    from codemonkeys.report.tables import new_table, plain
+
+    table = new_table("task", "image or copy", "MB", "", numbers=("MB",))
+    for row in rows:
+        size = f"{int(str(row['bytes'])) / 1e6:,.0f}"
+        table.add_row(plain(row["task"]), plain(row["what"]), size, plain(row["kept"], "yellow"))
+    out().print(table)
+    verb = "would be removed" if dry_run else "removed"
+    total = sum(int(str(row["bytes"])) for row in rows if not row["kept"]) / 1e6
+    print(f"{sum(not row['kept'] for row in rows)} {verb}, {total:,.0f} MB with layers that images share.")
+    return Exit.DONE
