@@ -53,7 +53,12 @@ class Budget:
         self._change = asyncio.Event()
 
     async def begin(self, task: str, minimum: Mapping[str, float]) -> None:
-        """Set a task's minimum aside, in US dollars by stage; waits while tasks in work may leave enough.
+        """Set a task's minimum aside, in US dollars by stage; see `afford`."""
+        await self.afford(task, minimum)
+        self._aside[task] = dict(minimum)
+
+    async def afford(self, task: str, minimum: Mapping[str, float]) -> None:
+        """See that a task's minimum can be paid, waiting while tasks in work may leave enough.
 
         Raises BudgetReached if they do not: the task is not begun, and costs nothing more.
         """
@@ -62,7 +67,6 @@ class Budget:
             if not self._aside and not self._unsettled:
                 raise BudgetReached(f"{task} is not begun: {lacking}")
             await self.change()
-        self._aside[task] = dict(minimum)
 
     def _lacking(self, task: str, needed: float) -> str | None:
         needs = f"to end with a prediction it may need {needed:.4f} USD"

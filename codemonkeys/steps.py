@@ -125,9 +125,9 @@ class Steps:
         self.notify(Event("call", request.key.task, request.key.stage))
         return answer
 
-    def turn_to_begin(self, position: int) -> AbstractAsyncContextManager[None]:
+    def turn_to_begin(self, task: str) -> AbstractAsyncContextManager[None]:
         """A turn behind every call that waits: to begin another task only when that keeps none waiting."""
-        return self._calling[self.primary.name].turn(urgency("begin", position), 0)
+        return self._calling[self.primary.name].turn(urgency("begin", self.order.get(task, 0)))
 
     def _urgency(self, key: StepKey) -> tuple[int, int]:
         return urgency(key.stage, self.order.get(key.task, 0))
@@ -257,7 +257,7 @@ class Steps:
         limits = self.operation.limits_of(model.name)
         price = None if model.price == Price() else model.price
         if price is None and limits.tokens_a_minute is None:
-            return 0.0, 0
+            return 0.0, 1
         tokens = sum(self._count(model, message) + MESSAGE_TOKENS for message in request.messages)
         return price.at_most(tokens * TOKEN_MARGIN, request.max_tokens) if price else 0.0, tokens
 

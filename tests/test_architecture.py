@@ -27,7 +27,7 @@ LAYERS = [
     {"generation"},
     {"selection"},
     {"pipeline"},
-    {"runner"},
+    {"runner", "minimum"},
     {"session", "evaluation", "predictions", "demo"},
     {"report"},
     {"cli", "__main__"},
