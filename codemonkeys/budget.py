@@ -72,13 +72,14 @@ class Budget:
         needs = f"to end with a prediction it may need {needed:.4f} USD"
         if self._run is not None:
             left = self._run - self._bill.spent() - self._set_aside_for_others(task, None)
-            if needed > left:
+            if needed + self._kept_for_selection(task) > left:
                 of_all = f"{max(0.0, left):.4f} of the budget of {self._run:.2f} USD"
-                return f"{needs}, and {of_all} are left. Raise it with --budget USD"
+                return f"{needs} besides its selection, and {of_all} are left. Raise it with --budget USD"
         if self._task is not None:
             left = self._task - self._bill.spent(task)
-            if needed > left:
-                return f"{needs}, and {max(0.0, left):.4f} USD of its own are left. Raise them with --task-budget USD"
+            if needed + self._share * self._task > left:
+                of_its_own = f"{max(0.0, left):.4f} USD of its own"
+                return f"{needs} besides its selection, and {of_its_own} are left. Raise them with --task-budget USD"
         return None
 
     def end(self, task: str) -> None:
