@@ -29,7 +29,7 @@ LAYERS = [
     {"pipeline"},
     {"runner", "minimum"},
     {"session", "evaluation", "predictions", "demo"},
-    {"report"},
+    {"report", "planning"},
     {"cli", "__main__"},
 ]
 """Rooms of `codemonkeys`, lowest first: a module imports of its own room and of lower ones."""

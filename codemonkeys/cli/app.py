@@ -39,6 +39,9 @@ AcceptChanges = Annotated[
 Run = Annotated[str | None, typer.Option("--run", help="Name of the run; the time of day if not given.")]
 Replay = Annotated[Path | None, typer.Option("--replay", help="Recording or run.db that answers.")]
 OwnPrompts = Annotated[Path | None, typer.Option("--prompts", help="Folder of templates that replace ours.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only tell what it would cost and what --budget buys; no network, no key.")
+]
 DEFAULT_RUNS = Path("runs")
 
 
@@ -103,6 +106,7 @@ def solve(
     prompts: OwnPrompts = None,
     budget: Budget = None,
     task_budget: TaskBudget = None,
+    dry_run: DryRun = False,
     accept_changes: AcceptChanges = False,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
@@ -116,6 +120,8 @@ def solve(
     given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget)
     wanted: dict[str, object] = {"ids": instance or [], "split": split, "filter": filter, "slice": slice}
     wanted |= {"shuffle": shuffle, "limit": limit}
+    if dry_run:
+        end(lambda: solving.plan(dataset, wanted, config or [], given, json))
     end(lambda: solving.solve(dataset, wanted, config or [], given, runs, run, accept_changes, json))
 
 
@@ -145,6 +151,7 @@ def fix(
     prompts: OwnPrompts = None,
     budget: Budget = None,
     task_budget: TaskBudget = None,
+    dry_run: DryRun = False,
     accept_changes: AcceptChanges = False,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
@@ -157,6 +164,8 @@ def fix(
 
     given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget)
     asked = fixing.Asked(repository, issue, base, venv, image, apply)
+    if dry_run:
+        end(lambda: fixing.plan(asked, config or [], given, json))
     end(lambda: fixing.fix(asked, config or [], given, runs, run, accept_changes, json))
 
 
