@@ -55,7 +55,12 @@ class Budget:
         self._change = asyncio.Event()
 
     async def begin(self, task: str, minimum: Mapping[str, float]) -> None:
-        """Set a task's minimum aside, in US dollars by stage; waits while tasks in work may leave enough.
+        """Set a task's minimum aside, in US dollars by stage; see `afford`."""
+        await self.afford(task, minimum)
+        self._aside[task] = dict(minimum)
+
+    async def afford(self, task: str, minimum: Mapping[str, float]) -> None:
+        """See that a task's minimum can be paid, waiting while tasks in work may leave enough.
 
         Raises BudgetReached if they do not: the task is not begun, and costs nothing more.
         """
@@ -64,19 +69,19 @@ class Budget:
             if not self._aside and not self._unsettled:
                 raise BudgetReached(f"{task} is not begun: {lacking}")
             await self.change()
-        self._aside[task] = dict(minimum)
 
     def _lacking(self, task: str, needed: float) -> str | None:
         needs = f"to end with a prediction it may need {needed:.4f} USD"
         if self._run is not None:
             left = self._run - self._bill.spent() - self._set_aside_for_others(task, None)
-            if needed > left:
+            if needed + self._kept_for_selection(task) > left:
                 of_all = f"{max(0.0, left):.4f} of the budget of {self._run:.2f} USD"
-                return f"{needs}, and {of_all} are left. Raise it with --budget USD"
+                return f"{needs} besides its selection, and {of_all} are left. Raise it with --budget USD"
         if self._task is not None:
             left = self._task - self._bill.spent(task)
-            if needed > left:
-                return f"{needs}, and {max(0.0, left):.4f} USD of its own are left. Raise them with --task-budget USD"
+            if needed + self._share * self._task > left:
+                of_its_own = f"{max(0.0, left):.4f} USD of its own"
+                return f"{needs} besides its selection, and {of_its_own} are left. Raise them with --task-budget USD"
         return None
 
     def end(self, task: str) -> None:

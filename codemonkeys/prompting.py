@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from codemonkeys.errors import BadSettings
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from jinja2.runtime import Context
 
 
 def shipped_folder() -> Path:
@@ -46,35 +47,12 @@ class Prompts:
         self._own = own
         self._values = dict(values or {})
 
-    @cached_property
-    def _templates(self) -> Environment:
-        import jinja2
-
-        folders = [shipped_folder()]
-        if self._own is not None:
-            check_own(self._own)
-            folders.insert(0, self._own)
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(folders),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=False,
-            # Messages are plain text: nothing is escaped, but what others wrote goes through `untrusted`.
-            autoescape=False,
-        )
-        environment.filters["untrusted"] = self._untrusted
-        return environment
-
-    def _untrusted(self, text: str, name: str) -> str:
-        return f"<{name} {self.marker}>\n{neutral(text, self.marker)}\n</{name} {self.marker}>"
-
     def __call__(self, name: str, **values: Any) -> str:
         """One message; `name` is stage.message. Raises BadSettings when a template cannot be rendered."""
         import jinja2
 
         try:
-            template = self._templates.get_template(f"{name}.jinja")
+            template = templates(self._own).get_template(f"{name}.jinja")
             return template.render(marker=self.marker, **self._values, **values).strip() + "\n"
         except jinja2.TemplateError as error:
             raise BadSettings(
@@ -86,6 +64,35 @@ class Prompts:
         loader = self._templates.loader
         assert loader is not None
         return loader.get_source(self._templates, f"{name}.jinja")[0]
+
+
+@cache
+def templates(own: Path | None) -> Environment:
+    """The shipped templates, and those of a user's folder before them: read once, shared by all tasks."""
+    import jinja2
+
+    folders = [shipped_folder()]
+    if own is not None:
+        check_own(own)
+        folders.insert(0, own)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+        # Messages are plain text: nothing is escaped, but what others wrote goes through `untrusted`.
+        autoescape=False,
+        auto_reload=False,
+    )
+
+    @jinja2.pass_context
+    def untrusted(context: Context, text: str, name: str) -> str:
+        marker = context["marker"]
+        return f"<{name} {marker}>\n{neutral(text, marker)}\n</{name} {marker}>"
+
+    environment.filters["untrusted"] = untrusted
+    return environment
 
 
 def check_own(folder: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,8 +18,10 @@ from codemonkeys.errors import (
     ExecutionFailed,
     JournalError,
     ModelError,
+    RetriesExhausted,
 )
 from codemonkeys.generation.answers import marker_for
+from codemonkeys.minimum import minimum
 from codemonkeys.pipeline import solve
 from codemonkeys.prompting import Prompts
 from codemonkeys.redact import redact
@@ -26,6 +29,7 @@ from codemonkeys.selection.deciding import Choice
 from codemonkeys.settings import Settings
 from codemonkeys.steps import Event, Steps, Stopping
 from codemonkeys.tasks.base import Task, Workspace
+from codemonkeys.tasks.snapshot import Entry
 from codemonkeys.work import Work
 from sandboxes.base import SandboxError
 
@@ -52,6 +56,10 @@ FINAL = frozenset({State.PREDICTED, State.NO_CANDIDATE})
 """States that a resumed run leaves as they are; every other task is taken up again."""
 
 
+PREPARING = 4
+"""Tasks whose codebase and environment are made ready at one time."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """A task that ended in this session, or in an earlier one."""
@@ -59,6 +67,8 @@ class Ended:
     task: str
     state: str
     reason: str
+    may_pass: bool = False
+    """It was the infrastructure that failed: another attempt may end otherwise."""
 
 
 async def run_tasks(
@@ -66,41 +76,56 @@ async def run_tasks(
 ) -> list[Ended]:
     """Solve tasks, some at a time; returns those that ended, in the order of `tasks`.
 
-    A signal to stop lets steps in flight end and leaves the other tasks for a resume. Raises BadInput and JournalError,
-    which concern the whole run and not one task.
+    Tasks that the infrastructure failed are tried once more when all others have ended. A signal to stop lets steps in
+    flight end and leaves the other tasks for a resume. Raises BadInput and JournalError, which concern the whole run
+    and not one task.
     """
+    operation = settings.operation
     steps.journal.add_tasks(tasks)
-    room = asyncio.Semaphore(settings.operation.tasks)
+    steps.order = {task.id: position for position, task in enumerate(tasks)}
+    steps.budget.tasks = len(tasks)
+    room, preparing = asyncio.Semaphore(operation.tasks), asyncio.Semaphore(PREPARING)
+    threads = ThreadPoolExecutor(operation.executions + operation.tasks + PREPARING)
+    asyncio.get_running_loop().set_default_executor(threads)
 
     async def one(task: Task) -> Ended | None:
         state = steps.journal.task_state(task.id)
         if state in FINAL:
             return Ended(task.id, state, "in an earlier session")
         async with room:
-            return None if steps.stopping else await run_task(task, settings, steps, prepare)
+            return None if steps.stopping else await run_task(task, settings, steps, prepare, preparing)
 
+    ended: dict[str, Ended | None] = {}
     with stop_on_interrupt(steps):
         try:
-            async with asyncio.TaskGroup() as group:
-                running = [group.create_task(one(task)) for task in tasks]
+            for again in (False, True):
+                left = [task for task in tasks if not again or ((was := ended[task.id]) and was.may_pass)]
+                if again and left and not steps.stopping:
+                    text = f"{len(left)} tasks failed for a reason that may have passed: once more"
+                    steps.notify(Event("note", "", "", text))
+                async with asyncio.TaskGroup() as group:
+                    running = {task.id: group.create_task(one(task)) for task in left}
+                ended |= {id: done.result() or ended.get(id) for id, done in running.items()}
         except ExceptionGroup as errors:
             raise gravest(errors) from None
         finally:
             await steps.drain()
-    return [ended for done in running if (ended := done.result()) is not None]
+    return [how for how in ended.values() if how is not None]
 
 
-async def run_task(task: Task, settings: Settings, steps: Steps, prepare: Callable[[Task], Workspace]) -> Ended | None:
+async def run_task(
+    task: Task, settings: Settings, steps: Steps, prepare: Callable[[Task], Workspace], preparing: asyncio.Semaphore
+) -> Ended | None:
     """Solve one task and record how it ended; None if it was stopped on the way. Raises BadInput and JournalError."""
-    steps.journal.begin_task(task.id)
-    steps.notify(Event("task", task.id, "preparing"))
     choice: Choice | None = None
+    may_pass = False
+    work: Work | None = None
     try:
-        workspace = await asyncio.to_thread(prepare, task)
-        await asyncio.to_thread(steps.sandbox.ensure, workspace.environment)
-        steps.notify(Event("task", task.id, "solving"))
-        with closing(workspace.snapshot):
-            work = await asyncio.to_thread(open_work, workspace, settings, steps)
+        async with preparing:
+            work = await begin(task, settings, steps, prepare)
+        with closing(work.snapshot):
+            await steps.budget.begin(task.id, minimum_of(task, settings, steps, work.snapshot.entries))
+            steps.notify(Event("task", task.id, "solving"))
             choice = await solve(work)
         state, reason = how_it_ended(choice, work.ended_early)
     except Exception as raised:
@@ -110,15 +135,44 @@ async def run_task(task: Task, settings: Settings, steps: Steps, prepare: Callab
         if isinstance(error, BadInput | JournalError):
             raise error from None
         state, reason = state_of(error), redact(str(error) or type(error).__name__)
+        may_pass = isinstance(error, EnvironmentFailed | SandboxError | ExecutionFailed | RetriesExhausted)
         if state is State.FAILED:
             lines = redact("".join(traceback.format_exception(error)))
             steps.journal.put_note(task.id, "task", 0, "traceback", lines)
+    finally:
+        steps.budget.end(task.id)
     if choice is None:
         steps.journal.end_task(task.id, state, reason, None, None)
     else:
         steps.journal.end_task(task.id, state, reason, choice.number, choice.patch)
     steps.notify(Event("task", task.id, state, reason))
-    return Ended(task.id, state, reason)
+    return Ended(task.id, state, reason, may_pass)
+
+
+async def begin(task: Task, settings: Settings, steps: Steps, prepare: Callable[[Task], Workspace]) -> Work:
+    """Make a task ready, when calls could go out that nobody waits for. Raises BudgetReached, Stopping and others."""
+    async with steps.turn_to_begin(task.id):
+        pass
+    if steps.stopping:
+        raise Stopping(f"{task.id} was not begun")
+    # What any codebase needs: to build an environment only to find that there is no money would be a waste.
+    await steps.budget.afford(task.id, minimum_of(task, settings, steps, ()))
+    steps.journal.begin_task(task.id)
+    steps.notify(Event("task", task.id, "preparing"))
+    workspace = await asyncio.to_thread(prepare, task)
+    try:
+        await asyncio.to_thread(steps.sandbox.ensure, workspace.environment)
+        return await asyncio.to_thread(open_work, workspace, settings, steps)
+    except BaseException:
+        workspace.snapshot.close()
+        raise
+
+
+def minimum_of(task: Task, settings: Settings, steps: Steps, entries: Iterable[Entry]) -> dict[str, float]:
+    """US dollars by stage that a task needs to end with a prediction; nothing where there is no budget."""
+    if settings.operation.budget is None and settings.operation.task_budget is None:
+        return {}
+    return minimum(settings, steps.primary, steps.scan, entries, task.issue)
 
 
 def open_work(workspace: Workspace, settings: Settings, steps: Steps) -> Work:

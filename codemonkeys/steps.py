@@ -26,7 +26,7 @@ from codemonkeys.journal.digests import Digests
 from codemonkeys.journal.executions import execution_hash
 from codemonkeys.journal.store import Journal
 from codemonkeys.journal.writer import Stored
-from codemonkeys.models.base import Completion, Message, Model, Price, Request, StepKey
+from codemonkeys.models.base import Completion, Model, Price, Request, StepKey
 from codemonkeys.redact import redact, redact_values
 from codemonkeys.settings import OperationSettings
 from codemonkeys.turns import Machine, Throttle, Throttled, Turns, urgency
@@ -41,6 +41,8 @@ TOKEN_MARGIN = 1.25
 """How far our token counts may lie below a provider's, in an upper bound."""
 MESSAGE_TOKENS = 16
 """What a message costs beyond its text, in an upper bound."""
+LONG = 20_000
+"""Texts of more characters are counted beside the event loop, which would stand still for milliseconds."""
 
 
 class Stopping(CodeMonkeysError):
@@ -105,7 +107,7 @@ class Steps:
             if self._same(stored, request.hash(model.name), request.key):
                 return self.journal.calls.answer(stored)
             self.journal.calls.supersede(stored)
-        bound, tokens = self._upper_bound(request, model)
+        bound, tokens = await self._upper_bound(request, model)
         async with self._calling[model.name].turn(self._urgency(request.key), tokens):
             while True:
                 self._refuse_if_stopping()
@@ -132,9 +134,9 @@ class Steps:
         self.notify(Event("call", request.key.task, request.key.stage))
         return answer
 
-    def turn_to_begin(self, position: int) -> AbstractAsyncContextManager[None]:
+    def turn_to_begin(self, task: str) -> AbstractAsyncContextManager[None]:
         """A turn behind every call that waits: to begin another task only when that keeps none waiting."""
-        return self._calling[self.primary.name].turn(urgency("begin", position), 0)
+        return self._calling[self.primary.name].turn(urgency("begin", self.order.get(task, 0)))
 
     def _urgency(self, key: StepKey) -> tuple[int, int]:
         return urgency(key.stage, self.order.get(key.task, 0))
@@ -267,19 +269,21 @@ class Steps:
         if self.stopping:
             raise Stopping(f"stopped; go on with: codemonkeys resume {self.journal.name}")
 
-    def _upper_bound(self, request: Request, model: Model) -> tuple[float, int]:
+    async def _upper_bound(self, request: Request, model: Model) -> tuple[float, int]:
         """The most a call can cost in US dollars, and the tokens of its prompt as we count them."""
         limits = self.operation.limits_of(model.name)
         price = None if model.price == Price() else model.price
         if price is None and limits.tokens_a_minute is None:
-            return 0.0, 0
-        tokens = sum(self._count(model, message) + MESSAGE_TOKENS for message in request.messages)
+            return 0.0, 1
+        tokens = 0
+        for message in request.messages:
+            if message.digest not in self._tokens:
+                self._tokens[message.digest] = await self._count(model, message.content)
+            tokens += self._tokens[message.digest] + MESSAGE_TOKENS
         return price.at_most(tokens * TOKEN_MARGIN, request.max_tokens) if price else 0.0, tokens
 
-    def _count(self, model: Model, message: Message) -> int:
-        if message.digest not in self._tokens:
-            self._tokens[message.digest] = model.count_tokens(message.content)
-        return self._tokens[message.digest]
+    async def _count(self, model: Model, text: str) -> int:
+        return await asyncio.to_thread(model.count_tokens, text) if len(text) > LONG else model.count_tokens(text)
 
 
 def throttle_of(model: Model, operation: OperationSettings) -> Throttle:

@@ -167,14 +167,15 @@ class Throttle:
         """How often the provider said that it is too much."""
 
     def enter(self, size: int) -> float:
-        """Take a place for a call of `size` tokens; see `Room`."""
+        """Take a place for a call of `size` tokens; 0 is no call and counts as none. See `Room`."""
         if self._inside >= int(self.at_once):
             return math.inf
         seconds = max(self._requests.wait(1), self._tokens.wait(size))
         if seconds:
             return seconds
         self._inside += 1
-        self.count_attempt(size)
+        if size:
+            self.count_attempt(size)
         return 0.0
 
     def leave(self, size: int) -> None:

@@ -27,11 +27,11 @@ LAYERS = [
     {"generation"},
     {"selection"},
     {"pipeline"},
-    {"runner"},
+    {"runner", "minimum"},
     {"session", "predictions", "demo"},
     {"grading"},
     {"evaluation"},
-    {"report"},
+    {"report", "planning"},
     {"cli", "__main__"},
 ]
 """Rooms of `codemonkeys`, lowest first: a module imports of its own room and of lower ones."""

@@ -110,8 +110,8 @@ def test_rubbish_is_bounded_and_reported(bench: Bench) -> None:
     with serve(lambda seen: answer("I cannot help with that.")) as endpoint:
         done = bench(*bench.arguments(endpoint))
         assert done.code == 4, done.err
-        # Relevance asks twice, rankings are not needed for one file; each sample has 8 + 8 turns.
-        assert len(endpoint.requests) == 2 + 2 * 16
+        # Relevance asks twice, rankings are not needed for one file; each sample has 4 + 4 turns.
+        assert len(endpoint.requests) == 2 + 2 * 8
     assert bench.query("SELECT state FROM tasks") == [("no candidate",)]
 
 
@@ -150,15 +150,28 @@ def test_second_interrupt_stops_at_once_and_keeps_the_bill(bench: Bench) -> None
     assert lost[0][0] > 0 and lost[0][1] == 1
 
 
-def test_budget_holds_and_a_larger_one_goes_on(bench: Bench) -> None:
-    with serve(slowly(0.05)) as endpoint:
-        done = bench(*bench.arguments(endpoint, "--budget", "0.19"))
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [("--budget", "0.1900 of the budget of 0.19 USD are left"), ("--task-budget", "0.1900 USD of its own are left")],
+)
+def test_task_that_could_not_be_paid_for_is_not_begun(bench: Bench, option: str, told: str) -> None:
+    with serve(dry_run) as endpoint:
+        done = bench(*bench.arguments(endpoint, option, "0.19"))
         assert done.code == 5, done.err + done.out
-        ((spent,),) = bench.query("SELECT sum(cost_usd) FROM calls")
-        assert 0 < spent <= 0.19
+        assert "tiny__greeting-1 is not begun" in done.out and told in done.out, done.out
         assert "resume run" in done.out
-        done = bench("resume", "run", "--budget", "100")
-        assert done.code == 0, done.err
+        assert endpoint.requests == []
+        assert bench("resume", "run", option, "100").code == 0
+    assert bench.patch()
+
+
+def test_budget_holds_and_a_task_that_is_begun_ends_with_a_prediction(bench: Bench) -> None:
+    with serve(slowly(0.05)) as endpoint:
+        done = bench(*bench.arguments(endpoint, "--budget", "0.45", samples=8))
+        assert done.code == 0, done.err + done.out
+    ((spent,),) = bench.query("SELECT sum(cost_usd) FROM calls")
+    assert 0 < spent <= 0.45
+    assert bench.query("SELECT count(*) > 0 FROM notes WHERE body LIKE '%BudgetReached%'") == [(1,)]
     assert bench.patch()
 
 

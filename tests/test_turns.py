@@ -71,7 +71,7 @@ def test_no_more_than_fits_and_everybody_has_a_turn(
     assert ended == len(sizes) - cancelled + most
 
 
-def fill(room: Room, size: int = 0) -> int:
+def fill(room: Room, size: int = 1) -> int:
     """How many fit in."""
     count = 0
     while room.enter(size) == 0:

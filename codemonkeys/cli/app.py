@@ -35,12 +35,16 @@ ProfileName = Annotated[
 ]
 Sandbox = Annotated[str | None, typer.Option("--sandbox", help="Where scripts run: local, docker or auto.")]
 Budget = Annotated[float | None, typer.Option("--budget", help="US dollars the whole run may cost.")]
+TaskBudget = Annotated[float | None, typer.Option("--task-budget", help="US dollars one task may cost.")]
 AcceptChanges = Annotated[
     bool, typer.Option("--accept-changes", help="Do stored steps anew whose request has changed since.")
 ]
 Run = Annotated[str | None, typer.Option("--run", help="Name of the run; the time of day if not given.")]
 Replay = Annotated[Path | None, typer.Option("--replay", help="Recording or run.db that answers.")]
 OwnPrompts = Annotated[Path | None, typer.Option("--prompts", help="Folder of templates that replace ours.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only tell what it would cost and what --budget buys; no network, no key.")
+]
 DEFAULT_RUNS = Path("runs")
 
 
@@ -52,6 +56,7 @@ def settings_of(
     replay: Path | None,
     prompts: Path | None,
     budget: float | None,
+    task_budget: float | None,
     profile: str | None,
 ) -> dict[str, object]:
     """The settings that options give."""
@@ -61,7 +66,7 @@ def settings_of(
         "profile": profile,
         "prompts": prompts,
         "sandbox": {"kind": sandbox},
-        "operation": {"api_base": api_base, "budget": budget},
+        "operation": {"api_base": api_base, "budget": budget, "task_budget": task_budget},
     }
 
 
@@ -106,6 +111,8 @@ def solve(
     replay: Replay = None,
     prompts: OwnPrompts = None,
     budget: Budget = None,
+    task_budget: TaskBudget = None,
+    dry_run: DryRun = False,
     accept_changes: AcceptChanges = False,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
@@ -116,9 +123,11 @@ def solve(
     """
     from codemonkeys.cli import solving
 
-    given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, profile)
+    given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile)
     wanted: dict[str, object] = {"ids": instance or [], "split": split, "filter": filter, "slice": slice}
     wanted |= {"shuffle": shuffle, "limit": limit}
+    if dry_run:
+        end(lambda: solving.plan(dataset, wanted, config or [], given, json))
     end(lambda: solving.solve(dataset, wanted, config or [], given, runs, run, accept_changes, json))
 
 
@@ -148,6 +157,8 @@ def fix(
     replay: Replay = None,
     prompts: OwnPrompts = None,
     budget: Budget = None,
+    task_budget: TaskBudget = None,
+    dry_run: DryRun = False,
     accept_changes: AcceptChanges = False,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
@@ -158,8 +169,10 @@ def fix(
     """
     from codemonkeys.cli import fixing
 
-    given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, profile)
+    given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile)
     asked = fixing.Asked(repository, issue, base, venv, image, apply)
+    if dry_run:
+        end(lambda: fixing.plan(asked, config or [], given, json))
     end(lambda: fixing.fix(asked, config or [], given, runs, run, accept_changes, json))
 
 
@@ -168,6 +181,7 @@ def resume(
     run: Annotated[str, typer.Argument(help="Name of the run.")],
     api_base: ApiBase = None,
     budget: Budget = None,
+    task_budget: TaskBudget = None,
     accept_changes: AcceptChanges = False,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
@@ -175,7 +189,7 @@ def resume(
     """Go on with a run that was stopped, that failed in part, or that reached its budget."""
     from codemonkeys.cli import solving
 
-    operation = {"api_base": api_base, "budget": budget}
+    operation = {"api_base": api_base, "budget": budget, "task_budget": task_budget}
     end(lambda: solving.resume(runs, run, operation, accept_changes, json))
 
 
@@ -195,16 +209,22 @@ def show(
 @app.command()
 def export(
     run: Annotated[str, typer.Argument(help="Name of the run.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")],
     format: Annotated[
-        str, typer.Option("--format", help="preds (for swebench) or recording (for --replay).")
+        str,
+        typer.Option(
+            "--format",
+            help="preds (.json or .jsonl, for `swebench eval -p`), leaderboard (a folder to submit), atif (a folder of "
+            "trajectories) or recording (for --replay).",
+        ),
     ] = "preds",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Write the predictions of a run (.json or .jsonl, accepted by `swebench eval -p`), or its recording."""
+    """Write what others take from a run: predictions, a submission, trajectories, a recording."""
     from codemonkeys.cli import reading
 
-    end(lambda: reading.export(runs, run, output, format))
+    end(lambda: reading.export(runs, run, output, format, overwrite))
 
 
 @app.command()

@@ -70,6 +70,14 @@ def fix(
     return exit_of(summary)
 
 
+def plan(asked: Asked, configs: list[str], given: dict[str, Any], as_json: bool) -> Exit:
+    """Tell what `fix` would come to."""
+    from codemonkeys.cli.planning import dry_run
+
+    settings = load_settings(configs, **without_none(given))
+    return dry_run([task_of(asked, settings.sandbox.kind)], settings, as_json)
+
+
 def task_of(asked: Asked, sandbox: str) -> Task:
     """The task; raises BadInput for an issue or a repository that cannot be used."""
     issue = own_issue.read_issue(asked.issue, sys.stdin.read() if asked.issue == "-" else None)

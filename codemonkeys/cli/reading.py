@@ -9,7 +9,6 @@ from pydantic import BaseModel
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
-from codemonkeys.errors import BadInput
 from codemonkeys.journal import files, queries
 
 
@@ -38,22 +37,13 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     return Exit.DONE
 
 
-def export(runs: Path, name: str, output: Path, format: str) -> Exit:
-    """Write predictions or a recording."""
-    with files.reading(files.database_of(runs, name)) as connection:
-        if format == "preds":
-            from codemonkeys.predictions import Prediction, write_predictions
+def export(runs: Path, name: str, output: Path, format: str, overwrite: bool) -> Exit:
+    """Write a run as others take it."""
+    from codemonkeys.report import exports
 
-            rows = queries.predictions(connection)
-            write_predictions(output, {row["instance_id"]: Prediction(**row) for row in rows})
-            say(f"{len(rows)} predictions written to {output}")
-        elif format == "recording":
-            from codemonkeys.models.replay import write_recording
-
-            write_recording(output, queries.answers(connection))
-            say(f"recording written to {output}; replay it with --replay {output}")
-        else:
-            raise BadInput(f"--format {format}: choose preds or recording")
+    path = files.database_of(runs, name)
+    with files.reading(path) as connection:
+        say(exports.export(connection, path.parent, output, format, overwrite))
     return Exit.DONE
 
 

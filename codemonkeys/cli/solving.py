@@ -34,6 +34,17 @@ def solve(
     return finish(carry_out(source, ids, settings, runs, name_of_run(name), accept_changes), runs, as_json)
 
 
+def plan(dataset: str, wanted: dict[str, Any], configs: Sequence[str], given: dict[str, Any], as_json: bool) -> Exit:
+    """Tell what `solve` would come to."""
+    from codemonkeys.cli.planning import dry_run
+    from codemonkeys.tasks.choosing import Wanted, choose
+    from codemonkeys.tasks.sources import load_tasks
+
+    settings = load_settings(configs, **without_none(given))
+    source, ids = choose(absolute(dataset), Wanted(**wanted), cached=True)
+    return dry_run(load_tasks(source, ids), settings, as_json)
+
+
 def name_of_run(given: str | None) -> str:
     """The name of a run: as given, or the time of day."""
     return given or f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"

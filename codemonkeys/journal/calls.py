@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import texts
 from codemonkeys.journal.writer import Stored, Writer, now
-from codemonkeys.models.base import Completion, Request, StepKey, Usage
+from codemonkeys.models.base import Completion, Message, Request, StepKey, Usage
 
 PARTS = 10**15
 """Money is added up in whole parts of a US dollar: what is added and taken away again leaves nothing behind."""
+REMEMBERED = 10_000
 
 
 class Calls:
@@ -23,6 +25,8 @@ class Calls:
         self._spent: dict[str, dict[str, int]] = {}
         """Settled and reserved of each task and stage, in PARTS of a US dollar."""
         self._total = 0
+        self._there: set[str] = set()
+        """Hashes of some messages that are stored, which need not be looked for."""
         writer.on_loss = self.count
         self.count()
 
@@ -30,6 +34,7 @@ class Calls:
         """Add up the whole bill, as the database has it."""
         rows = self._writer.connection.execute("SELECT task, stage, cost_usd FROM calls WHERE cost_usd > 0")
         self._spent.clear()
+        self._there.clear()
         self._total = 0
         for task, stage, cost in rows:
             self._book(task, stage, parts(cost))
@@ -89,11 +94,7 @@ class Calls:
                     f"codemonkeys resume {self._writer.run} {option} USD"
                 )
         with self._writer.writing() as connection:
-            messages = []
-            for message in request.messages:
-                if not texts.has(connection, message.digest):
-                    texts.put(connection, message.content)
-                messages.append([message.role, message.digest])
+            messages = [[m.role, self._put(connection, m)] for m in request.messages]
             content = {"messages": messages, "temperature": request.temperature, "max_tokens": request.max_tokens}
             cursor = connection.execute(
                 "INSERT INTO call_steps (task, stage, sample, turn, state, request_hash, request, model, "
@@ -103,6 +104,16 @@ class Calls:
         self._book(task, request.key.stage, bound)
         assert cursor.lastrowid is not None
         return cursor.lastrowid
+
+    def _put(self, connection: sqlite3.Connection, message: Message) -> str:
+        """Store a message unless it is there; returns its hash."""
+        if message.digest not in self._there:
+            if not texts.has(connection, message.digest):
+                texts.put(connection, message.content)
+            if len(self._there) == REMEMBERED:
+                self._there.clear()
+            self._there.add(message.digest)
+        return message.digest
 
     def finish(self, step: int, answer: Completion) -> None:
         """Store a paid answer: after this it is never asked for again."""

@@ -45,6 +45,8 @@ class Writer:
         self.on_loss: Callable[[], None] = lambda: None
         """Called when changes that were made are not in the database after all."""
         self._lock = RLock()
+        self._making = False
+        """Whether changes of a shared transaction are being made right now."""
         self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
         self._committing: asyncio.Task[None] | None = None
         # Only COMMIT, which waits for the disk, runs here: the event loop goes on meanwhile.
@@ -54,9 +56,12 @@ class Writer:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction, committed at the end or not at all; raises JournalError, as when the disk is full.
 
-        While a shared commit is under way this is a part of the next one, all the same all or nothing.
+        Within `together` it is a part of the shared one.
         """
         with self._lock:
+            if self._making:
+                yield self.connection
+                return
             shared = self.connection.in_transaction
             try:
                 self.connection.execute("SAVEPOINT step" if shared else "BEGIN IMMEDIATE")
@@ -88,35 +93,57 @@ class Writer:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
-                outcomes: list[Any] = []
+                changes = [change for change, _ in batch]
+                outcomes: list[Any]
                 try:
-                    self._make(batch, outcomes)
-                    await loop.run_in_executor(self._disk, self._end_transaction)
+                    outcomes = self._make(changes)
+                    if self.connection.in_transaction:
+                        await loop.run_in_executor(self._disk, self._end_transaction)
                 except sqlite3.OperationalError as error:
                     self.on_loss()
                     outcomes = [self._failure(error)] * len(batch)
                 for (_, done), outcome in zip(batch, outcomes, strict=True):
                     if done.cancelled():
                         continue
-                    if isinstance(outcome, BaseException):
+                    if isinstance(outcome, Exception):
                         done.set_exception(outcome)
                     else:
                         done.set_result(outcome)
         finally:
             self._committing = None
 
-    def _make(self, batch: list[tuple[Callable[[], Any], asyncio.Future[Any]]], outcomes: list[Any]) -> None:
-        """Begin a transaction and make all changes in it, each for itself."""
+    def _make(self, changes: list[Callable[[], Any]]) -> list[Any]:
+        """Make all changes in one transaction, which stays open; returns what each of them did or raised.
+
+        A change that raises after it has written is undone with all the others, which are then made again without it.
+        """
+        outcomes: dict[int, Any] = {}
         with self._lock:
-            self.connection.execute("BEGIN IMMEDIATE")
-            for change, _ in batch:
+            while True:
+                self.connection.execute("BEGIN IMMEDIATE")
+                self._making = True
                 try:
-                    outcomes.append(change())
-                except Exception as error:
-                    outcomes.append(error)
-                if not self.connection.in_transaction:
-                    # SQLite gives up a whole transaction where there is no room: all of the batch is lost.
-                    raise sqlite3.OperationalError(str(outcomes[-1]))
+                    for number, change in enumerate(changes):
+                        if not isinstance(outcomes.get(number), Exception):
+                            before = self.connection.total_changes
+                            try:
+                                outcomes[number] = change()
+                            except sqlite3.OperationalError:
+                                raise
+                            except Exception as error:
+                                outcomes[number] = error
+                                if self.connection.total_changes != before:
+                                    break
+                    else:
+                        return [outcomes[number] for number in range(len(changes))]
+                except BaseException:
+                    if self.connection.in_transaction:
+                        self.connection.execute("ROLLBACK")
+                    raise
+                finally:
+                    self._making = False
+                self.connection.execute("ROLLBACK")
+                self.on_loss()
 
     def _end_transaction(self) -> None:
         with self._lock:

@@ -1,0 +1,166 @@
+"""What the prompts of a task come to in tokens: its real codebase in our real templates, without asking any model."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+
+from codemonkeys.context.relevance import SourceFile, outlined_file, pack, source_files
+from codemonkeys.errors import CodeMonkeysError
+from codemonkeys.journal.store import Journal
+from codemonkeys.models.base import Completion, Price, Request
+from codemonkeys.models.tokens import count_tokens
+from codemonkeys.runner import open_work
+from codemonkeys.settings import Settings
+from codemonkeys.steps import Steps
+from codemonkeys.tasks.base import Task, Workspace
+from codemonkeys.tasks.snapshot import Snapshot
+from codemonkeys.work import Work
+from sandboxes.base import Environment, Execution, Limits, Script
+from sandboxes.inside import failed
+
+LISTED_TOKENS = 60
+"""What a file costs in a list or a context beside its path, text and summary: delimiters and its length."""
+
+LONGEST_VERDICT = "It did not end within 100000 seconds and was stopped for using more than 1000000 MiB of memory."
+"""As long as any line in which an execution's end is told."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One call of relevance."""
+
+    files: int
+    prompt: int
+    """Tokens of the message that shows them."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Tokens of one task's prompts."""
+
+    passes: tuple[tuple[Batch, ...], ...]
+    """The calls of relevance: in mode `outline` first those that show outlines, then those that show whole files."""
+    repair: int
+    """A message that asks relevance again."""
+    files: int
+    source: int
+    """All files that relevance reads, whole."""
+    paths: int
+    """The paths of these files, and what stands around each."""
+    systems: dict[str, int] = field(hash=False)
+    """The system message of each stage, without files, candidates and tests."""
+    users: dict[str, int] = field(hash=False)
+    """The longest message of each stage without scripts, patches and outputs."""
+
+
+@dataclass
+class Counter:
+    """Stands where a model does, and only counts."""
+
+    name: str
+    price: Price | None
+    _known: dict[bytes, int] = field(default_factory=dict)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens by the cl100k vocabulary; equal texts, as of many tasks of a repository, are counted once."""
+        key = sha256(text.encode("utf-8", "surrogateescape")).digest()
+        if key not in self._known:
+            self._known[key] = count_tokens(text)
+        return self._known[key]
+
+    async def complete(self, request: Request) -> Completion:
+        """Refuse."""
+        raise CodeMonkeysError(f"{request.key}: a dry run asks no model")
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+
+class Nowhere:
+    """Stands where a sandbox does, and runs nothing."""
+
+    name = "none"
+
+    def ensure(self, environment: Environment) -> None:
+        """Nothing to check."""
+
+    def run(
+        self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
+    ) -> Execution:
+        """Refuse."""
+        return failed("a dry run executes nothing")
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+@contextmanager
+def counting(settings: Settings, counter: Counter) -> Iterator[Steps]:
+    """The steps of a run that takes none: everything as in a run, but for a journal that nobody keeps."""
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal(Path(folder), "plan", "plan", {})
+        try:
+            yield Steps(journal, counter, counter, Nowhere(), settings.operation)
+        finally:
+            journal.close()
+
+
+def measure(task: Task, snapshot: Snapshot, settings: Settings, steps: Steps) -> Measures:
+    """Measure a task by what a run would send. Raises BadSettings for a template that cannot be rendered."""
+    return _measured(open_work(Workspace(task, snapshot, Environment("plan")), settings, steps))
+
+
+def _measured(work: Work) -> Measures:
+    context = work.settings.context
+    count = work.steps.primary.count_tokens
+    files = source_files(work)
+    shortened = [file if file.tokens <= context.file_tokens else outlined_file(file) for file in files]
+    passes = [_batches(work, shortened)]
+    if context.mode != "full":
+        passes.insert(0, _batches(work, [outlined_file(file) for file in files]))
+    most = max((batch.files for calls in passes for batch in calls), default=1)
+    numbers = ", ".join(str(n) for n in range(1, most + 1))
+    aims = {"aim_tokens": context.aim_tokens, "most_tokens": context.most_tokens}
+    script = {"script": work.script}
+    shown = {"verdict": LONGEST_VERDICT, "output": ""}
+    candidates = [{"number": n, "votes": 10, "patch": ""} for n in range(1, work.settings.selection.candidates + 1)]
+    several = {"files": [], "candidates": candidates, "tests": 10, "example": " ", **script}
+    seconds = f"{work.settings.sandbox.seconds:g}"
+    results = [{"number": c["number"], **shown} for c in candidates]
+    both, turns = {"original": shown, "edited": shown}, {"turns_left": 1}
+    return Measures(
+        passes=tuple(passes),
+        repair=count(work.prompts("relevance.repair", problem=f"no JSON object for file {numbers}", count=most)),
+        files=len(files),
+        source=sum(file.tokens for file in files),
+        paths=sum(count(file.path) + LISTED_TOKENS for file in files),
+        systems={
+            "relevance": count(work.prompts("relevance.system")),
+            "rank": count(work.prompts("rank.system", files=[], **aims)),
+            "test": count(work.prompts("test.system", seconds=seconds, **script)),
+            "edit": count(work.prompts("edit.system", files=[], **script)),
+            "select": count(work.prompts("select.system", **several)),
+        },
+        users={
+            "rank": count(work.prompts("rank.user")) + LISTED_TOKENS,
+            "test": count(work.prompts("test.result", result=shown, **turns)) + LISTED_TOKENS,
+            "edit": count(work.prompts("edit.result", patch=" ", **both, **turns)) + LISTED_TOKENS,
+            "select": count(work.prompts("select.result", original=shown, results=results, **turns)) + LISTED_TOKENS,
+        },
+    )
+
+
+def _batches(work: Work, files: Sequence[SourceFile]) -> tuple[Batch, ...]:
+    """The calls that show these files. What stands around the texts is counted with the texts left out."""
+    count = work.steps.scan.count_tokens
+    batches = []
+    for batch in pack(work, files):
+        around = count(work.prompts("relevance.user", files=[replace(file, text="") for file in batch]))
+        texts = sum(count(file.text) if file.outline else file.tokens for file in batch)
+        batches.append(Batch(len(batch), around + texts + len(batch)))
+    return tuple(batches)

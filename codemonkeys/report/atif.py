@@ -1,0 +1,206 @@
+"""Trajectories of a run in ATIF v1.7, the Agent Trajectory Interchange Format (Harbor's RFC 0001).
+
+A task is a trajectory; each conversation of it, one for every sample, is among its `subagent_trajectories`. Relevance,
+which reads the whole codebase file by file, is told in sums.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from codemonkeys import __version__
+from codemonkeys.journal import queries, texts
+from codemonkeys.redact import redact
+
+VERSION = "ATIF-v1.7"
+CONVERSATIONS = ("rank", "test", "edit", "select")
+"""Stages whose conversations are told whole, in the order of the pipeline."""
+ANSWERING = ("context", "generation", "selection")
+"""Sections of the settings that decide answers."""
+NOTES = (
+    "Made from the journal of a codemonkeys run. Each entry of subagent_trajectories is one conversation of a sample; "
+    "they ran in parallel. The calls of stage relevance, in which a model reads every file of the codebase, are summed "
+    "up in the first agent step. A system message that an earlier conversation has too is named, not repeated."
+)
+
+Json = dict[str, Any]
+
+
+def trajectory(connection: sqlite3.Connection, task: str) -> Json:
+    """The trajectory of one task of a run, without secrets. Raises UnknownDataset if the run lacks the task."""
+    run = queries.run_overview(connection)
+    story = queries.task_story(connection, task)
+    agent = {
+        "name": "codemonkeys",
+        "version": run["version"] or __version__,
+        "model_name": run["settings"].get("model"),
+    }
+    calls = _calls(connection, task)
+    executions = _executions(connection, task)
+    conversations = []
+    seen: dict[str, str] = {}
+    for (stage, sample), turns in groupby(calls, key=lambda call: (call["stage"], call["sample"])):
+        if stage in CONVERSATIONS:
+            id = f"{task}/{stage}-{sample}"
+            steps = _conversation(connection, id, list(turns), executions, seen)
+            conversations.append({**_head(run["name"], id, agent), "steps": _numbered(steps)})
+    order = {stage: position for position, stage in enumerate(CONVERSATIONS)}
+    conversations.sort(key=lambda c: order[str(c["trajectory_id"]).rpartition("/")[2].rpartition("-")[0]])
+    whole = {
+        **_head(run["name"], task, agent | {"extra": {name: run["settings"].get(name) for name in ANSWERING}}),
+        "steps": _numbered(_task_steps(story, conversations)),
+        "notes": NOTES,
+        "final_metrics": _sums(story["spend"]),
+        "extra": {"repo": story["repo"], "base_commit": story["base_commit"], "state": story["state"]},
+        "subagent_trajectories": conversations,
+    }
+    if not conversations:
+        del whole["subagent_trajectories"]
+    redacted: Json = _redacted(_without_none(whole))
+    return redacted
+
+
+def _head(run: str, id: str, agent: Json) -> Json:
+    return {"schema_version": VERSION, "session_id": run, "trajectory_id": id, "agent": agent}
+
+
+def _numbered(steps: Iterable[Json]) -> list[Json]:
+    return [{"step_id": number, **step} for number, step in enumerate(steps, 1)]
+
+
+def _task_steps(story: Json, conversations: list[Json]) -> list[Json]:
+    """What happened to the task, stage by stage: the agent here is the pipeline, which asks no model itself."""
+    steps: list[Json] = [{"source": "user", "message": story["issue"], "timestamp": story["started_at"]}]
+    for stage in ("relevance", *CONVERSATIONS):
+        if stage == "select" and story["votes"]:
+            count = len({row["test"] for row in story["votes"]})
+            message = f"Ran {count} test scripts on the unedited code and on every distinct candidate."
+            kept = ("candidate", "test", "original_exit", "edited_exit", "valid", "vote")
+            matrix = [{name: row[name] for name in kept} for row in story["votes"]]
+            steps.append(_dispatch(message, "votes", {}, [{"content": json.dumps(matrix)}]))
+        notes = [
+            note["body"] for note in story["notes"] if note["stage"] == stage and note["kind"] in ("files", "context")
+        ]
+        spend = [row for row in story["spend"] if row["stage"] == stage]
+        if not spend:
+            continue
+        ids = [c["trajectory_id"] for c in conversations if f"/{stage}-" in c["trajectory_id"]]
+        results: list[Json] = [{"subagent_trajectory_ref": [{"trajectory_id": id} for id in ids]}] if ids else []
+        results += [{"content": json.dumps(note)} for note in notes]
+        step = _dispatch(f"Stage {stage}.", stage, {"conversations": len(ids)} if ids else {}, results)
+        steps.append({**step, "extra": {"spend": spend}})
+    end = f"{story['state']}: {story['reason']}" if story["reason"] else story["state"]
+    patch = f"\n\n{story['patch']}" if story["patch"] else ""
+    last = {"source": "agent", "llm_call_count": 0, "message": f"{end}{patch}", "timestamp": story["ended_at"]}
+    return [*steps, last]
+
+
+def _dispatch(message: str, name: str, arguments: Json, results: list[Json]) -> Json:
+    step: Json = {"source": "agent", "llm_call_count": 0, "message": message}
+    if results:
+        step["tool_calls"] = [{"tool_call_id": name, "function_name": name, "arguments": arguments}]
+        step["observation"] = {"results": [{"source_call_id": name, **result} for result in results]}
+    return step
+
+
+def _conversation(
+    connection: sqlite3.Connection, id: str, calls: list[Json], executions: dict[Any, list[Json]], seen: dict[str, str]
+) -> list[Json]:
+    """The messages, answers and executions of one conversation, in order; `seen`: system messages told before."""
+    steps: list[Json] = []
+    for call in calls:
+        messages = json.loads(call["request"])["messages"]
+        role, digest = messages[0]
+        if not steps and role == "system":
+            told = seen.setdefault(digest, id)
+            text = texts.get(connection, digest) if told == id else f"[the same as the first step of {told}]"
+            steps.append({"source": "system", "message": text})
+        steps.append({"source": "user", "message": texts.get(connection, messages[-1][1])})
+        step = {
+            "source": "agent",
+            "message": texts.get(connection, call["answer_hash"]),
+            "model_name": call["answered_by"] or call["model"],
+            "timestamp": call["ended_at"],
+            "llm_call_count": 1,
+            "metrics": {
+                "prompt_tokens": call["prompt_tokens"],
+                "completion_tokens": call["completion_tokens"],
+                "cached_tokens": call["cache_read_tokens"],
+                "cost_usd": call["cost_usd"],
+            },
+            "extra": {"finish_reason": call["finish_reason"], "cache_write_tokens": call["cache_write_tokens"]},
+        }
+        # In the selection conversation, the sample of an execution is the candidate it ran on.
+        sample = None if call["stage"] == "select" else call["sample"]
+        ran = executions.get((call["stage"], sample, call["turn"]), [])
+        if ran:
+            step["tool_calls"] = [_tool_call(connection, execution) for execution in ran]
+            step["observation"] = {"results": [_result(connection, execution) for execution in ran]}
+        steps.append(step)
+    return steps
+
+
+def _call_id(execution: Json) -> str:
+    return "{stage}-{sample}-{turn}-{part}".format(**execution)
+
+
+def _tool_call(connection: sqlite3.Connection, execution: Json) -> Json:
+    arguments = {"on": execution["part"], "script": texts.get(connection, execution["script_hash"])}
+    if execution["patch_hash"]:
+        arguments["patch"] = texts.get(connection, execution["patch_hash"])
+    return {"tool_call_id": _call_id(execution), "function_name": "run_script", "arguments": arguments}
+
+
+def _result(connection: sqlite3.Connection, execution: Json) -> Json:
+    code = "" if execution["exit_code"] is None else f", exit code {execution['exit_code']}"
+    output = texts.get(connection, execution["output_hash"])
+    return {"source_call_id": _call_id(execution), "content": f"{execution['reason']}{code}\n{output}"}
+
+
+def _calls(connection: sqlite3.Connection, task: str) -> list[Json]:
+    query = (
+        "SELECT s.stage, s.sample, s.turn, s.request, s.model, s.answered_by, s.answer_hash, s.finish_reason, "
+        "s.prompt_tokens, s.completion_tokens, s.cache_read_tokens, s.cache_write_tokens, s.ended_at, c.cost_usd "
+        "FROM call_steps s JOIN calls c ON c.id = s.id WHERE s.task = ? AND s.state = 'done' "
+        "ORDER BY s.stage, s.sample, s.turn"
+    )
+    return queries.rows(connection, query, task)
+
+
+def _executions(connection: sqlite3.Connection, task: str) -> dict[Any, list[Json]]:
+    query = (
+        "SELECT stage, sample, turn, part, reason, exit_code, output_hash, script_hash, patch_hash "
+        "FROM execution_steps WHERE task = ? AND state = 'done' AND stage IN ('test', 'edit', 'select') "
+        "ORDER BY stage, turn, part DESC, sample"
+    )
+    found: dict[Any, list[Json]] = {}
+    for row in queries.rows(connection, query, task):
+        key = (row["stage"], None if row["stage"] == "select" else row["sample"], row["turn"])
+        found.setdefault(key, []).append(row)
+    return found
+
+
+def _sums(spend: list[Json]) -> Json:
+    names = {"prompt_tokens": "prompt", "completion_tokens": "completion", "cache_read_tokens": "cached"}
+    sums = {f"total_{short}_tokens": sum(row[name] or 0 for row in spend) for name, short in names.items()}
+    costs = [row["cost_usd"] for row in spend if row["cost_usd"] is not None]
+    return {**sums, "total_cost_usd": sum(costs) if costs else None}
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_none(inner) for name, inner in value.items() if inner is not None}
+    return [_without_none(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _redacted(value: Any) -> Any:
+    """The value with every text in it free of secrets, and of what looks like one: it is going to be published."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {name: _redacted(inner) for name, inner in value.items()}
+    return [_redacted(inner) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,56 @@
+"""`--dry-run`: a plan without a key, without a network, and without a trace in the folder of runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Done, codemonkeys
+from tests.repositories import make_repository
+from tests.tiny_task import make_task_repository
+
+SONNET = ("-m", "anthropic/claude-sonnet-4-5")
+# Whoever tries to reach anything meets a proxy that is not there.
+NOWHERE = {name: "http://127.0.0.1:9" for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "HF_ENDPOINT")}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    make_task_repository(tmp_path / "tasks")
+    return tmp_path
+
+
+def plan(folder: Path, *arguments: str) -> Done:
+    return codemonkeys(*arguments, "--dry-run", home=folder / "home", cwd=folder, **NOWHERE)
+
+
+def test_a_plan_for_people_and_for_scripts(folder: Path) -> None:
+    done = plan(folder, "solve", "tasks", *SONNET, "--budget", "5")
+    assert done.code == 0, done.err
+    for word in ("relevance", "select", "at most", "For 5.00 USD for the run", "samples for each task", "2501.14723"):
+        assert word in done.out
+    told = json.loads(plan(folder, "solve", "tasks", *SONNET, "--budget", "5", "--json").out)
+    assert told["tasks"][0]["measured"] is True and told["tasks"][0]["files"] == 1
+    assert list(told["stages"]) == ["relevance", "rank", "test", "edit", "select"]
+    total = sum(stage["expected_usd"] for stage in told["stages"].values())
+    assert told["total"]["expected_usd"] == pytest.approx(total) and 0 < total < told["total"]["most_usd"]
+    assert [offer["turns"] for offer in told["affordable"]] == [1, 2, 4, 8]
+    assert not (folder / "runs").exists()
+
+
+def test_without_prices_there_are_tokens(folder: Path) -> None:
+    done = plan(folder, "solve", "tasks", "-m", "openai/own-model")
+    assert done.code == 0 and "price unknown" in done.out
+    refused = plan(folder, "solve", "tasks", "-m", "openai/own-model", "--budget", "5")
+    assert refused.code == 2 and "operation.prices=FILE" in refused.err
+    assert plan(folder, "solve", "tasks").code == 0, "a model need not be named"
+
+
+def test_an_own_repository_is_planned_too(folder: Path) -> None:
+    make_repository(folder / "mine", {"a.py": b"x = 1\n", "b.py": b"y = 1\n"})
+    asked = ("fix", "mine", "--issue", "It breaks", "--sandbox", "local", "--json")
+    told = json.loads(plan(folder, *asked, "-m", "fake").out)
+    assert told["tasks"][0]["files"] == 2 and told["total"]["most_usd"] == 0
+    assert not (folder / "runs").exists()

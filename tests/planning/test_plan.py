@@ -1,0 +1,133 @@
+"""A plan before money is spent: its bounds hold for runs, its expectations are those of the paper."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codemonkeys.models.base import Price, Request
+from codemonkeys.models.dry_run import answer, marker
+from codemonkeys.planning.costs import STAGES, costs
+from codemonkeys.planning.measures import Batch, Measures
+from codemonkeys.planning.plan import Plan, make_plan
+from codemonkeys.settings import Settings, load_settings
+from codemonkeys.tasks.base import Checkout, Task
+from codemonkeys.tasks.sources import load_tasks
+from tests.fakes import TASK
+from tests.report.finished_run import PRICE, finish_run
+from tests.tiny_task import make_task_repository
+
+FILES: dict[str, str | bytes] = {
+    f"package/module_{n}.py": f"def function_{n}(x):\n    return x + {n}\n" * 40 for n in range(12)
+}
+SMALL: dict[str, Any] = {
+    "context": {"batch_tokens": 600, "max_tokens": 400},
+    "generation": {"samples": 3, "max_tokens": 300},
+}
+
+
+def own_task(repository: Path) -> Task:
+    return replace(TASK, id="owner__name-0", base_commit="HEAD", checkout=Checkout(repository))
+
+
+def planned(repository: Path, settings: Settings, home: Path) -> Plan:
+    return make_plan([own_task(repository)], settings, PRICE, PRICE, home)
+
+
+def endless(request: Request) -> str:
+    """An answer that is as long as it may be and never says that it is the last."""
+    stage, words = request.key.stage, " word" * (request.max_tokens - 60)
+    if stage in ("relevance", "rank"):
+        return f"{words}[]" if request.key.turn == 0 else f"{words}\n{answer(request)}"
+    if stage == "select":
+        return words
+    body = answer(replace(request, key=request.key._replace(turn=0, stage="test" if stage == "test" else "edit")))
+    return f"{words}\n{body}" if marker(request.messages[0].content) in body else body
+
+
+def reserved(runs: Path) -> dict[str, tuple[float, float, int]]:
+    """Dollars reserved, dollars spent, and calls, by stage."""
+    connection = sqlite3.connect(runs / "run" / "run.db")
+    query = (
+        "SELECT s.stage, sum(s.reserved_usd), sum(c.cost_usd), count(*) FROM call_steps s JOIN calls c ON c.id = s.id "
+        "GROUP BY s.stage"
+    )
+    found = {row[0]: row[1:] for row in connection.execute(query)}
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize("answered", [answer, endless])
+@pytest.mark.parametrize("mode", ["full", "outline"])
+def test_no_stage_of_a_run_costs_more_than_planned(
+    make_repository: Callable[..., Path], tmp_path: Path, answered: Callable[[Request], str], mode: str
+) -> None:
+    repository = make_repository(FILES)
+    given: dict[str, Any] = {**SMALL, "context": {**SMALL["context"], "mode": mode}, "selection": {"max_tokens": 300}}
+    settings = finish_run(tmp_path / "runs", repository, answered=answered, **given)
+    plan = planned(repository, settings, tmp_path / "home")
+    spent = reserved(tmp_path / "runs")
+    assert set(spent) == set(STAGES)
+    for stage, (held, paid, calls) in spent.items():
+        bound = plan.stages[stage]
+        assert bound.most_usd is not None and held <= bound.most_usd and paid <= bound.most_usd, stage
+        assert calls <= bound.most_calls, stage
+    assert plan.tasks[0].measured and plan.tasks[0].files == len(FILES)
+    if answered is endless:
+        turns = {stage: calls for stage, (_, _, calls) in spent.items()}
+        assert turns["edit"] == turns["test"] == 3 * 8, "the bound was tried in earnest"
+    total = plan.total
+    assert total.expected_usd is not None and total.most_usd is not None and 0 < total.expected_usd < total.most_usd
+
+
+def test_expectations_are_those_of_the_paper() -> None:
+    """Table 1: dollars for 500 tasks, by stage, at 3, 15, 0.30 and 3.75 USD a million; relevance ran on their own."""
+    users = dict.fromkeys(("rank", "test", "edit", "select"), 150)
+    systems = {"relevance": 900, "rank": 1_000, "test": 1_200, "edit": 1_500, "select": 1_300}
+    batches = (Batch(3, 4_000),) * 735
+    measures = Measures((batches,), 100, 2_200, 2_940_000, 2_200 * 70, systems, users)
+    settings = load_settings(generation={"samples": 10, "test_turns": 8, "edit_turns": 8})
+    stages = costs(measures, settings, PRICE, PRICE)
+    table = {"rank": 19.92, "test": 439.99, "edit": 1366.02, "select": 131.95}
+    for stage, dollars in table.items():
+        assert stages[stage].expected_usd == pytest.approx(dollars / 500, rel=0.12), stage
+    edit = stages["edit"].usage
+    assert edit.cache_read_tokens == pytest.approx(2_122.7e6 / 500, rel=0.1)
+    assert edit.completion_tokens == pytest.approx(23.6e6 / 500, rel=0.1)
+    # Figure 5: with 4 turns, edits cost two thirds of what they cost with 8.
+    fewer = costs(measures, load_settings(generation={"edit_turns": 4}), PRICE, PRICE)["edit"].expected_usd
+    assert fewer is not None and stages["edit"].expected_usd is not None
+    assert fewer / stages["edit"].expected_usd == pytest.approx(920 / 1366, rel=0.1)
+
+
+def test_what_a_budget_buys_fits_into_it(make_repository: Callable[..., Path], tmp_path: Path) -> None:
+    repository = make_repository(FILES)
+    settings = load_settings(**SMALL, operation={"budget": 4.0})
+    plan = planned(repository, settings, tmp_path)
+    bought = {offer.turns: offer.samples for offer in plan.affordable}
+    assert list(bought) == [1, 2, 4, 8] and bought[1] > bought[2] > bought[4] > bought[8] > 0
+    assert all(offer.expected_usd <= 4.0 for offer in plan.affordable)
+    none = planned(repository, load_settings(**SMALL, operation={"budget": 0.001}), tmp_path)
+    assert {offer.samples for offer in none.affordable} == {0} and none.affordable[0].expected_usd > 0.001
+    assert make_plan([own_task(repository)], settings, None, None, tmp_path).affordable == ()
+
+
+def test_codebases_that_are_not_here_are_estimated(make_repository: Callable[..., Path], tmp_path: Path) -> None:
+    """From others of the repository, else from all; no engine is asked to pull, as there is none."""
+    (tiny,) = load_tasks(make_task_repository(tmp_path / "tiny"))
+    here = own_task(make_repository(FILES))
+    away = [replace(TASK, id="owner__name-1", image="none:1"), replace(TASK, id="x__y-1", repo="x/y", image="none:1")]
+    settings = load_settings(**SMALL)
+    plan = make_plan([here, tiny, *away], settings, PRICE, Price(), tmp_path / "home")
+    assert [task.measured for task in plan.tasks] == [True, True, False, False]
+    first, archive, same, other = plan.tasks
+    assert archive.files == 1 and same.source_tokens == first.source_tokens
+    assert other.source_tokens == round((first.source_tokens + archive.source_tokens) / 2)
+    assert plan.stages["relevance"].expected_usd == 0 and (plan.stages["edit"].expected_usd or 0) > 0
+    alone = make_plan(away[:1], settings, None, None, tmp_path / "home")
+    assert alone.tasks[0].source_tokens == 2_940_000 and alone.total.expected_usd is None
