@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -40,6 +40,8 @@ class State(StrEnum):
     """A patch was chosen."""
     NO_CANDIDATE = "no candidate"
     """No trajectory ended with an edit that applies."""
+    ABSTAINED = "abstained"
+    """None of the candidates is to be trusted."""
     OVER_BUDGET = "over budget"
     ENVIRONMENT_FAILED = "environment failed"
     SANDBOX_FAILED = "sandbox failed"
@@ -48,7 +50,10 @@ class State(StrEnum):
     """A fault of codemonkeys itself."""
 
 
-FINAL = frozenset({State.PREDICTED, State.NO_CANDIDATE})
+Solver = Callable[[Work], Awaitable[Choice | None]]
+"""What a task goes through; None if it has no candidate."""
+
+FINAL = frozenset({State.PREDICTED, State.NO_CANDIDATE, State.ABSTAINED})
 """States that a resumed run leaves as they are; every other task is taken up again."""
 
 
@@ -62,7 +67,11 @@ class Ended:
 
 
 async def run_tasks(
-    tasks: Sequence[Task], settings: Settings, steps: Steps, prepare: Callable[[Task], Workspace]
+    tasks: Sequence[Task],
+    settings: Settings,
+    steps: Steps,
+    prepare: Callable[[Task], Workspace],
+    solver: Solver = solve,
 ) -> list[Ended]:
     """Solve tasks, some at a time; returns those that ended, in the order of `tasks`.
 
@@ -77,7 +86,7 @@ async def run_tasks(
         if state in FINAL:
             return Ended(task.id, state, "in an earlier session")
         async with room:
-            return None if steps.stopping else await run_task(task, settings, steps, prepare)
+            return None if steps.stopping else await run_task(task, settings, steps, prepare, solver)
 
     with stop_on_interrupt(steps):
         try:
@@ -90,7 +99,9 @@ async def run_tasks(
     return [ended for done in running if (ended := done.result()) is not None]
 
 
-async def run_task(task: Task, settings: Settings, steps: Steps, prepare: Callable[[Task], Workspace]) -> Ended | None:
+async def run_task(
+    task: Task, settings: Settings, steps: Steps, prepare: Callable[[Task], Workspace], solver: Solver = solve
+) -> Ended | None:
     """Solve one task and record how it ended; None if it was stopped on the way. Raises BadInput and JournalError."""
     steps.journal.begin_task(task.id)
     steps.notify(Event("task", task.id, "preparing"))
@@ -101,7 +112,7 @@ async def run_task(task: Task, settings: Settings, steps: Steps, prepare: Callab
         steps.notify(Event("task", task.id, "solving"))
         with closing(workspace.snapshot):
             work = await asyncio.to_thread(open_work, workspace, settings, steps)
-            choice = await solve(work)
+            choice = await solver(work)
         state, reason = how_it_ended(choice, work.ended_early)
     except Exception as raised:
         error = gravest(raised)
@@ -113,7 +124,7 @@ async def run_task(task: Task, settings: Settings, steps: Steps, prepare: Callab
         if state is State.FAILED:
             lines = redact("".join(traceback.format_exception(error)))
             steps.journal.put_note(task.id, "task", 0, "traceback", lines)
-    if choice is None:
+    if choice is None or choice.number is None:
         steps.journal.end_task(task.id, state, reason, None, None)
     else:
         steps.journal.end_task(task.id, state, reason, choice.number, choice.patch)
@@ -133,7 +144,7 @@ def open_work(workspace: Workspace, settings: Settings, steps: Steps) -> Work:
 def how_it_ended(choice: Choice | None, ended_early: Sequence[Exception]) -> tuple[State, str]:
     """State and reason of a task whose pipeline came to its end."""
     if choice is not None:
-        return State.PREDICTED, choice.reason
+        return State.ABSTAINED if choice.number is None else State.PREDICTED, choice.reason
     for error in ended_early:
         if isinstance(error, BudgetReached):
             return State.OVER_BUDGET, str(error)
