@@ -5,10 +5,13 @@ from __future__ import annotations
 from codemonkeys.selection import rules_judges, rules_tests, rules_text, weaver
 from codemonkeys.selection.rules_base import Rule
 
-__all__ = ["AGREEMENT", "RULES", "Rule"]
+__all__ = ["AGREEMENT", "EXECUTION", "RULES", "Rule"]
 
 AGREEMENT = "agreement"
 """The rule for candidates of which nothing is known but their texts and who wrote them."""
+
+EXECUTION = "tests then agreement"
+"""The rule for candidates that tests ran on, where no model is to be asked."""
 
 RULES = {
     "random": Rule("no choice at all, for comparison", rules_text.at_random),
@@ -27,8 +30,8 @@ RULES = {
     ),
     "dual agreement": Rule("CodeT, arXiv 2207.10397", rules_tests.dual_agreement, ("edited",)),
     "agentless": Rule("Agentless, arXiv 2407.01489", rules_tests.agentless, ("breaks",)),
-    "unbroken agreement": Rule(
-        "regression tests of Agentless, then likeness", rules_tests.unbroken_agreement, ("breaks",)
+    "tests then agreement": Rule(
+        "the order of Agentless, with votes for one test and likeness for equality", rules_tests.tests_then_agreement
     ),
     "agreement then tests": Rule(
         "R2E-Gym's hybrid, arXiv 2504.07164, with likeness as the score without execution",
