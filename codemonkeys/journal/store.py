@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,12 @@ class Journal:
         if hasattr(self, "_writer"):
             self._writer.connection.close()
         self._lock.release()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Records made within are stored in one transaction: all of them or none."""
+        with self._writer.writing():
+            yield
 
     def add_tasks(self, tasks: Sequence[Task]) -> None:
         """Record the tasks of the run, in order; those it has stay as they are."""

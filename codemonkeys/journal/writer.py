@@ -35,7 +35,13 @@ class Writer:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction, committed at the end or not at all; raises JournalError, as when the disk is full."""
+        """A transaction, committed at the end or not at all; raises JournalError, as when the disk is full.
+
+        Within another one it is a part of that.
+        """
+        if self.connection.in_transaction:
+            yield self.connection
+            return
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             try:

@@ -16,7 +16,7 @@ from codemonkeys.selection.evidence import Evidence
 from codemonkeys.tasks.records import parse_json
 
 RESOLVED = "resolved"
-UNKNOWN = frozenset(("infrastructure failure", "tests reached a limit", "unknown"))
+UNKNOWN = frozenset(("infrastructure failure", "unknown"))
 """Outcomes that say nothing of a patch."""
 ACCEPTED = (
     "{system: [resolved ids]}, {task: {patch hash or system: true, false or an outcome}}, or a summary file of the "
@@ -105,7 +105,9 @@ def system_of(path: Path, sources: Sequence[str]) -> str:
     if len(sources) == 1:
         return sources[0]
     if not found:
-        raise BadInput(f"{path}: whose summary is that? Give it as --verdicts SYSTEM={path}; there are: {_few(sources)}")
+        raise BadInput(
+            f"{path}: whose summary is that? Give it as --verdicts SYSTEM={path}; there are: {_few(sources)}"
+        )
     return max(found, key=len)
 
 
