@@ -5,6 +5,8 @@ The tests run in a process of their own. What they print cannot be taken for a r
 from them, and every line of the report begins with a word that the reporter was told and never tells. Code that goes
 looking for that word in the interpreter's memory could still forge a result; a missing result counts as a failure.
 """
+# mypy: ignore-errors
+# Types would be newer syntax too.
 
 import json
 import os
@@ -20,7 +22,7 @@ USAGE_ERROR = 4
 """What pytest exits with when it does not understand its options, such as those of a plugin that is not installed."""
 
 
-def run(plan):  # type: ignore[no-untyped-def]
+def run(plan):
     """Run tests and print one line of JSON: outcome by test, how pytest ended, whether time ran out.
 
     `plan`: `files` to run; `restore`: paths to put back as they were committed, so that no edit of a test or of its
@@ -34,7 +36,7 @@ def run(plan):  # type: ignore[no-untyped-def]
     print(json.dumps(told))
 
 
-def attempt(plan, options):  # type: ignore[no-untyped-def]
+def attempt(plan, options):
     """Run pytest once in a process of its own."""
     word = os.urandom(16).hex()
     tests, ended = {}, []
@@ -48,7 +50,7 @@ def attempt(plan, options):  # type: ignore[no-untyped-def]
         )
         timed_out = threading.Event()
 
-        def stop():  # type: ignore[no-untyped-def]
+        def stop():
             timed_out.set()
             os.killpg(child.pid, signal.SIGKILL)
 
@@ -80,14 +82,14 @@ def attempt(plan, options):  # type: ignore[no-untyped-def]
     return {"tests": tests, "exit": ended[-1] if ended else None, "timed_out": timed_out.is_set(), "said": tail}
 
 
-def child():  # type: ignore[no-untyped-def]
+def child():
     """Run pytest in this process, and report on what was standard output."""
     word, files, wanted, options = json.loads(sys.stdin.read())
     channel = os.dup(1)
     os.dup2(2, 1)
     sys.path[0] = os.getcwd()
 
-    def tell(name, outcome):  # type: ignore[no-untyped-def]
+    def tell(name, outcome):
         line = (word + " " + json.dumps([name, outcome]) + "\n").encode()
         while line:
             line = line[os.write(channel, line) :]
@@ -102,7 +104,7 @@ def child():  # type: ignore[no-untyped-def]
         """What pytest calls."""
 
         @staticmethod
-        def pytest_collection_modifyitems(config, items):  # type: ignore[no-untyped-def]
+        def pytest_collection_modifyitems(config, items):
             """Leave out the tests that are not wanted."""
             if wanted is None:
                 return
@@ -113,12 +115,12 @@ def child():  # type: ignore[no-untyped-def]
                 items[:] = [item for item in items if item.nodeid in names]
 
         @staticmethod
-        def pytest_runtest_logstart(nodeid, location):  # type: ignore[no-untyped-def]
+        def pytest_runtest_logstart(nodeid, location):
             """A test began: it is known should it never end."""
             tell(nodeid, "running")
 
         @staticmethod
-        def pytest_runtest_logreport(report):  # type: ignore[no-untyped-def]
+        def pytest_runtest_logreport(report):
             """A phase of a test ended: what it was if it did not pass, or if it is the test itself."""
             if report.when == "call" or report.outcome != "passed":
                 outcome = "expected failure" if hasattr(report, "wasxfail") else report.outcome
