@@ -46,14 +46,25 @@ def exit_of(verdicts: list[Verdict]) -> Exit:
     return Exit.DONE if any(verdict.resolved for verdict in verdicts) else Exit.NOTHING_SOLVED
 
 
-def grade(runs: Path, name: str, source: str, sandbox: str | None, output: Path) -> list[Verdict]:
-    """Grade the predictions of a run and record the verdicts in its journal, where selection never looks."""
+def grade(
+    runs: Path,
+    name: str,
+    source: str,
+    sandbox: str | None,
+    output: Path,
+    predictions: dict[str, Prediction] | None = None,
+) -> list[Verdict]:
+    """Grade the predictions of a run and record the verdicts in its journal, where selection never looks.
+
+    `predictions`: other patches for its tasks, to be graded instead.
+    """
     from codemonkeys.journal.verdicts import put_verdicts
 
     database = files.database_of(runs, name)
-    with files.reading(database) as connection:
-        rows = queries.predictions(connection)
-    predictions = {row["instance_id"]: Prediction(**row) for row in rows}
+    if predictions is None:
+        with files.reading(database) as connection:
+            rows = queries.predictions(connection)
+        predictions = {row["instance_id"]: Prediction(**row) for row in rows}
     verdicts = grade_predictions(predictions, source, sandbox, name, output)
     graded = {
         v.id: (hashlib.sha256(predictions[v.id].model_patch.encode()).hexdigest(), v.outcome, v.detail)

@@ -38,6 +38,8 @@ class StoredRun:
     tasks: tuple[str, ...]
     evidence: dict[str, Evidence]
     """Of the tasks that have candidates and whose evidence is whole."""
+    without: tuple[str, ...]
+    """Tasks that ended without a candidate."""
     incomplete: tuple[str, ...]
     """Tasks that have candidates, and evidence that is not whole: the run was stopped there."""
     choices: dict[str, int | None]
@@ -61,6 +63,7 @@ def read_run(connection: sqlite3.Connection, rule: str) -> StoredRun:
         rule=rule,
         tasks=tuple(row["id"] for row in found),
         evidence=evidence,
+        without=tuple(row["id"] for row in found if row["id"] not in has and row["state"] == "no candidate"),
         incomplete=tuple(row["id"] for row in found if row["id"] in has and row["id"] not in evidence),
         choices={row["id"]: None if row["candidate"] is None else row["candidate"] - 1 for row in ended},
         costs=stage_costs(connection),

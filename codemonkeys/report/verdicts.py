@@ -35,6 +35,11 @@ class Verdicts:
     resolved: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """By system, where the list is complete: all other tasks are not resolved."""
 
+    @property
+    def known(self) -> bool:
+        """Whether there is any verdict."""
+        return bool(self.by_patch or self.by_source or self.resolved)
+
     def of(self, task: str, patch: str, source: str = "") -> bool | None:
         """Whether a patch is right; None if nobody said."""
         known = self.by_patch.get((task, patch_hash(patch)))
