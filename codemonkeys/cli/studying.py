@@ -65,8 +65,7 @@ def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
     from codemonkeys.report.verdicts import Verdicts, add_file, add_stored
 
     with files.reading(files.database_of(runs, name)) as connection:
-        rule = str(queries.run_overview(connection)["settings"].get("selection", {}).get("rule", "conversation"))
-        run = read_run(connection, rule)
+        run = read_run(connection)
         verdicts = Verdicts()
         add_stored(verdicts, connection)
     sources = list(dict.fromkeys(source for evidence in run.evidence.values() for source in evidence.sources))

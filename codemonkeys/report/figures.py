@@ -109,7 +109,7 @@ def coverage_figure(study: Study) -> Figure | None:
     if len(study.coverage) + len(study.forecast) < 2:
         return None
     figure, axes = new_figure(6.4, 4.0)
-    curve(axes, study.coverage, BLUE, "coverage of the samples drawn", "o")
+    curve(axes, study.coverage, BLUE, "of the samples drawn" if not study.members else "of so many systems", "o")
     if study.forecast:
         curve(axes, [study.coverage[-1], *study.forecast], ORANGE, "forecast", "s", "--")
         axes.set_xscale("log")
@@ -150,29 +150,26 @@ def turns_figure(study: Study) -> Figure | None:
 
 
 def verifiers_figure(study: Study) -> Figure | None:
-    """Estimated against true rates of the verifiers: on the diagonal the estimate is right."""
-    rows = [row for row in study.verifiers if None not in (row.tpr, row.fpr, row.true_tpr, row.true_fpr)]
+    """For each verifier how often it accepts right and wrong candidates, estimated and true."""
+    rows = [row for row in study.verifiers if None not in (row.tpr, row.fpr, row.true_tpr, row.true_fpr)][::-1]
     if not rows:
         return None
-    figure, axes = new_figure(5.0, 4.6)
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
-    kinds: Sequence[tuple[str, str, str, str, str]] = (
-        ("true_tpr", "tpr", BLUE, "o", "accepts right candidates"),
-        ("true_fpr", "fpr", ORANGE, "s", "accepts wrong candidates"),
-    )
-    for true, estimated, colour, marker, label in kinds:
-        x, y = [getattr(row, true) for row in rows], [getattr(row, estimated) for row in rows]
-        axes.scatter(x, y, color=colour, marker=marker, s=30, label=label, zorder=3)
-        for row, place in zip(rows, zip(x, y, strict=True), strict=True):
-            axes.annotate(shown(row.name), place, (5, 4), textcoords="offset points", fontsize=7, color="#444444")
+    figure, axes = new_figure(7.2, 1.5 + 0.36 * len(rows))
+    for kind, colour, word, shift in (("tpr", BLUE, "right", 0.12), ("fpr", ORANGE, "wrong", -0.12)):
+        places = [place + shift for place in range(len(rows))]
+        true, estimated = ([getattr(row, name) for row in rows] for name in (f"true_{kind}", kind))
+        axes.hlines(places, true, estimated, color=colour, linewidth=1.4, alpha=0.5)
+        axes.scatter(true, places, color=colour, s=28, zorder=3, label=f"{word} candidates, true")
+        hollow = {"facecolors": "white", "edgecolors": colour, "linewidths": 1.3}
+        axes.scatter(estimated, places, s=28, zorder=3, label=f"{word} candidates, estimated", **hollow)
+    axes.set_yticks(range(len(rows)), [shown(row.name) for row in rows])
+    axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlim(-0.03, 1.03)
-    axes.set_ylim(-0.03, 1.03)
-    for axis in ("x", "y"):
-        as_percent(axes, axis)
-    axes.set_xlabel("true, by the verdicts")
-    axes.set_ylabel("estimated, without a label")
+    axes.grid(visible=False, axis="y")
+    as_percent(axes, "x")
+    axes.set_xlabel("of right or wrong candidates, accepted; estimates use no label")
     axes.set_title("How often verifiers accept candidates")
-    axes.legend(loc="upper left", fontsize=8)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -35,6 +36,8 @@ class StoredRun:
     name: str
     rule: str
     """That chose in the run itself."""
+    samples: int
+    """Trajectories for each task: those that ended without an edit were samples too. 0 for an ensemble."""
     tasks: tuple[str, ...]
     evidence: dict[str, Evidence]
     """Of the tasks that have candidates and whose evidence is whole."""
@@ -51,16 +54,20 @@ class StoredRun:
     it has none, None where that is not known."""
 
 
-def read_run(connection: sqlite3.Connection, rule: str) -> StoredRun:
+def read_run(connection: sqlite3.Connection) -> StoredRun:
     """A run from its journal, open for reading."""
-    name = rows(connection, "SELECT name FROM run")[0]["name"]
+    run = rows(connection, "SELECT name, settings FROM run")[0]
+    settings = json.loads(run["settings"])
+    # A run of an early version names no rule: then it was the conversation.
+    rule = settings.get("selection", {}).get("rule", "conversation")
     found = rows(connection, "SELECT id, state, candidate FROM tasks ORDER BY position")
     has = {row["task"] for row in rows(connection, "SELECT DISTINCT task FROM candidates")}
     evidence = {row["id"]: e for row in found if row["id"] in has and (e := stored_evidence(connection, row["id"]))}
     ended = [row for row in found if row["id"] in evidence and row["state"] not in ("waiting", "running")]
     return StoredRun(
-        name=name,
+        name=run["name"],
         rule=rule,
+        samples=0 if "ensemble" in settings else settings.get("generation", {}).get("samples", 0),
         tasks=tuple(row["id"] for row in found),
         evidence=evidence,
         without=tuple(row["id"] for row in found if row["id"] not in has and row["state"] == "no candidate"),

@@ -160,10 +160,10 @@ def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
     stored = {task: Ranking((number,) if number is not None else (), 0.0, "") for task, number in run.choices.items()}
     available = [name for name in RULES if any(ranked[name][task].order for task in used)]
     known = [labels[task] for task in graded]
-    counts = [(len(said), sum(map(bool, said))) for said in known]
+    counts = [(max(len(said), run.samples), sum(map(bool, said))) for said in known]
+    counts += [(run.samples, 0)] * len(run.without) if known else []
     exchangeable, why = can_forecast(run, counts)
     turns, turn_tasks = by_turn(run, labels, verdicts) if verdicts is not None else ((), 0)
-    everything = [(0, 0)] * len(run.without)
     names, believed = estimate(pool, sources=False) if pool else ([], None)
     votes = [[row.get(name) for name in names] for task in used for row in verify(run.evidence[task], sources=False)]
     flat: list[Verdict] = [verdict for said in known for verdict in said]
@@ -190,7 +190,7 @@ def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
         ),
         unavailable=tuple((n, rankings[n].rank(pool[0]).reason) for n in RULES if n not in available and pool),
         members=member_scores(run, labels, graded),
-        coverage=tuple((k, coverage([*counts, *everything], k)) for k in range(1, most + 1)),
+        coverage=tuple((k, coverage(counts, k)) for k in range(1, most + 1)),
         forecast=tuple(forecast(counts, [k * most for k in FORECAST_FACTORS]).items()) if exchangeable else (),
         no_forecast=why,
         turns=turns,
