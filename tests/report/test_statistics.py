@@ -94,6 +94,6 @@ def test_tests_that_discriminate_and_that_mislead() -> None:
 
 
 def test_true_rates_of_verifiers() -> None:
-    votes = [[True, None], [False, None], [True, None], [True, True]]
+    votes: list[list[bool | None]] = [[True, None], [False, None], [True, None], [True, True]]
     assert true_rates(votes, [True, True, False, None]) == [(0.5, 1.0), (None, None)]
     assert true_rates([], []) == []
