@@ -29,11 +29,20 @@ from codemonkeys.tasks.sources import load_tasks
 from sandboxes.local import LocalSandbox
 
 SCRIPTS = Path(__file__).with_name("scripts")
+TASKS = (
+    "mwaskom__seaborn-3190",
+    "pylint-dev__pylint-6506",
+    "pylint-dev__pylint-7993",
+    "pytest-dev__pytest-10051",
+    "pytest-dev__pytest-11143",
+    "sympy__sympy-23262",
+    "sympy__sympy-24066",
+)
+"""Those that are said to have right and wrong candidates: on the others every rule does as well."""
 
 
 def candidates_of(task: Task) -> list[dict[str, str | bool]]:
-    """The rows of a task's candidates that hold a patch; only what is in `model_patch` and `model_name_or_path` may
-    be looked at before the verdicts are due."""
+    """The rows of a task's candidates that hold a patch. They hold verdicts too: those are for the report alone."""
     assert task.folder is not None
     rows = (json.loads(line) for line in (task.folder / "candidates.jsonl").read_text().splitlines())
     return [row for row in rows if row["model_patch"].strip()]
@@ -45,9 +54,8 @@ def scripts_of(task: str) -> list[str]:
 
 
 def contested(source: Path) -> list[Task]:
-    """The tasks for which there are scripts, and candidates."""
-    tasks = load_tasks(str(source), None)
-    return [t for t in tasks if t.folder and (t.folder / "candidates.jsonl").is_file() and scripts_of(t.id)]
+    """The tasks of the benchmark."""
+    return list(load_tasks(str(source), TASKS))
 
 
 def gather_all(tasks: Iterable[Task], home: Path) -> dict[str, tuple[Evidence, tuple[int, ...]]]:

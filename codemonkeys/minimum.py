@@ -32,7 +32,7 @@ def minimum(settings: Settings, primary: Model, scan: Model, entries: Iterable[E
     ]
     files = sum(min(size, context.file_tokens) for size in sizes)
     told = PROMPT_TOKENS + len(issue) // BYTES_PER_TOKEN
-    passes = 2 if context.mode == "outline" else 1
+    passes = {"full": 1, "outline": 2, "digest": 4}[context.mode]
     reading = max(1, min(len(sizes), 2 * files // max(1, context.batch_tokens) + 1)) if sizes else 0
     listed = told + FILE_LINE_TOKENS * len(sizes)
     shown = told + min(files, context.tokens)

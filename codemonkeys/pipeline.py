@@ -10,13 +10,16 @@ from codemonkeys.context.relevance import find_relevant
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.trajectories import recall, run_trajectory, waves
 from codemonkeys.selection.deciding import Choice, decide
+from codemonkeys.selection.enough import after_wave
 from codemonkeys.selection.gather import gather
+from codemonkeys.selection.stopping import Decision
 from codemonkeys.work import Work
 
 
 async def solve(work: Work) -> Choice | None:
     """Solve one task; None if no trajectory ended with an edit."""
     candidates: list[Candidate] = []
+    decision = Decision.STOP
 
     async with asyncio.TaskGroup() as group:
         # Trajectories begin with tests, written from the issue alone: they need not wait for the context.
@@ -25,9 +28,14 @@ async def solve(work: Work) -> Choice | None:
             earlier = await recall(work, candidates)
             trajectories = [group.create_task(run_trajectory(work, s, context, earlier)) for s in wave]
             candidates += [candidate for t in trajectories if (candidate := await t)]
+            decision = await after_wave(work, candidates, wave.stop)
+            if decision is not Decision.ANOTHER_WAVE:
+                break
 
     if not candidates:
         return None
+    if decision is Decision.ABSTAIN:
+        return Choice(None, "", f"none of {len(candidates)} candidates is to be trusted")
     return await decide(work, await gather(work, candidates))
 
 

@@ -61,9 +61,9 @@ class Prompts:
 
     def source(self, name: str) -> str:
         """The template of a message, as it is written."""
-        loader = self._templates.loader
-        assert loader is not None
-        return loader.get_source(self._templates, f"{name}.jinja")[0]
+        environment = templates(self._own)
+        assert environment.loader is not None
+        return environment.loader.get_source(environment, f"{name}.jinja")[0]
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -44,6 +44,8 @@ class State(StrEnum):
     """A patch was chosen."""
     NO_CANDIDATE = "no candidate"
     """No trajectory ended with an edit that applies."""
+    ABSTAINED = "abstained"
+    """None of the candidates is to be trusted."""
     OVER_BUDGET = "over budget"
     ENVIRONMENT_FAILED = "environment failed"
     SANDBOX_FAILED = "sandbox failed"
@@ -52,7 +54,10 @@ class State(StrEnum):
     """A fault of codemonkeys itself."""
 
 
-FINAL = frozenset({State.PREDICTED, State.NO_CANDIDATE})
+Solver = Callable[[Work], Awaitable[Choice | None]]
+"""What a task goes through; None if it has no candidate."""
+
+FINAL = frozenset({State.PREDICTED, State.NO_CANDIDATE, State.ABSTAINED})
 """States that a resumed run leaves as they are; every other task is taken up again."""
 
 
@@ -72,7 +77,11 @@ class Ended:
 
 
 async def run_tasks(
-    tasks: Sequence[Task], settings: Settings, steps: Steps, prepare: Callable[[Task], Workspace]
+    tasks: Sequence[Task],
+    settings: Settings,
+    steps: Steps,
+    prepare: Callable[[Task], Workspace],
+    solver: Solver = solve,
 ) -> list[Ended]:
     """Solve tasks, some at a time; returns those that ended, in the order of `tasks`.
 
@@ -93,7 +102,7 @@ async def run_tasks(
         if state in FINAL:
             return Ended(task.id, state, "in an earlier session")
         async with room:
-            return None if steps.stopping else await run_task(task, settings, steps, prepare, preparing)
+            return None if steps.stopping else await run_task(task, settings, steps, prepare, preparing, solver)
 
     ended: dict[str, Ended | None] = {}
     with stop_on_interrupt(steps):
@@ -114,7 +123,12 @@ async def run_tasks(
 
 
 async def run_task(
-    task: Task, settings: Settings, steps: Steps, prepare: Callable[[Task], Workspace], preparing: asyncio.Semaphore
+    task: Task,
+    settings: Settings,
+    steps: Steps,
+    prepare: Callable[[Task], Workspace],
+    preparing: asyncio.Semaphore,
+    solver: Solver = solve,
 ) -> Ended | None:
     """Solve one task and record how it ended; None if it was stopped on the way. Raises BadInput and JournalError."""
     choice: Choice | None = None
@@ -124,9 +138,11 @@ async def run_task(
         async with preparing:
             work = await begin(task, settings, steps, prepare)
         with closing(work.snapshot):
-            await steps.budget.begin(task.id, minimum_of(task, settings, steps, work.snapshot.entries))
+            # What else can end without a call needs nothing set aside.
+            minimum = minimum_of(task, settings, steps, work.snapshot.entries) if solver is solve else {}
+            await steps.budget.begin(task.id, minimum)
             steps.notify(Event("task", task.id, "solving"))
-            choice = await solve(work)
+            choice = await solver(work)
         state, reason = how_it_ended(choice, work.ended_early)
     except Exception as raised:
         error = gravest(raised)
@@ -141,7 +157,7 @@ async def run_task(
             steps.journal.put_note(task.id, "task", 0, "traceback", lines)
     finally:
         steps.budget.end(task.id)
-    if choice is None:
+    if choice is None or choice.number is None:
         steps.journal.end_task(task.id, state, reason, None, None)
     else:
         steps.journal.end_task(task.id, state, reason, choice.number, choice.patch)
@@ -187,7 +203,7 @@ def open_work(workspace: Workspace, settings: Settings, steps: Steps) -> Work:
 def how_it_ended(choice: Choice | None, ended_early: Sequence[Exception]) -> tuple[State, str]:
     """State and reason of a task whose pipeline came to its end."""
     if choice is not None:
-        return State.PREDICTED, choice.reason
+        return State.ABSTAINED if choice.number is None else State.PREDICTED, choice.reason
     for error in ended_early:
         if isinstance(error, BudgetReached):
             return State.OVER_BUDGET, str(error)

@@ -85,7 +85,7 @@ class SelectionSettings(Section):
     """`conversation`: the selection conversation on the shortlist; `judge`: the belief of a judge on all candidates;
     `top judge`: the same on the shortlist; `ballots`: several conversations in shuffled order; or a rule that calls no
     model, by its name in `codemonkeys study`."""
-    shortlist: str = "votes"
+    shortlist: str = "tests then agreement"
     """Rule, calling no model, that chooses the shortlist, and decides where the model does not."""
     candidates: int = Field(3, ge=1)
     """Candidates of the shortlist, best first, that go to the selection conversation."""
@@ -101,6 +101,18 @@ class SelectionSettings(Section):
     """The repository's own test files to run on every candidate, those that matter most to what it touches; 0: none."""
     regression_seconds: float = Field(120.0, gt=0)
     """Wall-clock time of these tests on the unedited code; a candidate may take twice as long."""
+    stop: bool = False
+    """Decide after each wave (`generation.wave`) whether another one pays, the best candidate is to be trusted, or none
+    is and the task ends without a prediction (arXiv 2411.17501)."""
+    wrong_worth: float = Field(-0.5, le=0)
+    """For `stop`: what a wrong patch is worth, where a right one is worth 1 and none is worth 0."""
+    sample_cost: float = Field(0.0, ge=0)
+    """For `stop`: what one trajectory costs, in the same unit."""
+    accepts_right: float = Field(0.96, gt=0, lt=1)
+    """For `stop`: how often a right candidate passes most tests and breaks nothing. An assumption, of the order of what
+    Trae Agent reports for regression tests (arXiv 2507.23370); `codemonkeys study` measures it."""
+    refuses_wrong: float = Field(0.67, gt=0, lt=1)
+    """For `stop`: how often a wrong candidate does not. See `accepts_right`."""
 
 
 class SandboxSettings(Section):

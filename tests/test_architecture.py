@@ -29,6 +29,7 @@ LAYERS = [
     {"pipeline"},
     {"runner", "minimum"},
     {"session", "predictions", "demo"},
+    {"ensembles"},
     {"grading"},
     {"evaluation"},
     {"report", "planning"},

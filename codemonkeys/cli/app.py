@@ -314,6 +314,77 @@ def images_clean(
 
 
 @app.command()
+def ensemble(
+    members: Annotated[
+        list[Path], typer.Argument(metavar="PRED...", help="Submissions: .json, .jsonl, or folders of the leaderboard.")
+    ],
+    dataset: Annotated[str, typer.Argument(help="Dataset of the tasks.")],
+    instance: Annotated[list[str] | None, typer.Option("--instance", "-i", help="Task to decide. Repeat it.")] = None,
+    select: Annotated[
+        str, typer.Option("--select", help="Rule that chooses; `agreement` needs no model and no sandbox.")
+    ] = "agreement",
+    family: Annotated[
+        list[str] | None,
+        typer.Option("--family", help="NAME=GLOB: members whose names match are of one family. Repeat it."),
+    ] = None,
+    tests: Annotated[
+        Path | None, typer.Option("--tests", help="Folder with test scripts, FOLDER/<task id>/*.py; else a model's.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Predictions file to write.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace that file if it is there.")] = False,
+    verdicts: Annotated[
+        list[str] | None, typer.Option("--verdicts", help="File of verdicts for a report after the choice.")
+    ] = None,
+    model: Model = None,
+    api_base: ApiBase = None,
+    config: Config = None,
+    sandbox: Sandbox = None,
+    run: Annotated[str | None, typer.Option("--run", help="Name of the run; the time of day if not given.")] = None,
+    budget: Budget = None,
+    accept_changes: AcceptChanges = False,
+    runs: Runs = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Choose one patch for each task among what other systems submitted, without knowing which are right.
+
+    Example: codemonkeys ensemble one.jsonl two/preds.json three/ tasks.jsonl -o chosen.jsonl
+    """
+    from codemonkeys.cli import ensembling
+
+    given = {
+        "model": model,
+        "selection": {"rule": select},
+        "sandbox": {"kind": sandbox},
+        "operation": {"api_base": api_base, "budget": budget},
+    }
+    inputs = ensembling.Inputs(members, dataset, instance or [], family or [], tests)
+    outputs = ensembling.Outputs(output, overwrite, verdicts or [], json)
+    end(lambda: ensembling.ensemble(inputs, config or [], given, runs, run, accept_changes, outputs))
+
+
+@app.command()
+def study(
+    run: Annotated[str, typer.Argument(help="Name of a run, of `solve` or of `ensemble`.")],
+    verdicts: Annotated[
+        list[str] | None,
+        typer.Option("--verdicts", help="File of verdicts, or SYSTEM=FILE. Repeat it. Else those the run holds."),
+    ] = None,
+    grade: Annotated[
+        str | None,
+        typer.Option("--grade", help="First grade what has no verdict: `candidates`, or `turns` (earlier edits too)."),
+    ] = None,
+    figures: Annotated[Path | None, typer.Option("--figures", help="Folder for figures, as PNG and SVG.")] = None,
+    sandbox: Sandbox = None,
+    runs: Runs = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Compare all selection rules on what a run has stored, and tell what more samples would bring."""
+    from codemonkeys.cli import studying
+
+    end(lambda: studying.study_command(runs, run, verdicts or [], grade, figures, sandbox, json))
+
+
+@app.command()
 def doctor(
     model: Model = None, api_base: ApiBase = None, config: Config = None, runs: Runs = DEFAULT_RUNS, json: Json = False
 ) -> None:

@@ -63,15 +63,26 @@ def exit_of(verdicts: list[Verdict]) -> Exit:
     return Exit.DONE if any(verdict.resolved for verdict in verdicts) else Exit.NOTHING_SOLVED
 
 
-def grade(runs: Path, name: str, source: str, how: How, output: Path) -> list[Verdict]:
-    """Grade the predictions of a run and record the verdicts in its journal, where selection never looks."""
+def grade(
+    runs: Path,
+    name: str,
+    source: str,
+    how: How,
+    output: Path,
+    predictions: dict[str, Prediction] | None = None,
+) -> list[Verdict]:
+    """Grade the predictions of a run and record the verdicts in its journal, where selection never looks.
+
+    `predictions`: other patches for its tasks, to be graded instead.
+    """
     from codemonkeys.journal.verdicts import Graded, Grading, put_verdicts
 
     database = files.database_of(runs, name)
     files.RunLock(database.parent).release()  # a run that is busy is refused before the work, not after it
-    with files.reading(database) as connection:
-        rows = queries.predictions(connection)
-    predictions = {row["instance_id"]: Prediction(**row) for row in rows}
+    if predictions is None:
+        with files.reading(database) as connection:
+            rows = queries.predictions(connection)
+        predictions = {row["instance_id"]: Prediction(**row) for row in rows}
     verdicts = grade_predictions(predictions, source, how, name, output)
 
     def record(v: Verdict) -> Grading:

@@ -54,6 +54,10 @@ def resume(runs: Path, name: str, operation: dict[str, Any], accept_changes: boo
     """Go on with a run, with its own source and settings."""
     with files.reading(files.database_of(runs, name)) as connection:
         run = queries.run_overview(connection)
+    if "ensemble" in run["settings"]:
+        from codemonkeys.cli import ensembling
+
+        return ensembling.resume(runs, name, run, operation, accept_changes, as_json)
     stored = run["settings"]
     ids = stored.pop("ids")
     merge(stored, without_none({"operation": operation}))

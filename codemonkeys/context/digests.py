@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from codemonkeys.context.answers import last_array
 from codemonkeys.context.reading import SourceFile, outlined, pack, shown_tokens
@@ -32,10 +33,13 @@ async def digested(work: Work, files: Sequence[SourceFile]) -> list[SourceFile]:
     keys = [key_of(file, work.steps.scan.name, template) for file in outlines]
     long = {key: file for key, file in zip(keys, outlines, strict=True) if shown_tokens(work, file) > SHORT}
     texts = await digests_of(work, long)
-    return [
-        replace(file, text=texts[key], form="digest") if key in texts else file
-        for key, file in zip(keys, outlines, strict=True)
-    ]
+
+    def shortest(key: str, file: SourceFile) -> SourceFile:
+        digest = replace(file, text=texts[key], form="digest") if key in texts else file
+        # A model may say more about a file than its outline does.
+        return digest if shown_tokens(work, digest) < shown_tokens(work, file) else file
+
+    return [shortest(key, file) for key, file in zip(keys, outlines, strict=True)]
 
 
 def key_of(file: SourceFile, model: str, template: str) -> str:
@@ -111,8 +115,7 @@ async def make_batch(work: Work, store: Digests, plan: Plan, number: int, files:
     """Ask for some digests in one call; an answer that cannot be read is asked for again, once."""
     system = work.prompts("digest.system")
     talk = Conversation(work, "digest", number, system, 2, 0.0, work.settings.context.max_tokens)
-    shown = [{"path": file.path, "text": file.text, "words": words_for(work, file)} for file in files.values()]
-    message = work.prompts("digest.user", files=shown)
+    message = work.prompts("digest.user", files=shown_for_digest(work, list(files.values())))
     found: dict[int, str] = {}
     while talk.turns_left:
         found |= read_digests(await talk.ask(message), len(files))
@@ -124,6 +127,11 @@ async def make_batch(work: Work, store: Digests, plan: Plan, number: int, files:
     keys = dict(enumerate(files, start=1))
     store.put({keys[n]: text for n, text in found.items()})
     plan.unread += [key for n, key in keys.items() if n not in found]
+
+
+def shown_for_digest(work: Work, files: Sequence[SourceFile]) -> list[dict[str, Any]]:
+    """The files as the template shows them."""
+    return [{"path": file.path, "text": file.text, "words": words_for(work, file)} for file in files]
 
 
 def words_for(work: Work, file: SourceFile) -> int:

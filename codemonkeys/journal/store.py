@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,6 +73,12 @@ class Journal:
     async def together(self, change: Callable[[], T]) -> T:
         """Make a change such as `calls.begin`, durable when this returns; those made at one time share a commit."""
         return await self._writer.together(change)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Records made within are stored in one transaction: all of them or none."""
+        with self._writer.writing():
+            yield
 
     def add_tasks(self, tasks: Sequence[Task]) -> None:
         """Record the tasks of the run, in order; those it has stay as they are."""

@@ -18,7 +18,7 @@ FILE = "codemonkeys_dry_run.txt"
 
 
 def answer(request: Request) -> str:
-    """Call every file relevant, rank them as listed, create one file, test for it, and choose the first candidate."""
+    """Call every file relevant, rank as listed, create one file, test for it, believe in all, choose the first."""
     system, said = request.messages[0].content, request.messages[-1].content
     match request.key.stage:
         case "digest":
@@ -33,6 +33,8 @@ def answer(request: Request) -> str:
         case "edit":
             line = f"Written by trajectory {request.key.sample} of a dry run."
             body = f"<<<<<<< CREATE {marker(system)} {FILE}\n{line}\n>>>>>>> END {marker(system)}"
+        case "judge":
+            return "YES"
         case _:
             return str(re.findall(r"^<<<<<<< CHOOSE .*$", system, re.M)[-1])
     return body if request.key.turn == 0 else f"<<<<<<< DONE {marker(system)}"

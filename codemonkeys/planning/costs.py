@@ -14,7 +14,7 @@ from codemonkeys.planning.measures import Measures
 from codemonkeys.settings import Settings
 from codemonkeys.steps import MESSAGE_TOKENS, TOKEN_MARGIN
 
-STAGES = ("relevance", "rank", "test", "edit", "select")
+STAGES = ("digest", "relevance", "rank", "test", "edit", "judge", "ballot", "select")
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,16 @@ RELEVANCE_ANSWER = 30
 """For each file: 22 to 32 tokens in recorded conversations."""
 KEPT_BY_OUTLINE = 0.1
 """Share of files whose outline does not rule them out."""
+DIGEST_LENGTH = 0.1
+"""Tokens of a digest for each token of its outline; measured by `benchmarks/context_tokens.py`."""
+DIGEST_ANSWER = 70
+"""For each file: 50 words."""
 TOUCHED = 16_000
 """The files that the candidates touch."""
 PATCH = 600
+BROKEN_TESTS = 1_000
+"""The list of the repository's tests that a candidate breaks: ten at most."""
+JUDGE = Talk((1,), answer=700, first=PATCH, reply=0)
 PAPER_SOURCE = 2_940_000
 """Tokens of a task's source files, where its codebase is not at hand and no other is."""
 
@@ -114,12 +121,16 @@ class Conversations:
 
 def costs(measures: Measures, settings: Settings, primary: Price | None, scan: Price | None) -> dict[str, Stage]:
     """Every stage of a task."""
+    rule = settings.selection.rule
     return {
+        "digest": _digest(measures, settings, scan),
         "relevance": _relevance(measures, settings, scan),
         "rank": _rank(measures, settings, primary),
         "test": _test(measures, settings, primary),
         "edit": _edit(measures, settings, primary),
-        "select": _select(measures, settings, primary),
+        "judge": _judge(measures, settings, primary),
+        "ballot": _select(measures, settings, primary, settings.selection.ballots if rule == "ballots" else 0),
+        "select": _select(measures, settings, primary, int(rule == "conversation")),
     }
 
 
@@ -145,8 +156,9 @@ def _relevance(measures: Measures, settings: Settings, price: Price | None) -> S
     longest = settings.context.max_tokens
     calls = prompt = completion = 0.0
     most_calls, most_usd = 0, None if price is None else 0.0
+    first = DIGEST_LENGTH if measures.digests else 1.0
     for number, batches in enumerate(measures.passes):
-        share = KEPT_BY_OUTLINE if number else 1.0
+        share = KEPT_BY_OUTLINE if number else first
         calls += share * len(batches)
         prompt += share * sum(measures.systems["relevance"] + batch.prompt for batch in batches)
         completion += share * sum(batch.files * RELEVANCE_ANSWER for batch in batches)
@@ -155,6 +167,17 @@ def _relevance(measures: Measures, settings: Settings, price: Price | None) -> S
             each = most(price, measures.systems["relevance"], batch.prompt, 2, longest, measures.repair)
             most_usd = _sum(most_usd, each)
     return _stage(calls, Usage(round(prompt), round(completion)), price, most_calls, most_usd)
+
+
+def _digest(measures: Measures, settings: Settings, price: Price | None) -> Stage:
+    """All digests made anew; those that an earlier task has left cost nothing."""
+    batches, system = measures.digests, measures.systems["digest"]
+    prompt = sum(system + batch.prompt for batch in batches)
+    completion = sum(batch.files for batch in batches) * DIGEST_ANSWER
+    most_usd: float | None = 0.0
+    for batch in batches:
+        most_usd = _sum(most_usd, most(price, system, batch.prompt, 2, settings.context.max_tokens, measures.repair))
+    return _stage(len(batches), Usage(prompt, completion), price, 2 * len(batches), most_usd)
 
 
 def _rank(measures: Measures, settings: Settings, price: Price | None) -> Stage:
@@ -189,10 +212,11 @@ def _edit(measures: Measures, settings: Settings, price: Price | None) -> Stage:
     usual = Conversations(generation.samples, generation.edit_turns, system + usual_context, EDIT.first, EDIT)
     script = generation.max_tokens * TOKEN_MARGIN
     patch = 2 * script
+    earlier = 0 if generation.diversity == "none" else generation.memory_characters
     each = most(
         price,
         system + fullest + measures.paths,
-        measures.users["edit"] + script + output,
+        measures.users["edit"] + script + output + earlier,
         generation.edit_turns,
         generation.max_tokens,
         measures.users["edit"] + patch + 2 * output,
@@ -202,21 +226,34 @@ def _edit(measures: Measures, settings: Settings, price: Price | None) -> Stage:
     return _stage(calls, usage, price, samples * generation.edit_turns, None if each is None else samples * each)
 
 
-def _select(measures: Measures, settings: Settings, price: Price | None) -> Stage:
+def _judge(measures: Measures, settings: Settings, price: Price | None) -> Stage:
+    generation, selection = settings.generation, settings.selection
+    asked = {"judge": generation.samples, "top judge": min(selection.candidates, generation.samples)}
+    count = selection.judge_samples * asked.get(selection.rule, 0)
+    system = measures.systems["judge"] + min(TOUCHED, measures.source)
+    calls, usage = Conversations(count, 1, system, measures.users["judge"] + PATCH, JUDGE).usage()
+    touched = min(settings.context.tokens, measures.source) + measures.paths
+    patch = 2 * generation.max_tokens * TOKEN_MARGIN
+    each = most(price, measures.systems["judge"] + touched, measures.users["judge"] + patch, 1, selection.max_tokens, 0)
+    return _stage(calls, usage, price, count, None if each is None else count * each)
+
+
+def _select(measures: Measures, settings: Settings, price: Price | None, count: int) -> Stage:
+    """So many selection conversations."""
     generation, selection, output = settings.generation, settings.selection, settings.sandbox.output_characters
     finalists = min(selection.candidates, generation.samples)
-    turns = selection.turns if finalists > 1 else 0
+    turns = selection.turns if finalists > 1 and count else 0
     shown = min(TOUCHED, measures.source) + finalists * PATCH + TEST.answer
-    usual = Conversations(1, turns, measures.systems["select"] + shown, SELECT.first, SELECT)
+    usual = Conversations(count, turns, measures.systems["select"] + shown, SELECT.first, SELECT)
     script = generation.max_tokens * TOKEN_MARGIN
     touched = min(settings.context.tokens, measures.source) + measures.paths
     each = most(
         price,
-        measures.systems["select"] + touched + finalists * 2 * script + script,
+        measures.systems["select"] + touched + finalists * (2 * script + BROKEN_TESTS) + script,
         measures.users["select"],
         turns,
         selection.max_tokens,
         measures.users["select"] + (1 + finalists) * output,
     )
     calls, usage = usual.usage()
-    return _stage(calls, usage, price, turns, each)
+    return _stage(calls, usage, price, count * turns, None if each is None else count * each)

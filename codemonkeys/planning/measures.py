@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
-from codemonkeys.context.relevance import SourceFile, outlined_file, pack, source_files
+from codemonkeys.context.digests import shown_for_digest
+from codemonkeys.context.reading import SourceFile, outlined, pack, shown_tokens, source_files
 from codemonkeys.errors import CodeMonkeysError
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request
@@ -44,7 +45,9 @@ class Measures:
     """Tokens of one task's prompts."""
 
     passes: tuple[tuple[Batch, ...], ...]
-    """The calls of relevance: in mode `outline` first those that show outlines, then those that show whole files."""
+    """The calls of relevance, a tuple for each reading: digests, outlines and whole files, as the mode has them."""
+    digests: tuple[Batch, ...]
+    """The calls that make digests, if none of them has been made before."""
     repair: int
     """A message that asks relevance again."""
     files: int
@@ -119,48 +122,66 @@ def _measured(work: Work) -> Measures:
     context = work.settings.context
     count = work.steps.primary.count_tokens
     files = source_files(work)
-    shortened = [file if file.tokens <= context.file_tokens else outlined_file(file) for file in files]
-    passes = [_batches(work, shortened)]
-    if context.mode != "full":
-        passes.insert(0, _batches(work, [outlined_file(file) for file in files]))
+    outlines = [outlined(file) for file in files] if context.mode != "full" else []
+    shortened = [file if file.tokens <= context.file_tokens else outlined(file) for file in files]
+    passes = [_batches(work, shortened, context.batch_tokens)]
+    # A digest is never longer than the outline that it is made of.
+    for _ in range({"full": 0, "outline": 1, "digest": 2}[context.mode]):
+        passes.insert(0, _batches(work, outlines, context.outline_batch_tokens))
     most = max((batch.files for calls in passes for batch in calls), default=1)
     numbers = ", ".join(str(n) for n in range(1, most + 1))
     aims = {"aim_tokens": context.aim_tokens, "most_tokens": context.most_tokens}
     script = {"script": work.script}
     shown = {"verdict": LONGEST_VERDICT, "output": ""}
-    candidates = [{"number": n, "votes": 10, "patch": ""} for n in range(1, work.settings.selection.candidates + 1)]
-    several = {"files": [], "candidates": candidates, "tests": 10, "example": " ", **script}
+    candidates = [
+        {"number": n, "votes": 10, "patch": "", "broken": ()} for n in range(1, work.settings.selection.candidates + 1)
+    ]
+    several = {"files": [], "candidates": candidates, "tests": 10, "regressions": 10, "example": " ", **script}
     seconds = f"{work.settings.sandbox.seconds:g}"
     results = [{"number": c["number"], **shown} for c in candidates]
     both, turns = {"original": shown, "edited": shown}, {"turns_left": 1}
     return Measures(
         passes=tuple(passes),
+        digests=_digest_batches(work, outlines) if context.mode == "digest" else (),
         repair=count(work.prompts("relevance.repair", problem=f"no JSON object for file {numbers}", count=most)),
         files=len(files),
         source=sum(file.tokens for file in files),
         paths=sum(count(file.path) + LISTED_TOKENS for file in files),
         systems={
+            "digest": count(work.prompts("digest.system")),
             "relevance": count(work.prompts("relevance.system")),
             "rank": count(work.prompts("rank.system", files=[], **aims)),
             "test": count(work.prompts("test.system", seconds=seconds, **script)),
             "edit": count(work.prompts("edit.system", files=[], **script)),
-            "select": count(work.prompts("select.system", **several)),
+            "judge": count(work.prompts("judge.system", files=[])),
+            "select": count(work.prompts("select.system", may_refuse=True, **several)),
         },
         users={
             "rank": count(work.prompts("rank.user")) + LISTED_TOKENS,
             "test": count(work.prompts("test.result", result=shown, **turns)) + LISTED_TOKENS,
             "edit": count(work.prompts("edit.result", patch=" ", **both, **turns)) + LISTED_TOKENS,
+            "judge": count(work.prompts("judge.user", patch=" ")),
             "select": count(work.prompts("select.result", original=shown, results=results, **turns)) + LISTED_TOKENS,
         },
     )
 
 
-def _batches(work: Work, files: Sequence[SourceFile]) -> tuple[Batch, ...]:
+def _batches(work: Work, files: Sequence[SourceFile], most: int) -> tuple[Batch, ...]:
     """The calls that show these files. What stands around the texts is counted with the texts left out."""
     count = work.steps.scan.count_tokens
     batches = []
-    for batch in pack(work, files):
+    for batch in pack(work, files, most):
         around = count(work.prompts("relevance.user", files=[replace(file, text="") for file in batch]))
-        texts = sum(count(file.text) if file.outline else file.tokens for file in batch)
+        texts = sum(shown_tokens(work, file) for file in batch)
+        batches.append(Batch(len(batch), around + texts + len(batch)))
+    return tuple(batches)
+
+
+def _digest_batches(work: Work, outlines: Sequence[SourceFile]) -> tuple[Batch, ...]:
+    count = work.steps.scan.count_tokens
+    batches = []
+    for batch in pack(work, outlines, work.settings.context.outline_batch_tokens):
+        around = count(work.prompts("digest.user", files=shown_for_digest(work, [replace(f, text="") for f in batch])))
+        texts = sum(shown_tokens(work, file) for file in batch)
         batches.append(Batch(len(batch), around + texts + len(batch)))
     return tuple(batches)

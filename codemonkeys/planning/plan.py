@@ -122,9 +122,17 @@ def _estimated(empty: Measures, settings: Settings, source: float) -> Measures:
     number = max(1, round(source / batch))
     whole = (Batch(files_each, batch + files_each * LISTED_TOKENS),) * number
     short = (Batch(files_each, batch + files_each * LISTED_TOKENS),) * max(1, round(number / 3))
-    passes = (whole,) if settings.context.mode == "full" else (short, whole)
+    passes = {"full": (whole,), "outline": (short, whole), "digest": (short, short, whole)}[settings.context.mode]
+    digests = short if settings.context.mode == "digest" else ()
     files = number * files_each
-    return replace(empty, passes=passes, files=files, source=round(source), paths=files * (LISTED_TOKENS + PATH_TOKENS))
+    return replace(
+        empty,
+        passes=passes,
+        digests=digests,
+        files=files,
+        source=round(source),
+        paths=files * (LISTED_TOKENS + PATH_TOKENS),
+    )
 
 
 def _affordable(

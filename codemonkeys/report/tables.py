@@ -60,7 +60,7 @@ def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
     shown = [titles[name] for name in names]
     table = new_table("stage", "model", *shown, "cost", numbers=("stage", *shown, "cost"))
     table.columns[0].justify = "left"
-    order = ("relevance", "rank", "test", "edit", "judge", "ballot", "select")
+    order = ("digest", "relevance", "rank", "test", "edit", "judge", "ballot", "select")
     for row in sorted(spend, key=lambda r: order.index(r["stage"]) if r["stage"] in order else len(order)):
         numbers = [f"{row[name] or 0:,}" for name in names]
         table.add_row(row["stage"], plain(row["model"]), *numbers, dollars(row["cost_usd"]))

@@ -16,7 +16,7 @@ from codemonkeys.selection.evidence import Evidence
 from codemonkeys.tasks.records import parse_json
 
 RESOLVED = "resolved"
-UNKNOWN = frozenset(("infrastructure failure", "tests reached a limit", "unknown"))
+UNKNOWN = frozenset(("infrastructure failure", "unknown"))
 """Outcomes that say nothing of a patch."""
 ACCEPTED = (
     "{system: [resolved ids]}, {task: {patch hash or system: true, false or an outcome}}, or a summary file of the "
@@ -34,6 +34,11 @@ class Verdicts:
     """By task and system."""
     resolved: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """By system, where the list is complete: all other tasks are not resolved."""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is any verdict."""
+        return bool(self.by_patch or self.by_source or self.resolved)
 
     def of(self, task: str, patch: str, source: str = "") -> bool | None:
         """Whether a patch is right; None if nobody said."""

@@ -85,14 +85,14 @@ def support(evidence: Evidence, competence: Mapping[str, float]) -> list[float]:
     A source that the competences do not name counts as 1. Equivalent candidates share the most that one of them has.
     """
     weights = [competence.get(source, 1.0) for source in sources_of(evidence)]
-    families: dict[str, list[int]] = defaultdict(list)
+    members: dict[str, list[int]] = defaultdict(list)
     for k, family in enumerate(families_of(evidence)):
-        families[family].append(k)
+        members[family].append(k)
     best: dict[int, float] = defaultdict(float)
     for k, row in enumerate(likenesses(evidence.patches)):
         total = weights[k]
-        for family in families.values():
-            others = [weights[m] * row[m] for m in family if m != k]
+        for voices in members.values():
+            others = [weights[m] * row[m] for m in voices if m != k]
             total += sum(others) / len(others) if others else 0.0
         best[evidence.classes[k]] = max(best[evidence.classes[k]], total)
     return [best[first] for first in evidence.classes]

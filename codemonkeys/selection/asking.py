@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from codemonkeys.errors import FilteredAnswer, RejectedRequest
+from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.models.base import Message, Request, StepKey
 from codemonkeys.selection.conversation import Place, converse, example_test, finalists_of, touched_files
 from codemonkeys.selection.gather import Gathered
@@ -36,7 +36,11 @@ async def judge(work: Work, gathered: Gathered, shortlist: Sequence[int]) -> dic
         }
     beliefs: dict[int, float | None] = {}
     for index, tasks in asked.items():
-        answers = [answer for task in tasks if (answer := task.result()) is not None]
+        told = [task.result() for task in tasks]
+        for answer in told:
+            if isinstance(answer, BudgetReached):
+                raise answer  # candidates that nobody was asked about cannot be compared with the others
+        answers = [answer for answer in told if isinstance(answer, bool)]
         beliefs[index] = sum(answers) / len(answers) if answers else None
     work.steps.journal.put_signals(
         work.task.id, "belief", {index + 1: (belief, "") for index, belief in beliefs.items()}
@@ -44,7 +48,7 @@ async def judge(work: Work, gathered: Gathered, shortlist: Sequence[int]) -> dic
     return beliefs
 
 
-async def believe(work: Work, system: str, number: int, patch: str, repetition: int) -> bool | None:
+async def believe(work: Work, system: str, number: int, patch: str, repetition: int) -> bool | BudgetReached | None:
     """Whether the judge believes in a candidate; None if its answer does not say."""
     settings = work.settings
     messages = (Message("system", system), Message("user", work.prompts("judge.user", patch=patch)))
@@ -61,6 +65,8 @@ async def believe(work: Work, system: str, number: int, patch: str, repetition: 
 
     try:
         words = _BELIEF.findall(await work.gate("judge").ask(ask))
+    except BudgetReached as error:
+        return error
     except (FilteredAnswer, RejectedRequest):
         return None
     return words[-1].lower() == "yes" if words else None

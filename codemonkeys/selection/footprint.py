@@ -68,7 +68,8 @@ def likeness(one: Footprint, other: Footprint) -> float:
 
 def in_common(one: Counter[Any], other: Counter[Any]) -> float:
     """The share of two multisets that is in both (Jaccard); 0 if both are empty."""
-    common = sum(min(count, other[word]) for word, count in one.items() if word in other)
+    fewer, more = sorted((one, other), key=len)
+    common = sum(min(count, more[word]) for word, count in fewer.items() if word in more)
     union = one.total() + other.total() - common
     return common / union if union else 0.0
 

@@ -29,16 +29,16 @@ class Gathered:
     regressions: Regressions
 
 
-async def gather(work: Work, candidates: Sequence[Candidate], tests: Sequence[str] = (), turn: int = 0) -> Gathered:
+async def gather(work: Work, candidates: Sequence[Candidate], tests: Sequence[str] = ()) -> Gathered:
     """Run every test script and the regression tests on every distinct candidate, and record what they told.
 
-    `tests`: scripts beside those that candidates were written with.
-    `turn`: how often this was done before for this task, with fewer candidates.
+    `tests`: scripts beside those that candidates were written with. It may be called again with more candidates: what
+    has run answers from the journal.
     """
     distinct, classes = await number_candidates(work, candidates)
     scripts = tuple(dict.fromkeys([*(c.test for c in candidates if c.test), *tests]))
     matrix = await vote(work, distinct, scripts)
-    regressions = await run_regressions(work, distinct, turn) if len(distinct) > 1 else Regressions()
+    regressions = await run_regressions(work, distinct) if len(distinct) > 1 else Regressions()
     broken = dict(zip((numbered.number for numbered in distinct), regressions.broken, strict=False))
     journal = work.steps.journal
     journal.put_signals(work.task.id, "regression tests", {0: (float(len(regressions.tests)), "")} if broken else {})

@@ -1,5 +1,5 @@
 """Runs tests of a repository and tells what became of each. Its text is run inside a sandbox, by the environment's own
-Python, which may be as old as 3.5: hence no newer syntax, and nothing of ours.
+Python, which may be as old as 3.6: hence quoted types, no newer syntax, and nothing of ours.
 
 The tests run in a process of their own. What they print cannot be taken for a result: standard output is taken away
 from them, and every line of the report begins with a word that the reporter was told and never tells. Code that goes
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from typing import Any
 
 TAIL = 2000
 """Characters of what the tests printed that are told, from the end."""
@@ -20,7 +21,7 @@ USAGE_ERROR = 4
 """What pytest exits with when it does not understand its options, such as those of a plugin that is not installed."""
 
 
-def run(plan):  # type: ignore[no-untyped-def]
+def run(plan: "dict[str, Any]") -> None:
     """Run tests and print one line of JSON: outcome by test, how pytest ended, whether time ran out.
 
     `plan`: `files` to run; `restore`: paths to put back as they were committed, so that no edit of a test or of its
@@ -34,10 +35,11 @@ def run(plan):  # type: ignore[no-untyped-def]
     print(json.dumps(told))
 
 
-def attempt(plan, options):  # type: ignore[no-untyped-def]
+def attempt(plan: "dict[str, Any]", options: "list[str]") -> "dict[str, Any]":
     """Run pytest once in a process of its own."""
     word = os.urandom(16).hex()
-    tests, ended = {}, []
+    tests: dict[str, str] = {}
+    ended: list[int | str] = []
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
             [sys.executable, os.path.abspath(sys.argv[0]), "child"],
@@ -46,9 +48,10 @@ def attempt(plan, options):  # type: ignore[no-untyped-def]
             stderr=log,
             start_new_session=True,
         )
+        assert child.stdin and child.stdout
         timed_out = threading.Event()
 
-        def stop():  # type: ignore[no-untyped-def]
+        def stop() -> None:
             timed_out.set()
             os.killpg(child.pid, signal.SIGKILL)
 
@@ -80,14 +83,14 @@ def attempt(plan, options):  # type: ignore[no-untyped-def]
     return {"tests": tests, "exit": ended[-1] if ended else None, "timed_out": timed_out.is_set(), "said": tail}
 
 
-def child():  # type: ignore[no-untyped-def]
+def child() -> None:
     """Run pytest in this process, and report on what was standard output."""
     word, files, wanted, options = json.loads(sys.stdin.read())
     channel = os.dup(1)
     os.dup2(2, 1)
     sys.path[0] = os.getcwd()
 
-    def tell(name, outcome):  # type: ignore[no-untyped-def]
+    def tell(name: "str | None", outcome: "int | str") -> None:
         line = (word + " " + json.dumps([name, outcome]) + "\n").encode()
         while line:
             line = line[os.write(channel, line) :]
@@ -102,7 +105,7 @@ def child():  # type: ignore[no-untyped-def]
         """What pytest calls."""
 
         @staticmethod
-        def pytest_collection_modifyitems(config, items):  # type: ignore[no-untyped-def]
+        def pytest_collection_modifyitems(config: "pytest.Config", items: "list[pytest.Item]") -> None:
             """Leave out the tests that are not wanted."""
             if wanted is None:
                 return
@@ -113,12 +116,12 @@ def child():  # type: ignore[no-untyped-def]
                 items[:] = [item for item in items if item.nodeid in names]
 
         @staticmethod
-        def pytest_runtest_logstart(nodeid, location):  # type: ignore[no-untyped-def]
+        def pytest_runtest_logstart(nodeid: str, location: "tuple[str, int, str]") -> None:
             """A test began: it is known should it never end."""
             tell(nodeid, "running")
 
         @staticmethod
-        def pytest_runtest_logreport(report):  # type: ignore[no-untyped-def]
+        def pytest_runtest_logreport(report: "pytest.TestReport") -> None:
             """A phase of a test ended: what it was if it did not pass, or if it is the test itself."""
             if report.when == "call" or report.outcome != "passed":
                 outcome = "expected failure" if hasattr(report, "wasxfail") else report.outcome

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from codemonkeys.selection import rules_judges, rules_tests, rules_text, weaver
-from codemonkeys.selection.rules_base import Rule
+from codemonkeys.selection.rules_base import Rule, learning
 
-__all__ = ["AGREEMENT", "RULES", "Rule"]
+__all__ = ["AGREEMENT", "EXECUTION", "RULES", "Rule"]
 
 AGREEMENT = "agreement"
 """The rule for candidates of which nothing is known but their texts and who wrote them."""
+
+EXECUTION = "tests then agreement"
+"""The rule for candidates that tests ran on, where no model is to be asked."""
 
 RULES = {
     "random": Rule("no choice at all, for comparison", rules_text.at_random),
     "shortest": Rule("tie-break of CodeMonkeys, arXiv 2501.14723", rules_text.shortest),
     "majority": Rule("self-consistency, arXiv 2203.11171, over classes of equivalent patches", rules_text.majority),
     "medoid": Rule("minimum Bayes risk, Kumar and Byrne 2004, with words in common", rules_text.medoid),
-    "agreement": Rule(
-        "raters of unknown accuracy, Dawid and Skene 1979, with likeness in the place of equality",
-        rules_text.agreement(()),
-        learn=rules_text.agreement,
+    "agreement": learning(
+        "raters of unknown accuracy, Dawid and Skene 1979, with likeness in the place of equality", rules_text.agreement
     ),
     "paper votes": Rule("CodeMonkeys, arXiv 2501.14723, section 2.3", rules_tests.paper_votes, ("edited",)),
     "votes": Rule("the same, with valid tests that tell candidates apart", rules_tests.votes, ("edited",)),
@@ -27,8 +28,8 @@ RULES = {
     ),
     "dual agreement": Rule("CodeT, arXiv 2207.10397", rules_tests.dual_agreement, ("edited",)),
     "agentless": Rule("Agentless, arXiv 2407.01489", rules_tests.agentless, ("breaks",)),
-    "unbroken agreement": Rule(
-        "regression tests of Agentless, then likeness", rules_tests.unbroken_agreement, ("breaks",)
+    "tests then agreement": Rule(
+        "of our own: what Agentless looks at, votes first, and likeness for equality", rules_tests.tests_then_agreement
     ),
     "agreement then tests": Rule(
         "R2E-Gym's hybrid, arXiv 2504.07164, with likeness as the score without execution",
@@ -37,10 +38,8 @@ RULES = {
     ),
     "hybrid": Rule("R2E-Gym's hybrid, arXiv 2504.07164", rules_tests.hybrid, ("scores", "edited")),
     "best of majority": Rule("Best-of-Majority, ICLR 2026", rules_tests.best_of_majority, ("edited",)),
-    "weaver": Rule("Weaver, arXiv 2506.18203", weaver.weaver(()), learn=weaver.weaver),
-    "weaver of families": Rule(
-        "the same, with one verifier for each family", weaver.weaver_of_families(()), learn=weaver.weaver_of_families
-    ),
+    "weaver": learning("Weaver, arXiv 2506.18203", weaver.weaver),
+    "weaver of families": learning("the same, with one verifier for each family", weaver.weaver_of_families),
     "judge": Rule("a prompted verifier, as in R2E-Gym, arXiv 2504.07164", rules_judges.judge, ("scores",)),
     "top judge": Rule(
         "CodeMonkeys' filter by votes, then a judge", rules_judges.votes_then_judge, ("scores", "edited")

@@ -49,6 +49,11 @@ class Rule:
         return self.decide(evidence) if candidates(evidence) else Ranking((), 0.0, "no candidate changes anything")
 
 
+def learning(source: str, learn: Callable[[Sequence[Evidence]], Ranker]) -> Rule:
+    """A rule that learns from many tasks; before it has seen them it learns from the one that it decides."""
+    return Rule(source, lambda evidence: learn([evidence])(evidence), learn=learn)
+
+
 def candidates(evidence: Evidence) -> list[int]:
     """Those that can be chosen: the first of each class, if it changes something and applies as far as is known."""
     return [k for k in range(len(evidence.patches)) if evidence.classes[k] == k and _is_usable(evidence, k)]

@@ -83,13 +83,21 @@ def agreement_then_tests(evidence: Evidence) -> Ranking:
     return _hybrid(evidence, support(evidence, {}))
 
 
-def unbroken_agreement(evidence: Evidence) -> Ranking:
-    """Of the least broken candidates the one that is most like the others."""
+def tests_then_agreement(evidence: Evidence) -> Ranking:
+    """Most valid votes, then the least broken, then most like the others.
+
+    Regression tests only settle ties of votes: what they report as broken is in part what the issue wants changed.
+    """
+    if not evidence.edited and not evidence.breaks:
+        return Ranking((), 0.0, "no test ran")
+    tests = telling_tests(evidence) if evidence.edited else []
     scores = support(evidence, {})
-    everyone = by_score(evidence, scores, len(scores) + 1, "")
-    least = least_broken(evidence, everyone.order)
-    order = (*least, *(k for k in everyone.order if k not in least))
-    return Ranking(order, everyone.confidence, "of the least broken the one most like the others")
+    worst = evidence.regressions + 1
+    broken = [worst if count is None else count for count in evidence.breaks] or [0] * len(scores)
+    order = sorted(candidates(evidence), key=lambda k: (-passed(evidence, k, tests), broken[k], -scores[k], k))
+    votes = passed(evidence, order[0], tests)
+    share = votes / len(tests) if tests else scores[order[0]] / (len(scores) + 1)
+    return Ranking(tuple(order), min(share, 1.0), f"{votes} of {len(tests)} votes, breaks {broken[order[0]]}")
 
 
 def _hybrid(evidence: Evidence, scores: list[float]) -> Ranking:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import combinations
 
 from codemonkeys.selection.agreement import competences, families_of, sources_of, support
 from codemonkeys.selection.evidence import Evidence, Ranking
@@ -38,7 +39,11 @@ def majority(evidence: Evidence) -> Ranking:
 def medoid(evidence: Evidence) -> Ranking:
     """The patch whose words are most like those of all the others."""
     words = [changed_words(patch) for patch in evidence.patches]
-    alike = [sum(in_common(one, other) for k, other in enumerate(words) if k != n) for n, one in enumerate(words)]
+    alike = [0.0] * len(words)
+    for one, other in combinations(range(len(words)), 2):
+        shared = in_common(words[one], words[other])
+        alike[one] += shared
+        alike[other] += shared
     return by_score(evidence, alike, len(words) - 1, "most like the others")
 
 

@@ -1,40 +1,30 @@
 """Patches that say the same, told from their text alone, for patches whose codebase is not at hand.
 
 Headers, order of files and how much context is shown make no difference; in Python neither do blank lines, comments
-and blanks between words. Indentation, strings, paths and places count. What begins before a hunk cannot be seen: where
-lines do not read as code from a hunk's beginning to its end, they count as they are written.
+and blanks between words. Indentation, strings, paths and places count. What begins before a hunk cannot be seen: only
+where both sides of a hunk read as a program by themselves are its lines taken for code; elsewhere they count as they
+are written. What remains is a program that is quoted in a string which begins before the hunk.
 """
 
 from __future__ import annotations
 
 import hashlib
-import keyword
 import re
 from collections.abc import Iterator, Sequence
 
-from codemonkeys.context.languages import language_of
+from codemonkeys.context.languages import language_of, parse
 from codemonkeys.selection.diffs import FileDiff, Hunk, read_diff
 
-_TOKEN = re.compile(
-    r"""(?P<open>(?:\b(?:[rR]?[bB]|[bB][rR]|[rRuU]))?(?:\"{3}|'{3}))
-    | (?P<string>(?:\b(?:[rR]?[bB]|[bB][rR]|[rRuU]))?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))
-    | (?P<format>\b(?:[rR]?[fF]|[fF][rR])(?!\"{3}|'{3})
-        (?:"(?:[^"\\{}]|\\.|\{\{|\}\}|\{[^{}"'\\]*\})*"|'(?:[^'\\{}]|\\.|\{\{|\}\}|\{[^{}"'\\]*\})*'))
-    | (?P<comment>\#.*)
-    | (?P<word>(?!\w{1,2}["'])(?:\d[\w.]*|\w+))
-    | (?P<sign>[^\w\s"'\#\\]+)
-    | (?P<blank>\s+)""",
-    re.VERBOSE,
-)
 _MEANT = re.compile(r"#!|#.*coding[:=]")
-_KEYWORDS = frozenset((*keyword.kwlist, *keyword.softkwlist))
+_HANDLER = re.compile(r"\s*(except|finally)\b")
+_ALTERNATIVE = re.compile(r"\s*(else|elif|except|finally)\b")
 
 Edit = tuple[tuple[tuple[int, str], ...], int, tuple[str, ...]]
 """Lines removed, with their numbers; the number of the line where the change begins; lines added."""
 
 
 class _NotCode(Exception):
-    """The lines do not read as code."""
+    """The lines do not read as a program."""
 
 
 def text_classes(patches: Sequence[str]) -> tuple[int, ...]:
@@ -60,7 +50,7 @@ def _form(file: FileDiff) -> tuple[str, bool, bool, tuple[str, ...], tuple[Edit,
 
 
 def _edits(hunk: Hunk, python: bool) -> Iterator[Edit]:
-    """Runs of changed lines, without those that say nothing; not the runs that change nothing then."""
+    """Runs of changed lines, without lines that say nothing, and without runs that change nothing then."""
     lines = _without_remarks(hunk, python)
     said: list[str | None] = [text for _, text in lines]
     if python:
@@ -99,57 +89,56 @@ def _said(lines: Sequence[tuple[str, str]], side: str, first: bool) -> list[str 
     """What each line of one side says as Python; None for blank lines and comments, and for lines of the other side.
 
     `first`: whether these may be the first lines of the file, where comments can have a meaning.
-    Raises _NotCode if they do not read as code.
+    Raises _NotCode if they do not read as a program.
     """
-    found: list[str | None] = []
-    quote = ""  # what ends the string that is open
-    for sign, text in lines:
-        if sign not in (" ", side):
-            found.append(None)
-            continue
-        if first and _MEANT.match(text):
+    mine = [text for sign, text in lines if sign in (" ", side)]
+    if any("\r" in text[:-1] or (first and _MEANT.match(text)) for text in mine):
+        raise _NotCode
+    words = iter(_words(mine))
+    return [next(words) if sign in (" ", side) else None for sign, _ in lines]
+
+
+def _words(lines: Sequence[str]) -> list[str | None]:
+    """For each line its indentation and its words, one blank between them; None if it has none."""
+    before, after = _frame(lines)
+    content = "\n".join((*before, *lines, *after)).encode("utf-8", "replace")
+    tree = parse("a.py", content)
+    if tree is None or tree.root_node.has_error:
+        raise _NotCode
+    words: list[list[str]] = [[] for _ in range(content.count(b"\n") + 1)]
+    within = set()  # lines that begin within a string: their blanks are data
+    stack = [tree.root_node]
+    while stack:
+        node = stack.pop()
+        if node.type == "line_continuation":
             raise _NotCode
-        said, quote = _read_line(text, quote)
-        found.append(said)
-    if quote:
-        raise _NotCode
-    return found
-
-
-def _read_line(text: str, quote: str) -> tuple[str | None, str]:
-    """What a line says, and the quotes that end a string which is open after it; `quote`: those of one open before."""
-    indent = "" if quote else text[: len(text) - len(text.lstrip(" \t\f"))]
-    position = len(indent)
-    words: list[str] = []
-    was_name = False
-    if quote and not text:
-        return text, quote
-    if "\r" in text[:-1]:
-        raise _NotCode
-    while position < len(text):
-        start = position
-        if quote:
-            position = _end_of_string(text, position, quote)
-            quote = "" if position else quote
-            position = position or len(text)
-            kind = "string"
+        if node.type == "string" or not node.children:
+            parts = content[node.start_byte : node.end_byte].decode().split("\n")
+            for row, part in enumerate(parts if node.type != "comment" else (), start=node.start_point.row):
+                words[row].append(part)
+                if row > node.start_point.row:
+                    within.add(row)
         else:
-            token = _TOKEN.match(text, position)
-            if token is None:
-                raise _NotCode
-            kind, position = token.lastgroup or "", token.end()
-            quote = text[position - 3 : position] if kind == "open" else ""
-        word = text[start:position]
-        is_name = kind == "word" and word not in _KEYWORDS
-        if is_name and was_name:  # as in a sentence, not in a program
-            raise _NotCode
-        if kind not in ("blank", "comment"):
-            words.append(word)
-            was_name = is_name
-    return (indent + " ".join(words) if words else None), quote
+            stack.extend(reversed(node.children))
+    said: list[str | None] = []
+    for row, line in enumerate(lines, start=len(before)):
+        indentation = "" if row in within else line[: len(line) - len(line.lstrip())]
+        said.append(indentation + " ".join(words[row]) if words[row] else None)
+    return said
 
 
-def _end_of_string(text: str, position: int, quote: str) -> int:
-    """Where the string that is open at a position ends; 0 if not in this text."""
-    end = re.compile(rf"(?:[^\\]|\\.)*?{quote}", re.DOTALL).match(text, position)
-    return end.end() if end else 0
+def _frame(lines: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Lines before and after some lines of a program that make them whole: blocks that began before, or end after."""
+    code = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not code:
+        return [], []
+    indents = [line[: len(line) - len(line.lstrip())] for line in code]
+    before: list[str] = []
+    least = indents[0]
+    if _ALTERNATIVE.match(code[0]):
+        before = [f"{least}{'try' if _HANDLER.match(code[0]) else 'if 1'}:", f"{least} pass"]
+    for line, indent in zip(code, indents, strict=True):
+        if len(indent) < len(least):
+            before.insert(0, f"{indent}{'try' if _HANDLER.match(line) else 'if 1'}:")
+            least = indent
+    return before, [f"{indents[-1]} pass"] if code[-1].rstrip().endswith(":") else []

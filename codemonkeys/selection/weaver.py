@@ -1,4 +1,4 @@
-"""Weaver: everything that accepts or refuses candidates is a verifier; how good each is, is estimated from all tasks."""
+"""Weaver: everything that accepts or refuses candidates is a verifier; how good it is, is estimated from all tasks."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from codemonkeys.journal.digests import Digests
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Price, Request
 from codemonkeys.models.dry_run import answer
@@ -34,7 +35,8 @@ def finish_run(
     settings = load_settings(model="fake", **given)
     journal = Journal(runs, "run", "source", {"ids": [], **settings.model_dump(mode="json")})
     model = FakeModel(answered, PRICE)
-    steps = Steps(journal, model, model, AnsweringSandbox(present), settings.operation)
+    digests = Digests(settings.context.digests or runs / "digests.db")
+    steps = Steps(journal, model, model, AnsweringSandbox(present), settings.operation, digests=digests)
 
     def prepare(task: Task) -> Workspace:
         return Workspace(task, Snapshot.of_repository(repository), PLACE)
@@ -42,5 +44,6 @@ def finish_run(
     try:
         asyncio.run(run_tasks([replace(TASK, id=f"owner__name-{n}") for n in range(tasks)], settings, steps, prepare))
     finally:
+        digests.close()
         journal.close()
     return settings

@@ -5,35 +5,57 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from codemonkeys.errors import BudgetReached
 from codemonkeys.generation.candidate import Candidate
+from codemonkeys.journal import files, queries
 from codemonkeys.models.base import Request
-from codemonkeys.selection.conversation import choose
-from codemonkeys.selection.votes import Matrix, Numbered
+from codemonkeys.selection.asking import judge, vote_by_ballots
+from codemonkeys.selection.deciding import Choice, decide
+from codemonkeys.selection.gather import Gathered, gather, stored_evidence
 from codemonkeys.tasks.snapshot import Snapshot
+from codemonkeys.work import Work
 from sandboxes.base import Execution, Reason
+from tests.fakes import TASK
 from tests.rooms import MARKER, room
 
 PATCH = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-x = 1\n+x = {}\n"
 TEST = f"<<<<<<< TEST {MARKER}\nprint()\n>>>>>>> END {MARKER}"
+SNAPSHOT: dict[str, str | bytes] = {"a.py": "x = 1\n"}
 
 
-def exits(code: int) -> Execution:
-    return Execution(Reason.EXITED, code)
+def runs(script: str, patch: str | None) -> Execution:
+    """The test script 1100 says of candidates 1 and 2 that they fix the issue, of 3 and 4 that they do not."""
+    number = int(patch.rpartition("= ")[2]) if patch else 0
+    return Execution(Reason.EXITED, 0 if patch and script.isdigit() and script[number - 1] == "1" else 2)
 
 
-def matrix(votes: list[int]) -> Matrix:
-    """Candidates 1, 2, ... with so many votes of four valid tests."""
-    candidates = tuple(Numbered(n, Candidate(n - 1, PATCH.format(n), "test", True)) for n in range(1, len(votes) + 1))
-    rows = tuple(tuple(exits(0 if t < count else 2) for t in range(4)) for count in votes)
-    return Matrix(candidates, ("test", "t1", "t2", "t3"), (exits(2),) * 4, rows)
+async def gathered(work: Work, votes: list[int]) -> Gathered:
+    """Candidates 1, 2, ... with so many votes of test scripts that all are valid."""
+    scripts = ["".join("1" if test < count else "0" for count in votes) for test in range(max(votes))]
+    made = [Candidate(n - 1, PATCH.format(n), "", True) for n in range(1, len(votes) + 1)]
+    return await gather(work, made, scripts)
 
 
 def chooses(number: int) -> str:
     return f"<<<<<<< CHOOSE {MARKER} {number}"
+
+
+def decided(
+    tmp_path: Path, snapshot: Snapshot, votes: list[int], answer: Callable[[Request], str], **selection: Any
+) -> tuple[Choice, Work]:
+    with room(tmp_path, snapshot, answer, runs, selection={"regression_files": 0, **selection}) as work:
+
+        async def all_of_it() -> Choice:
+            return await decide(work, await gathered(work, votes))
+
+        choice = asyncio.run(all_of_it())
+        with files.reading(work.steps.journal.folder / "run.db") as connection:
+            work.stored = stored_evidence(connection, TASK.id)  # type: ignore[attr-defined]
+        return choice, work
 
 
 @pytest.mark.parametrize(
@@ -42,35 +64,39 @@ def chooses(number: int) -> str:
         ([TEST, chooses(2)], 2),
         ([chooses(4), chooses(2)], 2),
         ([chooses(9), chooses(9)], 3),
+        ([chooses(0), chooses(0)], 3),
         ([TEST, TEST], 3),
         (["rubbish", ""], 3),
     ],
 )
 def test_choice(tmp_path: Path, make_snapshot: Callable[..., Snapshot], answers: list[str], number: int) -> None:
-    """Candidate 4 has too few votes to be among the finalists, so it cannot be chosen."""
-    turns = len(answers)
-    snapshot = make_snapshot({"a.py": "x = 1\n"})
-    with room(tmp_path, snapshot, lambda r: answers[r.key.turn], selection={"turns": turns}) as work:
-        choice = asyncio.run(choose(work, matrix([2, 1, 3, 0])))
-        assert choice.number == number
-        assert choice.patch == PATCH.format(number)
+    """Candidate 4 has too few votes to be among the finalists, so it cannot be chosen; nor can none of them."""
+    choice, work = decided(
+        tmp_path, make_snapshot(SNAPSHOT), [2, 1, 3, 0], lambda r: answers[r.key.turn], turns=len(answers)
+    )
+    assert choice.number == number
+    assert choice.patch == PATCH.format(number)
+    chosen = number - 1 if "chosen in the selection conversation" in choice.reason else None
+    assert work.stored.conversation == (chosen,)  # type: ignore[attr-defined]
 
 
 def test_only_candidate_and_no_turns_need_no_model(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
     def never(request: Request) -> str:
         raise AssertionError("asked a model")
 
-    with room(tmp_path, make_snapshot({"a.py": "x = 1\n"}), never, selection={"turns": 0}) as work:
-        assert asyncio.run(choose(work, matrix([0]))).number == 1
-        assert asyncio.run(choose(work, matrix([0, 2]))).number == 2
+    snapshot = make_snapshot(SNAPSHOT)
+    assert decided(tmp_path / "one", snapshot, [1], never)[0].number == 1
+    choice, work = decided(tmp_path / "none", snapshot, [0, 2], never, turns=0)
+    assert choice.number == 2
+    assert work.stored.conversation == ()  # type: ignore[attr-defined]
 
 
 def test_budget_in_the_middle_ends_with_the_votes(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
     def dear(request: Request) -> str:
         raise BudgetReached("no money left")
 
-    with room(tmp_path, make_snapshot({"a.py": "x = 1\n"}), dear) as work:
-        choice = asyncio.run(choose(work, matrix([1, 2])))
+    for rule in ("conversation", "judge", "ballots"):
+        choice, _ = decided(tmp_path / rule, make_snapshot(SNAPSHOT, rule), [1, 2], dear, rule=rule)
         assert choice.number == 2 and "no money left" in choice.reason
 
 
@@ -78,11 +104,74 @@ def test_distinguishing_test_runs_on_the_unedited_code_and_every_finalist(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot]
 ) -> None:
     answers = [TEST, chooses(1)]
-    with room(tmp_path, make_snapshot({"a.py": "x = 1\n"}), lambda r: answers[r.key.turn]) as work:
-        asyncio.run(choose(work, matrix([2, 1, 3, 0])))
-        runs = work.steps.sandbox.runs  # type: ignore[attr-defined]
-        assert sorted(runs, key=str) == sorted(
-            [("print()\n", None), *(("print()\n", PATCH.format(n)) for n in (1, 2, 3))], key=str
-        )
-        system = work.steps.primary.requests[0].messages[0].content  # type: ignore[attr-defined]
-        assert "x = 1" in system and "Candidate 3" in system and "Candidate 4" not in system
+    _, work = decided(tmp_path, make_snapshot(SNAPSHOT), [2, 1, 3, 0], lambda r: answers[r.key.turn])
+    seen = [run for run in work.steps.sandbox.runs if run[0] == "print()\n"]  # type: ignore[attr-defined]
+    assert sorted(seen, key=str) == sorted(
+        [("print()\n", None), *(("print()\n", PATCH.format(n)) for n in (1, 2, 3))], key=str
+    )
+    system = work.steps.primary.requests[0].messages[0].content  # type: ignore[attr-defined]
+    assert "x = 1" in system and "Candidate 3" in system and "Candidate 4" not in system
+    assert "none of them resolves" not in system and "tests of the repository" not in system
+
+
+def test_ballots_are_shuffled_may_refuse_and_end_early(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
+    """Of five ballots, the fourth gives one choice more than half; the third holds none; the first runs a test."""
+
+    def answer(request: Request) -> str:
+        if request.key[2:4] == (0, 0):
+            return TEST
+        return {2: "rubbish", 1: chooses(0)}.get(request.key.sample, chooses(2))
+
+    snapshot = make_snapshot(SNAPSHOT)
+    with room(tmp_path, snapshot, answer, runs, selection={"regression_files": 0, "turns": 2}) as work:
+
+        async def ballots() -> tuple[int | None, ...]:
+            return await vote_by_ballots(work, await gathered(work, [2, 1, 3, 0]), [2, 0, 1])
+
+        assert asyncio.run(ballots()) == (1, None, 1, 1)
+        requests = work.steps.primary.requests  # type: ignore[attr-defined]
+        assert {request.key.sample for request in requests} == {0, 1, 2, 3, 4}
+        first = {request.key.sample: request.messages[0].content for request in requests if request.key.turn == 0}
+        orders = {tuple(sorted("123", key=lambda n: text.index(f"Candidate {n}"))) for text in first.values()}
+        assert len(orders) > 1, "no position is better than another"
+        assert all("choose number 0" in text for text in first.values())
+        with files.reading(work.steps.journal.folder / "run.db") as connection:
+            parts = queries.rows(connection, "SELECT part FROM execution_steps WHERE stage = 'ballot'")
+            stored = stored_evidence(connection, TASK.id)
+        assert sorted(row["part"] for row in parts) == ["edited 1", "edited 2", "edited 3", "original"]
+        assert stored is not None and stored.ballots == (1, None, 1, 1)
+
+
+def test_a_majority_of_ballots_decides_and_no_ballot_leaves_the_votes(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    snapshot = make_snapshot(SNAPSHOT)
+    choice, work = decided(tmp_path / "two", snapshot, [2, 1, 3, 0], lambda r: chooses(2), rule="ballots")
+    assert (choice.number, len(work.steps.primary.requests)) == (2, 3)  # type: ignore[attr-defined]
+    choice, _ = decided(tmp_path / "none", snapshot, [2, 1, 3, 0], lambda r: chooses(0), rule="ballots")
+    assert choice.number == 3 and "3 of 3 tests" in choice.reason
+    choice, _ = decided(tmp_path / "mute", snapshot, [2, 1, 3, 0], lambda r: "rubbish", rule="ballots")
+    assert choice.number == 3
+
+
+def test_a_judge_is_asked_again_and_again_and_believed_by_its_share_of_yes(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    said = {1: ["NO"] * 5, 2: ["Well.\n**Yes**", "no.", "YES", "I do not know", "yes"], 3: ["?"] * 5, 4: ["no"] * 5}
+
+    def answer(request: Request) -> str:
+        return said[request.key.sample][request.key.turn]
+
+    snapshot = make_snapshot(SNAPSHOT)
+    with room(tmp_path / "all", snapshot, answer, runs, selection={"regression_files": 0}) as work:
+
+        async def beliefs() -> dict[int, float | None]:
+            return await judge(work, await gathered(work, [2, 1, 3, 0]), [0, 1, 2, 3])
+
+        assert asyncio.run(beliefs()) == {0: 0.0, 1: 0.75, 2: None, 3: 0.0}
+        requests = work.steps.primary.requests  # type: ignore[attr-defined]
+        assert len(requests) == 20 and len({request.messages[0].content for request in requests}) == 1
+        assert not any("Candidate" in message.content for request in requests for message in request.messages)
+    choice, work = decided(tmp_path / "rule", snapshot, [2, 1, 3, 0], answer, rule="judge")
+    assert choice.number == 2 and "75%" in choice.reason
+    assert work.stored.scores == (0.0, 0.75, None, 0.0)  # type: ignore[attr-defined]

@@ -101,8 +101,8 @@ def test_little_evidence_is_the_same_too(
 
 def test_more_candidates_later_need_no_execution_twice(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
     with room(tmp_path, make_snapshot(SOURCES), lambda request: "", runs) as work:
-        asyncio.run(gather(work, CANDIDATES[:2], turn=0))
-        gathered = asyncio.run(gather(work, CANDIDATES, turn=1))
+        asyncio.run(gather(work, CANDIDATES[:2]))
+        gathered = asyncio.run(gather(work, CANDIDATES))
         assert read_again(work) == gathered.evidence
         done = work.steps.sandbox.runs  # type: ignore[attr-defined]
         assert len(done) == len(set(done))

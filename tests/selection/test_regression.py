@@ -15,7 +15,9 @@ from codemonkeys.journal import files, queries
 from codemonkeys.selection.regression import Regressions, broken_by, read, run_regressions
 from codemonkeys.selection.votes import Numbered
 from codemonkeys.steps import Steps
+from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.snapshot import Snapshot
+from codemonkeys.tasks.sources import load_tasks
 from codemonkeys.work import Work
 from sandboxes.base import Environment, Execution, Reason
 from sandboxes.local import LocalSandbox
@@ -134,6 +136,26 @@ def test_what_candidates_break_is_found_whatever_they_say(tmp_path: Path, make_r
             "flaky": ["test_adder.py::test_leans_on_the_one_that_fails"],
         }
         assert isinstance(work.steps, Steps)
+
+
+@pytest.mark.data
+def test_wrong_candidates_of_a_real_task_break_what_the_right_ones_keep(
+    tmp_path: Path, shared_home: Path, data_dir: Path
+) -> None:
+    """Real patches by real systems for pytest-10051; nobody told which of the repository's tests to run."""
+    (task,) = load_tasks(str(data_dir / "task_repo"), ["pytest-dev__pytest-10051"])
+    workspace = prepare(task, shared_home, "local")
+    assert task.folder is not None
+    rows = [json.loads(line) for line in (task.folder / "candidates.jsonl").read_text().splitlines()]
+    candidates = [Numbered(n, Candidate(n, row["model_patch"], "", True)) for n, row in enumerate(rows, 1)]
+    with room(tmp_path, workspace.snapshot, lambda request: "") as work:
+        work.steps.sandbox, work.environment = LocalSandbox(), workspace.environment
+        found = asyncio.run(run_regressions(work, candidates))
+    assert len(found.tests) > 50
+    for broken, row in zip(found.broken, rows, strict=True):
+        assert broken == (
+            () if row["resolved"] else ("testing/logging/test_fixture.py::test_caplog_captures_for_all_stages",)
+        )
 
 
 @pytest.mark.parametrize(

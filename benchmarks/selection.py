@@ -1,0 +1,227 @@
+"""How well each selection rule chooses: by texts alone on SWE-bench Lite, and with real execution on runnable tasks.
+
+    python -m benchmarks.selection [--data FOLDER] [--home FOLDER] [--no-execution]
+
+No rule sees a verdict, and no number in a rule was fitted to one. Ends with one line
+`RESULT label_free= executed= best_execution_free= rules_s=`: the score of the agreement rule on Lite; on the runnable
+tasks that have right and wrong candidates the scores of the execution rule and of the best rule without execution; and
+the seconds that all rules take on 500 tasks of 10 candidates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from codemonkeys.predictions import read_predictions
+from codemonkeys.report.statistics import Scored, bootstrap, bootstrap_of, oracle, random_score, recovery, score
+from codemonkeys.selection.agreement import competences, support
+from codemonkeys.selection.evidence import Evidence, Told
+from codemonkeys.selection.rules import AGREEMENT, EXECUTION, RULES
+from codemonkeys.selection.text_equivalence import text_classes
+
+WITHOUT_EXECUTION = ("random", "shortest", "majority", "medoid", "agreement", "weaver", "weaver of families")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A task's evidence, and apart from it the verdicts on its candidates."""
+
+    evidence: Evidence
+    verdicts: tuple[bool, ...]
+
+
+def lite(folder: Path) -> list[Case]:
+    """The submissions on SWE-bench Lite; tasks in the order of the data set, candidates in that of the systems."""
+    systems = {path.stem: read_predictions(path) for path in sorted(folder.glob("ensemble/lite/*.jsonl"))}
+    resolved = json.loads((folder / "ensemble/lite/resolved.json").read_text())
+    cases = []
+    for line in (folder / "datasets/lite.jsonl").read_text().splitlines():
+        task = json.loads(line)["instance_id"]
+        made = {name: found[task].model_patch for name, found in systems.items() if task in found}
+        made = {name: patch for name, patch in made.items() if patch.strip()}
+        names, patches = tuple(made), tuple(made.values())
+        families = tuple(name.split("_")[0] for name in names)
+        evidence = Evidence(task, patches, text_classes(patches), names, families)
+        cases.append(Case(evidence, tuple(task in resolved[name] for name in names)))
+    return cases
+
+
+def scores(cases: Sequence[Case], rule: str) -> tuple[list[Scored], int, float]:
+    """A rule's result on each task, how often it abstained, and how long it took, in seconds."""
+    start = time.perf_counter()
+    pool = [case.evidence for case in cases]
+    fitted = RULES[rule].fit(pool)
+    rankings = [fitted.rank(evidence) for evidence in pool]
+    seconds = time.perf_counter() - start
+    found = [
+        Scored(random_score(case.verdicts), float(score(ranking, case.verdicts)), float(oracle(case.verdicts)))
+        for case, ranking in zip(cases, rankings, strict=True)
+    ]
+    return found, sum(not ranking.order for ranking in rankings), seconds
+
+
+def table(cases: Sequence[Case], rules: Sequence[str]) -> dict[str, float]:
+    """Print what each rule reaches, with intervals over resampled tasks; not of a rule that always abstains."""
+    chance = bootstrap([random_score(case.verdicts) for case in cases])
+    best = bootstrap([float(oracle(case.verdicts)) for case in cases])
+    print(f"{'rule':22} {'score':>6}  95 % interval   recovered  95 % interval   abstained  seconds")
+    print(f"{'expected at random':22} {chance.value:6.1%}  {chance.low:5.1%} to {chance.high:5.1%}")
+    reached = {}
+    for rule in rules:
+        found, abstained, seconds = scores(cases, rule)
+        if abstained == len(cases):
+            continue
+        mean = bootstrap([task.selected for task in found])
+        share = bootstrap_of(found, recovery)
+        reached[rule] = mean.value
+        print(
+            f"{rule:22} {mean.value:6.1%}  {mean.low:5.1%} to {mean.high:5.1%}  {share.value:9.1%}  "
+            f"{share.low:5.1%} to {share.high:5.1%}  {abstained:10}  {seconds:7.2f}"
+        )
+    print(f"{'oracle':22} {best.value:6.1%}  {best.low:5.1%} to {best.high:5.1%}")
+    return reached
+
+
+def gap(cases: Sequence[Case]) -> None:
+    """Print where the agreement rule falls behind the best single system. This looks at verdicts; no rule does."""
+    pool = [case.evidence for case in cases]
+    known = competences(pool)
+    right: dict[str, set[str]] = {name: set() for name in known}
+    for case in cases:
+        for source, verdict in zip(case.evidence.sources, case.verdicts, strict=True):
+            if verdict:
+                right[source].add(case.evidence.task)
+    best = max(right, key=lambda name: len(right[name]))
+    rule = RULES[AGREEMENT].fit(pool)
+    print(f"\nBest single system: {best}, {len(right[best]) / len(cases):.1%}")
+    print("competence found without labels, relative to 1, and true score:")
+    for name in sorted(known, key=lambda name: -known[name]):
+        print(f"  {name:40} {known[name]:5.2f}  {len(right[name]) / len(cases):6.1%}")
+    print("tasks by how many families resolve them: agreement, best single system")
+    families = dict(zip(*_families(cases), strict=True))
+    for count in range(len(set(families.values())) + 1):
+        some = [c for c in cases if len({families[n] for n in right if c.evidence.task in right[n]}) == count]
+        chosen = sum(score(rule.rank(case.evidence), case.verdicts) for case in some)
+        print(
+            f"  {count} families, {len(some):3} tasks: {chosen:3} {sum(c.evidence.task in right[best] for c in some):3}"
+        )
+    print(f"agreement weighted by true scores, from nine tenths of the tasks for the tenth: {_with_truth(cases):.1%}")
+
+
+def _families(cases: Sequence[Case]) -> tuple[list[str], list[str]]:
+    pairs = sorted({pair for c in cases for pair in zip(c.evidence.sources, c.evidence.families, strict=True)})
+    return [source for source, _ in pairs], [family for _, family in pairs]
+
+
+def _with_truth(cases: Sequence[Case], folds: int = 10) -> float:
+    """The same vote, were competence known from verdicts on other tasks."""
+    order = list(cases)
+    random.Random(0).shuffle(order)
+    chosen = 0
+    for fold in range(folds):
+        others = [case for n, case in enumerate(order) if n % folds != fold]
+        said: dict[str, list[bool]] = {}
+        for case in others:
+            for source, verdict in zip(case.evidence.sources, case.verdicts, strict=True):
+                said.setdefault(source, []).append(verdict)
+        rates = {source: (sum(found) + 1) / (len(found) + 2) for source, found in said.items()}
+        mean = sum(rates.values()) / len(rates)
+        weights: Mapping[str, float] = {source: rate / mean for source, rate in rates.items()}
+        for case in order[fold::folds]:
+            sums = support(case.evidence, weights)
+            chosen += bool(sums) and case.verdicts[max(range(len(sums)), key=sums.__getitem__)]
+    return chosen / len(cases)
+
+
+def synthetic(tasks: int, count: int, seed: int = 0) -> list[Evidence]:
+    """Evidence of every kind, drawn by lot: patches of a dozen lines, ten tests, scores, ballots."""
+    dice = random.Random(seed)
+    names = [f"name{n}" for n in range(200)]
+    return [_synthetic(f"task-{n}", count, dice, names) for n in range(tasks)]
+
+
+def _synthetic(task: str, count: int, dice: random.Random, names: Sequence[str]) -> Evidence:
+    def patch() -> str:
+        start = dice.randrange(1, 60)
+        lines = [f"{sign}    {' = '.join(dice.choices(names, k=6))}" for sign in "------++++++"]
+        return "\n".join(["--- a/a.py", "+++ b/a.py", f"@@ -{start},6 +{start},6 @@", *lines, ""])
+
+    patches = tuple(patch() for _ in range(count))
+    sources = tuple(f"system{n}" for n in range(count))
+    edited = tuple(tuple(dice.choices([Told.FIXED, Told.PRESENT], k=10)) for _ in patches)
+    return Evidence(
+        *(task, patches, text_classes(patches), sources, tuple(f"family{n % 4}" for n in range(count))),
+        original=tuple(dice.choices([Told.FIXED, Told.PRESENT], k=10)),
+        edited=edited,
+        own=tuple(range(count)),
+        approved=tuple(dice.random() < 0.7 for _ in patches),
+        regressions=20,
+        breaks=tuple(dice.choice((0, 0, 1, 3)) for _ in patches),
+        scores=tuple(dice.random() for _ in patches),
+        ballots=tuple(dice.choices(range(count), k=5)),
+        conversation=(dice.randrange(count),),
+    )
+
+
+def speed(tasks: int = 500, count: int = 10) -> float:
+    """Seconds for all rules, one after the other, on evidence that is already read."""
+    pool = synthetic(tasks, count)
+    start = time.perf_counter()
+    for rule in RULES.values():
+        fitted = rule.fit(pool)
+        assert all(fitted.rank(evidence).order for evidence in pool)
+    return time.perf_counter() - start
+
+
+def executed(folder: Path, home: Path) -> list[Case]:
+    """The runnable tasks that have right and wrong candidates, with evidence by real execution."""
+    from benchmarks.executed import candidates_of, contested, gather_all
+
+    tasks = {task.id: task for task in contested(folder / "task_repo")}
+    cases = []
+    for task, (evidence, rows) in gather_all(tasks.values(), home).items():
+        found = candidates_of(tasks[task])
+        verdicts = tuple(bool(found[row]["resolved"]) for row in rows)
+        if len(set(verdicts)) > 1:
+            cases.append(Case(evidence, verdicts))
+    return cases
+
+
+def main() -> None:
+    """Measure and print everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = os.environ.get("CODEMONKEYS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=default, help="folder with ensemble/, datasets/ and task_repo/")
+    parser.add_argument("--home", type=Path, help="where environments of tasks are built and kept")
+    parser.add_argument("--no-execution", action="store_true", help="leave out what needs a sandbox")
+    arguments = parser.parse_args()
+    cases = lite(Path(arguments.data))
+    print(f"SWE-bench Lite: {len(cases)} tasks, {sum(len(c.verdicts) for c in cases)} candidates, texts alone")
+    label_free = table(cases, WITHOUT_EXECUTION)[AGREEMENT]
+    gap(cases)
+    seconds = speed()
+    print(f"\nAll {len(RULES)} rules on 500 tasks of 10 candidates: {seconds:.1f} s")
+    with_execution = best = float("nan")
+    if not arguments.no_execution:
+        with TemporaryDirectory() as empty:
+            contested = executed(Path(arguments.data), arguments.home or Path(empty))
+        print(f"\n{len(contested)} runnable tasks with right and wrong candidates, real execution")
+        reached = table(contested, list(RULES))
+        with_execution = reached[EXECUTION]
+        best = max(reached[rule] for rule in WITHOUT_EXECUTION if rule in reached)
+    print(
+        f"RESULT label_free={label_free:.3f} executed={with_execution:.3f} best_execution_free={best:.3f} "
+        f"rules_s={seconds:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""`ensemble`: one choice among other systems' submissions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from codemonkeys.cli.console import Progress, out, print_json, say
+from codemonkeys.cli.exits import Exit, exit_of
+from codemonkeys.cli.solving import absolute, without_none
+from codemonkeys.ensembles.session import Ensemble, read_ensemble, reread_ensemble, run_ensemble
+from codemonkeys.errors import BadInput
+from codemonkeys.files import write_whole
+from codemonkeys.journal import files, queries
+from codemonkeys.settings import Settings, build, load_settings, merge
+
+MEMBERS = "members.json"
+"""File in the run's folder that lists the members and every record that was left out."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an ensemble is made of."""
+
+    members: Sequence[Path]
+    dataset: str
+    ids: Sequence[str]
+    families: Sequence[str]
+    tests: Path | None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is to be written and printed."""
+
+    file: Path | None = None
+    overwrite: bool = False
+    verdicts: Sequence[str] = ()
+    as_json: bool = False
+
+
+def ensemble(
+    inputs: Inputs,
+    configs: Sequence[str],
+    given: dict[str, Any],
+    runs: Path,
+    name: str | None,
+    accept_changes: bool,
+    outputs: Outputs,
+) -> Exit:
+    """Choose among submissions in a run that is begun, or gone on with."""
+    check_output(outputs)
+    settings = load_settings(configs, **without_none(given))
+    chosen = read_ensemble(absolute(inputs.dataset), inputs.ids, inputs.members, inputs.families, inputs.tests)
+    name = name or f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    return carry_out(chosen, settings, runs, name, accept_changes, outputs)
+
+
+def resume(
+    runs: Path, name: str, run: dict[str, Any], operation: dict[str, Any], accept_changes: bool, as_json: bool
+) -> Exit:
+    """Go on with the run of an ensemble, with its own members and settings."""
+    stored = dict(run["settings"])
+    ids, plan = stored.pop("ids"), stored.pop("ensemble")
+    merge(stored, without_none({"operation": operation}))
+    chosen = reread_ensemble(run["source"], ids, plan)
+    return carry_out(chosen, build(stored), runs, name, accept_changes, Outputs(as_json=as_json))
+
+
+def check_output(outputs: Outputs) -> None:
+    """Raise BadInput for a file that could not be written at the end."""
+    file = outputs.file
+    if file is not None and file.suffix not in (".json", ".jsonl"):
+        raise BadInput(f"-o {file}: predictions are written as .jsonl or .json; choose one of these endings")
+    if file is not None and file.exists() and not outputs.overwrite:
+        raise BadInput(f"-o {file}: it is there already; choose another name, or give --overwrite")
+
+
+def carry_out(
+    chosen: Ensemble, settings: Settings, runs: Path, name: str, accept_changes: bool, outputs: Outputs
+) -> Exit:
+    """Run the session with its progress shown, and print what came of it."""
+    from codemonkeys.predictions import Prediction, write_predictions
+    from codemonkeys.report.ensemble import choices_table, ensemble_report, members_table, mixed_models
+    from codemonkeys.report.tables import dollars, plain
+
+    with Progress() as progress:
+        summary = run_ensemble(chosen, settings, runs, name, accept_changes=accept_changes, notify=progress.notify)
+    code = exit_of(summary)
+    with files.reading(summary.folder / "run.db") as connection:
+        report = ensemble_report(connection, chosen.members, settings.selection.rule)
+        predictions = {row["instance_id"]: Prediction(**row) for row in queries.predictions(connection)}
+    write_whole(summary.folder / MEMBERS, json.dumps(report["members"], indent=2) + "\n")
+    if outputs.file is not None:
+        write_predictions(outputs.file, predictions)
+        say(f"{len(predictions)} predictions written to {outputs.file}")
+    if outputs.as_json:
+        numbers = {"predicted": summary.predicted, "waiting": summary.waiting, "spent_usd": summary.spent}
+        print_json({"run": name, "folder": str(summary.folder), "exit": int(code), **numbers, **report})
+    else:
+        console = out()
+        console.print(members_table(report))
+        for line in mixed_models(report):
+            console.print(plain(line, "yellow"))
+        print("Sources of one family speak with one voice. Families are told from names; else give --family NAME=GLOB.")
+        console.print()
+        console.print(choices_table(report))
+        console.print()
+        print(f"Chosen by {settings.selection.rule}. Spent: {dollars(summary.spent)}. Run: {summary.folder}")
+        print(f"What was left out, record by record: {summary.folder / MEMBERS}")
+    where = "" if runs == Path("runs") else f" --runs {runs}"
+    if code in (Exit.INTERRUPTED, Exit.BUDGET):
+        say(f"Go on with: codemonkeys resume {name}{where}")
+    if outputs.verdicts and not outputs.as_json:
+        from codemonkeys.cli.studying import print_study
+
+        console.print()
+        print_study(runs, name, outputs.verdicts)
+    return code

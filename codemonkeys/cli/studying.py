@@ -1,0 +1,93 @@
+"""`study`: all rules on what one run has stored, and what more would bring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codemonkeys.cli.console import out, print_json, say
+from codemonkeys.cli.exits import Exit
+from codemonkeys.errors import BadInput
+from codemonkeys.journal import files, queries
+from codemonkeys.predictions import Prediction
+
+if TYPE_CHECKING:
+    from codemonkeys.report.study import Study
+
+GRADES = ("candidates", "turns")
+
+
+def study_command(
+    runs: Path,
+    name: str,
+    verdicts: Sequence[str],
+    grade: str | None,
+    figures: Path | None,
+    sandbox: str | None,
+    as_json: bool,
+) -> Exit:
+    """Study a run."""
+    if grade is not None:
+        if grade not in GRADES:
+            raise BadInput(f"--grade {grade}: choose {' or '.join(GRADES)}")
+        grade_all(runs, name, sandbox, earlier=grade == "turns")
+    found = open_study(runs, name, verdicts)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print_one(found)
+    if figures is not None:
+        from codemonkeys.report.figures import write_figures
+
+        for path in write_figures(found, figures):
+            say(f"figure written to {path}")
+    return Exit.DONE
+
+
+def print_study(runs: Path, name: str, verdicts: Sequence[str]) -> None:
+    """Study a run and print the tables."""
+    print_one(open_study(runs, name, verdicts))
+
+
+def print_one(found: Study) -> None:
+    """A study, as tables."""
+    from codemonkeys.report.study_tables import study_view
+
+    out().print(study_view(found))
+
+
+def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
+    """The study of a run, with the verdicts it holds and those of files; without any, what needs none."""
+    from codemonkeys.report.stored import read_run
+    from codemonkeys.report.study import study
+    from codemonkeys.report.verdicts import Verdicts, add_file, add_stored
+
+    with files.reading(files.database_of(runs, name)) as connection:
+        run = read_run(connection)
+        verdicts = Verdicts()
+        add_stored(verdicts, connection)
+    sources = list(dict.fromkeys(source for evidence in run.evidence.values() for source in evidence.sources))
+    for file in given:
+        add_file(verdicts, file, sources)
+    return study(run, verdicts if verdicts.known else None)
+
+
+def grade_all(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None:
+    """Grade every distinct candidate without a verdict by the hidden tests; with `earlier`, earlier edits too."""
+    from codemonkeys.cli.evaluating import How, grade
+
+    database = files.database_of(runs, name)
+    with files.reading(database) as connection:
+        source = queries.run_overview(connection)["source"]
+        waiting = queries.ungraded(connection, earlier)
+    say(f"{sum(map(len, waiting.values()))} patches of {len(waiting)} tasks have no verdict yet")
+    # One patch of each task at a time: a harness run holds one prediction a task.
+    for number in range(max(map(len, waiting.values()), default=0)):
+        predictions = {
+            task: Prediction(task, f"patch-{number + 1}", patches[number])
+            for task, patches in waiting.items()
+            if number < len(patches)
+        }
+        grade(runs, name, source, How(sandbox), runs / name / "grading", predictions)

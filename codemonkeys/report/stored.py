@@ -1,0 +1,127 @@
+"""What a study needs of a run, read from its journal: evidence, choices, costs, and edits turn by turn. No verdict."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from codemonkeys.journal.queries import rows
+from codemonkeys.selection.evidence import Evidence
+from codemonkeys.selection.gather import stored_evidence
+
+
+class Cost(NamedTuple):
+    """What one kind of evidence cost in a whole run."""
+
+    calls: int = 0
+    usd: float | None = 0.0
+    """None where no price is known."""
+    executions: int = 0
+    """Those that ran; what an equal one answered cost nothing."""
+    seconds: float = 0.0
+    """Of executions, one after the other."""
+
+    def plus(self, other: Cost) -> Cost:
+        """Both together."""
+        usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+        return Cost(self.calls + other.calls, usd, self.executions + other.executions, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as a study sees it."""
+
+    name: str
+    rule: str
+    """That chose in the run itself."""
+    samples: int
+    """Trajectories for each task: those that ended without an edit were samples too. 0 for an ensemble."""
+    tasks: tuple[str, ...]
+    evidence: dict[str, Evidence]
+    """Of the tasks that have candidates and whose evidence is whole."""
+    without: tuple[str, ...]
+    """Tasks that ended without a candidate."""
+    incomplete: tuple[str, ...]
+    """Tasks that have candidates, and evidence that is not whole: the run was stopped there."""
+    choices: dict[str, int | None]
+    """Index of the candidate that the run chose; None if it abstained. Of tasks that came to a decision."""
+    costs: dict[str, Cost]
+    """By stage."""
+    turns: dict[str, tuple[tuple[str | None, ...], ...]]
+    """For each task, and each trajectory, hash of its patch after each model call of the edit conversation; empty while
+    it has none, None where that is not known."""
+
+
+def read_run(connection: sqlite3.Connection) -> StoredRun:
+    """A run from its journal, open for reading."""
+    run = rows(connection, "SELECT name, settings FROM run")[0]
+    settings = json.loads(run["settings"])
+    # A run of an early version names no rule: then it was the conversation.
+    rule = settings.get("selection", {}).get("rule", "conversation")
+    found = rows(connection, "SELECT id, state, candidate FROM tasks ORDER BY position")
+    has = {row["task"] for row in rows(connection, "SELECT DISTINCT task FROM candidates")}
+    evidence = {row["id"]: e for row in found if row["id"] in has and (e := stored_evidence(connection, row["id"]))}
+    ended = [row for row in found if row["id"] in evidence and row["state"] not in ("waiting", "running")]
+    return StoredRun(
+        name=run["name"],
+        rule=rule,
+        samples=0 if "ensemble" in settings else settings.get("generation", {}).get("samples", 0),
+        tasks=tuple(row["id"] for row in found),
+        evidence=evidence,
+        without=tuple(row["id"] for row in found if row["id"] not in has and row["state"] == "no candidate"),
+        incomplete=tuple(row["id"] for row in found if row["id"] in has and row["id"] not in evidence),
+        choices={row["id"]: None if row["candidate"] is None else row["candidate"] - 1 for row in ended},
+        costs=stage_costs(connection),
+        turns={task: edits_by_turn(connection, task) for task in evidence},
+    )
+
+
+def stage_costs(connection: sqlite3.Connection) -> dict[str, Cost]:
+    """What each stage cost: model calls and executions."""
+    costs: dict[str, Cost] = {}
+    for row in rows(
+        connection,
+        "SELECT stage, count(*) AS calls, count(cost_usd) AS priced, sum(cost_usd) AS usd FROM calls GROUP BY stage",
+    ):
+        usd = row["usd"] if row["priced"] == row["calls"] else None
+        costs[row["stage"]] = Cost(row["calls"], usd)
+    ran = "SELECT stage, count(*) AS ran, sum(seconds) AS seconds FROM execution_steps WHERE NOT reused GROUP BY stage"
+    for row in rows(connection, ran):
+        costs[row["stage"]] = costs.get(row["stage"], Cost()).plus(Cost(0, 0.0, row["ran"], row["seconds"]))
+    return costs
+
+
+def edits_by_turn(connection: sqlite3.Connection, task: str) -> tuple[tuple[str | None, ...], ...]:
+    """For each trajectory, hash of its patch after each call of its edit conversation; see `StoredRun.turns`."""
+    calls = rows(
+        connection,
+        "SELECT sample, count(*) AS calls FROM call_steps WHERE task = ? AND stage = 'edit' AND state = 'done' "
+        "GROUP BY sample ORDER BY sample",
+        task,
+    )
+    tried: dict[int, dict[int, str]] = {}
+    for row in rows(
+        connection,
+        "SELECT sample, turn, patch_hash FROM execution_steps "
+        "WHERE task = ? AND stage = 'edit' AND part = 'edited' AND state = 'done'",
+        task,
+    ):
+        tried.setdefault(row["sample"], {})[row["turn"]] = row["patch_hash"]
+    last = {
+        row["sample"]: row["patch_hash"]
+        for row in rows(connection, "SELECT sample, patch_hash FROM candidates WHERE task = ?", task)
+    }
+    trajectories = []
+    for row in calls:
+        sample, states = row["sample"], tried.get(row["sample"], {})
+        after: list[str | None] = []
+        for turn in range(row["calls"]):
+            before = after[-1] if after else ""
+            # Without a test script nothing is run, and so nothing tells when a patch was first there.
+            after.append(states.get(turn, before if states or sample not in last else None))
+        if after and sample in last:
+            after[-1] = last[sample]
+        trajectories.append(tuple(after))
+    return tuple(trajectories)

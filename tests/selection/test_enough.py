@@ -1,0 +1,94 @@
+"""When samples are enough: by what their evidence makes believable, only if asked for, and never from a label."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codemonkeys.journal import files, queries
+from codemonkeys.models.dry_run import answer
+from codemonkeys.pipeline import solve
+from codemonkeys.runner import State, how_it_ended
+from codemonkeys.selection.enough import accepted, belief, policy_of
+from codemonkeys.selection.evidence import Evidence, Told
+from codemonkeys.settings import SelectionSettings
+from codemonkeys.tasks.snapshot import Snapshot
+from sandboxes.base import Execution, Reason
+from tests.fakes import TASK
+from tests.rooms import room
+
+POLICY = policy_of(SelectionSettings())
+
+
+@given(st.integers(1, 20))
+def test_each_acceptance_makes_the_best_more_believable(drawn: int) -> None:
+    beliefs = [belief(POLICY, drawn, taken) for taken in range(drawn + 1)]
+    assert beliefs == sorted(beliefs) and 0 <= beliefs[0] < beliefs[-1] <= 1
+    # One that was accepted is less likely right, the more others were refused.
+    assert belief(POLICY, drawn + 1, 1) < belief(POLICY, drawn, 1)
+
+
+def test_accepted_is_what_most_valid_tests_fix_and_breaks_nothing() -> None:
+    fixed, present, broken = Told.FIXED, Told.PRESENT, Told.BROKEN
+    original = (present, present, present, fixed)
+    edited = (
+        (fixed, fixed, present, broken),
+        (fixed, present, broken, fixed),
+        (fixed, fixed, fixed, fixed),
+        (fixed, fixed, fixed, fixed),
+        (fixed, fixed, present, broken),
+    )
+    evidence = Evidence("t", ("p",) * 5, (0, 1, 2, 3, 0), original=original, edited=edited)
+    assert accepted(evidence) == 4
+    assert (
+        accepted(Evidence("t", ("p",) * 5, (0, 1, 2, 3, 0), (), (), original, edited, breaks=(0, 0, 1, None, 0))) == 2
+    )
+    assert accepted(Evidence("t", ("p",), (0,), original=(fixed,), edited=((fixed,),))) == 0
+
+
+def fixes(share: int) -> Callable[[str, str | None], Execution]:
+    """Test scripts say of so many of the ten edits of a dry run that they fix the issue."""
+
+    def run(script: str, patch: str | None) -> Execution:
+        number = int(re.findall(r"trajectory (\d+)", patch)[0]) if patch else 99
+        return Execution(Reason.EXITED, 0 if number < share else 2)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("stop", "share", "state", "samples"),
+    [
+        (False, 0, State.PREDICTED, 10),
+        (True, 10, State.PREDICTED, 2),
+        (True, 0, State.ABSTAINED, 6),
+        (True, 1, State.PREDICTED, 2),
+    ],
+)
+def test_waves_end_when_one_is_trusted_or_no_more_pays(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot], stop: bool, share: int, state: State, samples: int
+) -> None:
+    generation = {"samples": 10, "wave": 2}
+    selection = {"stop": stop, "wrong_worth": -0.1, "sample_cost": 0.01, "regression_files": 0}
+
+    with room(
+        tmp_path, make_snapshot({"a.py": "x\n"}), answer, fixes(share), generation=generation, selection=selection
+    ) as work:
+        choice = asyncio.run(solve(work))
+        ended = how_it_ended(choice, work.ended_early)
+        requests = work.steps.primary.requests  # type: ignore[attr-defined]
+        with files.reading(work.steps.journal.folder / "run.db") as connection:
+            notes = queries.task_story(connection, TASK.id)["notes"]
+    decisions = [note["body"] for note in notes if note["kind"] == "decision"]
+    assert {r.key.sample for r in requests if r.key.stage == "edit"} == set(range(samples))
+    assert ended[0] == state
+    assert len(decisions) == (samples // 2 if stop else 0)
+    if state is State.ABSTAINED:
+        assert ended[1] == f"none of {samples} candidates is to be trusted"
+        assert choice is not None and choice.number is None

@@ -1,0 +1,212 @@
+"""Each rule on evidence made by hand, where what it must choose can be told by its source; and what all rules share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codemonkeys.selection.evidence import Evidence, Told
+from codemonkeys.selection.rules import AGREEMENT, EXECUTION, RULES
+from codemonkeys.selection.rules_tests import behaviour_classes
+
+TOLD = {"+": Told.FIXED, "-": Told.PRESENT, "!": Told.BROKEN, "x": Told.NOT_APPLIED}
+
+
+def told(row: str) -> tuple[Told, ...]:
+    return tuple(TOLD[letter] for letter in row)
+
+
+def patch(line: str, path: str = "a.py", at: int = 5) -> str:
+    return f"--- a/{path}\n+++ b/{path}\n@@ -{at},1 +{at},1 @@\n-old\n+{line}\n"
+
+
+def evidence(*patches: str, classes: tuple[int, ...] = (), **known: object) -> Evidence:
+    whole = Evidence("task", patches, classes or tuple(range(len(patches))))
+    return replace(whole, **known)  # type: ignore[arg-type]
+
+
+def with_tests(original: str, *rows: str, **known: object) -> Evidence:
+    patches = [patch("a" * (9 - n)) for n in range(len(rows))]  # later ones are shorter
+    return evidence(*patches, original=told(original), edited=tuple(map(told, rows)), **known)  # type: ignore[arg-type]
+
+
+def best(rule: str, of: Evidence) -> int:
+    return RULES[rule].rank(of).order[0]
+
+
+def test_paper_counts_every_pass_and_ours_only_that_of_tests_that_found_the_issue() -> None:
+    seen = with_tests("-++!", "+---", "-+++", "-++-")
+    assert RULES["paper votes"].rank(seen).order == (1, 2, 0)
+    assert RULES["votes"].rank(seen).order[0] == 0
+
+
+def test_ties_of_votes_go_to_the_shorter_then_the_earlier() -> None:
+    assert RULES["votes"].rank(with_tests("--", "+-", "-+", "--")).order == (1, 0, 2)
+    same = evidence(patch("a"), patch("b"), original=told("-"), edited=(told("+"), told("+")))
+    assert RULES["votes"].rank(same).order == (0, 1)
+
+
+def test_confidence_of_votes_is_over_tests_that_tell_candidates_apart() -> None:
+    seen = RULES["votes"].rank(with_tests("---", "++-", "+--", "+--"))
+    assert seen.order[0] == 0 and seen.confidence == 1.0
+    nothing = RULES["votes"].rank(with_tests("--", "+-", "+-"))
+    assert nothing.confidence == 0.0 and "no test tells" in nothing.reason
+
+
+def test_own_tests_do_not_vote_for_their_candidate_or_its_equals() -> None:
+    seen = with_tests("---", "+--", "-++", "---", own=(0, 1, 2))
+    assert best("votes without own", seen) == 1
+    twins = with_tests("---", "++-", "++-", "--+", own=(0, 1, 2), classes=(0, 0, 2))
+    assert RULES["votes without own"].rank(twins).order == (2, 0)
+
+
+def test_dual_agreement_multiplies_candidates_by_tests() -> None:
+    """Four that pass one test lose to three that pass two: 4 against 6."""
+    seen = with_tests("---", "+--", "+--", "+--", "+--", "-++", "-++", "-++")
+    assert best("dual agreement", seen) == 6
+    assert RULES["dual agreement"].rank(seen).confidence == pytest.approx(6 / 21)
+
+
+def test_agentless_takes_the_least_broken_that_pass_then_the_most_frequent_then_the_earliest() -> None:
+    rows = ("+", "-", "-", "+", "+", "+")
+    seen = with_tests("-", *rows, classes=(0, 1, 1, 3, 4, 4), regressions=9, breaks=(1, 0, 0, 0, 0, 0))
+    assert RULES["agentless"].rank(seen).order == (4, 3, 1, 0)
+    untested = replace(seen, original=(), edited=())
+    assert RULES["agentless"].rank(untested).order == (1, 4, 3, 0)
+
+
+def test_hybrid_cuts_by_the_judge_first_then_regressions_votes_and_the_judge() -> None:
+    rows = ("++", "++", "+-", "+-", "--", "--", "--", "--")
+    scores = (0.1, 0.9, 0.8, 0.85, 0.7, 0.2, 0.1, 0.1)
+    seen = with_tests("--", *rows, scores=scores, regressions=3, breaks=(0, 1, 0, 0, 0, 0, 0, 0))
+    assert RULES["hybrid"].rank(seen).order[:4] == (3, 2, 4, 1)
+    few = with_tests("--", "++", "--", scores=(0.1, 0.9))
+    assert best("hybrid", few) == 0, "three are kept at least"
+
+
+def test_tests_then_agreement_lets_regressions_settle_ties_only() -> None:
+    seen = with_tests("--", "++", "+-", "+-", regressions=5, breaks=(2, 0, 0))
+    assert best("tests then agreement", seen) == 0
+    assert best("tests then agreement", with_tests("-", "+", "+", regressions=5, breaks=(1, 0))) == 1
+    untested = evidence(patch("a b c"), patch("a b d"), patch("x", "b.py"), regressions=1, breaks=(1, 0, 0))
+    assert best("tests then agreement", untested) == 1
+    assert RULES["tests then agreement"].rank(evidence(patch("a"))).order == ()
+
+
+def test_best_of_majority_leaves_out_rare_behaviour_unless_all_is_rare() -> None:
+    seen = with_tests("---", "+++", "++-", "++-", "---")
+    assert best("best of majority", seen) == 2
+    assert best("best of majority", with_tests("---", "+++", "++-", "---")) == 0
+
+
+def test_behaviour_makes_candidates_equal_where_it_is_known() -> None:
+    seen = with_tests("--", "+-", "+-", "-+", "+-", regressions=2, breaks=(0, 0, 0, 1))
+    assert behaviour_classes(seen) == (0, 0, 2, 3)
+    assert behaviour_classes(replace(seen, breaks=(0, None, 0, None))) == (0, 1, 2, 3)
+    assert behaviour_classes(replace(seen, original=(), edited=(), classes=(0, 1, 1, 3))) == (0, 1, 1, 3)
+
+
+def test_majority_takes_the_largest_class_and_its_first() -> None:
+    ranking = RULES["majority"].rank(evidence(patch("a"), patch("bb"), patch("b b"), classes=(0, 1, 1)))
+    assert ranking.order == (1, 0)
+    assert ranking.confidence == pytest.approx(2 / 3)
+
+
+def test_random_takes_each_candidate_as_often_and_the_same_again() -> None:
+    of = [replace(evidence(*map(patch, "abcd"), classes=(0, 0, 2, 3)), task=f"task {n}") for n in range(600)]
+    chosen = [best("random", e) for e in of]
+    assert chosen == [best("random", e) for e in of]
+    assert 250 < chosen.count(0) < 350  # two of four candidates
+    assert chosen.count(1) == 0
+
+
+def test_judge_alone_and_after_the_votes() -> None:
+    seen = with_tests("--", "--", "+-", "+-", "+-", scores=(0.9, 0.2, None, 0.5))
+    assert RULES["judge"].rank(seen).order == (0, 3, 1, 2)
+    assert RULES["top judge"].rank(seen).order == (3, 1, 2, 0)
+
+
+def test_conversation_is_what_it_chose() -> None:
+    of = evidence(*map(patch, "abc"), classes=(0, 1, 1))
+    assert RULES["conversation"].rank(replace(of, conversation=(2,))).order == (1,)
+    none = RULES["conversation"].rank(replace(of, conversation=(None,)))
+    assert none.order == ()
+
+
+def test_ballots_end_early_and_ties_are_no_confidence() -> None:
+    of = evidence(*map(patch, "abc"))
+    early = RULES["ballots"].rank(replace(of, ballots=(1, 1, 1, 0, 0)))
+    assert (early.order[0], early.confidence) == (1, 1.0)
+    tie = RULES["ballots"].rank(replace(of, ballots=(2, 0, 0, 2)))
+    assert (tie.order, tie.confidence) == ((2, 0), 0.0)
+    none = RULES["ballots"].rank(replace(of, ballots=(None, None, 1)))
+    assert none.order == () and "none" in none.reason
+
+
+ROWS = st.sampled_from(sorted(TOLD))
+
+
+@st.composite
+def any_evidence(draw: st.DrawFn) -> Evidence:
+    """Evidence of any kind and any gaps, as long as it is well formed."""
+    count, tests = draw(st.integers(0, 6)), draw(st.integers(0, 4))
+
+    def each(of: st.SearchStrategy[object], length: int = count) -> tuple[object, ...]:
+        return tuple(draw(st.lists(of, min_size=length, max_size=length)))
+
+    patches = each(st.sampled_from(["", " \n", "no diff", *map(patch, ("a", "b", "a b", "c d e"))]))
+    first = {p: patches.index(p) for p in patches}
+    of = Evidence("task", patches, tuple(first[p] for p in patches))  # type: ignore[arg-type]
+    known: dict[str, tuple[object, ...]] = {
+        "sources": each(st.sampled_from("uvw")),
+        "original": each(st.sampled_from(list(Told)), tests),
+        "own": each(st.none() | st.integers(0, max(tests - 1, 0)) if tests else st.none()),
+        "approved": each(st.booleans()),
+        "breaks": each(st.none() | st.integers(0, 3)),
+        "scores": each(st.none() | st.floats(0, 1)),
+        "ballots": each(st.none() | st.integers(0, count - 1), 3) if count else (),
+        "conversation": each(st.none() | st.integers(0, count - 1), 1) if count else (),
+    }
+    known["edited"] = tuple(each(st.sampled_from(list(Told)), tests) for _ in range(count))
+    kept = draw(st.sets(st.sampled_from(sorted(known))))
+    if not {"original", "edited"} <= kept:
+        kept -= {"original", "edited", "own"}
+    return replace(of, regressions=4 if "breaks" in kept else 0, **{name: known[name] for name in kept})  # type: ignore[arg-type]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(any_evidence(), max_size=4))
+def test_every_rule_orders_distinct_candidates_that_change_something_or_says_why_not(pool: list[Evidence]) -> None:
+    for name, rule in RULES.items():
+        fitted = rule.fit(pool)
+        for of in pool:
+            ranking = fitted.rank(of)
+            assert ranking == fitted.rank(of)
+            assert 0.0 <= ranking.confidence <= 1.0, name
+            assert ranking.reason or name == "random", name
+            assert len(set(ranking.order)) == len(ranking.order), name
+            if name not in ("conversation", "ballots"):  # what a model chose is what it was shown
+                for k in ranking.order:
+                    assert of.classes[k] == k and of.patches[k].strip(), name
+                    assert not of.edited or not of.edited[k] or set(of.edited[k]) != {Told.NOT_APPLIED}, name
+
+
+def test_rules_abstain_without_the_evidence_that_they_need() -> None:
+    bare = evidence(patch("a"), patch("b"))
+    for name, rule in RULES.items():
+        ranking = rule.rank(bare)
+        assert bool(ranking.order) == (not rule.needs and name not in (EXECUTION, "weaver", "weaver of families")), name
+        assert rule.source and (ranking.order or ranking.confidence == 0.0)
+    assert RULES[AGREEMENT].pooled and not RULES[EXECUTION].pooled
+    assert not RULES[AGREEMENT].fit([bare]).pooled
+
+
+def test_naming_the_rules_needs_no_heavy_library() -> None:
+    program = "import sys, codemonkeys.selection.rules; print([n for n in ('numpy', 'scipy') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
