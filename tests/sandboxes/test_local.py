@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -134,9 +133,12 @@ for _ in range(3):
 def test_nothing_outlives_a_killed_owner(bubblewrap: bool, tmp_path: Path) -> None:
     """No process, control group, mount or file, without anybody coming back."""
     mark = str(uuid.uuid4())
-    before = mounts(), set(os.listdir(tempfile.gettempdir()))
-    command = [sys.executable, "-c", OWNER, str(tmp_path), mark, str(bubblewrap)]
-    owner = subprocess.Popen(command, start_new_session=True)
+    before = mounts()
+    for name in ("repository", "temporary"):
+        (tmp_path / name).mkdir()
+    command = [sys.executable, "-c", OWNER, str(tmp_path / "repository"), mark, str(bubblewrap)]
+    variables = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
+    owner = subprocess.Popen(command, start_new_session=True, env=variables)
     wait_until(lambda: len(conformance.processes_with(f"sleep 1000; : {mark}") - {str(owner.pid)}) >= 3)
     started = family(owner.pid) - {str(owner.pid)}
     assert len(started) >= 7  # the one they are forked from, and two for each run
@@ -146,9 +148,8 @@ def test_nothing_outlives_a_killed_owner(bubblewrap: bool, tmp_path: Path) -> No
     wait_until(lambda: not any(Path(f"/proc/{process}").exists() for process in started))
     for folder in set(cgroups.parents().values()):
         assert not list(folder.glob(f"codemonkeys-{owner.pid}-*"))
-    assert mounts() <= before[0] and list(tmp_path.iterdir()) == []
-    left = set(os.listdir(tempfile.gettempdir())) - before[1]
-    assert not [name for name in left if "codemonkeys" in name or "sandbox" in name]
+    assert mounts() <= before
+    assert [path for name in ("repository", "temporary") for path in (tmp_path / name).iterdir()] == []
 
 
 def mounts() -> set[str]:
