@@ -237,6 +237,13 @@ def test_an_edit_decides_at_most_its_own_vote(place: Place, edit: Edit) -> None:
     assert not [about for about in Path("/proc").glob("[0-9]*/cmdline") if MARK.encode() in read(about)]
 
 
+def test_the_page_says_of_every_edit_what_it_can_do() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tampering.md").read_text()
+    for edit in EDITS:
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {edit.name} |")]
+        assert ("**" in row) == edit.decides, "what decides a vote is said in bold"
+
+
 def has_its_own(place: Place, module: str) -> bool:
     """Whether the Python there has such a module, which then comes first: that of Debian has a sitecustomize."""
     sandbox, environment = place
