@@ -95,7 +95,7 @@ def test_most_repeats_decide_and_those_that_disagree_are_marked(tmp_path: Path, 
 @given(st.lists(st.sampled_from(Outcome), min_size=1, max_size=7))
 def test_majority(outcomes: list[Outcome]) -> None:
     verdict = majority([Verdict(ID, outcome) for outcome in outcomes])
-    told = [outcome for outcome in outcomes if outcome is not Outcome.INFRASTRUCTURE]
+    told: list[Outcome] = [outcome for outcome in outcomes if outcome is not Outcome.INFRASTRUCTURE]
     assert verdict.unstable == (len(set(told)) > 1)
     assert (verdict.outcome is Outcome.INFRASTRUCTURE) == (told == [])
     if told:
