@@ -14,15 +14,15 @@ import pytest
 
 from sandboxes import Environment, Execution, Limits, SandboxError, Script, conformance, history
 from sandboxes.docker import DockerSandbox
-from sandboxes.engine import LABEL
 from sandboxes.ready import TEMPLATE
 from tests.sandboxes import test_history as histories
 from tests.sandboxes.conftest import BASE_IMAGE
-from tests.sandboxes.test_docker import SH, engine, wait_until
+from tests.sandboxes.test_docker import SH, containers, engine, wait_until
 
 __all__ = ["engine"]
 
 pytestmark = pytest.mark.docker
+RUN = str(uuid.uuid4())
 CASES = (
     histories.tags,
     histories.a_remote,
@@ -57,7 +57,7 @@ def image_of(engine: Any, recipe: str, *folders: Path) -> Iterator[Environment]:
 
 @contextlib.contextmanager
 def sandbox(**settings: Any) -> Iterator[DockerSandbox]:
-    opened = DockerSandbox("image", **{"ahead": 0} | settings)
+    opened = DockerSandbox(RUN, **{"ahead": 0} | settings)
     try:
         yield opened
     finally:
@@ -145,11 +145,12 @@ def test_an_image_that_lacks_something_is_refused(recipe: str, told: str, engine
             opened.ensure(environment)
 
 
-def test_a_ready_image_that_was_removed_is_made_again(engine: Any, docker_environment: Environment) -> None:
-    with sandbox() as opened:
-        assert shell(opened, docker_environment, "exit 7").exit_code == 7
-        (made,) = engine.images.list(filters={"label": f"codemonkeys.image={docker_environment.image}"})
-        # The tests' own sandbox may have containers of it waiting, and so the engine may keep the image itself.
-        wait_until(lambda: not engine.api.containers(filters={"ancestor": made.id, "label": f"{LABEL}.run=image"}))
+def test_a_ready_image_that_was_removed_is_made_again(engine: Any, tmp_path: Path) -> None:
+    conformance.prepare_repository(tmp_path / "repository")
+    recipe = f"FROM {BASE_IMAGE}\nCOPY repository /testbed\n"
+    with image_of(engine, recipe, tmp_path / "repository") as environment, sandbox() as opened:
+        assert shell(opened, environment, "exit 7").exit_code == 7
+        wait_until(lambda: not containers(engine, RUN))
+        (made,) = engine.images.list(filters={"label": f"codemonkeys.image={environment.image}"})
         engine.images.remove(made.id, force=True, noprune=True)
-        assert shell(opened, docker_environment, "exit 7").exit_code == 7
+        assert shell(opened, environment, "exit 7").exit_code == 7
