@@ -238,7 +238,9 @@ def test_an_image_is_built_from_the_dockerfile_of_a_task(tmp_path: Path) -> None
         ]
         assert seen == [*given, "lo"]
         assert prepare(task, tmp_path / "home", "docker").environment == workspace.environment
-        (folder / "Dockerfile").write_text("FROM codemonkeys/python:3.11\nRUN echo cannot go on; exit 3\n")
+        (folder / "Dockerfile").write_text(
+            "FROM codemonkeys/python:3.11\nCOPY wheels /wheels\nRUN echo cannot go on; exit 3\n"
+        )
         other = replace(task, id=f"tiny__{uuid.uuid4().hex}")
         with pytest.raises(
             EnvironmentFailed, match=r"(?s)could not be built.*cannot go on.*returned a non-zero code: 3"
