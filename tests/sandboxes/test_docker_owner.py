@@ -86,14 +86,13 @@ class Engine:
         """Start it, and wait until it answers."""
         settings = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
         places = [f"--{name}={self.folder}/{place}" for name, place in settings.items()]
-        # No bridge: the other engine's is not to be touched, and no container here has a network.
+        # Not `--bridge=none`: that would take the bridge away from another engine on this machine.
         command = [
             "dockerd",
             f"--host={self.address}",
             *places,
             "--iptables=false",
             "--ip6tables=false",
-            "--bridge=none",
         ]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
