@@ -204,6 +204,7 @@ def _create(engine: Any, ready: Ready, kind: Kind, labels: dict[str, str], once:
         user="root",
         labels=labels,
         stdin_open=True,
+        stop_signal="SIGKILL",
         # Without this the engine makes a network, if only an empty one, which takes half of the time of a start.
         network_disabled=True,
         healthcheck={"test": ["NONE"]},

@@ -154,20 +154,27 @@ class DockerSandbox:
 
     def _start(self, kind: Kind) -> Container:
         """Start a container, also where the engine is away for a while."""
-        from docker.errors import DockerException
+        from docker.errors import DockerException, ImageNotFound
 
         engine = self.connect()
-        end = time.monotonic() + self._patience
-        while True:
+        end, known = time.monotonic() + self._patience, dict(self._ready)
+        while not self._closed.is_set():
             try:
                 knock()
                 ready = self._ready_image(kind.environment)
                 return Container.start(engine, ready, kind, self._labels, once=not self._reuse, wait=self._idle_seconds)
+            except ImageNotFound:
+                key = (str(kind.environment.image), kind.environment.repository)
+                if key not in known:
+                    raise
+                del known[key]  # somebody removed it: make it again
+                self._ready.pop(key, None)
+                continue
             except (DockerException, OSError):
                 if self._answers() or time.monotonic() > end:
                     raise
-            if self._closed.wait(0.5):
-                raise SandboxError("the sandbox was closed")
+            self._closed.wait(0.5)
+        raise SandboxError("the sandbox was closed")
 
     def _answers(self) -> bool:
         from docker.errors import DockerException

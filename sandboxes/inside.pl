@@ -68,8 +68,8 @@ sub start {
 }
 
 chdir $repository or die "no repository at $repository: $!\n";
-# Without capabilities not even root may write what belongs to another user.
--w $repository or die "user $> may not write the repository $repository: $!\n";
+# Without capabilities not even root may write what belongs to another user; it may be who the script will run as.
+-w $repository or grep { /^--reuid=/ } @prefix or die "user $> may not write the repository $repository: $!\n";
 
 if (length $patch) {
     # From the folder above, so that git finds no repository and obeys neither its configuration nor its hooks.

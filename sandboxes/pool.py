@@ -75,12 +75,16 @@ class Pool:
         """Let go of all; no thread is left."""
         with self._lock:
             self._closed = True
-            futures = [future for queue in (*self._waiting.values(), *self._kept.values()) for future in queue]
+            waiting = [future for queue in self._waiting.values() for future in queue]
+            kept = [future for queue in self._kept.values() for future in queue]
             self._waiting.clear()
             self._kept.clear()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        for future in futures:
+        # One that is kept is there already: what sees to it being clean must come to its end.
+        for future in waiting:
+            future.cancel()
+        for future in (*waiting, *kept):
             _let_go(future)
+        self._threads.shutdown(wait=True)
 
     def _next(self, kind: Kind, patch: str | None) -> tuple[Future[Container], bool]:
         """A container that is, or will be, there; and whether it was started just now."""
@@ -127,5 +131,4 @@ def _let_go(future: Future[Container]) -> None:
         with contextlib.suppress(Exception):
             ended.result().close()
 
-    future.cancel()
     future.add_done_callback(close)

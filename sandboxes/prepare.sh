@@ -1,14 +1,15 @@
 # Makes an image ready to be run read-only: keeps what scripts may write, the repository without its history among it,
 # as folders below TEMPLATE that process 1 of each container fills its scratch folders from.
 #
-#   sh -c TEXT prepare TEMPLATE REPOSITORY USER HOME HOME_MB SCRUB VERIFY
+#   sh -c TEXT prepare TEMPLATE REPOSITORY USER HOME HOME_MB SCRUB VERIFY VOLUME...
 #
-# SCRUB and VERIFY are the texts of history.py.
+# SCRUB and VERIFY are the texts of history.py. VOLUMEs are folders that the image declares to be such.
 # Runs as root in a container without a network, on files that are not trusted. It says on its last line
 #   codemonkeys: ready UID:GID:GROUPS MEBIBYTES kept|read-only HOME
 # A home folder of more than HOME_MB stays as it is, read-only.
 set -eu
 template=$1 repository=$2 user=$3 home=$4 most=$5 scrub=$6 verify=$7
+shift 7
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C
 
@@ -39,9 +40,16 @@ if [ -d "$home" ] && [ "$home" != / ] && [ "$(du -smx "$home" | cut -f 1)" -le "
     cp -a "$home" "$template/1"
     kept=kept
 fi
+number=2
+for volume; do
+    mkdir "$template/$number"
+    [ ! -d "$volume" ] || cp -a "$volume/." "$template/$number"
+    number=$((number + 1))
+done
 # A user without privileges is to copy all of it.
 chown -R "${account%:*}" "$template"/*
 chmod -R u+rwX "$template"/*
+chmod a+rx "$template/0"
 (cd "$template/0" && sh -c "$verify") || fail "the copy of $repository is not as it was"
 # What lies under a scratch folder nobody ever sees: neither is it to be in the image.
 find "$repository" -mindepth 1 -delete

@@ -50,22 +50,23 @@ def make_ready(engine: Any, image: str, repository: str) -> Ready:
         recipe = Path(__file__).with_name("prepare.sh").read_text("utf-8")
         words = [recipe, TEMPLATE, repository, str(_HOME_MB), history.scrub().text, history.verify().text]
         content = hashlib.sha256("\0".join([found.id, *words]).encode()).hexdigest()
+        volumes = sorted(found.attrs["Config"].get("Volumes") or {})
         for made in engine.images.list(filters={"label": f"{LABEL}.ready={content}"}):
-            return _read(made.id, made.labels[f"{LABEL}.said"], repository)
-        said = _prepare(engine, found, words, content)
-        return _read(engine.images.get(f"{REPOSITORY}:{content[:16]}").id, said, repository)
+            return _read(made.id, made.labels[f"{LABEL}.said"], repository, volumes)
+        said = _prepare(engine, found, words, volumes, content)
+        return _read(engine.images.get(f"{REPOSITORY}:{content[:16]}").id, said, repository, volumes)
     except ImageNotFound as error:
         raise SandboxError(f"The Docker engine has no image {image}: {error}") from error
     except (DockerException, OSError) as error:
         raise SandboxError(f"The Docker engine failed to make image {image} ready: {error}") from error
 
 
-def _prepare(engine: Any, image: Any, words: list[str], content: str) -> str:
+def _prepare(engine: Any, image: Any, words: list[str], volumes: list[str], content: str) -> str:
     """Run prepare.sh in a container of the image and commit that; what it said."""
     recipe, template, repository, *others = words
     config = image.attrs["Config"]
     variables = dict(entry.partition("=")[::2] for entry in config.get("Env") or [])
-    arguments = [template, repository, config.get("User") or "", variables.get("HOME", ""), *others]
+    arguments = [template, repository, config.get("User") or "", variables.get("HOME", ""), *others, *volumes]
     container = engine.containers.create(
         image.id,
         entrypoint=["sh", "-c", recipe, "prepare"],
@@ -96,7 +97,7 @@ def _prepare(engine: Any, image: Any, words: list[str], content: str) -> str:
         remove(engine, container.id)
 
 
-def _read(image: str, said: str, repository: str) -> Ready:
+def _read(image: str, said: str, repository: str, volumes: list[str]) -> Ready:
     found = _SAID.search(said)
     if not found:
         raise SandboxError(f"Image {image} was not made by codemonkeys: remove it")
@@ -104,6 +105,11 @@ def _read(image: str, said: str, repository: str) -> Ready:
     places = [(repository, f"{TEMPLATE}/0"), *((path, "") for path in _SCRATCH), ("/dev/shm", "")]
     if kept == "kept" and not any(_within(home, path) or _within(path, home) for path, _ in places):
         places.append((home, f"{TEMPLATE}/1"))
+    for number, volume in enumerate(volumes, 2):
+        if all(volume.rstrip("/") != path for path, _ in places):
+            # What lies within another place is filled with that.
+            filled = any(_within(volume, path) for path, _ in places)
+            places.append((volume.rstrip("/"), "" if filled else f"{TEMPLATE}/{number}"))
     return Ready(image, user, home, tuple(places), int(size))
 
 

@@ -110,20 +110,6 @@ def _copy(image: str, root: Path, repository: str) -> None:
     """Fill a new folder with the root file system of an image."""
     from docker.errors import DockerException
 
-    ours = repository.strip("/")
-    owners = os.geteuid() == 0
-
-    def take(entry: tarfile.TarInfo, destination: str) -> tarfile.TarInfo | None:
-        name = entry.name.strip("/").removeprefix("./")
-        if not (entry.isreg() or entry.isdir() or entry.issym() or entry.islnk()) or name.startswith("dev/"):
-            return None
-        in_repository = name == ours or name.startswith(f"{ours}/")
-        # A folder of another user could not be left to root without its capabilities; ours must be open to us.
-        mode = entry.mode & ~(stat.S_ISUID | stat.S_ISGID) | (stat.S_IRWXU if entry.isdir() else stat.S_IRUSR)
-        owner = 0 if in_repository or not owners else None
-        changes = {"uid": owner, "gid": owner} if owner is not None else {}
-        return tarfile.tar_filter(entry.replace(mode=mode, uname="", gname="", deep=False, **changes), destination)  # type: ignore[arg-type]
-
     engine = open_engine(timeout=600)
     container = ""
     try:
@@ -131,13 +117,50 @@ def _copy(image: str, root: Path, repository: str) -> None:
         container = made["Id"]
         chunks = Chunks(engine.api.export(container, chunk_size=1 << 20))
         with tarfile.open(fileobj=io.BufferedReader(chunks, 1 << 20), mode="r|", bufsize=1 << 20) as archive:
-            archive.extractall(root, filter=take, numeric_owner=True)
+            unpack(archive, root, repository)
     except (DockerException, tarfile.TarError) as error:
         raise SandboxError(f"Cannot copy image {image} to {root}: {error}") from error
     finally:
         if container:
             remove(engine, container)
         engine.close()
+
+
+def unpack(archive: tarfile.TarFile, root: Path, repository: str) -> None:
+    """Unpack the files, folders and links of a root file system, the repository's as our own.
+
+    Raises tarfile.TarError on a name that leads out of the root; no engine writes such.
+    """
+    owners = os.geteuid() == 0
+    links: set[str] = set()
+
+    def inner(path: str) -> str:
+        names = [name for name in path.split("/") if name not in ("", ".")]
+        above = {"/".join(names[:count]) for count in range(1, len(names))}
+        if ".." in names or not links.isdisjoint(above):
+            raise tarfile.ExtractError(f"{path!r} leads out of the root file system")
+        return "/".join(names)
+
+    # What is taken is decided here. (Python before 3.11.4 knows no filters, later ones ask for one.)
+    archive.extraction_filter = staticmethod(lambda entry, _: entry)
+    for entry in archive:
+        name = inner(entry.name)
+        if (
+            not (entry.isreg() or entry.isdir() or entry.issym() or entry.islnk())
+            or not name
+            or name.startswith("dev/")
+        ):
+            continue
+        entry.name = name
+        if entry.islnk():
+            entry.linkname = inner(entry.linkname)
+        if entry.issym():
+            links.add(name)
+        # What its owner may not read or enter would be closed to root without its capabilities.
+        entry.mode = entry.mode & ~(stat.S_ISUID | stat.S_ISGID) | (stat.S_IRWXU if entry.isdir() else stat.S_IRUSR)
+        if Path(name).is_relative_to(repository.strip("/")):
+            entry.uid = entry.gid = 0
+        archive.extract(entry, root, numeric_owner=owners)
 
 
 def make_mount_points(root: Path) -> None:

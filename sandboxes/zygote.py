@@ -54,8 +54,8 @@ def serve(owner: int) -> bool:
     requests = socket.socket(fileno=0)
     while os.getppid() == owner and alive not in select.select([0, alive], [], [])[0]:
         data, descriptors, _, _ = socket.recv_fds(requests, 1, 3)
-        if not data:
-            return False
+        if not data:  # a process that dies closes its files first
+            return bool(select.select([alive], [], [], 10)[0])
         try:
             child = os.fork()
         except OSError as error:

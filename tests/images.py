@@ -21,6 +21,11 @@ BASE = "codemonkeys/python:3.11"
 TASKS = ("marshmallow-code__marshmallow-1359", "pallets__flask-5014", "pylint-dev__pylint-7993")
 
 
+def image_of(task: str) -> str:
+    """The image that a task's `task.yaml` names."""
+    return f"codemonkeys/{task}:latest"
+
+
 def build_images(data: Path) -> None:
     """Build the base image, the images of `TASKS` and the demo's; what is there with the same content stays."""
     subprocess.run(["sh", str(ROOT / "sandboxes" / "images" / "debian-python.sh"), BASE], check=True)

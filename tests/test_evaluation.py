@@ -264,6 +264,28 @@ def check_official_verdicts(folder: Path, home: Path, data: Path, id: str, kind:
     assert [verdict.resolved for verdict in verdicts] == [True, *[row["resolved"] for row in chosen]], verdicts
 
 
+FORGERY = """\
+diff --git a/conftest.py b/conftest.py
+new file mode 100644
+--- /dev/null
++++ b/conftest.py
+@@ -0,0 +1,6 @@
++import pytest
++
++@pytest.hookimpl(hookwrapper=True)
++def pytest_runtest_makereport(item, call):
++    outcome = yield
++    outcome.get_result().outcome = "passed"
+"""
+
+
+@pytest.mark.data
+def test_a_patch_that_forges_the_hidden_tests_is_marked(tmp_path: Path, shared_home: Path, data_dir: Path) -> None:
+    """That it is believed is the grading's own weakness, official or not (docs/tampering.md): hence the mark."""
+    (verdict,) = graded_for_real(str(data_dir / "task_repo"), shared_home, tmp_path, [FORGERY], CHECKED[0], "local")
+    assert verdict.resolved and verdict.flags == ("conftest: conftest.py",)
+
+
 @pytest.mark.data
 @pytest.mark.docker
 def test_the_official_harness_agrees(tmp_path: Path, shared_home: Path, data_dir: Path) -> None:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codemonkeys.tasks import images, recipes
+from codemonkeys.tasks.sources import load_tasks
 from tests.cli.command import Done, codemonkeys, environment
 from tests.models.endpoint import Endpoint, Reply, Responder, Seen, answer, serve, status, with_faults
 from tests.recorded import dry_run
-from tests.tiny_task import make_task_repository
+from tests.tiny_task import GOLD, ID, make_task_repository
 
 MODEL = "openai/test-model"
 PRICES = {
@@ -175,8 +180,69 @@ def test_budget_holds_and_a_task_that_is_begun_ends_with_a_prediction(bench: Ben
     assert bench.patch()
 
 
-def test_no_key_is_left_anywhere(bench: Bench) -> None:
-    canary = "sk-canary-4d8f0c2b7a61e935"
+KEYS = (
+    *("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY"),
+    *("HF_TOKEN", "GITHUB_TOKEN", "SWEBENCH_API_KEY", "AWS_SECRET_ACCESS_KEY", "CODEMONKEYS_TEST_TOKEN"),
+)
+
+
+@pytest.fixture(params=["local", pytest.param("docker", marks=pytest.mark.docker)])
+def kind(request: pytest.FixtureRequest, bench: Bench) -> Iterator[str]:
+    """Each sandbox; for docker the tiny task gets an image, built from a Dockerfile beside it."""
+    if request.param == "local":
+        yield "local"
+        return
+    (task,) = load_tasks(bench.source)
+    with images.engine() as client:
+        recipes.build(client, task, recipes.Recipe(base="codemonkeys/python:3.11"))
+        yield "docker"
+        for ours in images.images_of_ours(client, {task.id}):
+            client.images.remove(ours.id, force=True)
+
+
+class Watch:
+    """Looks at every container and every process again and again, as anybody on the machine could."""
+
+    def __init__(self, canary: str, engine: Any) -> None:
+        self.found: set[str] = set()
+        self.looks = {"containers": 0, "processes": 0, "helpers": 0}
+        self._canary, self._engine = canary, engine
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        from docker.errors import DockerException
+
+        while not self._end.wait(0.05):
+            for about in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    self.looks["processes"] += 1
+                    command = about.read_bytes()
+                    if self._canary.encode() in command:
+                        self.found.add(str(about))
+                    # What runs code of others, or the harness, is not given it either.
+                    if any(word in command for word in (b"namespace", b"grading.harness", b"\0pip\0", b"inside.pl")):
+                        self.looks["helpers"] += 1
+                        if self._canary.encode() in about.with_name("environ").read_bytes():
+                            self.found.add(f"environment of {command!r}")
+            for container in self._engine.api.containers(all=True) if self._engine else ():
+                with contextlib.suppress(DockerException):
+                    self.looks["containers"] += 1
+                    if self._canary in json.dumps(self._engine.api.inspect_container(container["Id"])):
+                        self.found.add(container["Id"])
+
+
+def test_no_key_is_left_anywhere(bench: Bench, kind: str) -> None:
+    canary = f"sk-canary-{uuid.uuid4().hex}"
+    keys = dict.fromkeys(KEYS, canary)
 
     def echo(seen: Seen) -> Reply:
         """Fails every other time, with the authorization header in the error and the key in an answer."""
@@ -185,14 +251,23 @@ def test_no_key_is_left_anywhere(bench: Bench) -> None:
         reply = dry_run(seen)
         return replace(reply, body=reply.body.replace("Dry run.", f"Dry run {canary}."))
 
-    with serve(echo) as endpoint:
-        done = bench(*bench.arguments(endpoint), OPENAI_API_KEY=canary, ANTHROPIC_API_KEY=canary, HF_TOKEN=canary)
-        assert done.code == 0, done.err
-        assert all(seen.headers["authorization"] == f"Bearer {canary}" for seen in endpoint.requests)
-    assert bench("export", "run", "-o", "recording.jsonl", "--format", "recording").code == 0
-    shown = bench("show", "run", "tiny__greeting-1", "--json", OPENAI_API_KEY=canary)
-    assert canary not in done.out + done.err + shown.out + shown.err
-    for path in bench.folder.rglob("*"):
+    with contextlib.ExitStack() as stack, serve(echo) as endpoint:
+        engine = stack.enter_context(images.engine()) if kind == "docker" else None
+        with Watch(canary, engine) as watch:
+            done = bench(*bench.arguments(endpoint, "--sandbox", kind), **keys)
+            assert done.code == 0, done.err
+            assert all(seen.headers["authorization"] == f"Bearer {canary}" for seen in endpoint.requests)
+            graded = bench("evaluate", "run", "--sandbox", kind, "--json", **keys)
+    assert graded.code == 4 and json.loads(graded.out)[0]["outcome"] == "not resolved", graded
+    exported = [
+        bench("export", "run", "-o", name, "--format", format, **keys)
+        for name, format in (("recording.jsonl", "recording"), ("preds.jsonl", "preds"))
+    ]
+    shown = [bench(*words, **keys) for words in (("show", "run", ID, "--json"), ("doctor", "--json"))]
+    said = "".join(each.out + each.err for each in (done, graded, *exported, *shown))
+    assert canary not in said and all(each.code == 0 for each in exported)
+    assert watch.found == set() and watch.looks["helpers"] > 0 and (kind == "local" or watch.looks["containers"] > 0)
+    for path in (*bench.folder.rglob("*"), *(bench.home / "checks").rglob("*")):
         assert not path.is_file() or canary.encode() not in path.read_bytes(), path
 
 
@@ -228,3 +303,21 @@ def test_the_load_endpoint_of_the_test_data(bench: Bench, data_dir: Path) -> Non
     assert stats["fail_429"] + stats["fail_500"] + stats["cut"] > 0
     assert bench.query("SELECT count(*) FROM calls WHERE state = 'done'", "load") == [(stats["answered"],)]
     assert bench.patch("load") == bench.patch("fake")
+
+
+@pytest.mark.docker
+def test_a_missing_image_is_no_fault_of_a_patch(bench: Bench) -> None:
+    """Solving names it as what it is, and asks no model; so does grading."""
+    done = bench("solve", bench.source, "-m", "fake", "--run", "run", "--sandbox", "docker")
+    assert done.code == 4, done.err
+    ((state, reason),) = bench.query("SELECT state, reason FROM tasks")
+    assert state == "environment failed" and "codemonkeys/tiny:none" in reason and "images build" in reason
+    assert bench.query("SELECT count(*) FROM call_steps") == [(0,)]
+    (bench.folder / "preds.jsonl").write_text(
+        json.dumps({"instance_id": ID, "model_name_or_path": "m", "model_patch": GOLD}) + "\n"
+    )
+    for more in ([], ["--isolated"]):
+        done = bench("evaluate", "preds.jsonl", bench.source, "--sandbox", "docker", "--json", *more)
+        (verdict,) = json.loads(done.out)
+        assert done.code == 3 and verdict["outcome"] == "infrastructure failure", done.err
+        assert "codemonkeys/tiny:none" in verdict["detail"]

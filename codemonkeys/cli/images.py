@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
@@ -95,38 +96,53 @@ def look(task: Task, home: Path, sandbox: Sandbox) -> tuple[str, ...]:
     return (f"it lacks {', '.join(missing)}",) if missing else ()
 
 
+class Removal(NamedTuple):
+    """Something of ours that takes room."""
+
+    task: str
+    what: str
+    bytes: int
+    kept: str
+    """Why it was not removed; empty if it was, or would be."""
+
+
 def clean(ids: Sequence[str], dry_run: bool, as_json: bool) -> Exit:
     """Remove the images that were built here and the copies of images for the local sandbox; never another's."""
+    removals = [*remove_images(set(ids) or None, dry_run), *remove_copies(set(ids) or None, dry_run)]
+    if as_json:
+        print_json([removal._asdict() for removal in removals])
+        return Exit.DONE
+    from codemonkeys.report.tables import new_table, plain
+
+    table = new_table("task", "image or copy", "MB", "", numbers=("MB",))
+    for task, what, size, kept in removals:
+        table.add_row(plain(task), plain(what), f"{size / 1e6:,.0f}", plain(kept, "yellow"))
+    out().print(table)
+    gone = [removal.bytes for removal in removals if not removal.kept]
+    verb = "would be removed" if dry_run else "removed"
+    print(f"{len(gone)} {verb}, {sum(gone) / 1e6:,.0f} MB with layers that images share.")
+    return Exit.DONE
+
+
+def remove_images(tasks: set[str] | None, dry_run: bool) -> Iterator[Removal]:
+    """Images on the engine."""
     from docker.errors import DockerException
 
-    wanted = set(ids) or None
-    rows: list[dict[str, object]] = []
     with images.engine() as client:
-        for ours in images.images_of_ours(client, wanted):
+        for ours in images.images_of_ours(client, tasks):
             kept = ""
             if not dry_run:
                 try:
                     client.images.remove(ours.id, force=True)
                 except DockerException as error:
                     kept = str(error)
-            what = ", ".join(ours.names) or ours.id
-            rows.append({"task": ours.task, "what": what, "bytes": ours.bytes, "kept": kept})
-    for folder, (task, size) in roots.copies(default_home(), wanted).items():
+            yield Removal(ours.task, ", ".join(ours.names) or ours.id, ours.bytes, kept)
+
+
+def remove_copies(tasks: set[str] | None, dry_run: bool) -> Iterator[Removal]:
+    """Copies of images in the home folder."""
+    for folder, (task, size) in roots.copies(default_home(), tasks).items():
         if not dry_run:
             shutil.rmtree(folder, ignore_errors=True)
         kept = "it could not be removed" if not dry_run and folder.exists() else ""
-        rows.append({"task": task, "what": str(folder), "bytes": size, "kept": kept})
-    if as_json:
-        print_json(rows)
-        return Exit.DONE
-    from codemonkeys.report.tables import new_table, plain
-
-    table = new_table("task", "image or copy", "MB", "", numbers=("MB",))
-    for row in rows:
-        size = f"{int(str(row['bytes'])) / 1e6:,.0f}"
-        table.add_row(plain(row["task"]), plain(row["what"]), size, plain(row["kept"], "yellow"))
-    out().print(table)
-    verb = "would be removed" if dry_run else "removed"
-    total = sum(int(str(row["bytes"])) for row in rows if not row["kept"]) / 1e6
-    print(f"{sum(not row['kept'] for row in rows)} {verb}, {total:,.0f} MB with layers that images share.")
-    return Exit.DONE
+        yield Removal(task, str(folder), size, kept)

@@ -224,10 +224,16 @@ def base_of(client: Any, context: Context) -> str:
 
 
 def images_of_ours(client: Any, tasks: set[str] | None = None) -> list[Ours]:
-    """The images that were built here, of these tasks or all."""
+    """The images that were built here, and those that the docker sandbox made of others, of these tasks or all.
+
+    Those made of others come first: an engine removes no image that another one rests on.
+    """
+    from sandboxes.engine import LABEL
+
     found = []
-    for image in client.images.list(filters={"label": CONTENT}):
+    listed = [image for label in (f"{LABEL}.ready", CONTENT) for image in client.images.list(filters={"label": label})]
+    for image in {image.id: image for image in listed}.values():
         of_task = (image.labels or {}).get(OF_TASK, "")
         if tasks is None or of_task in tasks:
             found.append(Ours(str(image.id), tuple(image.tags), of_task, int(image.attrs["Size"])))
-    return sorted(found, key=lambda ours: (ours.task, ours.id))
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import re
 import subprocess
 import tarfile
@@ -18,7 +17,7 @@ from codemonkeys.errors import BadInput, EnvironmentFailed
 from codemonkeys.tasks import images
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.images import DOCKERFILE, Context
-from codemonkeys.tasks.wheels import HERE
+from codemonkeys.tasks.wheels import HERE, without_keys
 
 DEFAULT_BASE = "python:{python}-slim"
 """The base that recipes begin with: Docker Hub's own images of Python, on Debian."""
@@ -195,7 +194,7 @@ def pack_commit(repository: str, commit: str) -> bytes:
             done = subprocess.run(
                 ["git", "-c", "safe.directory=*", "-c", "protocol.ext.allow=never", *words],
                 cwd=made,
-                env=os.environ | {"GIT_TERMINAL_PROMPT": "0"},
+                env=without_keys() | {"GIT_TERMINAL_PROMPT": "0"},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 encoding="utf-8",

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from codemonkeys.cli import images as commands
 from codemonkeys.cli.app import app
 from codemonkeys.errors import BadInput
 from codemonkeys.tasks import images
@@ -122,13 +123,29 @@ def test_a_build_that_fails_is_told_and_stops_no_other(
     (tmp_path / "none.txt").touch()
     build = ("build", "rows.jsonl")
     assert run(*build).code == 2, "a recipe that lacks something is refused"
-    given = ["--repository", repository, "--requirements", "none.txt", "--base", BASE]
+    given: list[str | Path] = ["--repository", repository, "--requirements", "none.txt", "--base", BASE]
     done = run(*build, *given, "--install", "true", "--json")
     assert done.code == 3, done.err
     told = json.loads(done.out)
     assert list(told["built"]) == [id] and f"commit {'0' * 40}" in told["failed"][f"{id}-2"]
     done = run(*build, *given, "--install", "echo cannot go on; exit 7", "-i", id)
     assert done.code == 1 and "cannot go on" in done.err and "7" in done.err
+
+
+def test_copies_of_images_are_removed_by_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEMONKEYS_HOME", str(tmp_path))
+    named = tmp_path / "roots" / ".named"
+    named.mkdir(parents=True)
+    for number, task in enumerate(("a__a-1", "b__b-1")):
+        folder = tmp_path / "roots" / f"{number}-testbed"
+        (folder / "root").mkdir(parents=True)
+        (folder / "root" / "file").write_bytes(b"x" * 5000)
+        (named / str(number)).write_text(json.dumps({"task": task, "name": "n", "image": f"sha256:{number}-test"}))
+    removed = list(commands.remove_copies({"a__a-1"}, dry_run=True))
+    assert [(r.task, r.kept) for r in removed] == [("a__a-1", "")] and removed[0].bytes >= 5000
+    assert (tmp_path / "roots" / "0-testbed").exists()
+    assert len(list(commands.remove_copies({"a__a-1"}, dry_run=False))) == 1
+    assert not (tmp_path / "roots" / "0-testbed").exists() and (tmp_path / "roots" / "1-testbed").exists()
 
 
 def test_recipes_of_a_file(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from sandboxes import Environment, Limits, Reason, Script, conformance
 from sandboxes.docker import DockerSandbox
+from sandboxes.engine import remove
 from tests.sandboxes.test_docker import SH, containers, engine, running, wait_until
 
 __all__ = ["engine"]
@@ -172,7 +173,7 @@ def test_a_waiting_container_that_was_removed_is_not_used(engine: Any, docker_en
     for _ in range(3):
         wait_until(lambda: len(running(engine, run)) == 2)
         for found in containers(engine, run):
-            engine.api.remove_container(found["Id"], force=True)
+            remove(engine, found["Id"])
         assert sandbox.run(docker_environment, script).exit_code == 7
     sandbox.close()
 

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,25 +117,50 @@ def test_close_ends_calls_in_flight(bubblewrap: bool, local_environment: Environ
 
 
 OWNER = """
-import sys
+import sys, threading
 from pathlib import Path
-from sandboxes import Environment, Script
+from sandboxes import Environment, Limits, Script
 from sandboxes.local import LocalSandbox
 environment = Environment("owned", folders=(("/testbed", Path(sys.argv[1])),))
-script = Script("", command=("sh", "-c", "setsid sleep 1000; : " + sys.argv[2]))
-LocalSandbox(sys.argv[3] == "True").run(environment, script)
+script = Script("", command=("sh", "-c", "trap '' TERM; setsid sleep 1000; : " + sys.argv[2]))
+sandbox = LocalSandbox(sys.argv[3] == "True")
+limits = Limits(seconds=500)
+for _ in range(3):
+    threading.Thread(target=sandbox.run, args=(environment, script, None, limits)).start()
 """
 
 
 def test_nothing_outlives_a_killed_owner(bubblewrap: bool, tmp_path: Path) -> None:
+    """No process, control group, mount or file, without anybody coming back."""
     mark = str(uuid.uuid4())
-    command = [sys.executable, "-c", OWNER, str(tmp_path), mark, str(bubblewrap)]
-    owner = subprocess.Popen(command, start_new_session=True)
-    # The owner itself, the launcher's arguments to process 1, and the script.
-    wait_until(lambda: len(conformance.processes_with(f"sleep 1000; : {mark}") - {str(owner.pid)}) >= 1)
+    before = mounts()
+    for name in ("repository", "temporary"):
+        (tmp_path / name).mkdir()
+    command = [sys.executable, "-c", OWNER, str(tmp_path / "repository"), mark, str(bubblewrap)]
+    variables = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
+    owner = subprocess.Popen(command, start_new_session=True, env=variables)
+    wait_until(lambda: len(conformance.processes_with(f"sleep 1000; : {mark}") - {str(owner.pid)}) >= 3)
+    started = family(owner.pid) - {str(owner.pid)}
+    assert len(started) >= 7  # the one they are forked from, and two for each run
     owner.send_signal(signal.SIGKILL)
     owner.wait()
     wait_until(lambda: not conformance.processes_with(mark))
+    wait_until(lambda: not any(Path(f"/proc/{process}").exists() for process in started))
+    for folder in set(cgroups.parents().values()):
+        assert not list(folder.glob(f"codemonkeys-{owner.pid}-*"))
+    assert mounts() <= before
+    assert [path for name in ("repository", "temporary") for path in (tmp_path / name).iterdir()] == []
+
+
+def mounts() -> set[str]:
+    """Where something is mounted, but for what engines mount."""
+    places = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+    return {place for place in places if "overlay2" not in place and "netns" not in place and "/shm" not in place}
+
+
+def family(process: int) -> set[str]:
+    """A process, all that it has started, and those in turn."""
+    return {str(process)}.union(*(family(int(child)) for child in children(process)))
 
 
 def test_nothing_outlives_a_killed_launcher(bubblewrap: bool, local_environment: Environment) -> None:
@@ -233,6 +259,43 @@ def test_groups_of_dead_owners_are_removed() -> None:
     assert not left.exists() and all(folder.exists() for folder in kept.folders)
     kept.remove()
     assert not any(folder.exists() for folder in kept.folders)
+
+
+def test_groups_of_version_2(tmp_path: Path) -> None:
+    """The files that are written, on a tree that looks like the kernel's."""
+    root = tmp_path / "cgroup"
+    root.mkdir()
+    (root / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
+    (root / "cgroup.subtree_control").write_text("")
+    parents = cgroups.parents(root)
+    own = root / "codemonkeys"
+    assert parents == {name: own for name in ("memory", "pids", "cpu")}
+    assert (root / "cgroup.subtree_control").read_text() == (own / "cgroup.subtree_control").read_text() == "+cpu"
+
+    created = Path.mkdir
+
+    def mkdir(folder: Path, *given: Any, **named: Any) -> None:
+        created(folder, *given, **named)
+        if folder.parent == own:  # the kernel fills a new group
+            for name in ("cgroup.procs", "memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.max"):
+                (folder / name).touch()
+            (folder / "memory.events").write_text("low 0\noom 1\noom_kill 3\n")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "mkdir", mkdir)
+        group = cgroups.create(Limits(memory_mb=7, processes=11, cpus=1.5), 4, parents)
+    assert group is not None
+    (folder,) = group.folders
+    settings = ("memory.max", "memory.swap.max", "pids.max", "cpu.max")
+    assert [(folder / name).read_text() for name in settings] == [str(7 << 20), "0", "15", "150000 100000"]
+    assert group.oom_kills() == 3 and group.entrances == [str(folder / "cgroup.procs")]
+
+
+def test_groups_that_cannot_be_written_are_not_used(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("memory pids\n")
+    (tmp_path / "codemonkeys").touch()  # no folder can be made there
+    assert cgroups.parents(tmp_path) == {}
+    assert cgroups.create(Limits(), 4, {}) is None
 
 
 def test_no_group_is_left_behind(local: LocalSandbox, local_environment: Environment) -> None:

@@ -162,3 +162,25 @@ def test_links_of_an_image_lead_nowhere(tmp_path: Path) -> None:
     assert "symbolic link" in done.detail and sorted(path.name for path in (tmp_path / "outside").iterdir()) == [
         "there"
     ]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [("../x", tarfile.REGTYPE, "")],
+        [("a/../../x", tarfile.REGTYPE, "")],
+        [("link", tarfile.SYMTYPE, "/etc"), ("link/x", tarfile.REGTYPE, "")],
+        [("hard", tarfile.LNKTYPE, "../../x")],
+    ],
+)
+def test_names_that_lead_out_are_refused(entries: list[tuple[str, bytes, str]], tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, kind, target in entries:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, target
+            archive.addfile(entry)
+    packed.seek(0)
+    (tmp_path / "root").mkdir()
+    with tarfile.open(fileobj=packed) as archive, pytest.raises(tarfile.TarError, match="leads out"):
+        rootfs.unpack(archive, tmp_path / "root", "/testbed")

@@ -211,8 +211,9 @@ def test_an_image_is_built_from_the_dockerfile_of_a_task(tmp_path: Path) -> None
     """Where nobody publishes it; once, without network, and without the files that hold the answer."""
     source = make_task_repository(tmp_path / "tiny")
     (task,) = load_tasks(source)
-    assert task.folder
-    (task.folder / "Dockerfile").write_text(
+    folder = task.folder
+    assert folder
+    (folder / "Dockerfile").write_text(
         "FROM codemonkeys/python:3.11\nCOPY . /given\nCOPY wheels /wheels\n"
         "RUN mkdir /testbed && tar -xzf /given/repo.tar.gz -C /testbed && cd /testbed && git init -q && git add -A"
         " && git -c user.name=x -c user.email=x@x commit -qm base && ls /given > /seen && ls /sys/class/net >> /seen\n"
@@ -238,7 +239,9 @@ def test_an_image_is_built_from_the_dockerfile_of_a_task(tmp_path: Path) -> None
         ]
         assert seen == [*given, "lo"]
         assert prepare(task, tmp_path / "home", "docker").environment == workspace.environment
-        (folder / "Dockerfile").write_text("FROM codemonkeys/python:3.11\nRUN echo cannot go on; exit 3\n")
+        (folder / "Dockerfile").write_text(
+            "FROM codemonkeys/python:3.11\nCOPY wheels /wheels\nRUN echo cannot go on; exit 3\n"
+        )
         other = replace(task, id=f"tiny__{uuid.uuid4().hex}")
         with pytest.raises(
             EnvironmentFailed, match=r"(?s)could not be built.*cannot go on.*returned a non-zero code: 3"

@@ -1,0 +1,234 @@
+"""What an execution costs beside the process itself: our sandboxes, beside a container started for each script.
+
+    python -m benchmarks.sandboxes [--rounds 15] [--seconds 8] [--executions 2000] [--task pallets__flask-5014]
+
+Needs root, a Docker engine (DOCKER_HOST) with the task's image, and the tasks of CODEMONKEYS_TEST_DATA. The ways:
+
+    bare      the process alone, in the image's root file system
+    original  a container for each script by docker-py: create, start, put_archive, git apply, exec, remove
+    local     our local sandbox on the exported root file system, a fresh overlay for each script
+    docker    our docker sandbox, a fresh container for each script, some started ahead
+    reuse     our docker sandbox, one container for a candidate
+
+Every way but the bare process applies the task's patch first. Latency is that of a script that imports flask, one at a
+time; the rate is that of a script that exits at once, with four workers. Ways are measured in turn, round by round, so
+that all meet the same machine; numbers are medians. Then `--executions` scripts run in a row in each of our ways, and
+what is left of them is counted: `leaks` is how many of the counts have grown. Ends with one line:
+
+    RESULT local_rate_ratio= local_overhead_ms= docker_rate_ratio= docker_latency_ratio= docker_reuse_rate_ratio= leaks=
+
+Rate ratios are over the original's way; `docker_latency_ratio` is its time beyond the bare process over ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import tarfile
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.leaks import left_behind
+from sandboxes import Environment, Sandbox, Script
+from sandboxes.docker import DockerSandbox
+from sandboxes.engine import open_engine
+from sandboxes.local import LocalSandbox
+from sandboxes.rootfs import export_image
+
+IMPORT = Script("import flask\n")
+EXIT = Script("exit 0\n", "script.sh", ("sh",))
+WORKERS = 4
+OURS = ("local", "docker", "reuse")
+
+Way = Callable[[Script], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task folder's image and patch."""
+
+    image: str
+    patch: str
+
+    @classmethod
+    def of(cls, folder: Path) -> Task:
+        about = yaml.safe_load((folder / "task.yaml").read_text("utf-8"))
+        return cls(str(about["image"]), (folder / "gold.patch").read_text("utf-8"))
+
+
+def bare(environment: Environment) -> Way:
+    """The process alone, in the image's root file system; it leaves nothing there."""
+    place = [shutil.which("chroot") or "chroot", str(environment.root)]
+    variables = dict(environment.variables)
+
+    def run(script: Script) -> None:
+        words = [*place, *script.command, "-c", script.text]
+        subprocess.run(words, env=variables, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    return run
+
+
+def original(engine: Any, environment: Environment, patch: str) -> Way:
+    """A container for each script, as CodeMonkeys has swebench make them; removed by force, without its 15 s stop."""
+    variables = dict(environment.variables)
+
+    def must(done: tuple[int, bytes]) -> None:
+        if done[0]:
+            raise RuntimeError(done[1].decode(errors="replace"))
+
+    def run(script: Script) -> None:
+        container = engine.containers.create(
+            environment.image, ["tail", "-f", "/dev/null"], detach=True, environment=variables, user="root"
+        )
+        try:
+            container.start()
+            container.put_archive("/", _archive({"original.patch": patch, script.name: script.text}))
+            at = environment.repository
+            must(container.exec_run(["git", "apply", "/original.patch"], workdir=at))
+            must(container.exec_run([*script.command, f"/{script.name}"], workdir=at))
+        finally:
+            container.remove(force=True)
+
+    return run
+
+
+def ours(sandbox: Sandbox, environment: Environment, patch: str) -> Way:
+    """One of our sandboxes."""
+
+    def run(script: Script) -> None:
+        done = sandbox.run(environment, script, patch)
+        if done.exit_code != 0:
+            raise RuntimeError(str(done))
+
+    return run
+
+
+def _archive(files: dict[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+@contextlib.contextmanager
+def all_ways(task: Task, home: Path, run: str, mark: str) -> Iterator[dict[str, Way]]:
+    """Every way by name, ready to go; `mark` is the value of a variable that every process of ours has."""
+    engine = open_engine(timeout=120)
+    environment = export_image(task.image, home)
+    # Else the first to run would compile for the others, or each for itself.
+    variables = (*environment.variables, ("PYTHONDONTWRITEBYTECODE", "1"), ("BENCHMARK", mark))
+    environment = replace(environment, variables=variables)
+    with contextlib.ExitStack() as stack:
+        stack.callback(engine.close)
+        sandboxes: dict[str, Sandbox] = {
+            "local": LocalSandbox(),
+            "docker": DockerSandbox(run, ahead=WORKERS),
+            "reuse": DockerSandbox(run, reuse=True, ahead=WORKERS),
+        }
+        ways = {"bare": bare(environment), "original": original(engine, environment, task.patch)}
+        for name, sandbox in sandboxes.items():
+            stack.callback(sandbox.close)
+            sandbox.ensure(environment)
+            ways[name] = ours(sandbox, environment, task.patch)
+        for way in ways.values():
+            way(IMPORT)
+        yield ways
+
+
+def latencies(ways: dict[str, Way], rounds: int) -> dict[str, list[float]]:
+    """Seconds of one execution at a time, of every round, by way."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way(IMPORT)
+            found[name].append(time.perf_counter() - started)
+            time.sleep(1.0 if name in ("docker", "reuse") else 0.0)  # containers are started ahead in the meantime
+    return found
+
+
+def rate(way: Way, seconds: float) -> float:
+    """Executions per second of four workers that go on for this long."""
+    end = time.perf_counter() + seconds
+
+    def work(_: int) -> int:
+        count = 0
+        while time.perf_counter() < end:
+            way(EXIT)
+            count += 1
+        return count
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(WORKERS) as workers:
+        count = sum(workers.map(work, range(WORKERS)))
+    return count / (time.perf_counter() - started)
+
+
+def machine() -> str:
+    """What this was measured on."""
+    model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    return (
+        f"{os.cpu_count()} cores of {model.partition(':')[2].strip() or platform.machine()}, {memory} MiB, "
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15, help="of latency")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each of three measurements of a rate")
+    parser.add_argument("--executions", type=int, default=2000, help="in a row, in each of our ways; 0: none")
+    parser.add_argument("--task", default="pallets__flask-5014")
+    given = parser.parse_args()
+    data = Path(os.environ.get("CODEMONKEYS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    task = Task.of(data / "task_repo" / "tasks" / given.task)
+    print(f"{machine()}\n{task.image}")
+    run = mark = f"benchmark-{uuid.uuid4()}"
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as home, all_ways(task, Path(home), run, mark) as ways:
+        times = latencies(ways, given.rounds)
+        rates: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(3):
+            for name, way in ways.items():
+                rates[name].append(rate(way, given.seconds))
+        beyond = {
+            name: statistics.median(one - alone for one, alone in zip(times[name], times["bare"], strict=True))
+            for name in ways
+        }
+        per_second = {name: statistics.median(found) for name, found in rates.items()}
+        print(f"{'way':10}{'latency ms':>12}{'beyond bare ms':>16}{'per second':>12}")
+        for name, found in times.items():
+            row = f"{statistics.median(found) * 1e3:12.0f}{beyond[name] * 1e3:16.0f}{per_second[name]:12.1f}"
+            print(f"{name:10}{row}", flush=True)
+        leaks = 0
+        for name in OURS if given.executions else ():
+            leaks += left_behind(name, partial(ways[name], EXIT), given.executions, WORKERS, run, mark, Path(home))
+    local, docker, reuse = (per_second[name] / per_second["original"] for name in OURS)
+    print(
+        f"RESULT local_rate_ratio={local:.1f} local_overhead_ms={beyond['local'] * 1e3:.0f} "
+        f"docker_rate_ratio={docker:.2f} docker_latency_ratio={beyond['original'] / beyond['docker']:.1f} "
+        f"docker_reuse_rate_ratio={reuse:.1f} leaks={leaks if given.executions else 'unmeasured'}"
+    )
+
+
+if __name__ == "__main__":
+    main()
