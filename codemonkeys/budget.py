@@ -51,6 +51,8 @@ class Budget:
         self.tasks = tasks
         self._aside: dict[str, dict[str, float]] = {}
         """For each task begun, what each of its stages needs at least."""
+        self._sums: dict[str, float] = {}
+        """What is left of that, selection included, since the task's bill last changed."""
         self._unsettled = 0
         self._change = asyncio.Event()
 
@@ -58,6 +60,7 @@ class Budget:
         """Set a task's minimum aside, in US dollars by stage; see `afford`."""
         await self.afford(task, minimum)
         self._aside[task] = dict(minimum)
+        self._sums.pop(task, None)
 
     async def afford(self, task: str, minimum: Mapping[str, float]) -> None:
         """See that a task's minimum can be paid, waiting while tasks in work may leave enough.
@@ -108,13 +111,15 @@ class Budget:
         )
 
     def _set_aside_for_others(self, task: str, stage: str | None) -> float:
-        total = 0.0
-        for other in self._aside:
-            if other != task:
-                total += self._set_aside(other, None) + self._kept_for_selection(other)
-            elif stage is not None:
-                total += self._set_aside(other, stage) + (stage != "select") * self._kept_for_selection(other)
+        total = sum(self._sum(other) for other in self._aside if other != task)
+        if stage is not None and task in self._aside:
+            total += self._set_aside(task, stage) + (stage != "select") * self._kept_for_selection(task)
         return total
+
+    def _sum(self, task: str) -> float:
+        if task not in self._sums:
+            self._sums[task] = self._set_aside(task, None) + self._kept_for_selection(task)
+        return self._sums[task]
 
     def _set_aside(self, task: str, besides: str | None) -> float:
         stages = self._aside.get(task, {})
@@ -133,10 +138,12 @@ class Budget:
         stages, purse = self._aside.get(key.task, {}), PURSES.get(key.stage, key.stage)
         for earlier in ORDER[: ORDER.index(purse)] if purse in ORDER else ():
             stages.pop(earlier, None)
+        self._sums.pop(key.task, None)
 
-    def settled(self) -> None:
+    def settled(self, key: StepKey) -> None:
         """A call's cost is known."""
         self._unsettled -= 1
+        self._sums.pop(key.task, None)
         self._changed()
 
     @property

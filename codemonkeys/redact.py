@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from urllib.parse import quote
 
 SECRET_NAME = re.compile(r"(?:_KEY|_KEY_ID|_TOKEN|_SECRET|_CREDENTIALS?|_AUTH)$|PASSWORD|PASSWD|_TOKEN_|_SECRET_", re.I)
@@ -70,7 +69,7 @@ def forms(secret: str) -> set[str]:
 
 def redact(text: str) -> str:
     """A message without secrets: neither those of the environment as it is now, nor what looks like one."""
-    return redactor_of(frozenset(os.environ.items()))(text)
+    return Redactor(os.environ)(text)
 
 
 def redact_values(text: str) -> str:
@@ -78,13 +77,7 @@ def redact_values(text: str) -> str:
 
     For text that is acted on: an example key in a repository's tests is no secret, and an edit must keep it.
     """
-    return redactor_of(frozenset(os.environ.items())).values(text)
-
-
-@lru_cache(maxsize=1)
-def redactor_of(environment: frozenset[tuple[str, str]]) -> Redactor:
-    """The redactor of an environment, kept while the environment stays as it is."""
-    return Redactor(dict(environment))
+    return Redactor(os.environ).values(text)
 
 
 def safe_terminal(text: str) -> str:

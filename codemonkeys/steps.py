@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,7 @@ from codemonkeys.journal.executions import execution_hash
 from codemonkeys.journal.store import Journal
 from codemonkeys.journal.writer import Stored
 from codemonkeys.models.base import Completion, Model, Price, Request, StepKey
-from codemonkeys.redact import redact, redact_values
+from codemonkeys.redact import Redactor, redact
 from codemonkeys.settings import OperationSettings
 from codemonkeys.turns import Machine, Throttle, Throttled, Turns, urgency
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
@@ -85,6 +86,8 @@ class Steps:
     _tokens: dict[str, int] = field(init=False, default_factory=dict)
     _refused: BadInput | None = field(init=False, default=None)
     """What every further call would end with, such as a wrong key."""
+    _secrets: Redactor = field(init=False, default_factory=lambda: Redactor(os.environ))
+    """Those of the environment, as they were when the session began."""
     _in_flight: set[asyncio.Future[Any]] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
@@ -130,7 +133,7 @@ class Steps:
                 self._refuse_if_stopping()
             answer = await self._answer(step, request, model)
         finally:
-            budget.settled()
+            budget.settled(request.key)
         self.notify(Event("call", request.key.task, request.key.stage))
         return answer
 
@@ -153,7 +156,7 @@ class Steps:
         calls = self.journal.calls
         try:
             answer = await model.complete(request)
-            answer = replace(answer, text=redact_values(answer.text))
+            answer = replace(answer, text=self._secrets.values(answer.text))
         except NoAnswer:
             # Nobody says what it cost: without a usage it stays on the bill at its upper bound.
             answer = Completion("", "empty", None, model.name)
@@ -215,7 +218,7 @@ class Steps:
     ) -> Execution:
         for attempt in range(1, SANDBOX_ATTEMPTS + 1):
             self._refuse_if_stopping()
-            result = redacted(await asyncio.to_thread(self.sandbox.run, environment, script, patch, limits))
+            result = self._redacted(await asyncio.to_thread(self.sandbox.run, environment, script, patch, limits))
             put = partial(self.journal.executions.put, key, request_hash, environment, script, patch, result)
             await self.journal.together(partial(put, reused=False, attempts=attempt))
             self.notify(Event("execution", key.task, key.stage))
@@ -225,6 +228,11 @@ class Steps:
             f"{key}: the {self.sandbox.name} sandbox failed {SANDBOX_ATTEMPTS} times: {result.detail}. "
             f"See `codemonkeys doctor`, then: codemonkeys resume {self.journal.name}"
         )
+
+    def _redacted(self, result: Execution) -> Execution:
+        """The same without the values of secrets in its texts; what only looks like one may be code, and stays."""
+        values = self._secrets.values
+        return replace(result, output=values(result.output), detail=values(result.detail))
 
     async def _to_the_end(self, step: Coroutine[None, None, T]) -> T:
         """Carry out a step that ends and is stored even if whoever waits for it is cancelled.
@@ -293,8 +301,3 @@ def throttle_of(model: Model, operation: OperationSettings) -> Throttle:
     limits = operation.limits_of(model.name)
     assert limits.calls is not None
     return Throttle(limits.calls, limits.requests_a_minute or math.inf, limits.tokens_a_minute or math.inf)
-
-
-def redacted(result: Execution) -> Execution:
-    """An execution without the values of secrets in its texts; what only looks like one may be code, and stays."""
-    return replace(result, output=redact_values(result.output), detail=redact_values(result.detail))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from codemonkeys.cli.console import out, print_json
+from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.errors import UnpricedModel
 from codemonkeys.models.base import Price
@@ -31,13 +31,14 @@ ASSUMPTIONS = (
 
 def dry_run(tasks: list[Task], settings: Settings, as_json: bool) -> Exit:
     """Print the plan of a run. Raises UnpricedModel under a budget, as the run would."""
-    prices = [price_known(name, settings) for name in (settings.model, settings.scan_model or settings.model)]
-    if settings.operation.budget is not None and settings.model is not None and None in prices:
+    primary = price_known(settings.model, settings)
+    scan = price_known(settings.scan_model or settings.model, settings)
+    if settings.operation.budget is not None and settings.model is not None and None in (primary, scan):
         raise UnpricedModel(
             f"a budget was given, but nobody knows what {settings.model} or {settings.scan_model} costs: give prices "
             "in a registry file with -c operation.prices=FILE (JSON, as LITELLM_MODEL_REGISTRY_PATH has it)"
         )
-    plan = make_plan(tasks, settings, prices[0], prices[1], default_home())
+    plan = make_plan(tasks, settings, primary, scan, default_home(), lambda task: say(f"{task}: counting its codebase"))
     if as_json:
         print_json(as_plain(plan, settings))
     else:

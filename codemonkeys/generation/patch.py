@@ -58,6 +58,8 @@ _ATTRIBUTES = b"""* !diff !text !eol !crlf !filter !ident !whitespace !working-t
 _CONFIG = "[core]\nrepositoryformatversion = 0\nbare = true\nfsync = none\n[fastimport]\nunpackLimit = 1\n"
 
 _indexes: WeakKeyDictionary[Snapshot, bytes] = WeakKeyDictionary()
+_made: WeakKeyDictionary[Snapshot, dict[frozenset[tuple[str, File | None]], str]] = WeakKeyDictionary()
+"""Patches made of a snapshot, by what they change."""
 
 
 def make_patch(snapshot: Snapshot, changes: Changes) -> str:
@@ -69,6 +71,15 @@ def make_patch(snapshot: Snapshot, changes: Changes) -> str:
     """
     if not changes.files:
         return ""
+    # Trajectories often make the same change: git need not be asked again.
+    made = _made.setdefault(snapshot, {})
+    same = frozenset(changes.files.items())
+    if same not in made:
+        made[same] = _make(snapshot, changes)
+    return made[same]
+
+
+def _make(snapshot: Snapshot, changes: Changes) -> str:
     with _repository(snapshot, changes) as git:
         git.run("fast-import", "--quiet", stdin=_import_stream(snapshot, changes))
         diff = git.run(*_DIFF, snapshot.tree, "refs/heads/edited").stdout

@@ -67,6 +67,23 @@ class Retry:
             is_last = state.attempt_number >= self._patience.attempts
             return is_last or self._clock() + state.upcoming_sleep > deadline
 
+        made = 0
+        first: Passing | None = None
+
+        async def once() -> T:
+            nonlocal made, first
+            if first is not None:
+                failed, first = first, None
+                raise failed
+            await self._wait_with_the_others(deadline, what)
+            made += 1
+            return await attempt()
+
+        try:
+            # Nearly every call succeeds at once, and needs none of this.
+            return await once(), made
+        except Passing as failure:
+            first = failure
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Passing),
             stop=stop,
@@ -74,14 +91,6 @@ class Retry:
             sleep=self._sleep,
             retry_error_callback=lambda state: self._give_up(state, what),
         )
-        made = 0
-
-        async def once() -> T:
-            nonlocal made
-            await self._wait_with_the_others(deadline, what)
-            made += 1
-            return await attempt()
-
         return await retrying(once), made
 
     def _wait(self, state: RetryCallState) -> float:

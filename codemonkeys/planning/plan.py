@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,13 +71,24 @@ class Plan:
         return sum(self.stages.values(), Stage())
 
 
-def make_plan(tasks: Sequence[Task], settings: Settings, primary: Price | None, scan: Price | None, home: Path) -> Plan:
-    """Plan a run of tasks; nothing goes over the network. Raises EnvironmentFailed, BadSettings."""
+def make_plan(
+    tasks: Sequence[Task],
+    settings: Settings,
+    primary: Price | None,
+    scan: Price | None,
+    home: Path,
+    notify: Callable[[str], None] = lambda task: None,
+) -> Plan:
+    """Plan a run of tasks; nothing goes over the network. Raises EnvironmentFailed, BadSettings.
+
+    `notify` is called with the id of each task whose codebase is here and about to be counted.
+    """
     measured: dict[str, Measures] = {}
     with counting(settings, Counter("plan", primary)) as steps:
         for task in tasks:
             snapshot = snapshot_at_hand(task, home)
             if snapshot is not None:
+                notify(task.id)
                 with snapshot:
                     measured[task.id] = measure(task, snapshot, settings, steps)
         typical = _typical(tasks, measured)

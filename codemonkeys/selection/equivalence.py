@@ -31,9 +31,10 @@ def classes(snapshot: Snapshot, patches: Sequence[str]) -> list[list[int]]:
 
     Raises BadInput if a patch does not apply to the snapshot.
     """
+    forms = {patch: normal_form(snapshot, patch) for patch in dict.fromkeys(patches)}
     groups: dict[str, list[int]] = {}
     for index, patch in enumerate(patches):
-        groups.setdefault(normal_form(snapshot, patch), []).append(index)
+        groups.setdefault(forms[patch], []).append(index)
     return list(groups.values())
 
 

@@ -96,7 +96,7 @@ def pin(address: Address, cached: bool = False) -> Address:
 
 def published_rows(address: Address, columns: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Rows of a data set, each with where it stands. Raises UnknownDataset."""
-    builder = _builder(address, cached=True)
+    builder = _builder(address, cached=False)
     with _explained(address):
         builder.download_and_prepare()
         split = _split(address, list(builder.info.splits))

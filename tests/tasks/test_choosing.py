@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codemonkeys.errors import BadInput, UnknownDataset
@@ -41,6 +41,7 @@ def field_rule(wanted: Wanted) -> list[str]:
 PART = st.one_of(st.just(""), st.integers(-4, 6).map(str))
 
 
+@settings(max_examples=80, deadline=None)
 @given(
     filter=st.sampled_from([None, "a", ".*4$", "x", "a__x-(30|4)"]),
     span=st.one_of(st.none(), st.builds("{}:{}".format, PART, PART), st.builds("{}:{}:2".format, PART, PART)),

@@ -1,0 +1,195 @@
+"""Calls per second of the whole pipeline on an endpoint without latency, beside bare `litellm.acompletion`.
+
+    python -m benchmarks.overhead [--tasks 12] [--samples 10] [--concurrency 16] [--rounds 3] [--endpoint URL]
+
+Both send the same requests to the same endpoint, as many at one time, in turn: a process of this machine, or an
+OpenAI-compatible one at the address given (such as http://127.0.0.1:8123/v1) that answers by the rules this prints with
+`--rules`. The pipeline runs whole, with prices and a budget; only executions are simulated. CPU is that of all threads
+of this process. Ends with one line `RESULT throughput_ratio= cpu_ms_per_call=`, medians of the rounds: calls per second of
+the pipeline over those of litellm, and what the pipeline adds to the CPU time of a call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.parts import SimulatedSandbox, make_repository, make_tasks, preparing
+from codemonkeys.generation.answers import marker_for
+from codemonkeys.journal.store import Journal
+from codemonkeys.models.dry_run import FILE, TEST
+from codemonkeys.models.hosted import HostedModel
+from codemonkeys.models.retry import Patience
+from codemonkeys.runner import run_tasks
+from codemonkeys.settings import OperationSettings, Settings, load_settings
+from codemonkeys.steps import Steps
+from codemonkeys.tasks.base import Task
+
+MODEL = "openai/benchmark"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A round of either kind."""
+
+    calls: int
+    seconds: float
+    cpu: float
+
+    @property
+    def rate(self) -> float:
+        """Calls per second."""
+        return self.calls / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU milliseconds of a call."""
+        return 1000 * self.cpu / self.calls
+
+
+def rules(tasks: Sequence[Task]) -> list[list[str]]:
+    """[regular expression, answer] pairs: what the fake model would say, with the delimiters of each task."""
+    judged = json.dumps([{"file": n, "relevant": n == 1, "summary": "It may matter."} for n in range(1, 40)])
+    found = [
+        ["deciding which of its files matter", judged],
+        ["seeing only the files that you choose", json.dumps([f"module_{n:03}.py" for n in range(0, 200, 7)])],
+    ]
+    for task in tasks:
+        marker = marker_for(task.id, ())
+        ours = re.escape(marker)
+        test = f"<<<<<<< TEST {marker}\n{TEST.format(file=FILE)}>>>>>>> END {marker}"
+        edit = f"<<<<<<< CREATE {marker} {FILE}\nWritten.\n>>>>>>> END {marker}"
+        found += [
+            [f"(?s)You write a test script.*{ours}.*Your script was run", f"<<<<<<< DONE {marker}"],
+            [f"(?s)You write a test script.*{ours}", test],
+            [f"(?s)You resolve an issue.*{ours}.*Your edit, as a diff", f"<<<<<<< DONE {marker}"],
+            [f"(?s)You resolve an issue.*{ours}", edit],
+        ]
+    return found
+
+
+@contextmanager
+def endpoint(answers: Path) -> Iterator[str]:
+    """The tests' endpoint as a process of its own; gives its address."""
+    command = [sys.executable, "-m", "tests.models.endpoint", "--answers", str(answers)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+class Recorded(HostedModel):
+    """The hosted model, which remembers what it was asked."""
+
+    def __init__(self, url: str, concurrency: int, prices: Path) -> None:
+        super().__init__(MODEL, url, patience=Patience(), concurrency=concurrency, registry=prices)
+        self.sent: list[dict[str, Any]] = []
+
+    def _arguments(self, request: Any) -> dict[str, Any]:
+        arguments = super()._arguments(request)
+        self.sent.append(arguments)
+        return arguments
+
+
+async def pipeline(
+    url: str, tasks: Sequence[Task], settings: Settings, repository: Path, runs: Path
+) -> tuple[Measured, list[dict[str, Any]]]:
+    """Run the tasks; what that took, and the requests that went out."""
+    model = Recorded(url, settings.operation.calls, runs.parent / "prices.json")
+    journal = Journal(runs, f"run-{time.monotonic_ns()}", "simulated", {})
+    try:
+        steps = Steps(journal, model, model, SimulatedSandbox(), settings.operation)
+        began, cpu = time.perf_counter(), time.process_time()
+        ended = await run_tasks(tasks, settings, steps, preparing(repository))
+        measured = Measured(len(model.sent), time.perf_counter() - began, time.process_time() - cpu)
+    finally:
+        await model.close()
+        journal.close()
+    assert all(end.state == "predicted" for end in ended), ended
+    return measured, model.sent
+
+
+async def bare(requests: Sequence[dict[str, Any]], concurrency: int) -> Measured:
+    """Send the same requests with litellm alone, as many at one time."""
+    from codemonkeys.models.hosted import close_connections, load
+
+    litellm = load()
+    room = asyncio.Semaphore(concurrency)
+
+    async def one(arguments: dict[str, Any]) -> None:
+        async with room:
+            await litellm.acompletion(**arguments)
+
+    began, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(one(arguments) for arguments in requests))
+    measured = Measured(len(requests), time.perf_counter() - began, time.process_time() - cpu)
+    await close_connections()
+    return measured
+
+
+def main() -> None:
+    """Measure in turn, so that both meet the same machine."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=12)
+    parser.add_argument("--samples", type=int, default=10)
+    parser.add_argument("--files", type=int, default=12)
+    parser.add_argument("--concurrency", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--endpoint", help="address of a running endpoint")
+    parser.add_argument("--rules", action="store_true", help="print the rules for such an endpoint, and end")
+    chosen = parser.parse_args()
+    tasks = make_tasks(chosen.tasks)
+    if chosen.rules:
+        print(json.dumps(rules(tasks)))
+        return
+    operation = OperationSettings(calls=chosen.concurrency, budget=1e6)
+    settings = load_settings(generation={"samples": chosen.samples}).model_copy(update={"operation": operation})
+    os.environ.pop("OPENAI_API_KEY", None)
+    ours: list[Measured] = []
+    theirs: list[Measured] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "rules.json").write_text(json.dumps(rules(tasks)))
+        price = {"input_cost_per_token": 1e-6, "output_cost_per_token": 5e-6, "litellm_provider": "openai"}
+        (folder / "prices.json").write_text(json.dumps({MODEL: price}))
+        repository = make_repository(folder / "repository", chosen.files, 10)
+
+        def measure(url: str) -> None:
+            for number in range(chosen.rounds + 1):
+                measured, requests = asyncio.run(pipeline(url, tasks, settings, repository, folder / "runs"))
+                alone = asyncio.run(bare(requests, chosen.concurrency))
+                if number:  # The first round warms both up.
+                    ours.append(measured)
+                    theirs.append(alone)
+                    for what, of in (("pipeline", measured), ("litellm", alone)):
+                        print(f"{what:9} {of.calls} calls, {of.rate:6.0f} a second, {of.cpu_ms:.2f} ms CPU each")
+
+        if chosen.endpoint:
+            measure(chosen.endpoint)
+        else:
+            with endpoint(folder / "rules.json") as url:
+                measure(url)
+    ratio = statistics.median(a.rate / b.rate for a, b in zip(ours, theirs, strict=True))
+    added = statistics.median(a.cpu_ms - b.cpu_ms for a, b in zip(ours, theirs, strict=True))
+    print(f"RESULT throughput_ratio={ratio:.3f} cpu_ms_per_call={added:.2f}")
+
+
+if __name__ == "__main__":
+    main()
