@@ -45,7 +45,7 @@ class Journal:
         asked = {"source": source, **settings}
         row = self._writer.connection.execute("SELECT source, settings FROM run").fetchone()
         stored = asked if row is None else {"source": row[0], **json.loads(row[1])}
-        differing = sorted(k for k in {*stored, *asked} - {"operation"} if stored.get(k) != asked.get(k))
+        differing = sorted(k for k in {*stored, *asked} - {"operation"} if not agrees(stored.get(k), asked.get(k)))
         if differing:
             was, is_now = stored.get(differing[0]), asked.get(differing[0])
             raise RunExists(
@@ -165,3 +165,10 @@ class Journal:
                 "cache_read = excluded.cache_read, cache_write = excluded.cache_write",
                 (model, *row),
             )
+
+
+def agrees(stored: Any, asked: Any) -> bool:
+    """Whether settings are those that a run was begun with; one that its version did not know is no difference."""
+    if isinstance(stored, dict) and isinstance(asked, dict):
+        return all(agrees(value, asked.get(name)) for name, value in stored.items())
+    return bool(stored == asked)
