@@ -80,4 +80,4 @@ def test_every_rule_that_does_not_learn_from_many_tasks_can_be_set() -> None:
 )
 def test_a_rule_that_cannot_decide_is_refused_before_anything_is_spent(settings: dict[str, str], message: str) -> None:
     with pytest.raises(BadSettings, match=message):
-        check_rules(SelectionSettings(**settings))  # type: ignore[arg-type]
+        check_rules(SelectionSettings(**settings))
