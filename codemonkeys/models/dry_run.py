@@ -31,6 +31,8 @@ def answer(request: Request) -> str:
         case "edit":
             line = f"Written by trajectory {request.key.sample} of a dry run."
             body = f"<<<<<<< CREATE {marker(system)} {FILE}\n{line}\n>>>>>>> END {marker(system)}"
+        case "judge":
+            return "YES"
         case _:
             return str(re.findall(r"^<<<<<<< CHOOSE .*$", system, re.M)[-1])
     return body if request.key.turn == 0 else f"<<<<<<< DONE {marker(system)}"
