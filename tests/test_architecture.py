@@ -29,6 +29,7 @@ LAYERS = [
     {"pipeline"},
     {"runner"},
     {"session", "evaluation", "predictions", "demo"},
+    {"ensembles"},
     {"report"},
     {"cli", "__main__"},
 ]
@@ -78,10 +79,13 @@ def test_sandboxes_know_nothing_of_codemonkeys() -> None:
             assert not {name for name in imports(path) if name.startswith("codemonkeys")}, module
 
 
-@pytest.mark.parametrize("start", ["codemonkeys.runner", "codemonkeys.pipeline", "codemonkeys.prompting"])
+@pytest.mark.parametrize(
+    "start", ["codemonkeys.runner", "codemonkeys.pipeline", "codemonkeys.prompting", "codemonkeys.ensembles.session"]
+)
 def test_labels_cannot_be_reached_from_what_solves(start: str) -> None:
     """What builds prompts, generates and selects imports no module that holds answers, verdicts or grading."""
     holders = {"codemonkeys.tasks.answer_key", "codemonkeys.evaluation", "codemonkeys.journal.verdicts"}
+    holders |= {module for module in MODULES if module.startswith("codemonkeys.report.")}
     assert holders <= MODULES.keys()
     assert not reachable(start) & holders
 

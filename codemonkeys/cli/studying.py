@@ -77,11 +77,12 @@ def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
 def grade_all(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None:
     """Grade every distinct candidate without a verdict by the hidden tests; with `earlier`, earlier edits too."""
     from codemonkeys.cli.evaluating import grade
+    from codemonkeys.report.verdicts import ungraded
 
     database = files.database_of(runs, name)
     with files.reading(database) as connection:
         source = queries.run_overview(connection)["source"]
-        waiting = queries.ungraded(connection, earlier)
+        waiting = ungraded(connection, earlier)
     say(f"{sum(map(len, waiting.values()))} patches of {len(waiting)} tasks have no verdict yet")
     # One patch of each task at a time: a harness run holds one prediction a task.
     for number in range(max(map(len, waiting.values()), default=0)):

@@ -17,8 +17,6 @@ from codemonkeys.report.statistics import (
     bootstrap,
     bootstrap_of,
     coverage,
-    discriminates,
-    misleads,
     oracle,
     random_score,
     recovery,
@@ -26,10 +24,11 @@ from codemonkeys.report.statistics import (
     true_rates,
 )
 from codemonkeys.report.stored import Cost, StoredRun
+from codemonkeys.report.tests_and_turns import TestsResult, TurnResult, by_turn, tests_result
 from codemonkeys.report.verdicts import Verdicts
 from codemonkeys.selection.evidence import Evidence, Ranking
 from codemonkeys.selection.rules import RULES
-from codemonkeys.selection.rules_base import candidates, valid_tests
+from codemonkeys.selection.rules_base import candidates
 from codemonkeys.selection.weaver import estimate, verify
 
 STAGES: Mapping[str, tuple[str, ...]] = {
@@ -68,27 +67,6 @@ class RuleResult:
 
 
 @dataclass(frozen=True)
-class TestsResult:
-    """What the test scripts are worth, on tasks that have right and wrong candidates."""
-
-    __test__ = False
-
-    scripts: int
-    """Of all tasks."""
-    valid: int
-    """Of these: found the issue in the unedited code."""
-    judged: int
-    """Test scripts of tasks with right and wrong candidates."""
-    discriminating: int
-    """Tell right ones from wrong ones at all."""
-    misleading: int
-    """A wrong one passes, no right one does."""
-    valid_judged: int
-    valid_discriminating: int
-    valid_misleading: int
-
-
-@dataclass(frozen=True)
 class VerifierResult:
     """How often a verifier accepts right (TPR) and wrong (FPR) candidates, as estimated without labels, and truly."""
 
@@ -97,17 +75,6 @@ class VerifierResult:
     fpr: float | None
     true_tpr: float | None
     true_fpr: float | None
-
-
-@dataclass(frozen=True)
-class TurnResult:
-    """What there is after so many model calls of every edit conversation."""
-
-    turn: int
-    single: float
-    """Share of right ones among trajectories, mean over tasks."""
-    any: float
-    """Share of tasks with a right one."""
 
 
 @dataclass(frozen=True)
@@ -294,50 +261,3 @@ def can_forecast(run: StoredRun, counts: Sequence[tuple[int, int]]) -> tuple[boo
     if len(counts) < FORECAST_TASKS:
         return False, f"{len(counts)} graded tasks tell too little; {FORECAST_TASKS} are needed"
     return True, ""
-
-
-def by_turn(
-    run: StoredRun, labels: Mapping[str, Sequence[Verdict]], verdicts: Verdicts
-) -> tuple[tuple[TurnResult, ...], int]:
-    """Coverage after each turn of the edit conversations, over tasks whose edits all have a verdict; and how many."""
-    from codemonkeys.report.verdicts import patch_hash
-
-    tasks: list[list[list[bool]]] = []
-    for task, evidence in run.evidence.items():
-        known = dict(zip(map(patch_hash, evidence.patches), labels.get(task, ()), strict=False))
-
-        def verdict(state: str | None, task: str = task, known: Mapping[str, Verdict] = known) -> Verdict:
-            return False if state == "" else known.get(state or "", verdicts.by_patch.get((task, state or "")))
-
-        judged = [[verdict(state) for state in trajectory] for trajectory in run.turns.get(task, ()) if trajectory]
-        if judged and all(said is not None for trajectory in judged for said in trajectory):
-            tasks.append([[bool(said) for said in trajectory] for trajectory in judged])
-    longest = max((len(trajectory) for task in tasks for trajectory in task), default=0)
-    found = []
-    for turn in range(longest):
-        now = [[trajectory[min(turn, len(trajectory) - 1)] for trajectory in task] for task in tasks]
-        single = sum(sum(task) / len(task) for task in now) / len(now)
-        found.append(TurnResult(turn + 1, single, sum(any(task) for task in now) / len(now)))
-    return tuple(found), len(tasks)
-
-
-def tests_result(tasks: Sequence[tuple[Evidence, Sequence[Verdict] | None]]) -> TestsResult | None:
-    """How many test scripts tell right candidates from wrong ones, and how many mislead. None without a test script."""
-    valid = {evidence.task: set(valid_tests(evidence)) for evidence, _ in tasks}
-    scripts = sum(len(evidence.original) for evidence, _ in tasks)
-    judged = [
-        (discriminates(evidence, t, said), misleads(evidence, t, said), t in valid[evidence.task])
-        for evidence, said in tasks
-        if said is not None and True in said and False in said
-        for t in range(len(evidence.original))
-    ]
-    kept = [test for test in judged if test[2]]
-    return (
-        TestsResult(
-            *(scripts, sum(map(len, valid.values()))),
-            *(len(judged), sum(test[0] for test in judged), sum(test[1] for test in judged)),
-            *(len(kept), sum(test[0] for test in kept), sum(test[1] for test in kept)),
-        )
-        if scripts
-        else None
-    )
