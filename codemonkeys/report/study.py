@@ -27,7 +27,7 @@ from codemonkeys.report.stored import Cost, StoredRun
 from codemonkeys.report.tests_and_turns import TestsResult, TurnResult, by_turn, tests_result
 from codemonkeys.report.verdicts import Verdicts
 from codemonkeys.selection.evidence import Evidence, Ranking
-from codemonkeys.selection.rules import RULES
+from codemonkeys.selection.rules import EXECUTION, RULES
 from codemonkeys.selection.rules_base import candidates
 from codemonkeys.selection.weaver import estimate, verify
 
@@ -40,6 +40,12 @@ STAGES: Mapping[str, tuple[str, ...]] = {
 }
 """Stages of the run in which the evidence that a rule needs was made."""
 SYSTEMS = "the candidates are of different systems, not samples of one"
+USES: Mapping[str, tuple[str, ...]] = {
+    EXECUTION: ("edited", "breaks"),
+    "weaver": ("edited", "breaks", "scores"),
+    "weaver of families": ("edited", "breaks", "scores"),
+}
+"""Evidence that a rule uses where it is there, and does without where it is not."""
 FORECAST_TASKS = 10
 """Graded tasks from which on a distribution of chances is fitted."""
 FORECAST_FACTORS = (2, 3, 5, 10)
@@ -146,7 +152,15 @@ def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
         oracle=bootstrap([*(float(oracle(said)) for said in known), *(0.0 for _ in run.without)]) if known else None,
         rules=(
             *(
-                rule_result(name, RULES[name].source, ranked[name], run, used, labels, cost_of(RULES[name].needs, run))
+                rule_result(
+                    name,
+                    RULES[name].source,
+                    ranked[name],
+                    run,
+                    used,
+                    labels,
+                    cost_of(RULES[name].needs or USES.get(name, ()), run),
+                )
                 for name in available
             ),
             *(
