@@ -133,8 +133,8 @@ def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
     stored = {task: Ranking((number,) if number is not None else (), 0.0, "") for task, number in run.choices.items()}
     available = [name for name in RULES if any(ranked[name][task].order for task in used)]
     known = [labels[task] for task in graded]
-    counts = [(max(len(said), run.samples), sum(map(bool, said))) for said in known]
-    counts += [(run.samples, 0)] * len(run.without) if known else []
+    counts = [(max(len(labels[task]), run.samples.get(task, 0)), sum(map(bool, labels[task]))) for task in graded]
+    counts += [(run.samples.get(task, 0), 0) for task in run.without] if known else []
     exchangeable, why = can_forecast(run, counts)
     turns, turn_tasks = by_turn(run, labels, verdicts) if verdicts is not None else ((), 0)
     names, believed = estimate(pool, sources=False) if pool else ([], None)

@@ -150,6 +150,23 @@ def test_verdicts_of_a_file_and_input_that_cannot_be_used(room: Room) -> None:
     assert changed.code == 2 and "has changed since" in changed.err
 
 
+def test_study_of_a_run_of_our_own(room: Room) -> None:
+    """Stored trajectories: coverage by samples and by turns, tests and costs, once their edits are graded."""
+    samples = ("-c", "generation.samples=3", "--sandbox", "local")
+    assert room("solve", room.source, "-m", "fake", "--run", "own", *samples).code == 0
+    done = room("study", "own", "--grade", "turns", "--sandbox", "local", "--json")
+    assert done.code == 0, done.err
+    study = json.loads(done.out)
+    assert "3 patches of 1 tasks" in done.err
+    assert [k for k, _ in study["coverage"]] == [1, 2, 3] and study["coverage"][2][1][0] == 0.0
+    assert [(row["turn"], row["any"]) for row in study["turns"]] == [(1, 0.0), (2, 0.0)] and study["turn_tasks"] == 1
+    assert study["tests"]["scripts"] == 1 and "1 graded tasks" in study["no_forecast"]
+    costs = {row["name"]: row["cost"] for row in study["rules"]}
+    assert costs["votes"][0] == 6 and costs["votes"][2] > 0 and costs["shortest"] == [0, 0.0, 0, 0.0]
+    # Grading leaves what the run itself left: its prediction, and the verdicts beside it.
+    assert "not resolved" in room("show", "own", ID).out
+
+
 def test_conversation_survives_a_kill_and_pays_nothing_twice(tmp_path: Path, shared_home: Path) -> None:
     """Example tests and the selection conversation over real HTTP; the process is killed on the way."""
     bench = Bench(tmp_path, shared_home)

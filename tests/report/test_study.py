@@ -61,7 +61,9 @@ def make_run(tasks: int = 40) -> tuple[StoredRun, Verdicts]:
         turns[task] = tuple(("", patch_hash(p)) for p in patches)
     costs = {"test": Cost(10, 1.0), "edit": Cost(20, 4.0), "votes": Cost(0, 0.0, 99, 50.0)}
     choices: dict[str, int | None] = dict.fromkeys(evidence, 0)
-    run = StoredRun("made", "votes", SAMPLES, tuple(evidence), evidence, (), (), choices, costs, turns)
+    run = StoredRun(
+        "made", "votes", dict.fromkeys(evidence, SAMPLES), tuple(evidence), evidence, (), (), choices, costs, turns
+    )
     return run, verdicts
 
 
@@ -109,7 +111,7 @@ def test_coverage_is_what_it_is_by_hand(whole: Study, made: tuple[StoredRun, Ver
 
 def test_lost_trajectories_are_samples_too(made: tuple[StoredRun, Verdicts], whole: Study) -> None:
     run, verdicts = made
-    more = study(replace(run, samples=2 * SAMPLES, without=("t-x",)), verdicts)
+    more = study(replace(run, samples=dict.fromkeys([*run.tasks, "t-x"], 2 * SAMPLES), without=("t-x",)), verdicts)
     assert more.tasks == 41 and len(more.coverage) == 2 * SAMPLES
     assert more.coverage[0][1].value == pytest.approx(whole.coverage[0][1].value / 2 * 40 / 41)
 
@@ -147,7 +149,7 @@ def test_of_systems_there_is_no_forecast(made: tuple[StoredRun, Verdicts]) -> No
     run, verdicts = made
     names = tuple(f"system {n}" for n in range(SAMPLES))
     systems = {task: replace(e, sources=names, families=names) for task, e in run.evidence.items()}
-    found = study(replace(run, evidence=systems, samples=0), verdicts)
+    found = study(replace(run, evidence=systems, samples={}), verdicts)
     assert found.forecast == () and "different systems" in found.no_forecast
     assert len(found.members) == SAMPLES and isinstance(found.saving, str)
 
