@@ -46,11 +46,6 @@ def study_command(
     return Exit.DONE
 
 
-def print_study(runs: Path, name: str, verdicts: Sequence[str]) -> None:
-    """Study a run and print the tables."""
-    print_one(open_study(runs, name, verdicts))
-
-
 def print_one(found: Study) -> None:
     """A study, as tables."""
     from codemonkeys.report.study_tables import study_view

@@ -39,7 +39,8 @@ class Writer:
 
         Within another one it is a part of that.
         """
-        if self.connection.in_transaction:
+        within = self.connection.in_transaction
+        if within:
             yield self.connection
             return
         try:

@@ -137,6 +137,7 @@ def test_verdicts_of_a_file_and_input_that_cannot_be_used(room: Room) -> None:
         (["--tests", "nowhere"], "no test scripts"),
         (["--family", "x=nobody*"], "--family"),
         (["-o", "chosen.txt"], "endings"),
+        (["--verdicts", "missing.json"], "cannot be read"),
     ):
         refused = room.ensemble("--run", "refused", *arguments)
         assert refused.code == 2 and word in refused.err and "Traceback" not in refused.err, refused.err

@@ -109,11 +109,14 @@ def test_coverage_is_what_it_is_by_hand(whole: Study, made: tuple[StoredRun, Ver
     assert whole.turns[0].any == 0 and whole.turns[-1].any == pytest.approx(whole.coverage[-1][1].value)
 
 
-def test_lost_trajectories_are_samples_too(made: tuple[StoredRun, Verdicts], whole: Study) -> None:
-    run, verdicts = made
-    more = study(replace(run, samples=dict.fromkeys([*run.tasks, "t-x"], 2 * SAMPLES), without=("t-x",)), verdicts)
-    assert more.tasks == 41 and len(more.coverage) == 2 * SAMPLES
-    assert more.coverage[0][1].value == pytest.approx(whole.coverage[0][1].value / 2 * 40 / 41)
+def test_lost_trajectories_are_samples_too() -> None:
+    run, verdicts = make_run(8)
+    found = study(run, verdicts)
+    drawn = dict.fromkeys([*run.tasks, "t-x"], 2 * SAMPLES)
+    more = study(replace(run, samples=drawn, without=("t-x",)), verdicts)
+    assert more.tasks == 9 and len(more.coverage) == 2 * SAMPLES
+    assert more.coverage[0][1].value == pytest.approx(found.coverage[0][1].value / 2 * 8 / 9)
+    assert "9 graded tasks tell too little" in more.no_forecast and more.forecast == ()
 
 
 def test_tests_and_verifiers(whole: Study) -> None:
