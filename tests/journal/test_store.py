@@ -211,7 +211,6 @@ def test_a_run_of_an_older_version_goes_on_though_it_lacks_a_setting(tmp_path: P
         Journal(tmp_path, "run", "source", {**newer, "generation": {"samples": 3, "wave": 2}})
 
 
-
 def test_older_schema_is_copied_before_it_is_migrated(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
