@@ -104,7 +104,10 @@ def test_modules_are_short() -> None:
 @pytest.mark.parametrize("module", ["codemonkeys", "codemonkeys.cli", "sandboxes"])
 def test_importing_is_light_and_does_nothing(module: str, tmp_path: Path) -> None:
     """No heavy library, no file, no key read: with a home that does not exist, in an empty folder."""
-    heavy = "litellm docker swebench sqlite_utils git tree_sitter tiktoken pandas pydantic_settings datasets openai"
+    heavy = (
+        "litellm docker swebench sqlite_utils git tree_sitter tiktoken pandas pydantic_settings datasets openai "
+        "numpy scipy matplotlib"
+    )
     program = f"import sys, {module}; print([name for name in {heavy.split()} if name in sys.modules])"
     environment = {**os.environ, "HOME": str(tmp_path / "missing"), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
