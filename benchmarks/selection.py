@@ -3,9 +3,11 @@
     python -m benchmarks.selection [--data FOLDER] [--home FOLDER] [--no-execution]
 
 No rule sees a verdict, and no number in a rule was fitted to one. Ends with one line
-`RESULT label_free= executed= best_execution_free= rules_s=`: the score of the agreement rule on Lite; on the runnable
-tasks that have right and wrong candidates the scores of the execution rule and of the best rule without execution; and
-the seconds that all rules take on 500 tasks of 10 candidates.
+`RESULT label_free= executed= best_execution_free= rules_s= pools_executed= pools_best_execution_free=`: the score of
+the agreement rule on Lite; on the runnable tasks that have right and wrong candidates the scores of the execution rule
+and of the best rule without execution; the seconds that all rules take on 500 tasks of 10 candidates; and the two
+scores again as means over random pools of five of a task's candidates, since one choice for each of seven tasks decides
+little.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,6 +30,9 @@ from codemonkeys.selection.rules import AGREEMENT, EXECUTION, RULES
 from codemonkeys.selection.text_equivalence import text_classes
 
 WITHOUT_EXECUTION = ("random", "shortest", "majority", "medoid", "agreement", "weaver", "weaver of families")
+
+POOLS = 100
+"""Random pools of a task's candidates."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,43 @@ def lite(folder: Path) -> list[Case]:
     return cases
 
 
+def without_tests(case: Case) -> Case:
+    """The case as a rule without execution may see it."""
+    bare = replace(case.evidence, original=(), edited=(), own=(), approved=(), regressions=0, breaks=())
+    return replace(case, evidence=bare)
+
+
+def pools(case: Case, size: int = 5, count: int = POOLS, seed: int = 0) -> list[Case]:
+    """Random pools of a task's candidates, each with right and wrong ones."""
+    dice = random.Random(seed)
+    found: list[Case] = []
+    while len(found) < count:
+        kept = sorted(dice.sample(range(len(case.verdicts)), min(size, len(case.verdicts))))
+        if len({case.verdicts[k] for k in kept}) > 1:
+            found.append(_only(case, kept, f"{case.evidence.task} {len(found)}"))
+    return found
+
+
+def _only(case: Case, kept: Sequence[int], name: str) -> Case:
+    """The case with some of its candidates."""
+    of, first = case.evidence, dict[int, int]()
+    evidence = replace(
+        of,
+        task=name,
+        patches=tuple(of.patches[k] for k in kept),
+        classes=tuple(first.setdefault(of.classes[k], n) for n, k in enumerate(kept)),
+        sources=tuple(of.sources[k] for k in kept if of.sources),
+        families=tuple(of.families[k] for k in kept if of.families),
+        edited=tuple(of.edited[k] for k in kept if of.edited),
+        own=tuple(of.own[k] for k in kept if of.own),
+        approved=tuple(of.approved[k] for k in kept if of.approved),
+        breaks=tuple(of.breaks[k] for k in kept if of.breaks),
+    )
+    return Case(evidence, tuple(case.verdicts[k] for k in kept))
+
+
 def scores(cases: Sequence[Case], rule: str) -> tuple[list[Scored], int, float]:
-    """A rule's result on each task, how often it abstained, and how long it took, in seconds."""
+    """A rule's result on each case, how often it abstained, and how long it took, in seconds."""
     start = time.perf_counter()
     pool = [case.evidence for case in cases]
     fitted = RULES[rule].fit(pool)
@@ -68,26 +108,38 @@ def scores(cases: Sequence[Case], rule: str) -> tuple[list[Scored], int, float]:
     return found, sum(not ranking.order for ranking in rankings), seconds
 
 
-def table(cases: Sequence[Case], rules: Sequence[str]) -> dict[str, float]:
-    """Print what each rule reaches, with intervals over resampled tasks; not of a rule that always abstains."""
-    chance = bootstrap([random_score(case.verdicts) for case in cases])
-    best = bootstrap([float(oracle(case.verdicts)) for case in cases])
+def table(cases: Sequence[Case], rules: Sequence[str], each: int = 1) -> dict[str, float]:
+    """Print what each rule reaches, with intervals over resampled tasks; not of a rule that always abstains.
+
+    `each`: how many cases in a row belong to one task.
+    """
     print(f"{'rule':22} {'score':>6}  95 % interval   recovered  95 % interval   abstained  seconds")
-    print(f"{'expected at random':22} {chance.value:6.1%}  {chance.low:5.1%} to {chance.high:5.1%}")
     reached = {}
-    for rule in rules:
+    for n, rule in enumerate(rules):
         found, abstained, seconds = scores(cases, rule)
+        tasks = [_mean(found[start : start + each]) for start in range(0, len(found), each)]
+        if n == 0:
+            _print_bound("expected at random", [task.random for task in tasks])
+            _print_bound("oracle", [task.oracle for task in tasks])
         if abstained == len(cases):
             continue
-        mean = bootstrap([task.selected for task in found])
-        share = bootstrap_of(found, recovery)
+        mean = bootstrap([task.selected for task in tasks])
+        share = bootstrap_of(tasks, recovery)
         reached[rule] = mean.value
         print(
             f"{rule:22} {mean.value:6.1%}  {mean.low:5.1%} to {mean.high:5.1%}  {share.value:9.1%}  "
             f"{share.low:5.1%} to {share.high:5.1%}  {abstained:10}  {seconds:7.2f}"
         )
-    print(f"{'oracle':22} {best.value:6.1%}  {best.low:5.1%} to {best.high:5.1%}")
     return reached
+
+
+def _mean(results: Sequence[Scored]) -> Scored:
+    return Scored(*(sum(column) / len(results) for column in zip(*results, strict=True)))
+
+
+def _print_bound(name: str, values: Sequence[float]) -> None:
+    found = bootstrap(values)
+    print(f"{name:22} {found.value:6.1%}  {found.low:5.1%} to {found.high:5.1%}")
 
 
 def gap(cases: Sequence[Case]) -> None:
@@ -189,10 +241,17 @@ def executed(folder: Path, home: Path) -> list[Case]:
     cases = []
     for task, (evidence, rows) in gather_all(tasks.values(), home).items():
         found = candidates_of(tasks[task])
-        verdicts = tuple(bool(found[row]["resolved"]) for row in rows)
-        if len(set(verdicts)) > 1:
-            cases.append(Case(evidence, verdicts))
-    return cases
+        cases.append(Case(evidence, tuple(bool(found[row]["resolved"]) for row in rows)))
+    return [case for case in cases if len(set(case.verdicts)) > 1]
+
+
+def compare(cases: Sequence[Case], each: int = 1) -> tuple[float, float]:
+    """Print what rules reach without execution and with it; the execution rule's score, and the best one without."""
+    print("without execution")
+    without = table([without_tests(case) for case in cases], WITHOUT_EXECUTION, each)
+    print("with execution")
+    using = [rule for rule in RULES if rule not in WITHOUT_EXECUTION or rule.startswith("weaver")]
+    return table(cases, using, each)[EXECUTION], max(without.values())
 
 
 def main() -> None:
@@ -209,17 +268,17 @@ def main() -> None:
     gap(cases)
     seconds = speed()
     print(f"\nAll {len(RULES)} rules on 500 tasks of 10 candidates: {seconds:.1f} s")
-    with_execution = best = float("nan")
+    whole = five = (float("nan"), float("nan"))
     if not arguments.no_execution:
         with TemporaryDirectory() as empty:
             contested = executed(Path(arguments.data), arguments.home or Path(empty))
-        print(f"\n{len(contested)} runnable tasks with right and wrong candidates, real execution")
-        reached = table(contested, list(RULES))
-        with_execution = reached[EXECUTION]
-        best = max(reached[rule] for rule in WITHOUT_EXECUTION if rule in reached)
+        print(f"\n{len(contested)} runnable tasks with right and wrong candidates, all candidates")
+        whole = compare(contested)
+        print(f"\nThe same tasks, {POOLS} random pools of five of each one's candidates")
+        five = compare([pool for case in contested for pool in pools(case)], POOLS)
     print(
-        f"RESULT label_free={label_free:.3f} executed={with_execution:.3f} best_execution_free={best:.3f} "
-        f"rules_s={seconds:.2f}"
+        f"RESULT label_free={label_free:.3f} executed={whole[0]:.3f} best_execution_free={whole[1]:.3f} "
+        f"rules_s={seconds:.2f} pools_executed={five[0]:.3f} pools_best_execution_free={five[1]:.3f}"
     )
 
 

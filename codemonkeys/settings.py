@@ -83,8 +83,8 @@ class SelectionSettings(Section):
 
     rule: str = "conversation"
     """`conversation`: the selection conversation on the shortlist; `judge`: the belief of a judge on all candidates;
-    `top judge`: the same on the shortlist; `ballots`: several conversations in shuffled order; or a rule that calls no
-    model, by its name in `codemonkeys study`."""
+    `top judge`: the same on the shortlist; `hybrid`: the better half by a judge, then tests; `ballots`: several
+    conversations in shuffled order; or a rule that calls no model, by its name in `codemonkeys study`."""
     shortlist: str = "tests then agreement"
     """Rule, calling no model, that chooses the shortlist, and decides where the model does not."""
     candidates: int = Field(3, ge=1)

@@ -81,11 +81,14 @@ def test_sandboxes_know_nothing_of_codemonkeys() -> None:
             assert not {name for name in imports(path) if name.startswith("codemonkeys")}, module
 
 
-@pytest.mark.parametrize("start", ["codemonkeys.runner", "codemonkeys.pipeline", "codemonkeys.prompting"])
+@pytest.mark.parametrize(
+    "start", ["codemonkeys.runner", "codemonkeys.pipeline", "codemonkeys.prompting", "codemonkeys.ensembles.session"]
+)
 def test_labels_cannot_be_reached_from_what_solves(start: str) -> None:
     """What builds prompts, generates and selects imports no module that holds answers, verdicts or grading."""
     holders = {"codemonkeys.tasks.answer_key", "codemonkeys.evaluation", "codemonkeys.journal.verdicts"}
     holders |= {module for module in MODULES if module.startswith("codemonkeys.grading")}
+    holders |= {module for module in MODULES if module.startswith("codemonkeys.report.")}
     assert holders <= MODULES.keys()
     assert not reachable(start) & holders
 
@@ -105,7 +108,10 @@ def test_modules_are_short() -> None:
 @pytest.mark.parametrize("module", ["codemonkeys", "codemonkeys.cli", "sandboxes"])
 def test_importing_is_light_and_does_nothing(module: str, tmp_path: Path) -> None:
     """No heavy library, no file, no key read: with a home that does not exist, in an empty folder."""
-    heavy = "litellm docker swebench sqlite_utils git tree_sitter tiktoken pandas pydantic_settings datasets openai"
+    heavy = (
+        "litellm docker swebench sqlite_utils git tree_sitter tiktoken pandas pydantic_settings datasets openai "
+        "numpy scipy matplotlib"
+    )
     program = f"import sys, {module}; print([name for name in {heavy.split()} if name in sys.modules])"
     environment = {**os.environ, "HOME": str(tmp_path / "missing"), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(

@@ -85,6 +85,9 @@ def test_incomplete_edit_is_outvoted_and_prediction_resolved(task: str, solver: 
         votes[row["candidate"]] += row["vote"]
     assert len(votes) == 3
     assert min(votes.values()) < votes[story["candidate"]] == max(votes.values())
+    signals = {(row["kind"], row["number"]): row["value"] for row in story["signals"]}
+    assert signals["regression tests", 0] >= 40
+    assert {number: signals["breaks", number] for number in votes} == dict.fromkeys(votes, 0)
 
     done = solver.command("evaluate", task, "--sandbox", "local", "--json")
     assert done.code == 0, done.err
@@ -107,3 +110,5 @@ def test_same_prediction_over_http(solver: Solver) -> None:
 def test_same_prediction_in_docker(solver: Solver) -> None:
     patch = solver.solve(MARSHMALLOW, "docker", "--replay", recording(MARSHMALLOW), "--sandbox", "docker")
     assert patch == solver.replay(MARSHMALLOW)
+    stories = [json.loads(solver.command("show", run, MARSHMALLOW, "--json").out) for run in ("docker", MARSHMALLOW)]
+    assert stories[0]["signals"] == stories[1]["signals"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from typing import Any
 from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
 from codemonkeys.cli.solving import absolute, without_none
+from codemonkeys.cli.studying import open_study, print_one
 from codemonkeys.ensembles.session import Ensemble, read_ensemble, reread_ensemble, run_ensemble
 from codemonkeys.errors import BadInput
 from codemonkeys.files import write_whole
 from codemonkeys.journal import files, queries
+from codemonkeys.session import Summary
 from codemonkeys.settings import Settings, build, load_settings, merge
 
 MEMBERS = "members.json"
@@ -85,9 +87,11 @@ def carry_out(
 ) -> Exit:
     """Run the session with its progress shown, and print what came of it."""
     from codemonkeys.predictions import Prediction, write_predictions
-    from codemonkeys.report.ensemble import choices_table, ensemble_report, members_table, mixed_models
-    from codemonkeys.report.tables import dollars, plain
+    from codemonkeys.report.ensemble import ensemble_report
+    from codemonkeys.report.verdicts import Verdicts, add_file
 
+    for file in outputs.verdicts:  # What cannot be read is refused before the work; nothing of it is kept.
+        add_file(Verdicts(), file, [member.name for member in chosen.members])
     with Progress() as progress:
         summary = run_ensemble(chosen, settings, runs, name, accept_changes=accept_changes, notify=progress.notify)
     code = exit_of(summary)
@@ -98,26 +102,33 @@ def carry_out(
     if outputs.file is not None:
         write_predictions(outputs.file, predictions)
         say(f"{len(predictions)} predictions written to {outputs.file}")
+    found = open_study(runs, name, outputs.verdicts) if outputs.verdicts else None
     if outputs.as_json:
         numbers = {"predicted": summary.predicted, "waiting": summary.waiting, "spent_usd": summary.spent}
-        print_json({"run": name, "folder": str(summary.folder), "exit": int(code), **numbers, **report})
+        values = {"run": name, "folder": str(summary.folder), "exit": int(code), **numbers, **report}
+        print_json(values if found is None else {**values, "study": asdict(found)})
     else:
-        console = out()
-        console.print(members_table(report))
-        for line in mixed_models(report):
-            console.print(plain(line, "yellow"))
-        print("Sources of one family speak with one voice. Families are told from names; else give --family NAME=GLOB.")
-        console.print()
-        console.print(choices_table(report))
-        console.print()
-        print(f"Chosen by {settings.selection.rule}. Spent: {dollars(summary.spent)}. Run: {summary.folder}")
-        print(f"What was left out, record by record: {summary.folder / MEMBERS}")
-    where = "" if runs == Path("runs") else f" --runs {runs}"
+        print_report(report, summary)
+        if found is not None:
+            print_one(found)
     if code in (Exit.INTERRUPTED, Exit.BUDGET):
+        where = "" if runs == Path("runs") else f" --runs {runs}"
         say(f"Go on with: codemonkeys resume {name}{where}")
-    if outputs.verdicts and not outputs.as_json:
-        from codemonkeys.cli.studying import print_study
-
-        console.print()
-        print_study(runs, name, outputs.verdicts)
     return code
+
+
+def print_report(report: dict[str, Any], summary: Summary) -> None:
+    """Members and choices as tables, and where the rest is."""
+    from codemonkeys.report.ensemble import choices_table, members_table, mixed_models
+    from codemonkeys.report.tables import dollars, plain
+
+    console = out()
+    console.print(members_table(report))
+    for line in mixed_models(report):
+        console.print(plain(line, "yellow"))
+    print("Sources of one family speak with one voice. Families are told from names; else give --family NAME=GLOB.")
+    console.print()
+    console.print(choices_table(report))
+    console.print()
+    print(f"Chosen by {report['rule']}. Spent: {dollars(summary.spent)}. Run: {summary.folder}")
+    print(f"What was left out, record by record: {summary.folder / MEMBERS}\n")

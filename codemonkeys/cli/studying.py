@@ -46,11 +46,6 @@ def study_command(
     return Exit.DONE
 
 
-def print_study(runs: Path, name: str, verdicts: Sequence[str]) -> None:
-    """Study a run and print the tables."""
-    print_one(open_study(runs, name, verdicts))
-
-
 def print_one(found: Study) -> None:
     """A study, as tables."""
     from codemonkeys.report.study_tables import study_view
@@ -77,11 +72,12 @@ def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
 def grade_all(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None:
     """Grade every distinct candidate without a verdict by the hidden tests; with `earlier`, earlier edits too."""
     from codemonkeys.cli.evaluating import How, grade
+    from codemonkeys.report.verdicts import ungraded
 
     database = files.database_of(runs, name)
     with files.reading(database) as connection:
         source = queries.run_overview(connection)["source"]
-        waiting = queries.ungraded(connection, earlier)
+        waiting = ungraded(connection, earlier)
     say(f"{sum(map(len, waiting.values()))} patches of {len(waiting)} tasks have no verdict yet")
     # One patch of each task at a time: a harness run holds one prediction a task.
     for number in range(max(map(len, waiting.values()), default=0)):

@@ -19,7 +19,7 @@ from codemonkeys.runner import Ended, State, run_tasks
 from codemonkeys.selection.deciding import ASKING
 from codemonkeys.selection.evidence import Evidence
 from codemonkeys.selection.gather import stored_evidence
-from codemonkeys.selection.rules import RULES, Rule
+from codemonkeys.selection.rules import EXECUTION, RULES, Rule
 from codemonkeys.session import Summary, choose_sandbox, open_models
 from codemonkeys.settings import Settings, build
 from codemonkeys.steps import Event, Steps
@@ -95,7 +95,7 @@ def check_ensemble(ensemble: Ensemble, settings: Settings) -> None:
 
 def is_textual(ensemble: Ensemble, rule: str) -> bool:
     """Whether choosing needs only the texts of the patches: no model, no sandbox, no codebase."""
-    return not RULES[rule].needs and ensemble.tests.folder is None
+    return not RULES[rule].needs and rule != EXECUTION and ensemble.tests.folder is None
 
 
 def run_ensemble(
@@ -175,13 +175,16 @@ def end_by_ranking(journal: Journal, task: str, evidence: Evidence | None, rule:
 def open_needed_models(settings: Settings, ensemble: Ensemble) -> tuple[Model, Model]:
     """Primary and scan model, or, where nothing asks one, two that refuse to answer. Raises as `open_models`."""
     rule = settings.selection.rule
-    if rule in ASKING or ensemble.tests.folder is None:
+    asks = rule in ASKING
+    if asks or (settings.model is not None and ensemble.tests.folder is None):
         if settings.model is None:
-            raise BadInput(
-                f"--select {rule} needs a model that asks or writes tests: name it with -m, or, for rules that only "
-                "count tests, give test scripts with --tests FOLDER; --select agreement needs neither"
-            )
+            raise BadInput(f"--select {rule} asks a model: name it with -m; --select agreement needs none")
         return open_models(settings)
+    if "edited" in RULES[rule].needs and ensemble.tests.folder is None:
+        raise BadInput(
+            f"--select {rule} counts test scripts: give them with --tests FOLDER, or name a model that writes them "
+            "with -m; --select agreement needs neither"
+        )
     return NoModel(), NoModel()
 
 

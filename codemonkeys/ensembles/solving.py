@@ -90,10 +90,10 @@ async def those_that_apply(work: Work, candidates: Sequence[Candidate]) -> list[
 
 
 async def scripts_of(work: Work, candidates: Sequence[Candidate], given: GivenTests) -> tuple[str, ...]:
-    """The test scripts that were given, or those that test conversations write; none where there is nothing to tell."""
+    """Test scripts that were given, or those that a model writes if one is named; none where nothing is to be told."""
     if given.folder is not None:
         return given.scripts.get(work.task.id, ())
-    if len({candidate.patch for candidate in candidates}) < 2:
+    if work.settings.model is None or len({candidate.patch for candidate in candidates}) < 2:
         return ()
     async with asyncio.TaskGroup() as group:
         tests = [group.create_task(attempt_test(work, s)) for s in range(work.settings.generation.samples)]

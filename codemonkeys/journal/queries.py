@@ -91,22 +91,6 @@ def predictions(connection: sqlite3.Connection) -> list[dict[str, Any]]:
     return rows(connection, query)
 
 
-def ungraded(connection: sqlite3.Connection, earlier: bool = False) -> dict[str, list[str]]:
-    """Patches without a verdict, by task: of distinct candidates; with `earlier`, what edit turns tried too."""
-    query = "SELECT task, patch_hash FROM candidates WHERE duplicate_of IS NULL"
-    if earlier:
-        query += (
-            " UNION SELECT task, patch_hash FROM candidates"
-            " UNION SELECT task, patch_hash FROM execution_steps"
-            " WHERE stage = 'edit' AND part = 'edited' AND state = 'done'"
-        )
-    graded = "SELECT task, patch_hash FROM verdicts WHERE outcome != 'infrastructure failure'"
-    found: dict[str, list[str]] = {}
-    for row in rows(connection, f"{query} EXCEPT {graded} ORDER BY task, patch_hash"):
-        found.setdefault(row["task"], []).append(texts.get(connection, row["patch_hash"]))
-    return found
-
-
 def answers(connection: sqlite3.Connection) -> Iterator[tuple[StepKey, Completion]]:
     """Every answer of the run under its step, as a recording holds them."""
     query = (

@@ -49,7 +49,7 @@ class Journal:
         asked = {"source": source, **settings}
         row = self._writer.connection.execute("SELECT source, settings FROM run").fetchone()
         stored = asked if row is None else {"source": row[0], **json.loads(row[1])}
-        differing = sorted(k for k in {*stored, *asked} - {"operation"} if stored.get(k) != asked.get(k))
+        differing = sorted(k for k in {*stored, *asked} - {"operation"} if not agrees(stored.get(k), asked.get(k)))
         if differing:
             was, is_now = stored.get(differing[0]), asked.get(differing[0])
             raise RunExists(
@@ -184,3 +184,10 @@ class Journal:
                 prices = (tier.prompt, tier.completion, tier.cache_read, tier.cache_write)
                 connection.execute("INSERT INTO price_tiers VALUES (?, ?, ?, ?, ?, ?)", (model, above, *prices))
         self.calls.count()
+
+
+def agrees(stored: Any, asked: Any) -> bool:
+    """Whether settings are those that a run was begun with; one that its version did not know is no difference."""
+    if isinstance(stored, dict) and isinstance(asked, dict):
+        return all(agrees(value, asked.get(name)) for name, value in stored.items())
+    return bool(stored == asked)

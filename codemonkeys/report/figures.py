@@ -160,8 +160,15 @@ def verifiers_figure(study: Study) -> Figure | None:
         true, estimated = ([getattr(row, name) for row in rows] for name in (f"true_{kind}", kind))
         axes.hlines(places, true, estimated, color=colour, linewidth=1.4, alpha=0.5)
         axes.scatter(true, places, color=colour, s=28, zorder=3, label=f"{word} candidates, true")
-        hollow = {"facecolors": "white", "edgecolors": colour, "linewidths": 1.3}
-        axes.scatter(estimated, places, s=28, zorder=3, label=f"{word} candidates, estimated", **hollow)
+        axes.scatter(
+            *(estimated, places),
+            s=28,
+            zorder=3,
+            facecolors="white",
+            edgecolors=colour,
+            linewidths=1.3,
+            label=f"{word} candidates, estimated",
+        )
     axes.set_yticks(range(len(rows)), [shown(row.name) for row in rows])
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlim(-0.03, 1.03)

@@ -36,8 +36,8 @@ class StoredRun:
     name: str
     rule: str
     """That chose in the run itself."""
-    samples: int
-    """Trajectories for each task: those that ended without an edit were samples too. 0 for an ensemble."""
+    samples: dict[str, int]
+    """By task, trajectories that came to edit, with an edit at the end or without one. Empty for ensembles."""
     tasks: tuple[str, ...]
     evidence: dict[str, Evidence]
     """Of the tasks that have candidates and whose evidence is whole."""
@@ -57,9 +57,9 @@ class StoredRun:
 def read_run(connection: sqlite3.Connection) -> StoredRun:
     """A run from its journal, open for reading."""
     run = rows(connection, "SELECT name, settings FROM run")[0]
-    settings = json.loads(run["settings"])
     # A run of an early version names no rule: then it was the conversation.
-    rule = settings.get("selection", {}).get("rule", "conversation")
+    rule = json.loads(run["settings"]).get("selection", {}).get("rule", "conversation")
+    drawn = "SELECT task, count(DISTINCT sample) AS samples FROM call_steps WHERE stage = 'edit' GROUP BY task"
     found = rows(connection, "SELECT id, state, candidate FROM tasks ORDER BY position")
     has = {row["task"] for row in rows(connection, "SELECT DISTINCT task FROM candidates")}
     evidence = {row["id"]: e for row in found if row["id"] in has and (e := stored_evidence(connection, row["id"]))}
@@ -67,7 +67,7 @@ def read_run(connection: sqlite3.Connection) -> StoredRun:
     return StoredRun(
         name=run["name"],
         rule=rule,
-        samples=0 if "ensemble" in settings else settings.get("generation", {}).get("samples", 0),
+        samples={row["task"]: row["samples"] for row in rows(connection, drawn)},
         tasks=tuple(row["id"] for row in found),
         evidence=evidence,
         without=tuple(row["id"] for row in found if row["id"] not in has and row["state"] == "no candidate"),

@@ -17,8 +17,6 @@ from codemonkeys.report.statistics import (
     bootstrap,
     bootstrap_of,
     coverage,
-    discriminates,
-    misleads,
     oracle,
     random_score,
     recovery,
@@ -26,10 +24,11 @@ from codemonkeys.report.statistics import (
     true_rates,
 )
 from codemonkeys.report.stored import Cost, StoredRun
+from codemonkeys.report.tests_and_turns import TestsResult, TurnResult, by_turn, tests_result
 from codemonkeys.report.verdicts import Verdicts
 from codemonkeys.selection.evidence import Evidence, Ranking
-from codemonkeys.selection.rules import RULES
-from codemonkeys.selection.rules_base import candidates, valid_tests
+from codemonkeys.selection.rules import EXECUTION, RULES
+from codemonkeys.selection.rules_base import candidates
 from codemonkeys.selection.weaver import estimate, verify
 
 STAGES: Mapping[str, tuple[str, ...]] = {
@@ -41,6 +40,12 @@ STAGES: Mapping[str, tuple[str, ...]] = {
 }
 """Stages of the run in which the evidence that a rule needs was made."""
 SYSTEMS = "the candidates are of different systems, not samples of one"
+USES: Mapping[str, tuple[str, ...]] = {
+    EXECUTION: ("edited", "breaks"),
+    "weaver": ("edited", "breaks", "scores"),
+    "weaver of families": ("edited", "breaks", "scores"),
+}
+"""Evidence that a rule uses where it is there, and does without where it is not."""
 FORECAST_TASKS = 10
 """Graded tasks from which on a distribution of chances is fitted."""
 FORECAST_FACTORS = (2, 3, 5, 10)
@@ -68,27 +73,6 @@ class RuleResult:
 
 
 @dataclass(frozen=True)
-class TestsResult:
-    """What the test scripts are worth, on tasks that have right and wrong candidates."""
-
-    __test__ = False
-
-    scripts: int
-    """Of all tasks."""
-    valid: int
-    """Of these: found the issue in the unedited code."""
-    judged: int
-    """Test scripts of tasks with right and wrong candidates."""
-    discriminating: int
-    """Tell right ones from wrong ones at all."""
-    misleading: int
-    """A wrong one passes, no right one does."""
-    valid_judged: int
-    valid_discriminating: int
-    valid_misleading: int
-
-
-@dataclass(frozen=True)
 class VerifierResult:
     """How often a verifier accepts right (TPR) and wrong (FPR) candidates, as estimated without labels, and truly."""
 
@@ -97,17 +81,6 @@ class VerifierResult:
     fpr: float | None
     true_tpr: float | None
     true_fpr: float | None
-
-
-@dataclass(frozen=True)
-class TurnResult:
-    """What there is after so many model calls of every edit conversation."""
-
-    turn: int
-    single: float
-    """Share of right ones among trajectories, mean over tasks."""
-    any: float
-    """Share of tasks with a right one."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +133,8 @@ def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
     stored = {task: Ranking((number,) if number is not None else (), 0.0, "") for task, number in run.choices.items()}
     available = [name for name in RULES if any(ranked[name][task].order for task in used)]
     known = [labels[task] for task in graded]
-    counts = [(max(len(said), run.samples), sum(map(bool, said))) for said in known]
-    counts += [(run.samples, 0)] * len(run.without) if known else []
+    counts = [(max(len(labels[task]), run.samples.get(task, 0)), sum(map(bool, labels[task]))) for task in graded]
+    counts += [(run.samples.get(task, 0), 0) for task in run.without] if known else []
     exchangeable, why = can_forecast(run, counts)
     turns, turn_tasks = by_turn(run, labels, verdicts) if verdicts is not None else ((), 0)
     names, believed = estimate(pool, sources=False) if pool else ([], None)
@@ -179,7 +152,15 @@ def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
         oracle=bootstrap([*(float(oracle(said)) for said in known), *(0.0 for _ in run.without)]) if known else None,
         rules=(
             *(
-                rule_result(name, RULES[name].source, ranked[name], run, used, labels, cost_of(RULES[name].needs, run))
+                rule_result(
+                    name,
+                    RULES[name].source,
+                    ranked[name],
+                    run,
+                    used,
+                    labels,
+                    cost_of(RULES[name].needs or USES.get(name, ()), run),
+                )
                 for name in available
             ),
             *(
@@ -294,50 +275,3 @@ def can_forecast(run: StoredRun, counts: Sequence[tuple[int, int]]) -> tuple[boo
     if len(counts) < FORECAST_TASKS:
         return False, f"{len(counts)} graded tasks tell too little; {FORECAST_TASKS} are needed"
     return True, ""
-
-
-def by_turn(
-    run: StoredRun, labels: Mapping[str, Sequence[Verdict]], verdicts: Verdicts
-) -> tuple[tuple[TurnResult, ...], int]:
-    """Coverage after each turn of the edit conversations, over tasks whose edits all have a verdict; and how many."""
-    from codemonkeys.report.verdicts import patch_hash
-
-    tasks: list[list[list[bool]]] = []
-    for task, evidence in run.evidence.items():
-        known = dict(zip(map(patch_hash, evidence.patches), labels.get(task, ()), strict=False))
-
-        def verdict(state: str | None, task: str = task, known: Mapping[str, Verdict] = known) -> Verdict:
-            return False if state == "" else known.get(state or "", verdicts.by_patch.get((task, state or "")))
-
-        judged = [[verdict(state) for state in trajectory] for trajectory in run.turns.get(task, ()) if trajectory]
-        if judged and all(said is not None for trajectory in judged for said in trajectory):
-            tasks.append([[bool(said) for said in trajectory] for trajectory in judged])
-    longest = max((len(trajectory) for task in tasks for trajectory in task), default=0)
-    found = []
-    for turn in range(longest):
-        now = [[trajectory[min(turn, len(trajectory) - 1)] for trajectory in task] for task in tasks]
-        single = sum(sum(task) / len(task) for task in now) / len(now)
-        found.append(TurnResult(turn + 1, single, sum(any(task) for task in now) / len(now)))
-    return tuple(found), len(tasks)
-
-
-def tests_result(tasks: Sequence[tuple[Evidence, Sequence[Verdict] | None]]) -> TestsResult | None:
-    """How many test scripts tell right candidates from wrong ones, and how many mislead. None without a test script."""
-    valid = {evidence.task: set(valid_tests(evidence)) for evidence, _ in tasks}
-    scripts = sum(len(evidence.original) for evidence, _ in tasks)
-    judged = [
-        (discriminates(evidence, t, said), misleads(evidence, t, said), t in valid[evidence.task])
-        for evidence, said in tasks
-        if said is not None and True in said and False in said
-        for t in range(len(evidence.original))
-    ]
-    kept = [test for test in judged if test[2]]
-    return (
-        TestsResult(
-            *(scripts, sum(map(len, valid.values()))),
-            *(len(judged), sum(test[0] for test in judged), sum(test[1] for test in judged)),
-            *(len(kept), sum(test[0] for test in kept), sum(test[1] for test in kept)),
-        )
-        if scripts
-        else None
-    )

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from codemonkeys.report.statistics import Interval
 from codemonkeys.report.stored import Cost
-from codemonkeys.report.study import Study
+from codemonkeys.report.study import RuleResult, Study
 from codemonkeys.report.tables import dollars, heading, new_table, plain
 
 
@@ -16,7 +16,7 @@ def study_view(study: Study) -> RenderableType:
     """All that a study tells."""
     parts: list[RenderableType] = [summary(study), heading("Rules"), rules_table(study)]
     parts += [plain(f"{why}: {', '.join(names)}", "dim") for why, names in missing(study).items()]
-    parts += [heading("Where the rules come from"), sources_table(study)]
+    parts += [heading("What they need, and where they come from"), needs_table(study)]
     if study.members:
         parts += [heading("Each system alone"), members_table(study)]
     if study.coverage:
@@ -46,26 +46,31 @@ def summary(study: Study) -> Text:
 
 
 def rules_table(study: Study) -> Table:
-    """One line for each rule, best first."""
+    """One line for each rule, best first: what it reaches."""
     graded = study.random is not None
     scores = ("score", "95 %", "recovered", "95 % of it") if graded else ()
-    columns = (*scores, "abstains", "as the run", "confidence", "calls", "cost", "executions")
+    columns = (*scores, "abstains", "as the run")
     table = new_table("rule", *columns, numbers=columns)
-    for row in sorted(study.rules, key=lambda r: (-(r.score.value if r.score else 0.0), r.name)):
+    for row in by_score(study):
         cells = [*interval_cells(row.score), *interval_cells(row.recovered)] if graded else []
-        confidence = "" if row.confidence is None else f"{row.confidence:.2f}"
-        cells += [str(row.abstained), f"{row.as_run:.0%}", confidence, *cost_cells(row.cost)]
         style = "bold" if row.name == "as the run chose" else ""
-        table.add_row(plain(row.name, style), *cells)
+        table.add_row(plain(row.name, style), *cells, str(row.abstained), f"{row.as_run:.0%}")
     return table
 
 
-def sources_table(study: Study) -> Table:
-    """Where each rule comes from."""
-    table = new_table("rule", "after")
-    for row in study.rules:
-        table.add_row(plain(row.name), plain(row.source))
+def needs_table(study: Study) -> Table:
+    """What the evidence of each rule cost, how sure the rule is, and where it comes from."""
+    columns = ("calls", "cost", "executions", "confidence")
+    table = new_table("rule", *columns, "after", numbers=columns)
+    for row in by_score(study):
+        confidence = "" if row.confidence is None else f"{row.confidence:.2f}"
+        table.add_row(plain(row.name), *cost_cells(row.cost), confidence, plain(row.source))
     return table
+
+
+def by_score(study: Study) -> list[RuleResult]:
+    """The rules, best first."""
+    return sorted(study.rules, key=lambda row: (-(row.score.value if row.score else 0.0), row.name))
 
 
 def missing(study: Study) -> dict[str, list[str]]:

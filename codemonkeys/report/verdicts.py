@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.errors import BadInput, BadRecord
+from codemonkeys.journal import texts
 from codemonkeys.journal.queries import rows
 from codemonkeys.selection.evidence import Evidence
 from codemonkeys.tasks.records import parse_json
@@ -73,6 +74,21 @@ def add_stored(verdicts: Verdicts, connection: sqlite3.Connection) -> None:
     for row in rows(connection, "SELECT task, patch_hash, outcome FROM verdicts"):
         if row["outcome"] not in UNKNOWN:
             verdicts.by_patch[row["task"], row["patch_hash"]] = row["outcome"] == RESOLVED
+
+
+def ungraded(connection: sqlite3.Connection, earlier: bool = False) -> dict[str, list[str]]:
+    """Patches without a verdict, by task: of distinct candidates; with `earlier`, what edit turns tried too."""
+    query = "SELECT task, patch_hash FROM candidates WHERE duplicate_of IS NULL"
+    if earlier:
+        query += (
+            " UNION SELECT task, patch_hash FROM execution_steps WHERE stage = 'edit' AND part = 'edited'"
+            " AND state = 'done' AND (task, patch_hash) NOT IN (SELECT task, patch_hash FROM candidates)"
+        )
+    graded = "SELECT task, patch_hash FROM verdicts WHERE outcome != 'infrastructure failure'"
+    found: dict[str, list[str]] = {}
+    for row in rows(connection, f"{query} EXCEPT {graded} ORDER BY task, patch_hash"):
+        found.setdefault(row["task"], []).append(texts.get(connection, row["patch_hash"]))
+    return found
 
 
 def add_file(verdicts: Verdicts, given: str, sources: Sequence[str]) -> None:

@@ -15,6 +15,9 @@ from codemonkeys.selection.rules import RULES
 from codemonkeys.settings import SelectionSettings
 from codemonkeys.work import Work
 
+ASKED = frozenset({"scores", "ballots", "conversation"})
+"""Fields of Evidence that only a model can fill."""
+
 
 class Choice(NamedTuple):
     """Which candidate is submitted, and how that was decided."""
@@ -27,18 +30,20 @@ class Choice(NamedTuple):
 
 def check_rules(settings: SelectionSettings) -> None:
     """Raise BadSettings for a rule that one task cannot be decided by."""
-    single = sorted(name for name, rule in RULES.items() if not rule.pooled)
-    for setting, name, allowed in (
-        ("rule", settings.rule, [*ASKING, *single]),
-        ("shortlist", settings.shortlist, single),
-    ):
-        if name in RULES and RULES[name].pooled:
+    for setting, name in (("rule", settings.rule), ("shortlist", settings.shortlist)):
+        rule = RULES.get(name)
+        if rule is None:
+            raise BadSettings(f"selection.{setting}={name}: no such rule; there are: {', '.join(RULES)}")
+        if rule.pooled:
             raise BadSettings(
                 f"selection.{setting}={name} learns from many tasks at once, so it cannot decide one while it is "
                 "solved; take another, or compare it with the others by `codemonkeys study`"
             )
-        if name not in allowed:
-            raise BadSettings(f"selection.{setting}={name}: no such rule; there are: {', '.join(allowed)}")
+        if setting == "shortlist" and ASKED.intersection(rule.needs):
+            raise BadSettings(
+                f"selection.{setting}={name} asks a model, and a shortlist is made before one is asked; "
+                "take a rule over tests or texts"
+            )
 
 
 async def decide(work: Work, gathered: Gathered) -> Choice:
@@ -105,6 +110,7 @@ async def balloted(work: Work, gathered: Gathered, everyone: Sequence[int]) -> E
 ASKING: dict[str, Callable[[Work, Gathered, Sequence[int]], Awaitable[Evidence]]] = {
     "conversation": held,
     "judge": judged,
+    "hybrid": judged,
     "top judge": judged_at_the_top,
     "ballots": balloted,
 }

@@ -16,6 +16,7 @@ _WORDS = {
     "ballots": "no ballot was cast",
     "conversation": "no selection conversation was held",
 }
+_OF_CANDIDATES = ("edited", "breaks", "scores")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Rule:
         """Rank the candidates of a task, or abstain: never an empty patch, nor one that no test could apply."""
         for need in self.needs:
             known = getattr(evidence, need)
-            if not any(entry not in (None, ()) for entry in known):
+            # A ballot or a conversation that chose none of them has answered; a test or a judge has not.
+            if not known or (need in _OF_CANDIDATES and not any(entry not in (None, ()) for entry in known)):
                 return Ranking((), 0.0, _WORDS[need])
         return self.decide(evidence) if candidates(evidence) else Ranking((), 0.0, "no candidate changes anything")
 

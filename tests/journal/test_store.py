@@ -199,6 +199,18 @@ def test_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:
             pass
 
 
+def test_a_run_of_an_older_version_goes_on_though_it_lacks_a_setting(tmp_path: Path) -> None:
+    old = {"generation": {"samples": 3}, "operation": {"tasks": 1}}
+    Journal(tmp_path, "run", "source", old).close()
+    newer = {"generation": {"samples": 3, "wave": None}, "operation": {"tasks": 2}}
+    Journal(tmp_path, "run", "source", newer).close()
+    for other in ({"samples": 4, "wave": None}, {"wave": None}):
+        with pytest.raises(RunExists, match="another generation"):
+            Journal(tmp_path, "run", "source", {**newer, "generation": other})
+    with pytest.raises(RunExists, match="another generation"):
+        Journal(tmp_path, "run", "source", {**newer, "generation": {"samples": 3, "wave": 2}})
+
+
 def test_older_schema_is_copied_before_it_is_migrated(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

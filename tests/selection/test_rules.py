@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -210,3 +212,8 @@ def test_naming_the_rules_needs_no_heavy_library() -> None:
     program = "import sys, codemonkeys.selection.rules; print([n for n in ('numpy', 'scipy') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_page_describes_every_rule() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "selection.md").read_text()
+    assert re.findall(r"^\| `([\w ]+)` \|", page.split("## Agreement")[0], re.M) == list(RULES)
