@@ -5,8 +5,8 @@
 Both send the same requests to the same endpoint, as many at one time, in turn: a process of this machine, or an
 OpenAI-compatible one at the address given (such as http://127.0.0.1:8123/v1) that answers by the rules this prints with
 `--rules`. The pipeline runs whole, with prices and a budget; only executions are simulated. CPU is that of all threads
-of this process. Ends with one line `RESULT throughput_ratio= cpu_ms_per_call=`, medians of the rounds: calls per second of
-the pipeline over those of litellm, and what the pipeline adds to the CPU time of a call.
+of this process. Ends with one line `RESULT throughput_ratio= cpu_ms_per_call=`, medians of the rounds: calls per second
+of the pipeline over those of litellm, and what the pipeline adds to the CPU time of a call.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from sandboxes.docker import DockerSandbox
 from sandboxes.ready import TEMPLATE
 from tests.sandboxes import test_history as histories
 from tests.sandboxes.conftest import BASE_IMAGE
-from tests.sandboxes.test_docker import SH, containers, engine, wait_until
+from tests.sandboxes.test_docker import containers, engine
+from tests.sandboxes.test_local import SH, wait_until
 
 __all__ = ["engine"]
 

@@ -20,8 +20,9 @@ from sandboxes import Environment, Execution, Limits, Reason, Script, conformanc
 from sandboxes.docker import DockerSandbox
 from sandboxes.engine import LABEL
 from tests.sandboxes.conftest import BASE_IMAGE
-from tests.sandboxes.test_docker import SH, containers, engine, running, wait_until
+from tests.sandboxes.test_docker import containers, engine, running
 from tests.sandboxes.test_docker_image import image_of
+from tests.sandboxes.test_local import SH, wait_until
 
 __all__ = ["engine"]
 
@@ -64,7 +65,7 @@ def test_nothing_outlives_an_owner_that_is_killed_with_its_guard(engine: Any, do
     wait_until(lambda: len(running(engine, run)) >= 3)
     sandbox = containers(engine, run)[0]["Labels"][f"{LABEL}.sandbox"]
     for process in (*conformance.processes_with(sandbox), owner.pid):
-        os.kill(int(process), signal.SIGKILL)
+        os.kill(int(str(process)), signal.SIGKILL)
     owner.wait()
     wait_until(lambda: not running(engine, run))
     assert not conformance.processes_with(mark)

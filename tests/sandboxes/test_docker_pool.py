@@ -11,7 +11,8 @@ import pytest
 from sandboxes import Environment, Limits, Reason, Script, conformance
 from sandboxes.docker import DockerSandbox
 from sandboxes.engine import remove
-from tests.sandboxes.test_docker import SH, containers, engine, running, wait_until
+from tests.sandboxes.test_docker import containers, engine, running
+from tests.sandboxes.test_local import SH, wait_until
 
 __all__ = ["engine"]
 

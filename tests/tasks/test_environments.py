@@ -218,7 +218,6 @@ def test_an_image_is_built_from_the_dockerfile_of_a_task(tmp_path: Path) -> None
         "RUN mkdir /testbed && tar -xzf /given/repo.tar.gz -C /testbed && cd /testbed && git init -q && git add -A"
         " && git -c user.name=x -c user.email=x@x commit -qm base && ls /given > /seen && ls /sys/class/net >> /seen\n"
     )
-    folder = task.folder
     task = replace(task, id=f"tiny__{uuid.uuid4().hex}", image="localhost:1/no/such:image")
     try:
         workspace = prepare(task, tmp_path / "home", "docker")
