@@ -55,7 +55,7 @@ class Event:
     """Something happened that a display may show."""
 
     kind: str
-    """`task`, `call`, `execution` or `note`."""
+    """`task`, `call`, `execution`, `retry` (its stage is the HTTP status) or `note`."""
     task: str
     stage: str
     text: str = ""
@@ -97,6 +97,8 @@ class Steps:
         self._calling = {model.name: Turns(throttle_of(model, self.operation)) for model in models}
         for model in models:
             self.journal.put_price(model.name, model.price)
+            if isinstance(model, Throttled):
+                model.throttle.heard = partial(self._hear, model.name)
 
     async def call(self, request: Request) -> Completion:
         """Ask the stage's model, once in the life of the run.
@@ -168,6 +170,14 @@ class Steps:
             raise
         await self.journal.together(lambda: calls.finish(step, answer))
         return answer
+
+    def _hear(self, model: str, status: str, words: str) -> None:
+        """An attempt failed and is made again: whoever wonders why a run is slow finds it in the journal."""
+        put = partial(self.journal.put_retry, model, status, words)
+        stored = asyncio.ensure_future(self.journal.together(put))
+        self._in_flight.add(stored)
+        stored.add_done_callback(self._landed)
+        self.notify(Event("retry", "", status, words))
 
     async def execute(
         self, key: StepKey, environment: Environment, script: Script, patch: str | None, limits: Limits

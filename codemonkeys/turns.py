@@ -165,6 +165,8 @@ class Throttle:
         self._tokens = Allowance(tokens_a_minute, clock)
         self.cuts = 0
         """How often the provider said that it is too much."""
+        self.heard: Callable[[str, str], None] = lambda status, words: None
+        """Told of every attempt that failed for a passing reason: its HTTP status or kind, and what was said."""
 
     def enter(self, size: int) -> float:
         """Take a place for a call of `size` tokens; 0 is no call and counts as none. See `Room`."""

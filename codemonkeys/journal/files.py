@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
@@ -42,6 +43,19 @@ def database_of(runs: Path, name: str) -> Path:
     return path
 
 
+def owner_of(folder: Path) -> int | None:
+    """The id of the process that works on a run, or None if none does."""
+    try:
+        with open(folder / "run.lock", "rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read(100) or 0)
+    except OSError:
+        pass
+    return None
+
+
 class RunLock:
     """Held by the one process that writes to a run; the system lets go of it when that process ends."""
 
@@ -49,14 +63,22 @@ class RunLock:
         """Take the lock; raises RunBusy naming the process that holds it."""
         path = folder / "run.lock"
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._take():
             owner = os.read(self._file, 100).decode(errors="replace").strip() or "unknown"
             os.close(self._file)
-            raise RunBusy(f"process {owner} works on the run in {folder}; wait for it to end, or stop it") from None
+            raise RunBusy(f"process {owner} works on the run in {folder}; wait for it to end, or stop it")
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def _take(self) -> bool:
+        for wait in (0.05, 0.2, None):  # `owner_of` holds it for a moment, to see whether it is free.
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if wait is not None:
+                    time.sleep(wait)
+        return False
 
     def release(self) -> None:
         """Let go; calling twice is allowed."""
@@ -143,7 +165,7 @@ def check_schema(connection: sqlite3.Connection, path: Path) -> None:
         raise NewerJournal(f"{path} was written by a newer codemonkeys (it has {', '.join(newer)}); upgrade to open it")
 
 
-KNOWN_MIGRATIONS = frozenset({"m001_initial", "m002_verdicts", "m003_evidence", "m004_bill"})
+KNOWN_MIGRATIONS = frozenset({"m001_initial", "m002_verdicts", "m003_evidence", "m004_bill", "m005_standing"})
 """Names of `schema.migrations()`, written out so that readers need not load sqlite-utils; a test compares them."""
 
 

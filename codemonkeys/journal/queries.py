@@ -24,9 +24,23 @@ def run_overview(connection: sqlite3.Connection) -> dict[str, Any]:
         connection,
         "SELECT id, state, reason, candidate, "
         "(SELECT count(*) FROM candidates WHERE candidates.task = tasks.id) AS candidates, "
-        "(SELECT sum(cost_usd) FROM calls WHERE calls.task = tasks.id) AS cost_usd FROM tasks ORDER BY position",
+        "(SELECT iif(count(*), sum(cost_usd), 0.0) FROM calls WHERE calls.task = tasks.id) AS cost_usd "
+        "FROM tasks ORDER BY position",
     )
-    return {**run, "settings": json.loads(run["settings"]), "tasks": tasks, "spend": spend(connection)}
+    found = {"settings": json.loads(run["settings"]), "tasks": tasks, "spend": spend(connection)}
+    return {**run, **found, "retries": retries(connection)}
+
+
+def retries(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+    """How often calls were asked again, by model and HTTP status or kind of failure, and what was said last."""
+    if not has_table(connection, "retries"):
+        return []
+    return rows(connection, "SELECT * FROM retries ORDER BY model, status")
+
+
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether a run has a table: one written by an older version, and only read since, may lack it."""
+    return bool(rows(connection, "SELECT 1 FROM sqlite_master WHERE name = ?", name))
 
 
 def spend(connection: sqlite3.Connection, task: str | None = None) -> list[dict[str, Any]]:
@@ -78,8 +92,8 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
 
 def signals(connection: sqlite3.Connection, task: str) -> list[dict[str, Any]]:
     """Kind, number, value and detail of what is known of a task's candidates beside the votes."""
-    if not rows(connection, "SELECT 1 FROM sqlite_master WHERE name = 'signals'"):
-        return []  # written by a version that knew of none, and only read since
+    if not has_table(connection, "signals"):
+        return []
     return rows(
         connection, "SELECT kind, number, value, detail FROM signals WHERE task = ? ORDER BY kind, number", task
     )

@@ -214,6 +214,20 @@ SELECT stage, model, count(*) AS calls, sum(prompt_tokens) AS prompt_tokens,
 FROM calls GROUP BY stage, model;
 """
 
+STANDING = """
+CREATE TABLE retries (
+    model TEXT NOT NULL,
+    status TEXT NOT NULL,
+    times INTEGER NOT NULL,
+    last TEXT NOT NULL,
+    first_at TEXT NOT NULL,
+    last_at TEXT NOT NULL,
+    PRIMARY KEY (model, status)
+) WITHOUT ROWID;
+CREATE INDEX failed_calls ON call_steps (ended_at) WHERE state = 'failed';
+CREATE INDEX failed_executions ON execution_steps (ended_at) WHERE state = 'failed';
+"""
+
 
 def migrations() -> Migrations:
     """All migrations, oldest first. A released one is never changed: a new one is added below it."""
@@ -236,6 +250,10 @@ def migrations() -> Migrations:
     @steps(name="m004_bill")
     def bill(db: Database) -> None:
         execute(db, BILL)
+
+    @steps(name="m005_standing")
+    def standing(db: Database) -> None:
+        execute(db, STANDING)
 
     return steps
 

@@ -168,6 +168,15 @@ class Journal:
                 [(task, kind, number, value, detail) for number, (value, detail) in values.items()],
             )
 
+    def put_retry(self, model: str, status: str, words: str) -> None:
+        """An attempt of a call failed for a passing reason: count it, and keep what was said last."""
+        with self._writer.writing() as connection:
+            connection.execute(
+                "INSERT INTO retries VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT (model, status) DO UPDATE SET "
+                "times = times + 1, last = excluded.last, last_at = excluded.last_at",
+                (model, status, words, now(), now()),
+            )
+
     def put_price(self, model: str, price: Price | None) -> None:
         """Record what a model costs, from which money is computed; None: nobody knows, and its calls cost NULL."""
         row = (None,) * 4 if price is None else (price.prompt, price.completion, price.cache_read, price.cache_write)

@@ -38,7 +38,8 @@ def judge(error: Exception, what: str) -> Passing | ModelError:
         return FilteredAnswer(f"{message}. Another model may answer")
     if is_passing(error, status) and not (status == 429 and DRAINED in said):
         headers = headers_of(error)
-        return Passing(words, retry_after(headers.get("retry-after"), headers.get("date")), status in TOO_MANY)
+        wait = retry_after(headers.get("retry-after"), headers.get("date"))
+        return Passing(words, wait, status in TOO_MANY, str(status or type(error).__name__))
     kind = AccessRefused if status in CONCERNS_EVERY_CALL or status == 429 else RejectedRequest
     return kind(f"{message}. {advice(status, said)}")
 

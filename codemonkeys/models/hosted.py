@@ -101,15 +101,15 @@ class HostedModel:
         try:
             async with asyncio.timeout(self._timeout):
                 response = await load().acompletion(**self._arguments(request))
-        except TimeoutError:
-            raise judge(TimeoutError(f"no answer within {self._timeout:g} s"), what) from None
         except Exception as error:
-            failure = judge(error, what)
+            late = isinstance(error, TimeoutError)
+            failure = judge(TimeoutError(f"no answer within {self._timeout:g} s") if late else error, what)
             if isinstance(failure, Passing):
                 if failure.too_many:
                     self.throttle.too_many(cuts)
                 # It is asked again, without another turn: the next turns make up for it.
                 self.throttle.count_attempt(0)
+                self.throttle.heard(failure.status, str(failure))
             # No chain: a traceback would show the message that was redacted.
             raise failure from None
         return self._read(response, what, time.monotonic() - began)

@@ -20,11 +20,15 @@ T = TypeVar("T")
 class Passing(Exception):
     """A failure that may pass: asking again can help."""
 
-    def __init__(self, message: str, wait: float = 0.0, too_many: bool = False) -> None:
-        """`wait`: seconds the provider asked to wait at least. `too_many`: it said that there are too many requests."""
+    def __init__(self, message: str, wait: float = 0.0, too_many: bool = False, status: str = "none") -> None:
+        """`wait`: seconds the provider asked to wait at least. `too_many`: it said that there are too many requests.
+
+        `status`: what HTTP has for it, or the kind of error where there was no answer.
+        """
         super().__init__(message)
         self.wait = wait
         self.too_many = too_many
+        self.status = status
 
 
 @dataclass(frozen=True)
