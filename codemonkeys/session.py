@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from codemonkeys.errors import BadInput, SandboxUnavailable, UnpricedModel
 from codemonkeys.journal.digests import Digests
 from codemonkeys.journal.store import Journal
+from codemonkeys.mirror import mirroring
 from codemonkeys.models import open_model
 from codemonkeys.prompting import check_own
 from codemonkeys.runner import Ended, State, run_tasks
@@ -99,12 +100,13 @@ async def _carry_out(
     context = settings.context
     digests = Digests(context.digests or home / "digests.db") if context.mode == "digest" else None
     try:
-        steps = Steps(
-            *(journal, primary, scan, sandbox, settings.operation, accept_changes, notify),
-            digests=digests,
-            writers=writers,
-        )
-        ended = await run_tasks(tasks, settings, steps, lambda task: prepare(task, home, kind))
+        async with mirroring(journal.folder, notify) as told:
+            steps = Steps(
+                *(journal, primary, scan, sandbox, settings.operation, accept_changes, told),
+                digests=digests,
+                writers=writers,
+            )
+            ended = await run_tasks(tasks, settings, steps, lambda task: prepare(task, home, kind))
         return Summary(journal.name, journal.folder, tuple(ended), len(tasks) - len(ended), journal.calls.spent())
     finally:
         sandbox.close()

@@ -28,7 +28,7 @@ LAYERS = [
     {"selection"},
     {"pipeline"},
     {"runner", "minimum"},
-    {"session", "predictions", "demo"},
+    {"session", "predictions", "mirror", "demo"},
     {"ensembles"},
     {"grading"},
     {"evaluation"},

@@ -25,7 +25,7 @@ from codemonkeys.tasks.sources import load_tasks
 from tests.cli.command import Done, codemonkeys, environment
 from tests.models.endpoint import Endpoint, Reply, Responder, Seen, answer, serve, status, with_faults
 from tests.recorded import dry_run
-from tests.tiny_task import GOLD, ID, make_task_repository
+from tests.tiny_task import GOLD, ID, add_tasks, make_task_repository
 
 MODEL = "openai/test-model"
 PRICES = {
@@ -101,6 +101,49 @@ def test_faults_change_nothing_but_the_number_of_requests(bench: Bench) -> None:
     assert bench.patch("faulty") == bench.patch("plain") != ""
     answered = "SELECT count(*) FROM calls WHERE state = 'done'"
     assert bench.query(answered, "faulty") == bench.query(answered, "plain") == [(plain,)]
+    # What had to be asked again is told at the end, and stays in the journal.
+    again = dict(bench.query("SELECT status, sum(times) FROM retries GROUP BY status", "faulty"))
+    assert sum(again.values()) == len(endpoint.requests) - plain and "429" in again
+    assert f"{again['429']} times after 429" in done.out
+
+
+def test_predictions_are_there_while_the_run_goes_on(bench: Bench) -> None:
+    """The first task has a prediction in a whole file while the second is in work, also for one who kills the run."""
+    first, second = add_tasks(Path(bench.source), 2)
+
+    def held(seen: Seen) -> Reply:
+        return Reply(hang=True) if f"issue {second}." in seen.text else dry_run(seen)
+
+    file = bench.folder / "runs" / "run" / "preds.json"
+    with serve(held) as endpoint:
+        process = bench.start(*bench.arguments(endpoint, "-c", "operation.tasks=1", samples=1))
+        try:
+            wait_for(lambda: file.exists() and first in json.loads(file.read_text()))
+            assert process.poll() is None
+            status_of = bench("status", "run", "--json")
+            standing = json.loads(status_of.out)
+            assert standing["owner"] == process.pid and standing["tasks"]["predicted"] == 1
+            assert f"process {process.pid} works on it" in bench("status", "run").out
+            assert str(process.pid) in bench("status").out
+        finally:
+            process.kill()
+            process.communicate()
+    assert list(json.loads(file.read_text())) == [first]
+    with serve(dry_run) as endpoint:
+        assert bench("resume", "run", "--api-base", endpoint.url).code == 0
+    predictions = json.loads(file.read_text())
+    assert list(predictions) == [first, second]
+    assert {id: row["model_patch"] for id, row in predictions.items()} == dict(
+        bench.query("SELECT instance_id, model_patch FROM predictions")
+    )
+    assert "nobody works on it" in bench("status", "run").out
+
+
+def test_a_copy_that_cannot_be_written_stops_nothing(bench: Bench) -> None:
+    (bench.folder / "runs" / "run" / "preds.json" / "in the way").mkdir(parents=True)
+    with serve(dry_run) as endpoint:
+        done = bench(*bench.arguments(endpoint))
+    assert done.code == 0 and "preds.json: cannot be written" in done.err and bench.patch()
 
 
 def test_wrong_key_stops_at_once_and_costs_nothing(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -66,3 +67,17 @@ def make_task_repository(folder: Path, install: str = "echo made > made.txt\n", 
             entry.size = len(text)
             archive.addfile(entry, io.BytesIO(text.encode()))
     return str(folder)
+
+
+def add_tasks(folder: Path, count: int) -> list[str]:
+    """Add equal tasks to the repository until it has so many, each with its id in the issue; returns all ids."""
+    ids = [ID, *(f"tiny__greeting-{number}" for number in range(2, count + 1))]
+    first = folder / "tasks" / ID
+    for id in ids[1:]:
+        shutil.copytree(first, folder / "tasks" / id)
+    for id in ids:
+        task = folder / "tasks" / id
+        (task / "task.yaml").write_text((task / "task.yaml").read_text().replace(ID, id))
+        with (task / "problem_statement.md").open("a") as issue:
+            issue.write(f"This is issue {id}.\n")
+    return ids

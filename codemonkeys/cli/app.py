@@ -207,6 +207,22 @@ def show(
 
 
 @app.command()
+def status(
+    run: Annotated[str | None, typer.Argument(help="Name of the run; all of them if not given.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="On a terminal: look again while a session goes on.")] = False,
+    runs: Runs = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Tell how a run stands, while it goes on or after: tasks by stage, votes, spend, speed, time left, failures.
+
+    It only reads: another session may be working on the run.
+    """
+    from codemonkeys.cli import reading
+
+    end(lambda: reading.status(runs, run, watch, json))
+
+
+@app.command()
 def export(
     run: Annotated[str, typer.Argument(help="Name of the run.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")],

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from codemonkeys.errors import JournalError
 from codemonkeys.redact import redact, safe_terminal
+from codemonkeys.report.standing import Observer, Standing
+from codemonkeys.report.standing_view import standing_line, standing_view
 from codemonkeys.steps import Event
 
 
@@ -31,20 +36,22 @@ def say(text: str) -> None:
     print(safe_terminal(redact(text)), file=sys.stderr, flush=True)
 
 
-FILE_WIDTH = 200
-"""Columns of tables that are not printed to a terminal."""
+FILE_WIDTH = 1_000
+"""Columns that a table may have at most where it is not printed to a terminal: no reason of a task is broken there."""
 
 
 class Progress:
-    """Shows how a session goes on: a live table on a terminal, a line for each task's news elsewhere."""
+    """Shows how a session goes on: a live view on a terminal; elsewhere a line for each task's news, and sums."""
 
-    def __init__(self) -> None:
-        self._tasks: dict[str, str] = {}
-        self._calls: dict[tuple[str, str], int] = {}
-        self._executions: dict[str, int] = {}
-        console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        self._live = Live(console=console, get_renderable=self._table, transient=True, refresh_per_second=4)
-        self._on_terminal = console.is_terminal
+    def __init__(self, folder: Path) -> None:
+        """`folder`: that of the run, which may not be there yet."""
+        self._observer = Observer(folder)
+        self._view: RenderableType = Text("opening the run")
+        self._retried: set[str] = set()
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._on_terminal = self._console.is_terminal
+        self._looked = -math.inf if self._on_terminal else time.monotonic()
+        self._live = Live(console=self._console, get_renderable=self._draw, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> Progress:
         if self._on_terminal:
@@ -57,32 +64,43 @@ class Progress:
 
     def notify(self, event: Event) -> None:
         """Take in an event of the run."""
-        if event.kind == "call":
-            key = (event.task, event.stage)
-            if key not in self._calls and not self._on_terminal:
-                self._line(f"{event.task}: {event.stage}, first answer")
-            self._calls[key] = self._calls.get(key, 0) + 1
-        elif event.kind == "execution":
-            self._executions[event.task] = self._executions.get(event.task, 0) + 1
-        elif event.kind == "task":
-            self._tasks[event.task] = event.stage
+        if event.kind == "task" and not (self._on_terminal and event.stage in BEGINNINGS):
             self._line(f"{event.task}: {event.stage}{f' ({event.text})' if event.text else ''}")
-        else:
+        elif event.kind == "note":
             self._line(event.text)
+        elif event.kind == "retry" and event.stage not in self._retried:
+            self._retried.add(event.stage)
+            self._line(f"a call is made again after {event.stage}, as others after it will be: {event.text}")
+        if not self._on_terminal and time.monotonic() - self._looked > SUMS_EVERY:
+            standing = self._look()
+            if standing is not None:
+                self._line(standing_line(standing))
 
     def _line(self, text: str) -> None:
         if self._on_terminal:
-            self._live.console.print(Text(safe_terminal(redact(text))))
+            self._console.print(Text(safe_terminal(redact(text))))
         else:
             say(text)
 
-    def _table(self) -> RenderableType:
-        stages = ("relevance", "rank", "test", "edit", "select")
-        table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-        for column in ("task", "state", *stages, "executions"):
-            table.add_column(column, justify="left" if column in ("task", "state") else "right")
-        for task, state in self._tasks.items():
-            if state in ("preparing", "solving"):
-                calls = [str(self._calls.get((task, stage), 0)) for stage in stages]
-                table.add_row(Text(safe_terminal(task)), state, *calls, str(self._executions.get(task, 0)))
-        return table
+    def _draw(self) -> RenderableType:
+        if time.monotonic() - self._looked > LOOK_EVERY:
+            height = self._console.height
+            standing = self._look()
+            if standing is not None:
+                self._view = standing_view(standing, max(3, height - len(standing.troubles) - 14))
+        return self._view
+
+    def _look(self) -> Standing | None:
+        self._looked = time.monotonic()
+        try:
+            return self._observer.look()
+        except JournalError:
+            return None  # The run is just being made; whatever else is wrong, the session says so.
+
+
+BEGINNINGS = ("preparing", "solving")
+"""What the live view tells anyway."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks into the run, on a terminal."""
+SUMS_EVERY = 60.0
+"""Seconds between two lines of sums, elsewhere."""

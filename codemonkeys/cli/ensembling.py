@@ -92,7 +92,7 @@ def carry_out(
 
     for file in outputs.verdicts:  # What cannot be read is refused before the work; nothing of it is kept.
         add_file(Verdicts(), file, [member.name for member in chosen.members])
-    with Progress() as progress:
+    with Progress(files.run_folder(runs, name)) as progress:
         summary = run_ensemble(chosen, settings, runs, name, accept_changes=accept_changes, notify=progress.notify)
     code = exit_of(summary)
     with files.reading(summary.folder / "run.db") as connection:

@@ -1,15 +1,21 @@
-"""`show`, `export` and `settings`."""
+"""`show`, `status`, `export` and `settings`."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from rich.live import Live
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.journal import files, queries
+
+WATCH_SECONDS = 2.0
+"""Between two looks of `status --watch`."""
 
 
 def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
@@ -34,6 +40,35 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
         console.print(plain(f"\nOne task in full: codemonkeys show {name} {story['tasks'][0]['id']}"))
     known = [row["cost_usd"] for row in story["spend"] if row["cost_usd"] is not None]
     console.print(plain(f"Spent: {dollars(sum(known) if known or not story['spend'] else None)}"))
+    return Exit.DONE
+
+
+def status(runs: Path, name: str | None, watch: bool, as_json: bool) -> Exit:
+    """Show how a run stands, once or as long as a session works on it; without a name, all runs in a line each."""
+    from codemonkeys.report.standing import Observer
+    from codemonkeys.report.standing_view import runs_table, standing_view
+
+    if name is None:
+        found = [Observer(path.parent).look() for path in sorted(runs.glob("*/run.db"))]
+        if as_json:
+            print_json([asdict(standing) for standing in found])
+        elif found:
+            out().print(runs_table(found))
+        else:
+            say(f"There is no run in {runs.absolute()}; another folder of runs is given by --runs.")
+        return Exit.DONE
+    observer, console = Observer(files.database_of(runs, name).parent), out()
+    standing = observer.look()
+    if as_json:
+        print_json(asdict(standing))
+    elif watch and console.is_terminal:
+        with Live(standing_view(standing), console=console, auto_refresh=False) as live:
+            while standing.owner is not None:
+                time.sleep(WATCH_SECONDS)
+                standing = observer.look()
+                live.update(standing_view(standing, max(3, console.height - 20)), refresh=True)
+    else:
+        console.print(standing_view(standing))
     return Exit.DONE
 
 

@@ -99,7 +99,7 @@ def carry_out(
     source: str, ids: Sequence[str], settings: Settings, runs: Path, name: str, accept_changes: bool
 ) -> Summary:
     """Run a session with its progress shown."""
-    with Progress() as progress:
+    with Progress(files.run_folder(runs, name)) as progress:
         return run_session(source, ids, settings, runs, name, accept_changes=accept_changes, notify=progress.notify)
 
 
@@ -111,15 +111,11 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
         numbers = {"predicted": summary.predicted, "waiting": summary.waiting, "spent_usd": summary.spent}
         print_json({"run": summary.run, "folder": str(summary.folder), "exit": int(code), **numbers, "tasks": ended})
         return code
-    from codemonkeys.report.tables import spend_table, tasks_table
+    from codemonkeys.report.tables import summary_view
 
     with files.reading(summary.folder / "run.db") as connection:
         overview = queries.run_overview(connection)
-    console = out()
-    console.print(tasks_table(overview["tasks"]))
-    console.print()
-    console.print(spend_table(overview["spend"]))
-    console.print()
+    out().print(summary_view(overview))
     total = len(summary.ended) + summary.waiting
     print(f"{summary.predicted} of {total} tasks have a prediction. Run: {summary.folder}")
     where = "" if runs == Path("runs") else f" --runs {runs}"

@@ -13,6 +13,7 @@ from codemonkeys.ensembles.solving import GivenTests, put_candidates, read_tests
 from codemonkeys.errors import BadInput, BadSettings
 from codemonkeys.journal import files
 from codemonkeys.journal.store import Journal
+from codemonkeys.mirror import mirroring
 from codemonkeys.models.base import Completion, Model, Price, Request
 from codemonkeys.prompting import check_own
 from codemonkeys.runner import Ended, State, run_tasks
@@ -222,19 +223,20 @@ async def _carry_out(
     sandbox = open_sandbox(kind, journal.name)
     home = default_home()
     try:
-        steps = Steps(journal, *models, sandbox, settings.operation, accept_changes, notify)
-        ended = await run_tasks(
-            ensemble.tasks,
-            settings.model_copy(update={"selection": first}),
-            steps,
-            lambda task: prepare(task, home, kind),
-            solver(ensemble.members, ensemble.tests),
-        )
-        waiting = len(ensemble.tasks) - len(ended)
-        if pooled and not waiting:
-            decided = [task.task for task in ended if task.state in (State.PREDICTED, State.ABSTAINED)]
-            again = {task.task: task for task in rank_together(journal, selection.rule, decided)}
-            ended = [again.get(task.task, task) for task in ended]
+        async with mirroring(journal.folder, notify) as told:
+            steps = Steps(journal, *models, sandbox, settings.operation, accept_changes, told)
+            ended = await run_tasks(
+                ensemble.tasks,
+                settings.model_copy(update={"selection": first}),
+                steps,
+                lambda task: prepare(task, home, kind),
+                solver(ensemble.members, ensemble.tests),
+            )
+            waiting = len(ensemble.tasks) - len(ended)
+            if pooled and not waiting:
+                decided = [task.task for task in ended if task.state in (State.PREDICTED, State.ABSTAINED)]
+                again = {task.task: task for task in rank_together(journal, selection.rule, decided)}
+                ended = [again.get(task.task, task) for task in ended]
         return Summary(journal.name, journal.folder, tuple(ended), waiting, journal.calls.spent())
     finally:
         sandbox.close()

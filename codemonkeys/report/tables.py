@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,8 +47,29 @@ def tasks_table(tasks: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
+ALL_SHOWN = 20
+"""So many tasks are listed at the end of a run; of more, only those without a prediction."""
+
+
+def summary_view(overview: dict[str, Any]) -> RenderableType:
+    """How a run ended: outcomes, every task that was not solved and why, and the bill by stage and model."""
+    tasks = overview["tasks"]
+    states = Counter(task["state"] for task in tasks)
+    counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    listed = tasks if len(tasks) <= ALL_SHOWN else [task for task in tasks if task["state"] != "predicted"]
+    parts: list[RenderableType] = [tasks_table(listed), Text()] if listed else []
+    parts += [spend_table(overview["spend"]), Text(), plain(f"{len(tasks)} tasks: {counts}", "bold")]
+    if overview["retries"]:
+        again = ", ".join(f"{row['times']} times after {row['status']} ({row['model']})" for row in overview["retries"])
+        parts.append(plain(f"Calls asked again: {again}"))
+    return Group(*parts)
+
+
 def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
-    """Calls, tokens and money by stage and model, with a total; columns without any token are left out."""
+    """Calls, tokens and money by stage and model, with a total; columns without any token are left out.
+
+    `cache hit` is the share of the prompt that was read from the provider's cache.
+    """
     titles = {
         "calls": "calls",
         "prompt_tokens": "prompt",
@@ -57,17 +79,24 @@ def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
     }
     totals = {name: sum(row[name] or 0 for row in spend) for name in titles}
     names = [name for name in titles if totals[name] or not name.startswith("cache")]
-    shown = [titles[name] for name in names]
+    shown = [titles[name] for name in names] + ["cache hit"] * bool(totals["cache_read_tokens"])
     table = new_table("stage", "model", *shown, "cost", numbers=("stage", *shown, "cost"))
     table.columns[0].justify = "left"
     order = ("digest", "relevance", "rank", "test", "edit", "judge", "ballot", "select")
     for row in sorted(spend, key=lambda r: order.index(r["stage"]) if r["stage"] in order else len(order)):
-        numbers = [f"{row[name] or 0:,}" for name in names]
+        numbers = [f"{row[name] or 0:,}" for name in names] + cache_hit(row, totals)
         table.add_row(row["stage"], plain(row["model"]), *numbers, dollars(row["cost_usd"]))
     known = [row["cost_usd"] for row in spend if row["cost_usd"] is not None]
     cost = dollars(sum(known) if known or not spend else None)
-    table.add_row("all", "", *(f"{totals[name]:,}" for name in names), cost, style="bold")
+    table.add_row("all", "", *(f"{totals[name]:,}" for name in names), *cache_hit(totals, totals), cost, style="bold")
     return table
+
+
+def cache_hit(row: dict[str, Any], totals: dict[str, int]) -> list[str]:
+    """The share of prompt tokens that came from a cache, as a cell; no cell where none ever did."""
+    if not totals["cache_read_tokens"]:
+        return []
+    return [f"{(row['cache_read_tokens'] or 0) / row['prompt_tokens']:.0%}" if row["prompt_tokens"] else ""]
 
 
 def votes_table(story: dict[str, Any]) -> RenderableType:
