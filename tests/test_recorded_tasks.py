@@ -99,7 +99,9 @@ def test_incomplete_edit_is_outvoted_and_prediction_resolved(task: str, solver: 
 def test_same_prediction_over_http(solver: Solver) -> None:
     answers = read_recording(recording(MARSHMALLOW))
     with serve(responder_of(answers)) as endpoint:
-        hosted = ("-m", "openai/recorded", "--api-base", endpoint.url, "-c", "operation.calls=1")
+        # One conversation after the other: who is told apart only by the order of arrival must arrive in that order.
+        one_by_one = ("-c", "operation.calls=1", "-c", "generation.wave=1")
+        hosted = ("-m", "openai/recorded", "--api-base", endpoint.url, *one_by_one)
         patch = solver.solve(MARSHMALLOW, "http", *hosted, "--sandbox", "local", OPENAI_API_KEY="none")
     assert patch == solver.replay(MARSHMALLOW)
     assert len(endpoint.requests) == len(answers)

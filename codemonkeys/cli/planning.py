@@ -72,13 +72,21 @@ def as_plain(plan: Plan, settings: Settings) -> dict[str, Any]:
         "model": settings.model,
         "scan_model": settings.scan_model or settings.model,
         "samples": settings.generation.samples,
-        "stages": {name: plain_stage(stage) for name, stage in plan.stages.items()},
+        "stages": {name: plain_stage(stage) for name, stage in in_use(plan).items()},
         "total": plain_stage(plan.total),
         "budget_usd": settings.operation.budget,
         "affordable": [asdict(offer) for offer in plan.affordable],
         "tasks": tasks,
         "assumptions": ASSUMPTIONS,
     }
+
+
+ALWAYS = ("relevance", "rank", "test", "edit", "select")
+
+
+def in_use(plan: Plan) -> dict[str, Stage]:
+    """The stages of every run, and those that other settings have added."""
+    return {name: stage for name, stage in plan.stages.items() if stage.most_calls or name in ALWAYS}
 
 
 def plain_stage(stage: Stage) -> dict[str, Any]:
@@ -112,7 +120,7 @@ def show(plan: Plan, settings: Settings) -> None:
         "at most": lambda stage: dollars(stage.most_usd),
     }
     table = new_table("stage", *columns, numbers=tuple(columns))
-    for name, stage in plan.stages.items():
+    for name, stage in in_use(plan).items():
         table.add_row(name, *(cell(stage) for cell in columns.values()))
     table.add_row("all", *(cell(plan.total) for cell in columns.values()), style="bold")
     console.print()

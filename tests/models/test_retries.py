@@ -80,7 +80,7 @@ def test_what_may_pass_is_asked_again(case: str) -> None:
     got, endpoint = ask(in_turn(PASSES[case], PASSES[case], answer("Hello.")))
     assert isinstance(got, Completion), got
     assert (got.text, got.attempts) == ("Hello.", 3)
-    assert len(endpoint.requests) == 3
+    assert len(endpoint.requests) == 3, got
 
 
 @pytest.mark.parametrize("case", STAYS)
@@ -98,7 +98,7 @@ def test_one_request_leaves_per_attempt(name: str, case: str) -> None:
     got, endpoint = ask(in_turn(PASSES[case]), name)
     assert isinstance(got, RetriesExhausted), got
     assert "3 attempts failed" in str(got)
-    assert len(endpoint.requests) == 3
+    assert len(endpoint.requests) == 3, got
 
 
 def test_no_answer_in_time_is_a_passing_failure() -> None:

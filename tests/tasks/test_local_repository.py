@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.tasks import images
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import prepare
-from codemonkeys.tasks.local_repository import OF_TASK, copy_commit
+from codemonkeys.tasks.local_repository import copy_commit
 from codemonkeys.tasks.own_issue import Place, describe
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Environment, Reason, Sandbox, Script
@@ -213,10 +214,11 @@ def test_scripts_run_in_an_image_on_the_patched_code(repository: Path, tmp_path:
             done = sandbox.run(workspace.environment, Script("cat built.txt; ls .git/stale", "a.sh", ("sh",)))
             assert done.output.startswith("left\n") and done.exit_code != 0
     finally:
-        for built in sandbox.connect().images.list(filters={"label": f"{OF_TASK}={task.id}"}):
-            sandbox.connect().images.remove(built.id, force=True)
         sandbox.close()
         workspace.snapshot.close()
+        with images.engine() as client:
+            for built in images.images_of_ours(client, {task.id}):
+                client.images.remove(built.id, force=True)
     with pytest.raises(EnvironmentFailed, match="needs --sandbox docker"):
         prepare(task, tmp_path / "home", "local")
 
