@@ -46,5 +46,12 @@ def test_readme_names_commands_options_and_files_that_exist() -> None:
         assert (ROOT / path).exists(), path
 
 
+def test_help_lists_every_command_in_whole_sentences() -> None:
+    for group in ([], ["images"]):
+        words = [sys.executable, "-m", "codemonkeys", *group, "--help"]
+        listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout.partition("Commands:")[2]
+        assert listed.count("\n") >= 3 and "..." not in listed, listed
+
+
 def test_readme_lists_every_exit_code() -> None:
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.M)} == set(Exit)

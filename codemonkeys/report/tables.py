@@ -53,7 +53,8 @@ ALL_SHOWN = 20
 
 def summary_view(overview: dict[str, Any]) -> RenderableType:
     """How a run ended: outcomes, every task that was not solved and why, and the bill by stage and model."""
-    tasks = overview["tasks"]
+    # No session works on it any more: what was running has not ended.
+    tasks = [task | {"state": "not finished"} if task["state"] == "running" else task for task in overview["tasks"]]
     states = Counter(task["state"] for task in tasks)
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
     listed = tasks if len(tasks) <= ALL_SHOWN else [task for task in tasks if task["state"] != "predicted"]
