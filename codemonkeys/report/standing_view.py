@@ -24,13 +24,13 @@ def standing_view(standing: Standing, tasks: int = 16) -> RenderableType:
     total = sum(standing.tasks.values())
     works = "nobody works on it" if standing.owner is None else f"process {standing.owner} works on it"
     facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_row("tasks", ProgressBar(max(total, 1), standing.ended, width=BAR), f"{standing.ended} of {total} ended")
+    facts.add_row("tasks", bar(standing.ended, total), f"{standing.ended} of {total} ended")
     facts.add_row("", "", in_words(standing.tasks))
     spent, budget = standing.spent_usd, standing.budget_usd
     if spent is None or budget is None:
         facts.add_row("spent", "", money_line(standing))
     else:
-        facts.add_row("spent", ProgressBar(budget, spent, width=BAR), money_line(standing))
+        facts.add_row("spent", bar(spent, budget), money_line(standing))
     if standing.owner is not None:
         facts.add_row("speed", "", speed_line(standing))
     if standing.asked_again:
@@ -42,6 +42,11 @@ def standing_view(standing: Standing, tasks: int = 16) -> RenderableType:
     if standing.troubles:
         parts += [heading("Last failures"), troubles_table(standing)]
     return Group(*parts)
+
+
+def bar(done: float, of: float) -> ProgressBar:
+    """How far something is."""
+    return ProgressBar(of or 1.0, done, BAR, complete_style="cyan", finished_style="green")
 
 
 def standing_line(standing: Standing) -> str:
@@ -69,12 +74,12 @@ def in_words(tasks: Mapping[str, int]) -> str:
 
 def money_line(standing: Standing) -> str:
     """What was spent, of what, and what it will come to."""
-    of = "" if standing.budget_usd is None else f" of {dollars(standing.budget_usd)}"
+    of = "" if standing.budget_usd is None else f", of {dollars(standing.budget_usd)}"
     reserved = f", {dollars(standing.reserved_usd)} of it reserved" if standing.reserved_usd else ""
     unfinished = any(standing.tasks.get(state) for state in UNFINISHED)
     if standing.expected_usd is None or not unfinished:
-        return f"{dollars(standing.spent_usd)}{of}{reserved}"
-    return f"{dollars(standing.spent_usd)}{of}{reserved}, about {dollars(standing.expected_usd)} in the end"
+        return f"{dollars(standing.spent_usd)}{reserved}{of}"
+    return f"{dollars(standing.spent_usd)}{reserved}{of}; about {dollars(standing.expected_usd)} in the end"
 
 
 def speed_line(standing: Standing) -> str:

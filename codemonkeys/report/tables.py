@@ -20,7 +20,7 @@ def plain(value: Any, style: str = "") -> Text:
 
 def dollars(amount: float | None) -> str:
     """US dollars; `price unknown` for None."""
-    return "price unknown" if amount is None else f"{amount:.4f} USD" if 0 < amount < 0.01 else f"{amount:.2f} USD"
+    return "price unknown" if amount is None else f"{amount:.4f} USD" if 0 < amount < 0.01 else f"{amount:,.2f} USD"
 
 
 def new_table(*columns: str, numbers: Sequence[str] = ()) -> Table:

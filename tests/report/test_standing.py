@@ -123,7 +123,7 @@ def test_text_of_others_stays_text() -> None:
     assert "\x1b" not in text and "\x07" not in text and "\u202e" not in text
     assert "10 min" in text and "1 of 2" in text
     assert standing_line(standing) == (
-        "0 of 1 tasks ended; 0.50 USD of 1.00 USD, 0.10 USD of it reserved, about 2.00 USD in the end; "
+        "0 of 1 tasks ended; 0.50 USD, 0.10 USD of it reserved, of 1.00 USD; about 2.00 USD in the end; "
         "10 calls and 1,000 tokens a minute, about 10 min left"
     )
 
