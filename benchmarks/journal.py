@@ -1,0 +1,171 @@
+"""A journal as a large run leaves it: its size, the closing summary, and how soon a session can go on with it.
+
+    python -m benchmarks.journal [--tasks 500] [--samples 10] [--files 40]
+
+A first session of the whole runner and pipeline takes the tasks until nine tenths have ended, and is stopped; model and
+executions are simulated, with texts as long as those of the paper's run (Table 1: about 1,300 tokens an answer). Then,
+each in a new process:
+
+    summary    `codemonkeys show`, start of the program included
+    status     `codemonkeys status`, the same
+    resume     from the start of a session to its first new call, litellm loaded as for a hosted model
+
+The resumed session goes on to the end of the run; memory is its highest, litellm included. Ends with one line
+`RESULT summary_s= resume_s= rss_mb= size_mb=`; the size is that of the finished journal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.parts import WORDS, SimulatedSandbox, make_repository, make_tasks, preparing
+from codemonkeys.journal.store import Journal
+from codemonkeys.models.base import Completion, Price, Request, Usage
+from codemonkeys.models.dry_run import answer
+from codemonkeys.models.hosted import load
+from codemonkeys.runner import run_tasks
+from codemonkeys.settings import load_settings
+from codemonkeys.steps import Event, Steps
+from sandboxes.base import Environment, Execution, Limits, Script
+
+STOP_AT = 0.9
+"""Share of the tasks that the first session finishes."""
+THOUGHTS = 5_000
+"""Characters of an answer before what it answers with; relevance and ranking answer shortly."""
+PRINTED = 3_000
+"""Characters that a script prints."""
+RUN = "run"
+
+
+def prose(seed: str, characters: int) -> str:
+    """Words, always the same for a seed."""
+    words = random.Random(seed).choices(WORDS, k=characters // 7)
+    return " ".join(words)
+
+
+class TalkingModel:
+    """Answers as the fake model, with thoughts before it, each trajectory with a test of its own."""
+
+    name = "talking"
+
+    def __init__(self) -> None:
+        self.price: Price | None = Price(1e-6, 5e-6, 1e-7, 1.25e-6)
+        self.first_call: float | None = None
+
+    def count_tokens(self, text: str) -> int:
+        """An estimate."""
+        return len(text) // 4
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer one request at once."""
+        if self.first_call is None:
+            self.first_call = time.time()
+        text = answer(request)
+        if request.key.stage in ("test", "edit", "select"):
+            if request.key.stage == "test":
+                text = text.replace("import os\n", f"# {request.key}\nimport os\n", 1)
+            text = f"{prose(str(request.key), THOUGHTS)}\n\n{text}"
+        return Completion(text, "stop", Usage(30_000, len(text) // 4, 25_000), self.name, 1.0)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass
+class TalkingSandbox(SimulatedSandbox):
+    """Scripts print something, each something else."""
+
+    def run(
+        self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
+    ) -> Execution:
+        """What the fake model's script finds, with a long output."""
+        done = super().run(environment, script, patch, limits)
+        return Execution(done.reason, done.exit_code, output=prose(f"{script.text}{patch}", PRINTED))
+
+
+def session(folder: Path, tasks: int, samples: int, stop_at: float) -> dict[str, float]:
+    """Take the run on until a share of its tasks has ended; moments are those of `time.time`."""
+    load()
+    settings = load_settings(
+        context={"batch_tokens": 0}, generation={"samples": samples}, operation={"calls": 64, "budget": 1e6}
+    )
+    model = TalkingModel()
+    journal = Journal(folder / "runs", RUN, "simulated", {"ids": [], **settings.model_dump(mode="json")})
+    try:
+        steps = Steps(journal, model, model, TalkingSandbox(), settings.operation)
+        ended = 0
+
+        def notify(event: Event) -> None:
+            nonlocal ended
+            ended += event.kind == "task" and event.stage == "predicted"
+            steps.stopping = ended >= stop_at * tasks
+
+        steps.notify = notify
+        done = asyncio.run(run_tasks(make_tasks(tasks), settings, steps, preparing(folder / "repository")))
+    finally:
+        journal.close()
+    assert len(done) == tasks or stop_at < 1
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"first_call": model.first_call or 0.0, "rss_mb": peak, "ended": float(len(done))}
+
+
+def in_a_process(folder: Path, tasks: int, samples: int, stop_at: float) -> dict[str, float]:
+    """The same in a process of its own."""
+    numbers = ["--tasks", str(tasks), "--samples", str(samples), "--stop-at", str(stop_at)]
+    command = [sys.executable, "-m", "benchmarks.journal", "--session", str(folder), *numbers]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return found
+
+
+def seconds_of(folder: Path, command: str) -> float:
+    """How long a command takes on the run."""
+    began = time.perf_counter()
+    words = [sys.executable, "-m", "codemonkeys", command, RUN, "--runs", str(folder / "runs")]
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Make the journal, measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=500)
+    parser.add_argument("--samples", type=int, default=10)
+    parser.add_argument("--files", type=int, default=40)
+    parser.add_argument("--session", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--stop-at", type=float, default=1.0, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    size = chosen.tasks, chosen.samples
+    if chosen.session:
+        print(json.dumps(session(chosen.session, *size, chosen.stop_at)))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_repository(folder / "repository", chosen.files, 40)
+        began = time.perf_counter()
+        first = in_a_process(folder, *size, STOP_AT)
+        took = time.perf_counter() - began
+        print(f"first session: {first['ended']:.0f} tasks in {took:.0f} s, {first['rss_mb']:.0f} MB", flush=True)
+        moment = time.time()
+        second = in_a_process(folder, *size, 1.0)
+        resume = second["first_call"] - moment
+        summary, status = seconds_of(folder, "show"), seconds_of(folder, "status")
+        database = folder / "runs" / RUN / "run.db"
+        size_mb = database.stat().st_size / 1e6
+        print(f"{chosen.tasks} tasks x {chosen.samples} samples; `codemonkeys status` {status:.2f} s")
+        print(
+            f"RESULT summary_s={summary:.2f} resume_s={resume:.2f} rss_mb={second['rss_mb']:.0f} size_mb={size_mb:.0f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
