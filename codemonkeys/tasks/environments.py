@@ -98,12 +98,12 @@ def prepare(task: Task, home: Path, sandbox: str) -> Workspace:
 
 
 def _from_folder(task: Task, given: Path, home: Path) -> tuple[Environment, Path]:
-    """Environment and repository built from a task folder, for the local sandbox."""
+    """Environment and repository built from a task folder, for the local sandbox; tasks with equal files share them."""
     inputs = {name: (given / name).read_bytes() for name in INPUTS}
     content = hashlib.sha256(repr((BUILD, sys.implementation.cache_tag)).encode())
     for data in inputs.values():
         content.update(hashlib.sha256(data).digest())
-    folder = home / "environments" / f"{task.id}-{content.hexdigest()[:16]}"
+    folder = home / "environments" / content.hexdigest()[:32]
 
     def build(making: Path) -> None:
         for name in ("testbed", "venv", "build", "build/wheels"):

@@ -65,7 +65,7 @@ def test_what_was_built_is_used_again_and_is_the_same_elsewhere(
     tiny: Workspace, tiny_task: Task, shared_home: Path, tmp_path: Path
 ) -> None:
     def made() -> list[int]:
-        return [path.stat().st_ino for path in (shared_home / "environments").glob(f"{ID}-*")]
+        return [path.stat().st_ino for path in (shared_home / "environments").glob(f"*{tiny.environment.name}*")]
 
     before = made()
     assert prepare(tiny_task, shared_home, "local").environment == tiny.environment and made() == before
