@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,9 +159,10 @@ def test_among_faults_every_task_ends_with_the_same_prediction(
 
 ZYGOTE = """
 import json, os, sys
+import sqlite_utils, codemonkeys.cli.solving, codemonkeys.report.tables
+from codemonkeys.cli import main
 from codemonkeys.models.hosted import load
 load()
-from codemonkeys.cli import main
 print("ready", flush=True)
 for line in sys.stdin:
     child = os.fork()
@@ -282,10 +283,10 @@ def test_a_second_process_is_refused_and_told_the_first(batch: Batch) -> None:
 
 @pytest.fixture
 def small_disk(batch: Batch, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A disk of four megabytes for runs."""
+    """A small disk for runs."""
     folder = batch.folder / f"disk-{request.node.name}"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("a disk of its own can be mounted by root only")
     try:
@@ -300,12 +301,9 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(batch: Batch, plain: dict[s
 
     def fill(seen: Seen) -> Reply:
         if seen.number == 40:
-            with ballast.open("wb") as file:
-                try:
-                    while file.write(b"x" * 4096):
-                        file.flush()
-                except OSError:
-                    pass  # That is when it is full.
+            with suppress(OSError), ballast.open("wb", buffering=0) as file:
+                while file.write(b"x" * 4096):
+                    pass  # It ends when the disk is full.
         return dry_run(seen)
 
     with serve(fill) as endpoint:

@@ -32,7 +32,7 @@ class Calls:
 
     def count(self) -> None:
         """Add up the whole bill, as the database has it."""
-        rows = self._writer.connection.execute("SELECT task, stage, cost_usd FROM calls WHERE cost_usd > 0")
+        rows = self._writer.connection.execute("SELECT task, stage, cost_usd FROM costs WHERE cost_usd > 0")
         self._spent.clear()
         self._there.clear()
         self._total = 0
@@ -154,7 +154,7 @@ class Calls:
     @contextmanager
     def _settling(self, step: int) -> Iterator[None]:
         """Keep the sums true while a call's cost changes."""
-        query = "SELECT task, stage, coalesce(cost_usd, 0) FROM calls WHERE id = ?"
+        query = "SELECT task, stage, coalesce(cost_usd, 0) FROM costs WHERE id = ?"
         task, stage, before = self._writer.connection.execute(query, (step,)).fetchone()
         yield
         *_, after = self._writer.connection.execute(query, (step,)).fetchone()

@@ -146,6 +146,9 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(connect_to_read(path)) as connection:
             connection.row_factory = sqlite3.Row
             check_schema(connection, path)
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'costs'").fetchone():
+                # Written by an older version, and not changed by being read.
+                connection.execute("CREATE TEMP VIEW costs AS SELECT * FROM calls")
             yield connection
     except sqlite3.DatabaseError as error:
         raise corrupt(path, str(error)) from None

@@ -24,7 +24,7 @@ def run_overview(connection: sqlite3.Connection) -> dict[str, Any]:
         connection,
         "SELECT id, state, reason, candidate, "
         "(SELECT count(*) FROM candidates WHERE candidates.task = tasks.id) AS candidates, "
-        "(SELECT iif(count(*), sum(cost_usd), 0.0) FROM calls WHERE calls.task = tasks.id) AS cost_usd "
+        "(SELECT iif(count(*), sum(cost_usd), 0.0) FROM costs WHERE costs.task = tasks.id) AS cost_usd "
         "FROM tasks ORDER BY position",
     )
     found = {"settings": json.loads(run["settings"]), "tasks": tasks, "spend": spend(connection)}
@@ -51,7 +51,7 @@ def spend(connection: sqlite3.Connection, task: str | None = None) -> list[dict[
         "SELECT stage, model, count(*) AS calls, sum(prompt_tokens) AS prompt_tokens, "
         "sum(completion_tokens) AS completion_tokens, sum(cache_read_tokens) AS cache_read_tokens, "
         "sum(cache_write_tokens) AS cache_write_tokens, sum(cost_usd) AS cost_usd "
-        "FROM calls WHERE task = ? GROUP BY stage, model"
+        "FROM costs WHERE task = ? GROUP BY stage, model"
     )
     return rows(connection, query, task)
 

@@ -226,7 +226,35 @@ CREATE TABLE retries (
 ) WITHOUT ROWID;
 CREATE INDEX failed_calls ON call_steps (ended_at) WHERE state = 'failed';
 CREATE INDEX failed_executions ON execution_steps (ended_at) WHERE state = 'failed';
+DROP INDEX calls_of_task;
+CREATE INDEX bill ON call_steps (
+    task, stage, state, model, prompt_tokens, completion_tokens, cache_read_tokens, cache_write_tokens, reserved_usd
+);
+DROP VIEW spend_by_stage;
+DROP VIEW calls;
+CREATE VIEW costs AS
+SELECT c.id, c.task, c.stage, c.state, c.model, c.prompt_tokens, c.completion_tokens, c.cache_read_tokens,
+       c.cache_write_tokens,
+       CASE WHEN c.prompt_tokens IS NULL THEN c.reserved_usd ELSE
+           max(0, c.prompt_tokens - c.cache_read_tokens - c.cache_write_tokens) * coalesce(l.prompt, p.prompt)
+           + c.cache_read_tokens * coalesce(l.cache_read, p.cache_read)
+           + c.cache_write_tokens * coalesce(l.cache_write, p.cache_write)
+           + c.completion_tokens * coalesce(l.completion, p.completion) END AS cost_usd
+FROM call_steps c JOIN prices p ON p.model = c.model
+LEFT JOIN price_tiers l ON l.model = c.model
+    AND l.above = (SELECT max(above) FROM price_tiers WHERE model = c.model AND above < c.prompt_tokens);
+CREATE VIEW calls AS
+SELECT c.id, c.task, c.stage, c.sample, c.turn, c.state, c.model, c.answered_by, c.finish_reason, c.error,
+       c.prompt_tokens, c.completion_tokens, c.cache_read_tokens, c.cache_write_tokens, c.attempts, c.seconds,
+       c.started_at, c.ended_at, t.plain AS answer, c.answer_hash, k.cost_usd
+FROM call_steps c JOIN costs k ON k.id = c.id LEFT JOIN texts t ON t.hash = c.answer_hash;
+CREATE VIEW spend_by_stage AS
+SELECT stage, model, count(*) AS calls, sum(prompt_tokens) AS prompt_tokens,
+       sum(completion_tokens) AS completion_tokens, sum(cache_read_tokens) AS cache_read_tokens,
+       sum(cache_write_tokens) AS cache_write_tokens, sum(cost_usd) AS cost_usd
+FROM costs GROUP BY stage, model;
 """
+"""`bill` holds all that `costs` needs: adding up a large run must not read what its calls said."""
 
 
 def migrations() -> Migrations:

@@ -179,20 +179,28 @@ class Journal:
 
     def put_price(self, model: str, price: Price | None) -> None:
         """Record what a model costs, from which money is computed; None: nobody knows, and its calls cost NULL."""
-        row = (None,) * 4 if price is None else (price.prompt, price.completion, price.cache_read, price.cache_write)
+        row = (model, *((None,) * 4 if price is None else prices_of(price)))
+        tiers = sorted((model, above, *prices_of(tier)) for above, tier in price.tiers) if price else []
         with self._writer.writing() as connection:
+            known = connection.execute("SELECT * FROM prices WHERE model = ?", (model,)).fetchall()
+            known += connection.execute("SELECT * FROM price_tiers WHERE model = ? ORDER BY above", (model,)).fetchall()
+            if known == [row, *tiers]:
+                return
             # Not REPLACE: it would delete a row that calls refer to.
             connection.execute(
                 "INSERT INTO prices VALUES (?, ?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET "
                 "prompt = excluded.prompt, completion = excluded.completion, "
                 "cache_read = excluded.cache_read, cache_write = excluded.cache_write",
-                (model, *row),
+                row,
             )
             connection.execute("DELETE FROM price_tiers WHERE model = ?", (model,))
-            for above, tier in price.tiers if price else ():
-                prices = (tier.prompt, tier.completion, tier.cache_read, tier.cache_write)
-                connection.execute("INSERT INTO price_tiers VALUES (?, ?, ?, ?, ?, ?)", (model, above, *prices))
+            connection.executemany("INSERT INTO price_tiers VALUES (?, ?, ?, ?, ?, ?)", tiers)
         self.calls.count()
+
+
+def prices_of(price: Price) -> tuple[float, float, float, float]:
+    """US dollars per token, in the order of the table."""
+    return price.prompt, price.completion, price.cache_read, price.cache_write
 
 
 def agrees(stored: Any, asked: Any) -> bool:

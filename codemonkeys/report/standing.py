@@ -139,7 +139,7 @@ class Observer:
         self, connection: sqlite3.Connection, ended: Sequence[dict[str, Any]]
     ) -> list[tuple[int, float | None]]:
         """Calls and cost of tasks that have ended."""
-        query = "SELECT task, count(*), sum(cost_usd) FROM calls"
+        query = "SELECT task, count(*), sum(cost_usd) FROM costs"
         new = [task for task in ended if self._ended.get(task["id"], ("",))[0] != task["ended_at"]]
         if len(new) > len(ended) // 2:
             found = connection.execute(f"{query} GROUP BY task").fetchall()
@@ -158,7 +158,7 @@ def in_work_of(connection: sqlite3.Connection, running: Sequence[dict[str, Any]]
         calls = rows(
             connection,
             "SELECT stage, count(*) AS calls, sum(state = 'started') AS in_flight, sum(cost_usd) AS cost, "
-            "sum(cost_usd) FILTER (WHERE state = 'started') AS reserved FROM calls WHERE task = ? GROUP BY stage",
+            "sum(cost_usd) FILTER (WHERE state = 'started') AS reserved FROM costs WHERE task = ? GROUP BY stage",
             task["id"],
         )
         executions = rows(

@@ -83,7 +83,7 @@ def stage_costs(connection: sqlite3.Connection) -> dict[str, Cost]:
     costs: dict[str, Cost] = {}
     for row in rows(
         connection,
-        "SELECT stage, count(*) AS calls, count(cost_usd) AS priced, sum(cost_usd) AS usd FROM calls GROUP BY stage",
+        "SELECT stage, count(*) AS calls, count(cost_usd) AS priced, sum(cost_usd) AS usd FROM costs GROUP BY stage",
     ):
         usd = row["usd"] if row["priced"] == row["calls"] else None
         costs[row["stage"]] = Cost(row["calls"], usd)
