@@ -6,8 +6,8 @@ No rule sees a verdict, and no number in a rule was fitted to one. Ends with one
 `RESULT label_free= executed= best_execution_free= rules_s= pools5_executed= pools5_best_execution_free=
 pools10_executed= pools10_best_execution_free=`: the score of the agreement rule on Lite; on the runnable tasks that
 have right and wrong candidates the scores of the execution rule and of the best rule without execution; the seconds
-that all rules take on 500 tasks of 10 candidates; and the two scores again as means over random pools of five and of
-ten of a task's candidates (ten is what a run draws by default), since one choice for each of seven tasks decides little.
+that all rules take on 500 tasks of 10 candidates; and the two scores again as means over random pools of five and ten
+of a task's candidates (a run draws ten by default), since one choice for each of seven tasks decides little.
 """
 
 from __future__ import annotations
