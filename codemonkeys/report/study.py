@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from codemonkeys.report.diversity import Diversity, diversity_of
 from codemonkeys.report.forecast import forecast
 from codemonkeys.report.savings import Saving, saving
 from codemonkeys.report.statistics import (
@@ -110,6 +111,8 @@ class Study:
     turns: tuple[TurnResult, ...]
     turn_tasks: int
     """Tasks behind `turns`: those whose earlier edits all have a verdict."""
+    diversity: Diversity | None
+    """How much the samples differ, by wave and by model; None for an ensemble."""
     tests: TestsResult | None
     verifiers: tuple[VerifierResult, ...]
     share: tuple[float, float | None] | None
@@ -176,6 +179,7 @@ def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
         no_forecast=why,
         turns=turns,
         turn_tasks=turn_tasks,
+        diversity=diversity_of(run, used, labels),
         tests=tests_result([(run.evidence[task], labels.get(task)) for task in used]),
         verifiers=tuple(
             VerifierResult(
@@ -262,10 +266,9 @@ def member_scores(
 
 
 def one_each(run: StoredRun) -> bool:
-    """Whether candidates are of different systems, not samples of one."""
-    return all(len(e.sources) > 0 and len(set(e.sources)) == len(e.sources) for e in run.evidence.values()) and any(
-        len(e.sources) > 1 for e in run.evidence.values()
-    )
+    """Whether candidates are of different systems, not samples of one run, whose models may take turns."""
+    apart = all(len(e.sources) > 0 and len(set(e.sources)) == len(e.sources) for e in run.evidence.values())
+    return apart and not run.wave_of and any(len(e.sources) > 1 for e in run.evidence.values())
 
 
 def can_forecast(run: StoredRun, counts: Sequence[tuple[int, int]]) -> tuple[bool, str]:

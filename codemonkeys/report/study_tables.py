@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from codemonkeys.report.diversity import Diversity
 from codemonkeys.report.statistics import Interval
 from codemonkeys.report.stored import Cost
 from codemonkeys.report.study import RuleResult, Study
@@ -24,6 +25,8 @@ def study_view(study: Study) -> RenderableType:
         parts += [plain(f"No forecast: {study.no_forecast}.", "dim")] if study.no_forecast else []
     if study.turns:
         parts += [heading(f"Coverage by turns, over {study.turn_tasks} tasks"), turns_table(study)]
+    if study.diversity is not None:
+        parts += [heading("How much the samples differ"), *diversity_view(study.diversity)]
     if study.tests is not None:
         parts += [heading("Test scripts"), tests_table(study)]
     if study.verifiers:
@@ -105,6 +108,26 @@ def turns_table(study: Study) -> Table:
     for row in study.turns:
         table.add_row(str(row.turn), f"{row.single:.1%}", f"{row.any:.1%}")
     return table
+
+
+def diversity_view(found: Diversity) -> list[RenderableType]:
+    """How many candidates say something new: in all, by wave, and by model."""
+    alike = "" if found.alike is None else f"; two candidates of a task are alike by {found.alike:.2f} of 1"
+    parts: list[RenderableType] = [
+        plain(f"{found.distinct} of {found.candidates} candidates are distinct{alike}. Later waves see: {found.how}.")
+    ]
+    columns = ("tasks", "candidates", "new", "like earlier", "right", "coverage so far")
+    waves = new_table("wave", *columns, numbers=("wave", *columns))
+    for wave in found.waves:
+        earlier = "" if wave.alike is None else f"{wave.alike:.2f}"
+        counts = (str(wave.wave), str(wave.tasks), str(wave.candidates), str(wave.new))
+        waves.add_row(*counts, earlier, rate(wave.right), rate(wave.coverage))
+    columns = ("candidates", "distinct", "only its own", "right", "coverage")
+    models = new_table("model", *columns, numbers=columns)
+    for model in found.models:
+        counts = (str(model.candidates), str(model.distinct), str(model.alone))
+        models.add_row(plain(model.model), *counts, rate(model.right), rate(model.coverage))
+    return [*parts, waves, *([models] if found.models else [])]
 
 
 def tests_table(study: Study) -> Table:

@@ -64,7 +64,7 @@ def make_run(tasks: int = 40) -> tuple[StoredRun, Verdicts]:
     run = StoredRun(
         "made", "votes", dict.fromkeys(evidence, SAMPLES), tuple(evidence), evidence, (), (), choices, costs, turns
     )
-    return run, verdicts
+    return replace(run, wave_of=dict.fromkeys(evidence, (1, 1, 2, 2, 3, 3))), verdicts
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +152,46 @@ def test_of_systems_there_is_no_forecast(made: tuple[StoredRun, Verdicts]) -> No
     run, verdicts = made
     names = tuple(f"system {n}" for n in range(SAMPLES))
     systems = {task: replace(e, sources=names, families=names) for task, e in run.evidence.items()}
-    found = study(replace(run, evidence=systems, samples={}), verdicts)
+    found = study(replace(run, evidence=systems, samples={}, wave_of={}), verdicts)
     assert found.forecast == () and "different systems" in found.no_forecast
     assert len(found.members) == SAMPLES and isinstance(found.saving, str)
+    assert found.diversity is None
+    # Models of one run that take turns are not that, even if there is one for each sample.
+    few = dict(list(systems.items())[:12])
+    turns = study(replace(run, evidence=few), verdicts)
+    assert turns.forecast and turns.members == () and isinstance(turns.saving, Saving)
+    assert turns.diversity is not None and len(turns.diversity.models) == SAMPLES
+
+
+def test_diversity_is_counted_by_wave_and_by_model() -> None:
+    """Two tasks by hand: what is new in a wave, what only one model wrote, and what is right by then."""
+    run, _ = make_run(1)
+    same, near, far, new = patch(1), patch(1).replace("new1", "new1 too"), patch(5), patch(9)
+    patches = {"a": (same, same, near, same), "b": (same, far, same, new)}
+    classes = {"a": (0, 0, 2, 0), "b": (0, 1, 0, 3)}
+    models = ("one", "two", "one", "two")
+    evidence = {task: Evidence(task, patches[task], classes[task], models) for task in patches}
+    waves = {"a": (1, 1, 2, 2), "b": (1, 1, 2, 2)}
+    run = replace(run, evidence=evidence, choices={}, turns={}, wave_of=waves, diversity="memory", without=("c",))
+    right = {("a", near): True, ("b", far): True}
+    verdicts = Verdicts({(t, patch_hash(p)): (t, p) in right for t, made in patches.items() for p in made})
+    found = study(run, verdicts).diversity
+    assert found is not None and (found.how, found.candidates, found.distinct) == ("memory", 8, 5)
+    first, second = found.waves
+    assert (first.tasks, first.candidates, first.new, first.alike) == (2, 4, 3, None)
+    assert (second.tasks, second.candidates, second.new) == (2, 4, 2)
+    assert (first.right, first.coverage) == (0.25, pytest.approx(1 / 3))
+    assert (second.right, second.coverage) == (0.25, pytest.approx(2 / 3))
+    assert second.alike is not None and found.alike is not None and 0.3 < second.alike < 0.9
+    assert [(m.model, m.candidates, m.distinct, m.alone, m.coverage) for m in found.models] == [
+        ("one", 4, 3, 2, pytest.approx(1 / 3)),
+        ("two", 4, 3, 2, pytest.approx(1 / 3)),
+    ]
+    blind = study(run, None).diversity
+    assert blind is not None and [wave.new for wave in blind.waves] == [3, 2]
+    assert all(wave.right is None and wave.coverage is None for wave in blind.waves)
+    shown = text(study(run, verdicts))
+    assert "5 of 8 candidates are distinct" in shown and "Later waves see: memory" in shown and "only its own" in shown
 
 
 def test_tables_show_everything_and_no_control_code(whole: Study) -> None:
