@@ -128,13 +128,14 @@ def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
     used = graded if verdicts is not None else list(run.evidence)
     # A rule learns from everything that is stored, with a verdict or without: it never sees one.
     pool = list(run.evidence.values())
-    rankings = {name: rule.fit(pool) for name, rule in RULES.items()}
+    fitted = {name: rule.fit(pool) for name, rule in RULES.items()}
+    rankings = {name: {task: rule.rank(e) for task, e in run.evidence.items()} for name, rule in fitted.items()}
     ranked = {
-        name: {task: first_choice(rule.rank(e), e) for task, e in run.evidence.items()}
-        for name, rule in rankings.items()
+        name: {task: first_choice(ranking, run.evidence[task]) for task, ranking in of_tasks.items()}
+        for name, of_tasks in rankings.items()
     }
     stored = {task: Ranking((number,) if number is not None else (), 0.0, "") for task, number in run.choices.items()}
-    available = [name for name in RULES if any(ranked[name][task].order for task in used)]
+    available = [name for name in RULES if any(rankings[name][task].order for task in used)]
     known = [labels[task] for task in graded]
     counts = [(max(len(labels[task]), run.samples.get(task, 0)), sum(map(bool, labels[task]))) for task in graded]
     counts += [(run.samples.get(task, 0), 0) for task in run.without] if known else []
@@ -172,7 +173,7 @@ def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
                 else []
             ),
         ),
-        unavailable=tuple((n, rankings[n].rank(pool[0]).reason) for n in RULES if n not in available and pool),
+        unavailable=tuple((name, rankings[name][used[0]].reason) for name in RULES if name not in available and used),
         members=member_scores(run, labels, graded),
         coverage=tuple((k, coverage(counts, k)) for k in range(1, most + 1)),
         forecast=tuple(forecast(counts, [k * most for k in FORECAST_FACTORS]).items()) if exchangeable else (),

@@ -89,6 +89,10 @@ def test_texts_alone_need_no_model_and_no_sandbox(room: Room) -> None:
     assert rows[0] == ("alpha_1", "alpha", None) and rows[3] == ("gamma", "gamma", 3)
     left_out = json.loads((room.folder / "runs" / "texts" / "members.json").read_text())[5]["dropped"]
     assert [record["why"] for record in left_out] == ["unknown id", "empty patch"]
+    other = room.ensemble("--run", "texts", members=members.replace("alpha_1", "beta").replace("2 beta", "2 alpha_1"))
+    assert other.code == 2 and "ensemble.members.1.family was 'alpha', is now 'beta'" in other.err
+    few = room.ensemble("--run", "few", "--select", "weaver", members="alpha_1 beta")
+    assert few.code == 4 and "abstained: fewer than three verifiers" in few.out
     again = room.ensemble("--run", "texts", "-o", "chosen.jsonl", members=members)
     assert again.code == 2 and "there already" in again.err
     assert room.ensemble("--run", "texts", "-o", "chosen.jsonl", "--overwrite", members=members).code == 0

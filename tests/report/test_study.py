@@ -148,6 +148,22 @@ def test_tasks_with_a_missing_verdict_are_left_out_and_counted(made: tuple[Store
     assert (found.tasks, found.ungraded, found.turn_tasks) == (39, 1, 39)
 
 
+def test_rules_without_evidence_are_not_compared_where_nothing_is_left_to_decide(
+    made: tuple[StoredRun, Verdicts],
+) -> None:
+    """The only candidate of a task is every rule's choice; that is no evidence of a judge that nobody asked."""
+    run, verdicts = made
+    single = {
+        task: Evidence(task, e.patches[:1], (0,), original=(), edited=((),))
+        for task, e in list(run.evidence.items())[:3]
+    }
+    found = study(replace(run, evidence=single, turns={}, wave_of={}), verdicts)
+    assert {row.name for row in found.rules} == {
+        *("agreement", "as the run chose", "majority", "medoid", "random", "shortest")
+    }
+    assert ("tests then agreement", "no test ran") in found.unavailable
+
+
 def test_of_systems_there_is_no_forecast(made: tuple[StoredRun, Verdicts]) -> None:
     run, verdicts = made
     names = tuple(f"system {n}" for n in range(SAMPLES))
