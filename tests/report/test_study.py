@@ -138,7 +138,9 @@ def test_without_verdicts_the_rest_is_told(made: tuple[StoredRun, Verdicts]) -> 
     assert {row.name for row in found.rules} >= {"votes", "agreement", "agentless"}
     assert all(row.score is None for row in found.rules)
     assert isinstance(found.saving, Saving) and found.saving.score is None
-    assert "no verdicts" in text(found)
+    shown = text(found)
+    assert "no verdicts" in shown and "takes tasks with right and wrong candidates" in shown
+    assert "coverage so far" not in shown and "coverage so far" in text(study(*made))
 
 
 def test_tasks_with_a_missing_verdict_are_left_out_and_counted(made: tuple[StoredRun, Verdicts]) -> None:
