@@ -127,8 +127,8 @@ def diversity_view(found: Diversity) -> list[RenderableType]:
     columns = ("candidates", "distinct", "only its own", *(("right", "coverage") if graded else ()))
     models = new_table("model", *columns, numbers=columns)
     for model in found.models:
-        counts = (str(model.candidates), str(model.distinct), str(model.alone))
-        models.add_row(plain(model.model), *counts, *((rate(model.right), rate(model.coverage)) if graded else ()))
+        written = (str(model.candidates), str(model.distinct), str(model.alone))
+        models.add_row(plain(model.model), *written, *((rate(model.right), rate(model.coverage)) if graded else ()))
     return [*parts, waves, *([models] if found.models else [])]
 
 

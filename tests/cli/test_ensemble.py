@@ -157,9 +157,8 @@ def test_verdicts_of_a_file_and_input_that_cannot_be_used(room: Room) -> None:
 
 def test_study_of_a_run_of_our_own(room: Room) -> None:
     """Stored trajectories: coverage by samples, turns and waves, tests and costs, once their edits are graded."""
-    samples = ("-c", "generation.samples=3", "--sandbox", "local")
-    samples += ("-c", "generation.wave=2", "-c", "generation.diversity=memory")
-    assert room("solve", room.source, "-m", "fake", "--run", "own", *samples).code == 0
+    samples = ("-c", "generation.samples=3", "-c", "generation.wave=2", "-c", "generation.diversity=memory")
+    assert room("solve", room.source, "-m", "fake", "--run", "own", *samples, "--sandbox", "local").code == 0
     done = room("study", "own", "--grade", "turns", "--sandbox", "local", "--json")
     assert done.code == 0, done.err
     study = json.loads(done.out)
