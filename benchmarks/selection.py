@@ -3,11 +3,11 @@
     python -m benchmarks.selection [--data FOLDER] [--home FOLDER] [--no-execution]
 
 No rule sees a verdict, and no number in a rule was fitted to one. Ends with one line
-`RESULT label_free= executed= best_execution_free= rules_s= pools_executed= pools_best_execution_free=`: the score of
-the agreement rule on Lite; on the runnable tasks that have right and wrong candidates the scores of the execution rule
-and of the best rule without execution; the seconds that all rules take on 500 tasks of 10 candidates; and the two
-scores again as means over random pools of five of a task's candidates, since one choice for each of seven tasks decides
-little.
+`RESULT label_free= executed= best_execution_free= rules_s= pools5_executed= pools5_best_execution_free=
+pools10_executed= pools10_best_execution_free=`: the score of the agreement rule on Lite; on the runnable tasks that
+have right and wrong candidates the scores of the execution rule and of the best rule without execution; the seconds
+that all rules take on 500 tasks of 10 candidates; and the two scores again as means over random pools of five and ten
+of a task's candidates (a run draws ten by default), since one choice for each of seven tasks decides little.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ WITHOUT_EXECUTION = ("random", "shortest", "majority", "medoid", "agreement", "w
 
 POOLS = 100
 """Random pools of a task's candidates."""
+POOL_SIZES = (5, 10)
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def without_tests(case: Case) -> Case:
     return replace(case, evidence=bare)
 
 
-def pools(case: Case, size: int = 5, count: int = POOLS, seed: int = 0) -> list[Case]:
-    """Random pools of a task's candidates, each with right and wrong ones."""
+def pools(case: Case, size: int, count: int = POOLS, seed: int = 0) -> list[Case]:
+    """Random pools of a task's candidates, each with right and wrong ones; all of them, where there are no more."""
     dice = random.Random(seed)
     found: list[Case] = []
     while len(found) < count:
@@ -268,17 +269,23 @@ def main() -> None:
     gap(cases)
     seconds = speed()
     print(f"\nAll {len(RULES)} rules on 500 tasks of 10 candidates: {seconds:.1f} s")
-    whole = five = (float("nan"), float("nan"))
+    nothing = (float("nan"), float("nan"))
+    whole, drawn = nothing, dict.fromkeys(POOL_SIZES, nothing)
     if not arguments.no_execution:
         with TemporaryDirectory() as empty:
             contested = executed(Path(arguments.data), arguments.home or Path(empty))
         print(f"\n{len(contested)} runnable tasks with right and wrong candidates, all candidates")
         whole = compare(contested)
-        print(f"\nThe same tasks, {POOLS} random pools of five of each one's candidates")
-        five = compare([pool for case in contested for pool in pools(case)], POOLS)
+        for size in POOL_SIZES:
+            print(f"\nThe same tasks, {POOLS} random pools of {size} of each one's candidates")
+            drawn[size] = compare([pool for case in contested for pool in pools(case, size)], POOLS)
+    of_pools = (
+        f"pools{size}_executed={using:.3f} pools{size}_best_execution_free={without:.3f}"
+        for size, (using, without) in drawn.items()
+    )
     print(
         f"RESULT label_free={label_free:.3f} executed={whole[0]:.3f} best_execution_free={whole[1]:.3f} "
-        f"rules_s={seconds:.2f} pools_executed={five[0]:.3f} pools_best_execution_free={five[1]:.3f}"
+        f"rules_s={seconds:.2f} {' '.join(of_pools)}"
     )
 
 

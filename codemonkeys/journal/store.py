@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from reprlib import repr as brief
 from typing import Any, TypeVar
 
 from codemonkeys import __version__
@@ -51,10 +52,10 @@ class Journal:
         stored = asked if row is None else {"source": row[0], **json.loads(row[1])}
         differing = sorted(k for k in {*stored, *asked} - {"operation"} if not agrees(stored.get(k), asked.get(k)))
         if differing:
-            was, is_now = stored.get(differing[0]), asked.get(differing[0])
+            where, was, is_now = first_difference(differing[0], stored.get(differing[0]), asked.get(differing[0]))
             raise RunExists(
                 f"run {self.name!r} in {self.folder} was begun with another {', '.join(differing)} "
-                f"({differing[0]} was {was!r}, is now {is_now!r}). "
+                f"({where} was {brief(was)}, is now {brief(is_now)}). "
                 f"Choose another name with --run, or go on with: codemonkeys resume {self.name}"
             )
         with self._writer.writing() as connection:
@@ -201,6 +202,17 @@ class Journal:
 def prices_of(price: Price) -> tuple[float, float, float, float]:
     """US dollars per token, in the order of the table."""
     return price.prompt, price.completion, price.cache_read, price.cache_write
+
+
+def first_difference(where: str, stored: Any, asked: Any) -> tuple[str, Any, Any]:
+    """The innermost setting that is not what it was, so that a message need not show everything around it."""
+    if isinstance(stored, dict) and isinstance(asked, dict):
+        names = [name for name in stored if not agrees(stored[name], asked.get(name))]
+        return first_difference(f"{where}.{names[0]}", stored[names[0]], asked.get(names[0]))
+    if isinstance(stored, list) and isinstance(asked, list) and len(stored) == len(asked):
+        number = next(n for n, (one, other) in enumerate(zip(stored, asked, strict=True)) if one != other)
+        return first_difference(f"{where}.{number + 1}", stored[number], asked[number])
+    return where, stored, asked
 
 
 def agrees(stored: Any, asked: Any) -> bool:

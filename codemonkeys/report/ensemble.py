@@ -90,15 +90,16 @@ def choices_table(report: dict[str, Any]) -> Table:
     tasks = report["tasks"]
     having = [task for task in tasks if task["candidates"]]
     sure = sorted(task["confidence"] for task in tasks if task["confidence"] is not None)
-    states = Counter(task["state"] for task in tasks)
-    table = new_table("", "", numbers=("",))
+    # Why one was chosen differs from task to task; why none was is mostly the same, and needed.
+    ended = Counter((t["state"], "" if t["source"] else t["reason"] or "") for t in tasks)
+    table = new_table("what", "how many", numbers=("how many",))
     table.show_header = False
     table.add_row("tasks of the dataset", str(len(tasks)))
     table.add_row("tasks with a candidate", str(len(having)))
     table.add_row("candidates", str(sum(task["candidates"] for task in tasks)))
     table.add_row("distinct candidates", str(sum(task["distinct"] for task in tasks)))
-    for state, count in sorted(states.items()):
-        table.add_row(plain(state), str(count))
+    for (state, why), count in sorted(ended.items()):
+        table.add_row(plain(f"{state}: {why}" if why else state), str(count))
     if sure:
         quartiles = [sure[len(sure) * part // 4] for part in (1, 2, 3)]
         table.add_row("confidence, quartiles", "  ".join(f"{value:.2f}" for value in quartiles))

@@ -194,6 +194,8 @@ def curve(
 
 def few(ticks: Sequence[int]) -> list[int]:
     """Some of the ticks, the first and the last among them, so that their numbers do not touch."""
+    if ticks[-1] - ticks[0] < 12:
+        return list(ticks)
     kept = [
         tick for n, tick in enumerate(ticks) if n == 0 or n == len(ticks) - 1 or tick in (2, 3, 5) or tick % 10 == 0
     ]

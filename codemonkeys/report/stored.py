@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from codemonkeys.journal.queries import rows
@@ -52,13 +52,19 @@ class StoredRun:
     turns: dict[str, tuple[tuple[str | None, ...], ...]]
     """For each task, and each trajectory, hash of its patch after each model call of the edit conversation; empty while
     it has none, None where that is not known."""
+    wave_of: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    """For each task, and each candidate, the wave that its trajectory was in, from 1. Empty for ensembles."""
+    diversity: str = "none"
+    """What later waves were told of earlier ones: `generation.diversity` of the run."""
 
 
 def read_run(connection: sqlite3.Connection) -> StoredRun:
     """A run from its journal, open for reading."""
     run = rows(connection, "SELECT name, settings FROM run")[0]
+    settings = json.loads(run["settings"])
     # A run of an early version names no rule: then it was the conversation.
-    rule = json.loads(run["settings"]).get("selection", {}).get("rule", "conversation")
+    rule = settings.get("selection", {}).get("rule", "conversation")
+    generation = settings.get("generation", {})
     drawn = "SELECT task, count(DISTINCT sample) AS samples FROM call_steps WHERE stage = 'edit' GROUP BY task"
     found = rows(connection, "SELECT id, state, candidate FROM tasks ORDER BY position")
     has = {row["task"] for row in rows(connection, "SELECT DISTINCT task FROM candidates")}
@@ -75,7 +81,18 @@ def read_run(connection: sqlite3.Connection) -> StoredRun:
         choices={row["id"]: None if row["candidate"] is None else row["candidate"] - 1 for row in ended},
         costs=stage_costs(connection),
         turns={task: edits_by_turn(connection, task) for task in evidence},
+        wave_of={} if "ensemble" in settings else waves_of(connection, generation.get("wave")),
+        diversity=generation.get("diversity", "none"),
     )
+
+
+def waves_of(connection: sqlite3.Connection, size: int | None) -> dict[str, tuple[int, ...]]:
+    """For each task the waves of its candidates, in their order. `size`: trajectories of a wave; None: all in one."""
+    found: dict[str, tuple[int, ...]] = {}
+    for row in rows(connection, "SELECT task, sample FROM candidates ORDER BY task, number"):
+        wave = 1 if size is None else row["sample"] // size + 1
+        found[row["task"]] = (*found.get(row["task"], ()), wave)
+    return found
 
 
 def stage_costs(connection: sqlite3.Connection) -> dict[str, Cost]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from codemonkeys.report.diversity import Diversity, diversity_of
 from codemonkeys.report.forecast import forecast
 from codemonkeys.report.savings import Saving, saving
 from codemonkeys.report.statistics import (
@@ -110,6 +111,8 @@ class Study:
     turns: tuple[TurnResult, ...]
     turn_tasks: int
     """Tasks behind `turns`: those whose earlier edits all have a verdict."""
+    diversity: Diversity | None
+    """How much the samples differ, by wave and by model; None for an ensemble."""
     tests: TestsResult | None
     verifiers: tuple[VerifierResult, ...]
     share: tuple[float, float | None] | None
@@ -125,13 +128,14 @@ def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
     used = graded if verdicts is not None else list(run.evidence)
     # A rule learns from everything that is stored, with a verdict or without: it never sees one.
     pool = list(run.evidence.values())
-    rankings = {name: rule.fit(pool) for name, rule in RULES.items()}
+    fitted = {name: rule.fit(pool) for name, rule in RULES.items()}
+    rankings = {name: {task: rule.rank(e) for task, e in run.evidence.items()} for name, rule in fitted.items()}
     ranked = {
-        name: {task: first_choice(rule.rank(e), e) for task, e in run.evidence.items()}
-        for name, rule in rankings.items()
+        name: {task: first_choice(ranking, run.evidence[task]) for task, ranking in of_tasks.items()}
+        for name, of_tasks in rankings.items()
     }
     stored = {task: Ranking((number,) if number is not None else (), 0.0, "") for task, number in run.choices.items()}
-    available = [name for name in RULES if any(ranked[name][task].order for task in used)]
+    available = [name for name in RULES if any(rankings[name][task].order for task in used)]
     known = [labels[task] for task in graded]
     counts = [(max(len(labels[task]), run.samples.get(task, 0)), sum(map(bool, labels[task]))) for task in graded]
     counts += [(run.samples.get(task, 0), 0) for task in run.without] if known else []
@@ -169,13 +173,14 @@ def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
                 else []
             ),
         ),
-        unavailable=tuple((n, rankings[n].rank(pool[0]).reason) for n in RULES if n not in available and pool),
+        unavailable=tuple((name, rankings[name][used[0]].reason) for name in RULES if name not in available and used),
         members=member_scores(run, labels, graded),
         coverage=tuple((k, coverage(counts, k)) for k in range(1, most + 1)),
         forecast=tuple(forecast(counts, [k * most for k in FORECAST_FACTORS]).items()) if exchangeable else (),
         no_forecast=why,
         turns=turns,
         turn_tasks=turn_tasks,
+        diversity=diversity_of(run, used, labels),
         tests=tests_result([(run.evidence[task], labels.get(task)) for task in used]),
         verifiers=tuple(
             VerifierResult(
@@ -262,10 +267,9 @@ def member_scores(
 
 
 def one_each(run: StoredRun) -> bool:
-    """Whether candidates are of different systems, not samples of one."""
-    return all(len(e.sources) > 0 and len(set(e.sources)) == len(e.sources) for e in run.evidence.values()) and any(
-        len(e.sources) > 1 for e in run.evidence.values()
-    )
+    """Whether candidates are of different systems, not samples of one run, whose models may take turns."""
+    apart = all(len(e.sources) > 0 and len(set(e.sources)) == len(e.sources) for e in run.evidence.values())
+    return apart and not run.wave_of and any(len(e.sources) > 1 for e in run.evidence.values())
 
 
 def can_forecast(run: StoredRun, counts: Sequence[tuple[int, int]]) -> tuple[bool, str]:

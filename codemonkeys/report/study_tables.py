@@ -6,10 +6,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from codemonkeys.report.diversity import Diversity
 from codemonkeys.report.statistics import Interval
 from codemonkeys.report.stored import Cost
 from codemonkeys.report.study import RuleResult, Study
 from codemonkeys.report.tables import dollars, heading, new_table, plain
+from codemonkeys.report.tests_and_turns import TestsResult
 
 
 def study_view(study: Study) -> RenderableType:
@@ -24,9 +26,11 @@ def study_view(study: Study) -> RenderableType:
         parts += [plain(f"No forecast: {study.no_forecast}.", "dim")] if study.no_forecast else []
     if study.turns:
         parts += [heading(f"Coverage by turns, over {study.turn_tasks} tasks"), turns_table(study)]
+    if study.diversity is not None:
+        parts += [heading("How much the samples differ"), *diversity_view(study.diversity)]
     if study.tests is not None:
-        parts += [heading("Test scripts"), tests_table(study)]
-    if study.verifiers:
+        parts += [heading("Test scripts"), tests_view(study.tests)]
+    if any(row.tpr is not None or row.true_tpr is not None for row in study.verifiers):
         parts += [heading("Verifiers"), verifiers_table(study)]
     return Group(*parts, heading("Stopping early"), saving_view(study))
 
@@ -107,17 +111,39 @@ def turns_table(study: Study) -> Table:
     return table
 
 
-def tests_table(study: Study) -> Table:
-    """How often test scripts discriminate and mislead."""
-    found = study.tests
-    assert found is not None
+def diversity_view(found: Diversity) -> list[RenderableType]:
+    """How many candidates say something new: in all, by wave, and by model."""
+    alike = "" if found.alike is None else f"; two candidates of a task are alike by {found.alike:.2f} of 1"
+    parts: list[RenderableType] = [
+        plain(f"{found.distinct} of {found.candidates} candidates are distinct{alike}. Later waves see: {found.how}.")
+    ]
+    graded = any(wave.coverage is not None for wave in found.waves)
+    columns = ("tasks", "candidates", "new", "like earlier", *(("right", "coverage so far") if graded else ()))
+    waves = new_table("wave", *columns, numbers=("wave", *columns))
+    for wave in found.waves:
+        earlier = "" if wave.alike is None else f"{wave.alike:.2f}"
+        counts = (str(wave.wave), str(wave.tasks), str(wave.candidates), str(wave.new))
+        waves.add_row(*counts, earlier, *((rate(wave.right), rate(wave.coverage)) if graded else ()))
+    columns = ("candidates", "distinct", "only its own", *(("right", "coverage") if graded else ()))
+    models = new_table("model", *columns, numbers=columns)
+    for model in found.models:
+        written = (str(model.candidates), str(model.distinct), str(model.alone))
+        models.add_row(plain(model.model), *written, *((rate(model.right), rate(model.coverage)) if graded else ()))
+    return [*parts, waves, *([models] if found.models else [])]
+
+
+def tests_view(found: TestsResult) -> RenderableType:
+    """How often test scripts discriminate and mislead, where that is known."""
+    valid_ones = f"{found.valid} of the run's {found.scripts} test scripts are valid."
+    if not found.judged:
+        return plain(f"{valid_ones} Whether they discriminate or mislead takes tasks with right and wrong candidates.")
     columns = ("scripts", "discriminate", "mislead")
     table = new_table("of tasks with right and wrong candidates", *columns, numbers=columns)
     all_of_them = (found.judged, found.discriminating, found.misleading)
     valid = (found.valid_judged, found.valid_discriminating, found.valid_misleading)
     for name, (count, good, bad) in (("all", all_of_them), ("valid: they found the issue in the unedited code", valid)):
         table.add_row(name, str(count), *(f"{n / count:.0%}" if count else "" for n in (good, bad)))
-    table.caption = f"{found.valid} of the run's {found.scripts} test scripts are valid."
+    table.caption = valid_ones
     table.caption_justify = "left"
     return table
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from codemonkeys.errors import BadSettings, BudgetReached, FilteredAnswer, RejectedRequest
+from codemonkeys.selection.agreement import support
 from codemonkeys.selection.asking import judge, vote_by_ballots
 from codemonkeys.selection.conversation import converse, example_test, finalists_of
 from codemonkeys.selection.evidence import Evidence, Ranking
@@ -63,12 +64,14 @@ async def decide(work: Work, gathered: Gathered) -> Choice:
     ranking = Ranking((), 0.0, failed) if failed else RULES[settings.rule].rank(evidence)
     if ranking.order:
         return choice(evidence, evidence.classes[ranking.order[0]], ranking.reason)
-    return choice(evidence, everyone[0], f"{shortlist.reason}, as {ranking.reason}")
+    first = shortlist.reason if shortlist.order else "most like the others"
+    return choice(evidence, everyone[0], f"{first}, as {ranking.reason}")
 
 
 def ranked(evidence: Evidence, ranking: Ranking) -> list[int]:
-    """All distinct candidates: those of a ranking in its order, then the others, the shorter first."""
-    others = sorted(set(evidence.classes), key=lambda index: (len(evidence.patches[index]), index))
+    """All distinct candidates: those of a ranking in its order, then the others, those most like the others first."""
+    alike = support(evidence, {})
+    others = sorted(set(evidence.classes), key=lambda index: (-alike[index], len(evidence.patches[index]), index))
     return list(dict.fromkeys([*(evidence.classes[index] for index in ranking.order), *others]))
 
 

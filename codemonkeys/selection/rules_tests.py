@@ -88,7 +88,7 @@ def tests_then_agreement(evidence: Evidence) -> Ranking:
 
     Regression tests only settle ties of votes: what they report as broken is in part what the issue wants changed.
     """
-    if not evidence.edited and not evidence.breaks:
+    if not any(evidence.edited) and all(count is None for count in evidence.breaks):
         return Ranking((), 0.0, "no test ran")
     tests = telling_tests(evidence) if evidence.edited else []
     scores = support(evidence, {})

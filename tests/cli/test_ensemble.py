@@ -89,6 +89,10 @@ def test_texts_alone_need_no_model_and_no_sandbox(room: Room) -> None:
     assert rows[0] == ("alpha_1", "alpha", None) and rows[3] == ("gamma", "gamma", 3)
     left_out = json.loads((room.folder / "runs" / "texts" / "members.json").read_text())[5]["dropped"]
     assert [record["why"] for record in left_out] == ["unknown id", "empty patch"]
+    other = room.ensemble("--run", "texts", members=members.replace("alpha_1", "beta").replace("2 beta", "2 alpha_1"))
+    assert other.code == 2 and "ensemble.members.1.family was 'alpha', is now 'beta'" in other.err
+    few = room.ensemble("--run", "few", "--select", "weaver", members="alpha_1 beta")
+    assert few.code == 4 and "abstained: fewer than three verifiers" in few.out
     again = room.ensemble("--run", "texts", "-o", "chosen.jsonl", members=members)
     assert again.code == 2 and "there already" in again.err
     assert room.ensemble("--run", "texts", "-o", "chosen.jsonl", "--overwrite", members=members).code == 0
@@ -152,9 +156,9 @@ def test_verdicts_of_a_file_and_input_that_cannot_be_used(room: Room) -> None:
 
 
 def test_study_of_a_run_of_our_own(room: Room) -> None:
-    """Stored trajectories: coverage by samples and by turns, tests and costs, once their edits are graded."""
-    samples = ("-c", "generation.samples=3", "--sandbox", "local")
-    assert room("solve", room.source, "-m", "fake", "--run", "own", *samples).code == 0
+    """Stored trajectories: coverage by samples, turns and waves, tests and costs, once their edits are graded."""
+    samples = ("-c", "generation.samples=3", "-c", "generation.wave=2", "-c", "generation.diversity=memory")
+    assert room("solve", room.source, "-m", "fake", "--run", "own", *samples, "--sandbox", "local").code == 0
     done = room("study", "own", "--grade", "turns", "--sandbox", "local", "--json")
     assert done.code == 0, done.err
     study = json.loads(done.out)
@@ -162,6 +166,9 @@ def test_study_of_a_run_of_our_own(room: Room) -> None:
     assert [k for k, _ in study["coverage"]] == [1, 2, 3] and study["coverage"][2][1][0] == 0.0
     assert [(row["turn"], row["any"]) for row in study["turns"]] == [(1, 0.0), (2, 0.0)] and study["turn_tasks"] == 1
     assert study["tests"]["scripts"] == 1 and "1 graded tasks" in study["no_forecast"]
+    waves = [(wave["wave"], wave["candidates"], wave["new"], wave["coverage"]) for wave in study["diversity"]["waves"]]
+    assert study["diversity"]["how"] == "memory" and waves == [(1, 2, 2, 0.0), (2, 1, 1, 0.0)]
+    assert "Later waves see: memory" in room("study", "own").out
     costs = {row["name"]: row["cost"] for row in study["rules"]}
     assert costs["votes"][0] == 6 and costs["votes"][2] > 0 and costs["shortest"] == [0, 0.0, 0, 0.0]
     # Grading leaves what the run itself left: its prediction, and the verdicts beside it.

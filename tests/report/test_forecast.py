@@ -24,12 +24,34 @@ def drawn(tasks: int, samples: int, chances: Chances, seed: int = 0) -> list[tup
     return found
 
 
+def _two_numbers(samples: int) -> st.SearchStrategy[tuple[int, int]]:
+    return st.tuples(st.just(samples), st.integers(0, samples))
+
+
 @pytest.mark.parametrize(
     ("k", "expected"),
     [(1, 0.4582), (2, 0.5463), (5, 0.6412), (10, 0.6992), (20, 0.7476), (50, 0.7998), (100, 0.8319)],
 )
 def test_coverage_vectors(k: int, expected: float) -> None:
     assert PAPER.coverage(k) == pytest.approx(expected, abs=5e-5)
+
+
+def test_it_fits_what_the_paper_measured() -> None:
+    """Figure 5 of arXiv 2501.14723, eight turns, 1 to 10 samples."""
+    measured = [45.8, 54.6, 59.1, 62.1, 64.2, 65.8, 67.1, 68.2, 69.0, 69.8]
+    assert [100 * PAPER.coverage(k) for k in range(1, 11)] == pytest.approx(measured, abs=0.12)
+
+
+@given(st.floats(0.2, 5), st.floats(0.2, 5), st.floats(0.1, 0.95), st.integers(1, 20).flatmap(_two_numbers))
+def test_likelihood_is_that_of_the_published_form(a: float, b: float, c: float, of: tuple[int, int]) -> None:
+    """arXiv 2502.17578 writes it with a hypergeometric function, which cancels where samples are many."""
+    from scipy.special import beta, comb, hyp2f1
+
+    samples, right = of
+    published = comb(samples, right) * c**right * beta(right + a, b) / beta(a, b)
+    published *= hyp2f1(right - samples, right + a, right + a + b, c)
+    ours = np.exp(log_likelihood(Chances(a, b, c), np.array([samples]), np.array([right]))[0])
+    assert ours == pytest.approx(float(published), rel=1e-6)
 
 
 @settings(deadline=None, max_examples=40)

@@ -74,6 +74,22 @@ def test_recovery() -> None:
     assert found.value == 0.0 and found.low < -0.1 < 0.1 < found.high
 
 
+@pytest.mark.parametrize(
+    ("random", "selected", "oracle", "expected"),
+    [
+        (0.609, 0.662, 0.808, 0.27),
+        (0.6133, 0.6640, 0.7000, 0.58),
+        (0.5340, 0.6227, 0.6620, 0.69),
+        (0.5140, 0.5900, 0.6300, 0.66),
+        (0.5633, 0.6567, 0.7340, 0.55),
+        (0.344, 0.510, 0.644, 0.55),
+    ],
+)
+def test_recovery_of_published_systems(random: float, selected: float, oracle: float, expected: float) -> None:
+    """The paper's ensemble, the four columns of Trae Agent (arXiv 2507.23370), and R2E-Gym (arXiv 2504.07164)."""
+    assert recovery([Scored(random, selected, oracle)]) == pytest.approx(expected, abs=0.006)
+
+
 def test_what_is_right() -> None:
     assert random_score([True, False, None, False]) == pytest.approx(1 / 3)
     assert random_score([None]) == 0.0

@@ -64,7 +64,7 @@ def make_run(tasks: int = 40) -> tuple[StoredRun, Verdicts]:
     run = StoredRun(
         "made", "votes", dict.fromkeys(evidence, SAMPLES), tuple(evidence), evidence, (), (), choices, costs, turns
     )
-    return run, verdicts
+    return replace(run, wave_of=dict.fromkeys(evidence, (1, 1, 2, 2, 3, 3))), verdicts
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,9 @@ def test_without_verdicts_the_rest_is_told(made: tuple[StoredRun, Verdicts]) -> 
     assert {row.name for row in found.rules} >= {"votes", "agreement", "agentless"}
     assert all(row.score is None for row in found.rules)
     assert isinstance(found.saving, Saving) and found.saving.score is None
-    assert "no verdicts" in text(found)
+    shown = text(found)
+    assert "no verdicts" in shown and "takes tasks with right and wrong candidates" in shown
+    assert "coverage so far" not in shown and "coverage so far" in text(study(*made))
 
 
 def test_tasks_with_a_missing_verdict_are_left_out_and_counted(made: tuple[StoredRun, Verdicts]) -> None:
@@ -148,13 +150,64 @@ def test_tasks_with_a_missing_verdict_are_left_out_and_counted(made: tuple[Store
     assert (found.tasks, found.ungraded, found.turn_tasks) == (39, 1, 39)
 
 
+def test_rules_without_evidence_are_not_compared_where_nothing_is_left_to_decide(
+    made: tuple[StoredRun, Verdicts],
+) -> None:
+    """The only candidate of a task is every rule's choice; that is no evidence of a judge that nobody asked."""
+    run, verdicts = made
+    single = {
+        task: Evidence(task, e.patches[:1], (0,), original=(), edited=((),))
+        for task, e in list(run.evidence.items())[:3]
+    }
+    found = study(replace(run, evidence=single, turns={}, wave_of={}), verdicts)
+    assert {row.name for row in found.rules} == {
+        *("agreement", "as the run chose", "majority", "medoid", "random", "shortest")
+    }
+    assert ("tests then agreement", "no test ran") in found.unavailable
+
+
 def test_of_systems_there_is_no_forecast(made: tuple[StoredRun, Verdicts]) -> None:
     run, verdicts = made
     names = tuple(f"system {n}" for n in range(SAMPLES))
     systems = {task: replace(e, sources=names, families=names) for task, e in run.evidence.items()}
-    found = study(replace(run, evidence=systems, samples={}), verdicts)
+    found = study(replace(run, evidence=systems, samples={}, wave_of={}), verdicts)
     assert found.forecast == () and "different systems" in found.no_forecast
     assert len(found.members) == SAMPLES and isinstance(found.saving, str)
+    assert found.diversity is None
+    # Models of one run that take turns are not that, even if there is one for each sample.
+    few = dict(list(systems.items())[:12])
+    turns = study(replace(run, evidence=few), verdicts)
+    assert turns.forecast and turns.members == () and isinstance(turns.saving, Saving)
+    assert turns.diversity is not None and len(turns.diversity.models) == SAMPLES
+
+
+def test_diversity_is_counted_by_wave_and_by_model() -> None:
+    """Two tasks by hand: what is new in a wave, what only one model wrote, and what is right by then."""
+    run, _ = make_run(1)
+    same, near, far, new = patch(1), patch(1).replace("new1", "new1 too"), patch(5), patch(9)
+    patches = {"a": (same, same, near, same), "b": (same, far, same, new)}
+    classes = {"a": (0, 0, 2, 0), "b": (0, 1, 0, 3)}
+    models = ("one", "two", "one", "two")
+    evidence = {task: Evidence(task, patches[task], classes[task], models) for task in patches}
+    waves: dict[str, tuple[int, ...]] = {"a": (1, 1, 2, 2), "b": (1, 1, 2, 2)}
+    run = replace(run, evidence=evidence, choices={}, turns={}, wave_of=waves, diversity="memory", without=("c",))
+    right = {("a", near), ("b", far)}
+    verdicts = Verdicts({(t, patch_hash(p)): (t, p) in right for t, made in patches.items() for p in made})
+    found = study(run, verdicts).diversity
+    assert found is not None and (found.how, found.candidates, found.distinct) == ("memory", 8, 5)
+    first, second = found.waves
+    assert (first.tasks, first.candidates, first.new, first.alike) == (2, 4, 3, None)
+    assert (second.tasks, second.candidates, second.new) == (2, 4, 2)
+    assert first.right == second.right == 0.25
+    assert [wave.coverage for wave in found.waves] == pytest.approx([1 / 3, 2 / 3]), "the task without one counts"
+    assert second.alike is not None and found.alike is not None and 0.3 < second.alike < 0.9
+    assert [(m.model, m.candidates, m.distinct, m.alone) for m in found.models] == [("one", 4, 3, 2), ("two", 4, 3, 2)]
+    assert [model.coverage for model in found.models] == pytest.approx([1 / 3, 1 / 3])
+    blind = study(run, None).diversity
+    assert blind is not None and [wave.new for wave in blind.waves] == [3, 2]
+    assert all(wave.right is None and wave.coverage is None for wave in blind.waves)
+    shown = text(study(run, verdicts))
+    assert "5 of 8 candidates are distinct" in shown and "Later waves see: memory" in shown and "only its own" in shown
 
 
 def test_tables_show_everything_and_no_control_code(whole: Study) -> None:

@@ -57,6 +57,21 @@ def test_a_rule_decides_and_without_an_answer_the_shortlist(
     assert reason in found[2]
 
 
+def test_where_no_test_ran_the_one_most_like_the_others_is_first(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    """Not the shortest: of the rules that need nothing, likeness is the better one by measurement."""
+    lines = ["y = 0", "x = total + 1", "x = total + 2", "x = total + 3"]
+    candidates = [Candidate(n, PATCH.format(line), "", True) for n, line in enumerate(lines)]
+    with room(tmp_path, make_snapshot({"a.py": "x = 1\n"}), never, runs, selection={"rule": "votes"}) as work:
+
+        async def all_of_it() -> tuple[int | None, str, str]:
+            return await decide(work, await gather(work, candidates))
+
+        number, _, reason = asyncio.run(all_of_it())
+    assert (number, reason) == (2, "most like the others, as no test script ran")
+
+
 def test_every_rule_that_does_not_learn_from_many_tasks_can_be_set() -> None:
     for name, rule in RULES.items():
         settings = SelectionSettings(rule=name)

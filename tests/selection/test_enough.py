@@ -15,7 +15,7 @@ from codemonkeys.journal import files, queries
 from codemonkeys.models.dry_run import answer
 from codemonkeys.pipeline import solve
 from codemonkeys.runner import State, how_it_ended
-from codemonkeys.selection.enough import accepted, belief, policy_of
+from codemonkeys.selection.enough import TYPES, accepted, belief, policy_of
 from codemonkeys.selection.evidence import Evidence, Told
 from codemonkeys.settings import SelectionSettings
 from codemonkeys.tasks.snapshot import Snapshot
@@ -32,6 +32,17 @@ def test_each_acceptance_makes_the_best_more_believable(drawn: int) -> None:
     assert beliefs == sorted(beliefs) and 0 <= beliefs[0] < beliefs[-1] <= 1
     # One that was accepted is less likely right, the more others were refused.
     assert belief(POLICY, drawn + 1, 1) < belief(POLICY, drawn, 1)
+
+
+def test_types_are_the_means_of_the_tenths_of_what_fits_the_paper() -> None:
+    from scipy.stats import beta
+
+    alpha, other = 0.252, 0.298
+    bounds = [float(beta(alpha, other).ppf(n / 10)) for n in range(11)]
+    below = [alpha / (alpha + other) * float(beta(alpha + 1, other).cdf(bound)) for bound in bounds]
+    means = [10 * (high - low) for low, high in zip(below, below[1:], strict=False)]
+    assert [chance for _, chance in TYPES] == pytest.approx(means, abs=5e-5)
+    assert sum(share for share, _ in TYPES) == pytest.approx(1.0)
 
 
 def test_accepted_is_what_most_valid_tests_fix_and_breaks_nothing() -> None:

@@ -97,7 +97,9 @@ def test_tests_then_agreement_lets_regressions_settle_ties_only() -> None:
     assert best("tests then agreement", with_tests("-", "+", "+", regressions=5, breaks=(1, 0))) == 1
     untested = evidence(patch("a b c"), patch("a b d"), patch("x", "b.py"), regressions=1, breaks=(1, 0, 0))
     assert best("tests then agreement", untested) == 1
-    assert RULES["tests then agreement"].rank(evidence(patch("a"))).order == ()
+    for nothing in ({}, {"edited": ((), ())}, {"edited": ((), ()), "breaks": (None, None)}):
+        ranking = RULES["tests then agreement"].rank(evidence(patch("a"), patch("b"), **nothing))
+        assert ranking.order == () and ranking.reason == "no test ran"
 
 
 def test_best_of_majority_leaves_out_rare_behaviour_unless_all_is_rare() -> None:

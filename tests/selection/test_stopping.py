@@ -73,6 +73,14 @@ def test_trust_in_an_acceptance_falls_with_every_refusal(
     assert policy.reach(1) == pytest.approx(1.0)
 
 
+@given(CHANCE, CHANCE, CHANCE)
+def test_of_one_type_no_number_of_samples_gains_trust(chance: float, completeness: float, soundness: float) -> None:
+    """Only a sounder verifier can pass c r / (c r + (1 - s) (1 - r))."""
+    policy = StopPolicy(((1.0, chance),), completeness, soundness)
+    ceiling = completeness * chance / (completeness * chance + (1 - soundness) * (1 - chance))
+    assert [policy.precision(sample) for sample in (1, 2, 30)] == pytest.approx([ceiling] * 3)
+
+
 def test_values_and_samples_are_those_of_simulated_runs() -> None:
     policy = StopPolicy(TYPES, 0.9, 0.7, wrong=-0.6, cost=0.03)
     limit = policy.best(50)
