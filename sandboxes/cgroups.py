@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -124,10 +125,15 @@ def remove_of(owner: int, folders: Iterable[Path]) -> int:
     return left
 
 
+def orphans(parents: dict[str, Path]) -> list[Path]:
+    """Groups that processes now dead have left behind."""
+    groups = sorted({group for folder in set(parents.values()) for group in folder.glob(f"{_PREFIX}-*-*")})
+    owned = [(group.name.split("-")[1], group) for group in groups]
+    return [group for owner, group in owned if owner.isdigit() and not Path(f"/proc/{owner}").exists()]
+
+
 def remove_orphans(parents: dict[str, Path]) -> None:
-    """Remove groups that processes now dead have left behind."""
-    folders = set(parents.values())
-    owners = {group.name.split("-")[1] for folder in folders for group in folder.glob(f"{_PREFIX}-*-*")}
-    for owner in owners:
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-            remove_of(int(owner), folders)
+    """Remove groups that processes now dead have left behind; one whose processes are just ending stays for later."""
+    for group in orphans(parents):
+        with contextlib.suppress(OSError):
+            group.rmdir()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sandboxes.base import SandboxError
+from sandboxes.processes import process_start
 
 LABEL = "codemonkeys"
 _ADVICE = "Start it, point DOCKER_HOST to one, or use --sandbox local."
@@ -87,14 +88,6 @@ def owner(labels: dict[str, str]) -> str:
         return "elsewhere"
     pid, started = labels.get(f"{LABEL}.pid", ""), labels.get(f"{LABEL}.started", "")
     return "dead" if pid.isdigit() and process_start(int(pid)) != started else "alive"
-
-
-def process_start(pid: int) -> str:
-    """When a process started, in the kernel's ticks; with the pid it names a process for good. Empty if it is dead."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
 
 
 def export_folder(image: str, path: str, destination: Path) -> None:

@@ -32,6 +32,7 @@ for command in (
     commands_run.ensemble,
     commands_read.study,
     commands_read.doctor,
+    commands_read.clean,
     commands_read.settings,
 ):
     app.command()(command)

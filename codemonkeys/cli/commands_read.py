@@ -126,6 +126,19 @@ def doctor(
     end(lambda: checks.doctor(model, api_base, config or [], runs, json))
 
 
+def clean(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove what killed sessions have left on this machine.
+
+    Containers, control groups, temporary and half-built folders, if they are ours and their process has died.
+    """
+    from codemonkeys.cli import cleaning
+
+    end(lambda: cleaning.clean(dry_run, json))
+
+
 def settings(json: Json = False) -> None:
     """List every setting and profile, with what they mean."""
     from codemonkeys.cli import reading

@@ -13,10 +13,10 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from weakref import WeakKeyDictionary
 
 from codemonkeys.errors import BadInput, EnvironmentFailed
+from codemonkeys.files import scratch_folder
 from codemonkeys.generation.edits import Changes, File
 from codemonkeys.generation.paths import patch_paths
 from codemonkeys.tasks.snapshot import SUBMODULE, Snapshot
@@ -183,8 +183,7 @@ class _Git:
 def _repository(snapshot: Snapshot, changes: Changes | None = None) -> Iterator[_Git]:
     """A bare repository that borrows the snapshot's objects and whose index is the snapshot."""
     attributes = _ATTRIBUTES + (_binary_attributes(snapshot, changes) if changes else b"")
-    with TemporaryDirectory(prefix="codemonkeys-git-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         for part in ("objects/info", "refs/heads", "info"):
             (folder / part).mkdir(parents=True)
         (folder / "HEAD").write_text("ref: refs/heads/none\n")

@@ -34,6 +34,19 @@ def make_once(folder: Path, fill: Callable[[Path], None], needed: int | None = N
             shutil.rmtree(making, ignore_errors=True)
 
 
+def unfinished(home: Path) -> list[Path]:
+    """What makers that were killed have left half made in the folders of a home folder."""
+    found = []
+    for making in sorted(home.glob("*/.*.making")):
+        with making.with_name(making.name.removesuffix(".making") + ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # somebody is making it
+            found.append(making)
+    return found
+
+
 def check_room(folder: Path, needed: int, otherwise: str) -> None:
     """Raise EnvironmentFailed if the file system of a folder has fewer bytes free than are needed."""
     free = shutil.disk_usage(folder).free

@@ -1,0 +1,96 @@
+"""`clean` removes what killed processes have left, and nothing of a living one or of anybody else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codemonkeys.tasks import images
+from codemonkeys.tasks.once import locked
+from sandboxes import cgroups
+from sandboxes.base import Limits
+from sandboxes.engine import labels_of
+from tests.cli.command import Done, codemonkeys, environment
+
+HOLD = """
+import sys, time
+from codemonkeys.files import scratch_folder
+from codemonkeys.tasks.images import engine
+from sandboxes import cgroups
+from sandboxes.base import Limits
+from sandboxes.engine import labels_of
+group = cgroups.create(Limits(), 8, cgroups.parents())
+names = [str(folder) for folder in group.folders] if group else []
+if "docker" in sys.argv:
+    with engine() as client:
+        names.append(client.api.create_container("codemonkeys/python:3.11", ["true"], labels=labels_of("killed"))["Id"])
+with scratch_folder() as folder:
+    print(*names, folder, flush=True)
+    time.sleep(1000)
+"""
+
+
+def killed(home: Path, folder: Path, *more: str) -> list[str]:
+    """What a process leaves that holds one of each kind and is killed."""
+    command = [sys.executable, "-c", HOLD, *more]
+    process = subprocess.Popen(
+        command, env=environment(home, TMPDIR=str(folder)), stdout=subprocess.PIPE, text=True, cwd=folder
+    )
+    assert process.stdout is not None
+    names = process.stdout.readline().split()
+    process.kill()
+    process.communicate()
+    assert names
+    return names
+
+
+def test_what_is_left_goes_and_all_else_stays(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    *groups, scratch = killed(home, tmp_path)
+    foreign = [tmp_path / "codemonkeys-scratch-x-1-abc", tmp_path / "other"]
+    for folder in (*foreign, home / "environments" / ".old.making", home / "environments" / ".new.making"):
+        folder.mkdir(parents=True)
+    alive = cgroups.create(Limits(), 8, cgroups.parents())
+
+    def clean(*options: str) -> Done:
+        nowhere = {"TMPDIR": str(tmp_path), "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock"}
+        return codemonkeys("clean", *options, home=home, cwd=tmp_path, **nowhere)
+
+    try:
+        with locked(home / "environments" / ".new.lock"):
+            told = json.loads(clean("--dry-run", "--json").out)
+            names = {row["name"] for row in told}
+            assert {*groups, scratch, str(home / "environments" / ".old.making")} <= names
+            assert Path(scratch).exists()
+            done = clean()
+        assert done.code == 0 and "Containers were not looked for" in done.err, done.err
+        assert scratch in done.out
+        gone = [*map(Path, (*groups, scratch)), home / "environments" / ".old.making"]
+        assert not any(path.exists() for path in gone)
+        assert all(folder.exists() for folder in (*foreign, home / "environments" / ".new.making"))
+        assert alive is None or all(folder.exists() for folder in alive.folders)
+    finally:
+        if alive:
+            alive.remove()
+    assert scratch not in clean().out
+
+
+@pytest.mark.docker
+def test_containers_of_dead_processes_go(tmp_path: Path) -> None:
+    *_, container, _ = killed(tmp_path / "home", tmp_path, "docker")
+    with images.engine() as client:
+        image = "codemonkeys/python:3.11"
+        ours = client.api.create_container(image, ["true"], labels=labels_of("alive"))["Id"]
+        foreign = client.api.create_container(image, ["true"], labels={"of": "another"})["Id"]
+        try:
+            done = codemonkeys("clean", home=tmp_path / "home", cwd=tmp_path, TMPDIR=str(tmp_path))
+            assert done.code == 0, done.err
+            left = {found["Id"] for found in client.api.containers(all=True)}
+            assert container not in left and {ours, foreign} <= left
+        finally:
+            for id in (ours, foreign):
+                client.api.remove_container(id, force=True)
