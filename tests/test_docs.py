@@ -53,5 +53,20 @@ def test_help_lists_every_command_in_whole_sentences() -> None:
         assert listed.count("\n") >= 3 and "..." not in listed, listed
 
 
+def test_the_backend_of_the_page_passes_the_suite(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "sandboxes.md").read_text()
+    (program,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    (command,) = re.findall(r"^    python -m (sandboxes\.conformance .*)$", page, re.M)
+    (tmp_path / "mine.py").write_text(program)
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split(), "-k", "exit"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and "3 of 3 checks hold" in done.stdout, done.stdout + done.stderr
+
+
 def test_readme_lists_every_exit_code() -> None:
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.M)} == set(Exit)
