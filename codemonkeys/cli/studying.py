@@ -41,8 +41,11 @@ def study_command(
     if figures is not None:
         from codemonkeys.report.figures import write_figures
 
-        for path in write_figures(found, figures):
+        drawn = write_figures(found, figures)
+        for path in drawn:
             say(f"figure written to {path}")
+        if not drawn:
+            say("no figure was written: without verdicts there is nothing to draw; give --verdicts FILE or --grade")
     return Exit.DONE
 
 

@@ -108,7 +108,9 @@ def test_votes_run_given_tests_and_verdicts_come_after(room: Room) -> None:
     assert report["tasks"][0]["source"] in ("beta", "gamma") and report["tasks"][0]["confidence"] == 1.0
     assert [r["why"] for m in report["members"] if m["name"] == "delta" for r in m["dropped"]] == ["does not apply"]
     assert room.query("votes", "SELECT count(*) FROM call_steps") == [(0,)]
-    before = json.loads(room("study", "votes", "--json").out)
+    blind = room("study", "votes", "--json", "--figures", "none")
+    assert "no figure was written" in blind.err and not list((room.folder / "none").iterdir())
+    before = json.loads(blind.out)
     assert before["random"] is None and "votes" in [row["name"] for row in before["rules"]]
     studied = room("study", "votes", "--grade", "candidates", "--sandbox", "local", "--figures", "figures", "--json")
     assert studied.code == 0, studied.err
