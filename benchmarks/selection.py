@@ -118,7 +118,7 @@ def table(cases: Sequence[Case], rules: Sequence[str], each: int = 1) -> dict[st
     reached = {}
     for n, rule in enumerate(rules):
         found, abstained, seconds = scores(cases, rule)
-        tasks = [_mean(found[start : start + each]) for start in range(0, len(found), each)]
+        tasks = by_task(found, each)
         if n == 0:
             _print_bound("expected at random", [task.random for task in tasks])
             _print_bound("oracle", [task.oracle for task in tasks])
@@ -132,6 +132,11 @@ def table(cases: Sequence[Case], rules: Sequence[str], each: int = 1) -> dict[st
             f"{share.low:5.1%} to {share.high:5.1%}  {abstained:10}  {seconds:7.2f}"
         )
     return reached
+
+
+def by_task(found: Sequence[Scored], each: int) -> list[Scored]:
+    """The mean result of each task, of which so many cases in a row are."""
+    return [_mean(found[start : start + each]) for start in range(0, len(found), each)]
 
 
 def _mean(results: Sequence[Scored]) -> Scored:
@@ -249,10 +254,16 @@ def executed(folder: Path, home: Path) -> list[Case]:
 def compare(cases: Sequence[Case], each: int = 1) -> tuple[float, float]:
     """Print what rules reach without execution and with it; the execution rule's score, and the best one without."""
     print("without execution")
-    without = table([without_tests(case) for case in cases], WITHOUT_EXECUTION, each)
+    bare = [without_tests(case) for case in cases]
+    without = table(bare, WITHOUT_EXECUTION, each)
+    best = max(without, key=without.__getitem__)
     print("with execution")
     using = [rule for rule in RULES if rule not in WITHOUT_EXECUTION or rule.startswith("weaver")]
-    return table(cases, using, each)[EXECUTION], max(without.values())
+    executed = table(cases, using, each)[EXECUTION]
+    pairs = zip(by_task(scores(cases, EXECUTION)[0], each), by_task(scores(bare, best)[0], each), strict=True)
+    more = bootstrap([one.selected - other.selected for one, other in pairs])
+    print(f"{EXECUTION}, less {best} without execution: {more.value:+.1%}, {more.low:+.1%} to {more.high:+.1%}")
+    return executed, without[best]
 
 
 def main() -> None:
