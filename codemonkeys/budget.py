@@ -32,6 +32,10 @@ class Bill(Protocol):
         """US dollars of the run, of a task, or of one of its stages."""
         ...
 
+    def bookings(self, task: str) -> int:
+        """How often a task's bill has changed."""
+        ...
+
 
 class Limits(NamedTuple):
     """What the bill may come to with a call, in US dollars; None: no limit."""
@@ -51,8 +55,8 @@ class Budget:
         self.tasks = tasks
         self._aside: dict[str, dict[str, float]] = {}
         """For each task begun, what each of its stages needs at least."""
-        self._sums: dict[str, float] = {}
-        """What is left of that, selection included, since the task's bill last changed."""
+        self._sums: dict[str, tuple[int, float]] = {}
+        """What is left of that, selection included, after so many bookings on the task's bill."""
         self._unsettled = 0
         self._change = asyncio.Event()
 
@@ -71,7 +75,7 @@ class Budget:
         while (lacking := self._lacking(task, needed)) is not None:
             if not self._aside and not self._unsettled:
                 raise BudgetReached(f"{task} is not begun: {lacking}")
-            await self.change()
+            await self.change.wait()
 
     def _lacking(self, task: str, needed: float) -> str | None:
         needs = f"to end with a prediction it may need {needed:.4f} USD"
@@ -117,9 +121,10 @@ class Budget:
         return total
 
     def _sum(self, task: str) -> float:
-        if task not in self._sums:
-            self._sums[task] = self._set_aside(task, None) + self._kept_for_selection(task)
-        return self._sums[task]
+        bookings = self._bill.bookings(task)
+        if task not in self._sums or self._sums[task][0] != bookings:
+            self._sums[task] = bookings, self._set_aside(task, None) + self._kept_for_selection(task)
+        return self._sums[task][1]
 
     def _set_aside(self, task: str, besides: str | None) -> float:
         stages = self._aside.get(task, {})
@@ -133,7 +138,7 @@ class Budget:
         return self._left(task, "select", self._share * (self._run or 0.0) / max(1, self.tasks))
 
     def went_out(self, key: StepKey) -> None:
-        """A call's reservation is on the bill."""
+        """A call's reservation is on the bill: to be told at once, or what was set aside for it counts twice."""
         self._unsettled += 1
         stages, purse = self._aside.get(key.task, {}), PURSES.get(key.stage, key.stage)
         for earlier in ORDER[: ORDER.index(purse)] if purse in ORDER else ():
@@ -143,7 +148,6 @@ class Budget:
     def settled(self, key: StepKey) -> None:
         """A call's cost is known."""
         self._unsettled -= 1
-        self._sums.pop(key.task, None)
         self._changed()
 
     @property
@@ -151,9 +155,10 @@ class Budget:
         """Whether what is reserved now may come out cheaper."""
         return self._unsettled > 0
 
-    async def change(self) -> None:
-        """Wait until a call has settled or a task has ended."""
-        await self._change.wait()
+    @property
+    def change(self) -> asyncio.Event:
+        """Set when a call has settled or a task has ended after now: to be asked for before what it may change."""
+        return self._change
 
     def _changed(self) -> None:
         self._change.set()

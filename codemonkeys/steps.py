@@ -115,6 +115,7 @@ class Steps:
         bound, tokens = await self._upper_bound(request, model)
         async with self._calling[model.name].turn(self._urgency(request.key), tokens):
             while True:
+                change = self.budget.change
                 self._refuse_if_stopping()
                 if self.budget.fits(request.key, bound) or not self.budget.may_change:
                     try:
@@ -123,19 +124,30 @@ class Steps:
                         if not self.budget.may_change:
                             raise
                 # Only what others have reserved stands in the way: wait for it to settle.
-                await self.budget.change()
+                await change.wait()
 
     async def _go_out(self, request: Request, model: Model, bound: float) -> Completion:
         calls, budget = self.journal.calls, self.budget
-        step = await self.journal.together(lambda: calls.begin(request, model.name, bound, *budget.limits(request.key)))
-        budget.went_out(request.key)
+
+        went_out = False
+
+        def begin() -> int:
+            nonlocal went_out
+            step = calls.begin(request, model.name, bound, *budget.limits(request.key))
+            if not went_out:  # A shared transaction may be made again.
+                went_out = True
+                budget.went_out(request.key)
+            return step
+
         try:
+            step = await self.journal.together(begin)
             if self.stopping or self._refused is not None:
                 calls.fail(step, "it did not go out", billed=False)
                 self._refuse_if_stopping()
             answer = await self._answer(step, request, model)
         finally:
-            budget.settled(request.key)
+            if went_out:
+                budget.settled(request.key)
         self.notify(Event("call", request.key.task, request.key.stage))
         return answer
 

@@ -123,8 +123,8 @@ def test_every_task_that_is_begun_ends_with_a_prediction(
             numbers = random.Random(seed)
 
             def longer(request: Request, numbers: random.Random = numbers) -> str:
-                """The answer of a dry run, with thoughts before it of up to what is usual."""
-                return "Thought. " * numbers.randrange(80) + "\n" + answer(request)
+                """The answer of a dry run, with thoughts before it; a character is a token here, and 512 are usual."""
+                return "Thought. " * numbers.randrange(15) + "\n" + answer(request)
 
             model = AnsweringModel(longer, price=Price(1e-5, 2e-5, 1e-5, 1e-5))
             operation = OperationSettings(calls=8, **{what: rng.uniform(0.05, 4 if what == "budget" else 2)})

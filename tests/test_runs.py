@@ -229,7 +229,11 @@ KEYS = (
 )
 
 
-@pytest.fixture(params=["local", pytest.param("docker", marks=pytest.mark.docker)])
+# What builds the tiny task's image and what must not find one cannot go at one time.
+TINY_IMAGE = (pytest.mark.docker, pytest.mark.xdist_group("tiny-image"))
+
+
+@pytest.fixture(params=["local", pytest.param("docker", marks=TINY_IMAGE)])
 def kind(request: pytest.FixtureRequest, bench: Bench) -> Iterator[str]:
     """Each sandbox; for docker the tiny task gets an image, built from a Dockerfile beside it."""
     if request.param == "local":
@@ -349,6 +353,7 @@ def test_the_load_endpoint_of_the_test_data(bench: Bench, data_dir: Path) -> Non
 
 
 @pytest.mark.docker
+@pytest.mark.xdist_group("tiny-image")
 def test_a_missing_image_is_no_fault_of_a_patch(bench: Bench) -> None:
     """Solving names it as what it is, and asks no model; so does grading."""
     done = bench("solve", bench.source, "-m", "fake", "--run", "run", "--sandbox", "docker")

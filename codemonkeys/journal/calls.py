@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,7 @@ class Calls:
         self._spent: dict[str, dict[str, int]] = {}
         """Settled and reserved of each task and stage, in PARTS of a US dollar."""
         self._total = 0
+        self._bookings: Counter[str] = Counter()
         self._there: set[str] = set()
         """Hashes of some messages that are stored, which need not be looked for."""
         writer.on_loss = self.count
@@ -33,6 +35,7 @@ class Calls:
     def count(self) -> None:
         """Add up the whole bill, as the database has it."""
         rows = self._writer.connection.execute("SELECT task, stage, cost_usd FROM costs WHERE cost_usd > 0")
+        self._bookings.update(self._spent.keys())
         self._spent.clear()
         self._there.clear()
         self._total = 0
@@ -41,6 +44,7 @@ class Calls:
 
     def _book(self, task: str, stage: str, amount: int) -> None:
         self._total += amount
+        self._bookings[task] += 1
         stages = self._spent.setdefault(task, {})
         stages[stage] = stages.get(stage, 0) + amount
 
@@ -159,6 +163,10 @@ class Calls:
         yield
         *_, after = self._writer.connection.execute(query, (step,)).fetchone()
         self._book(task, stage, parts(after) - parts(before))
+
+    def bookings(self, task: str) -> int:
+        """How often the bill of a task has changed, in this session."""
+        return self._bookings[task]
 
     def spent(self, task: str | None = None, stage: str | None = None) -> float:
         """US dollars settled and reserved so far, of the run, of one task, or of one of its stages."""

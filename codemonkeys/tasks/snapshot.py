@@ -58,6 +58,7 @@ class Snapshot:
     def __init__(self, repository: git.Repo, commit: str, tree: str, entries: tuple[Entry, ...]) -> None:
         self._repository = repository
         self._lock = Lock()
+        self._closed = False
         self._by_path = {entry.path: entry for entry in entries}
         self.commit = commit
         self.tree = tree
@@ -129,6 +130,9 @@ class Snapshot:
         if entry.mode == SUBMODULE:
             raise BadInput(f"{path!r} is a submodule: its files are not part of commit {self.commit}")
         with self._lock:
+            if self._closed:
+                # A thread may come late, when its task has been given up: git must not be started for it again.
+                raise EnvironmentFailed(f"{self.git_dir} was closed before {path!r} was read")
             try:
                 content = self._repository.git.get_object_data(entry.blob)[3]
             except ValueError as error:
@@ -146,6 +150,7 @@ class Snapshot:
     def close(self) -> None:
         """End the git process; the list of entries stays usable."""
         with self._lock:
+            self._closed = True
             self._repository.close()
 
     def __enter__(self) -> Self:
