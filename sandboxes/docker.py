@@ -146,6 +146,8 @@ class DockerSandbox:
         with self._lock:
             if self._engine is not None:
                 return self._engine
+            if self._closed.is_set():  # nobody would close what is opened now
+                raise SandboxError("the sandbox was closed")
             self._engine = open_engine(timeout=120)
             self._guard = Guard(self._labels[f"{LABEL}.sandbox"])
         with contextlib.suppress(DockerException, OSError):

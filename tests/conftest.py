@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -75,13 +76,14 @@ def make_repository(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def make_snapshot(make_repository: Callable[..., Path]) -> Callable[..., Snapshot]:
-    """Makes a snapshot of {path: text or bytes}."""
+def make_snapshot(make_repository: Callable[..., Path]) -> Iterator[Callable[..., Snapshot]]:
+    """Makes a snapshot of {path: text or bytes}, which is closed after the test."""
+    with ExitStack() as made:
 
-    def make(files: dict[str, str | bytes], name: str = "repository") -> Snapshot:
-        return Snapshot.of_repository(make_repository(files, name))
+        def make(files: dict[str, str | bytes], name: str = "repository") -> Snapshot:
+            return made.enter_context(Snapshot.of_repository(make_repository(files, name)))
 
-    return make
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,9 @@ def test_what_is_left_goes_and_all_else_stays(tmp_path: Path) -> None:
         with locked(home / "environments" / ".new.lock"):
             told = json.loads(clean("--dry-run", "--json").out)
             names = {row["name"] for row in told}
-            assert {*groups, scratch, str(home / "environments" / ".old.making")} <= names
+            # A sandbox that another test opens removes control groups of the dead as well.
+            there = {group for group in groups if Path(group).exists()}
+            assert {*there, scratch, str(home / "environments" / ".old.making")} <= names
             assert Path(scratch).exists()
             done = clean()
         assert done.code == 0 and "Containers were not looked for" in done.err, done.err

@@ -17,7 +17,8 @@ from tests.sandboxes.test_local import SH, wait_until
 __all__ = ["engine"]
 
 pytestmark = pytest.mark.docker
-WHICH = Script("stat -L -c %i /proc/self/ns/pid", command=("sh",))
+# The number of a name space that is gone is given again; that and when its first process started are not.
+WHICH = Script("stat -L -c %i /proc/self/ns/pid; cut -d' ' -f22 /proc/1/stat", command=("sh",))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_the_suite_holds_where_containers_are_kept(
 
 
 def container_of(sandbox: DockerSandbox, environment: Environment, patch: str | None = None) -> str:
-    """The name space of processes that a script ran in: another for each container."""
+    """The name space of processes that a script ran in, and since when: others for each container."""
     done = sandbox.run(environment, WHICH, patch)
     assert done.exit_code == 0, done
     return done.output
