@@ -43,6 +43,15 @@ def running(engine: Any, run: str) -> list[Any]:
     return [found for found in containers(engine, run) if found["State"] == "running"]
 
 
+def sleeping(engine: Any, run: str) -> list[Any]:
+    """The containers in which the script that lasts has begun; not those that wait for a script."""
+
+    def sleeps(container: str) -> bool:
+        return any("sleep 1000" in word for process in engine.api.top(container)["Processes"] for word in process)
+
+    return [found for found in running(engine, run) if sleeps(found["Id"])]
+
+
 @contextlib.contextmanager
 def in_flight(sandbox: DockerSandbox, environment: Environment) -> Iterator[list[Execution]]:
     """A run that would last; when the block ends, it has ended, and the list holds its result."""
@@ -86,8 +95,8 @@ def test_a_container_is_locked_down(engine: Any, docker_environment: Environment
     run = str(uuid.uuid4())
     sandbox = DockerSandbox(run, ahead=0)
     with in_flight(sandbox, docker_environment):
-        wait_until(lambda: running(engine, run))
-        seen = engine.api.inspect_container(containers(engine, run)[0]["Id"])
+        wait_until(lambda: sleeping(engine, run))
+        seen = engine.api.inspect_container(sleeping(engine, run)[0]["Id"])
         sandbox.close()
     host, labels = seen["HostConfig"], seen["Config"]["Labels"]
     assert host["NetworkMode"] == "none" and not seen["NetworkSettings"]["Networks"]
@@ -134,7 +143,7 @@ def test_close_ends_calls_in_flight(engine: Any, docker_environment: Environment
     run = str(uuid.uuid4())
     sandbox = DockerSandbox(run)
     with in_flight(sandbox, docker_environment) as results:
-        wait_until(lambda: running(engine, run))
+        wait_until(lambda: sleeping(engine, run))
         sandbox.close()
     assert [done.reason for done in results] == [Reason.SANDBOX_FAILED]
     wait_until(lambda: not containers(engine, run))
@@ -145,8 +154,9 @@ def test_a_container_removed_by_others_is_a_failed_sandbox(engine: Any, docker_e
     run = str(uuid.uuid4())
     sandbox = DockerSandbox(run)
     with in_flight(sandbox, docker_environment) as results:
-        wait_until(lambda: running(engine, run))
-        engine.api.remove_container(containers(engine, run)[0]["Id"], force=True)
+        wait_until(lambda: sleeping(engine, run))
+        (found,) = sleeping(engine, run)
+        engine.api.remove_container(found["Id"], force=True)
     assert [(done.reason, done.exit_code) for done in results] == [(Reason.SANDBOX_FAILED, None)]
     sandbox.close()
 
@@ -227,7 +237,7 @@ def test_an_engine_that_goes_away_is_a_failed_sandbox(
     run = str(uuid.uuid4())
     sandbox = DockerSandbox(run, patience=1)
     with in_flight(sandbox, docker_environment) as results:
-        wait_until(lambda: running(engine, run))
+        wait_until(lambda: sleeping(engine, run))
         relay.cut()
     try:
         assert [(done.reason, done.exit_code) for done in results] == [(Reason.SANDBOX_FAILED, None)]
