@@ -92,17 +92,22 @@ if (length $patch) {
 
 $started = now();
 $SIG{ALRM} = sub { finish('timed-out', 0) };
-$SIG{CHLD} = sub { };    # interrupts select
+# A child may end just before select, which would not see the signal: it sees what is written here.
+pipe my $ended, my $say or die "pipe: $!\n";
+$SIG{CHLD} = sub { syswrite $say, '.' };
 my ($pid, $read) = start(@prefix, 'bash', '-c', "$activate\nexec \"\$@\"", 'script', @ARGV);
 alarm int($seconds) + 2;    # for when nobody reads our output; otherwise the loop below sees the time
 
 my ($status, $open, $left) = (undef, 1, $limit);
 
-# Waits a while for the pipe to hold something; whether it does.
+# Waits a while for the script to write or a child to end; whether the script wrote.
 sub holds {
     my ($while) = @_;
-    vec(my $ready = '', fileno $read, 1) = 1;
-    return select($ready, undef, undef, $while) > 0;
+    my $ready = '';
+    vec($ready, fileno $_, 1) = 1 for $open ? ($read, $ended) : $ended;
+    select($ready, undef, undef, $while) > 0 or return 0;
+    sysread $ended, my $signals, 4096 if vec $ready, fileno $ended, 1;
+    return $open && vec $ready, fileno $read, 1;
 }
 
 # Passes on what the pipe holds, at most `room` bytes of it.
@@ -120,15 +125,13 @@ sub pass_on {
 }
 
 until (defined $status) {
-    while ((my $ended = waitpid -1, WNOHANG) > 0) {
-        $status = $? if $ended == $pid;
+    while ((my $child = waitpid -1, WNOHANG) > 0) {
+        $status = $? if $child == $pid;
     }
     last if defined $status;
     finish('timed-out', 0) if now() - $started >= $seconds;
     finish('killed', SIGKILL) if $processes and (() = glob '/proc/[0-9]*') > $processes;
-    # A signal that comes just before select is not seen by it: hence the time.
-    if (not $open) { select undef, undef, undef, 0.05 }
-    elsif (holds(0.05)) { pass_on(65536) }
+    pass_on(65536) if holds(0.05);
 }
 # Other processes may hold the pipe open and go on writing: only what the script can have left in it is read.
 pass_on(65536) if $open;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -25,11 +26,20 @@ zygote.main(int(sys.argv[1]), [Path(folder) for folder in sys.argv[2:]])
 
 
 class Process:
-    """A run in its namespaces: read `output` and `told`, two pipes, to their end; leaving the context ends the run."""
+    """A run that waits for its plan; then read `output` and `told`, two pipes, to their end."""
 
     def __init__(self, plan: int, output: int, told: int) -> None:
         self.output, self.told = output, told
         self._plan = plan
+
+    def give(self, plan: dict[str, Any]) -> None:
+        """Tell it what to do."""
+        with contextlib.suppress(BrokenPipeError), open(self._plan, "wb", closefd=False) as given:
+            given.write(marshal.dumps(plan))
+
+    def waits(self) -> bool:
+        """Whether it is there and has nothing to complain of."""
+        return not select.select([self.output, self.told], [], [], 0)[0]
 
     def stop(self) -> None:
         """Have every process of the run killed."""
@@ -37,10 +47,8 @@ class Process:
             os.close(self._plan)
             self._plan = -1
 
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
+        """Stop it and let go of it."""
         self.stop()
         os.close(self.output)
         os.close(self.told)
@@ -58,23 +66,21 @@ class Launcher:
         self._socket: socket.socket | None = None
         self._end: Callable[[], object] = lambda: None
 
-    def start(self, plan: dict[str, Any]) -> Process:
-        """Start what a plan says. Raises SandboxError if no process can be started."""
+    def start(self, entrances: list[str]) -> Process:
+        """Start a run in the control group with these entrances. Raises SandboxError if no process can be started."""
         theirs_plan, ours_plan = os.pipe()
         ours_output, theirs_output = os.pipe()
         ours_told, theirs_told = os.pipe()
         process = Process(ours_plan, ours_output, ours_told)
         theirs = [theirs_plan, theirs_output, theirs_told]
         try:
-            self._send(theirs)
+            self._send(marshal.dumps(entrances), theirs)
         except OSError as error:
-            process.__exit__()
+            process.end()
             raise SandboxError(f"the process that starts sandboxes is gone: {error}") from error
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-        with contextlib.suppress(BrokenPipeError), open(ours_plan, "wb", closefd=False) as given:
-            given.write(marshal.dumps(plan))
         return process
 
     def close(self) -> None:
@@ -83,16 +89,16 @@ class Launcher:
             self._end()
             self._socket = None
 
-    def _send(self, descriptors: list[int]) -> None:
+    def _send(self, request: bytes, descriptors: list[int]) -> None:
         with self._lock:
             if self._socket is not None:
                 try:
-                    socket.send_fds(self._socket, [b"."], descriptors)
+                    socket.send_fds(self._socket, [request], descriptors)
                     return
                 except OSError:  # it was killed
                     self._end()
             self._socket = self._begin()
-            socket.send_fds(self._socket, [b"."], descriptors)
+            socket.send_fds(self._socket, [request], descriptors)
 
     def _begin(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

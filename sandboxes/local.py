@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
@@ -10,12 +11,14 @@ import shutil
 import tempfile
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
 from sandboxes import cgroups, host, inside
 from sandboxes.base import Environment, Execution, Limits, SandboxError, Script
 from sandboxes.launcher import Launcher, Process
+from sandboxes.spares import Begun, Spares
 
 _BUBBLEWRAP = "/usr/bin/bwrap"
 _TOOLS = {"perl": "perl-base", "bash": "bash", "git": "git", "setpriv": "util-linux"}
@@ -49,6 +52,8 @@ class LocalSandbox:
         self._idle = threading.Condition()
         self._parents = cgroups.parents()
         self._launcher = Launcher(self._parents.values())
+        self._spares = Spares()
+        weakref.finalize(self, self._spares.close)  # also when nobody calls close
         cgroups.remove_orphans(self._parents)
 
     def ensure(self, environment: Environment) -> None:
@@ -78,6 +83,7 @@ class LocalSandbox:
         self._closed.set()
         with self._idle:
             self._idle.wait_for(lambda: self._running == 0, _GRACE)
+        self._spares.close()
         self._launcher.close()
 
     def _execute(
@@ -91,25 +97,37 @@ class LocalSandbox:
             if self._closed.is_set():
                 return inside.failed("the sandbox was closed")
             self._running += 1
-        group = cgroups.create(limits, _HELPERS, self._parents)
+        begun = None
         try:
-            plan = make_plan(environment, script, patch, limits, writable, group, self._bubblewrap)
-            return self._watch(plan, limits, group)
+            begun = self._spares.take(limits) or self._begin(limits)
+            plan = make_plan(environment, script, patch, limits, writable, begun.group is not None, self._bubblewrap)
+            return self._watch(begun, plan, limits)
         except (OSError, SandboxError) as error:
             return inside.failed(str(error))
         finally:
-            if group:
-                group.remove()
+            if begun:
+                begun.end()
             with self._idle:
                 self._running -= 1
                 self._idle.notify_all()
 
-    def _watch(self, plan: dict[str, Any], limits: Limits, group: cgroups.Group | None) -> Execution:
-        with self._launcher.start(plan) as process:
-            output, told = _read(process, limits, self._closed)
+    def _begin(self, limits: Limits) -> Begun:
+        group = cgroups.create(limits, _HELPERS, self._parents)
+        try:
+            return Begun(limits, group, self._launcher.start(group.entrances if group else []))
+        except SandboxError:
+            if group:
+                group.remove()
+            raise
+
+    def _watch(self, begun: Begun, plan: dict[str, Any], limits: Limits) -> Execution:
+        begun.process.give(plan)
+        with contextlib.suppress(OSError, SandboxError):  # a run that was not begun ahead is begun when it is needed
+            self._spares.add(self._begin(limits))
+        output, told = _read(begun.process, limits, self._closed)
         if self._closed.is_set():
             return inside.failed("the sandbox was closed", output)
-        return inside.execution(output, told, group.oom_kills() if group else 0)
+        return inside.execution(output, told, begun.group.oom_kills() if begun.group else 0)
 
 
 def _read(process: Process, limits: Limits, stop: threading.Event) -> tuple[bytes, str]:
@@ -159,14 +177,17 @@ def make_plan(
     patch: str | None,
     limits: Limits,
     writable: bool = False,
-    group: cgroups.Group | None = None,
+    grouped: bool = False,
     bubblewrap: bool = False,
 ) -> dict[str, Any]:
-    """What namespace.py is to do, as plain data. Raises SandboxError if the environment cannot be shown."""
+    """What namespace.py is to do, as plain data; `grouped` says that a control group keeps the limits.
+
+    Raises SandboxError if the environment cannot be shown.
+    """
     check_folders(environment)
-    rlimits = {} if group else {"RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_NPROC": limits.processes + _HELPERS}
+    rlimits = {} if grouped else {"RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_NPROC": limits.processes + _HELPERS}
     # The kernel lets root have any number of processes, unless a control group says otherwise.
-    count = group is None and os.getuid() == 0
+    count = not grouped and os.getuid() == 0
     command = inside.command(environment, script, patch, limits, _DROP, count)
     plan = {
         "root": environment.root and str(environment.root.resolve()),
@@ -179,7 +200,6 @@ def make_plan(
         "placed": {name: data.decode(errors="surrogateescape") for name, data in inside.files(script, patch).items()},
         "disk_mb": limits.disk_mb,
         "rlimits": rlimits,
-        "cgroups": group.entrances if group else [],
         "variables": {"PATH": inside.PATH, "HOME": "/root", **dict(environment.variables)},
         "command": ["/usr/bin/perl", *command[1:]],
         "bubblewrap": _BUBBLEWRAP if bubblewrap else None,
@@ -211,7 +231,7 @@ def unavailable(bubblewrap: bool | None = None) -> str | None:
             f"The local sandbox needs {', '.join(missing)}, which is not installed (Debian, Ubuntu: "
             f"apt-get install {' '.join(tools[tool] for tool in missing)}); or use --sandbox docker."
         )
-    done = _probe(LocalSandbox(bubblewrap))
+    done = _probe(bubblewrap)
     if done.exit_code == 0:
         return None
     return f"Linux namespaces cannot be used here ({done.detail or done.output.strip()}). {_advice()}"
@@ -220,11 +240,11 @@ def unavailable(bubblewrap: bool | None = None) -> str | None:
 @functools.cache
 def bubblewrap_works() -> bool:
     """Whether bubblewrap is installed and runs scripts; a machine may have rules against it alone."""
-    return os.path.exists(_BUBBLEWRAP) and _probe(LocalSandbox(bubblewrap=True)).exit_code == 0
+    return os.path.exists(_BUBBLEWRAP) and _probe(True).exit_code == 0
 
 
-def _probe(sandbox: LocalSandbox) -> Execution:
-    with tempfile.TemporaryDirectory() as folder:
+def _probe(bubblewrap: bool | None) -> Execution:
+    with contextlib.closing(LocalSandbox(bubblewrap)) as sandbox, tempfile.TemporaryDirectory() as folder:
         environment = Environment("probe", folders=(("/testbed", Path(folder)),))
         return sandbox.run(environment, Script("exit 0\n", "probe.sh", ("sh",)), limits=Limits(seconds=10))
 

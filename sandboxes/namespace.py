@@ -228,12 +228,16 @@ def loopback_up() -> None:
         check(libc.ioctl(any_socket.fileno(), SIOCSIFFLAGS, request), "bring up the loopback network")
 
 
-def become_first_process(plan: dict[str, Any]) -> NoReturn:
-    """Process 1 of the new process namespace: make the root, then turn into the plan's command."""
+def settle() -> None:
+    """What process 1 of the new process namespace does whatever the plan is."""
     os.setsid()
     os.umask(0o022)
     loopback_up()
     check(libc.sethostname(b"sandbox", 7), "sethostname")
+
+
+def become_first_process(plan: dict[str, Any]) -> NoReturn:
+    """Make the root, then turn into the plan's command."""
     make_first_root(plan)
     make_root(plan)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

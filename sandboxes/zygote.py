@@ -1,10 +1,11 @@
 """The process from which the runs of a `local` sandbox are forked; launcher.py starts it.
 
 One is started for a sandbox and kept, as starting Python takes longer than all that is done here. Its standard input is
-a socket that brings three descriptors for every run: a pipe with the plan, as `marshal` writes it, and the run's
-standard output and error. It forks for each; when the plan's pipe is closed, that run ends. It ends itself, and every
-run with it, when its owner does, and then removes the owner's control groups. It has no environment and runs no code of
-a plan's folders. What a run cannot do it says on its standard error.
+a socket that brings, for every run, where to join its control group and three descriptors: a pipe that will bring the
+plan, both as `marshal` writes them, and the run's standard output and error. It forks for each, which goes as far as it
+can without the plan; when the plan's pipe is closed, that run ends. It ends itself, and every run with it, when its
+owner does, and then removes the owner's control groups. It has no environment and runs no code of a plan's folders.
+What a run cannot do it says on its standard error.
 """
 
 from __future__ import annotations
@@ -21,15 +22,13 @@ from typing import NoReturn
 from sandboxes import cgroups, namespace
 
 
-def run(parent: int) -> None:
+def run(parent: int, entrances: list[str]) -> None:
     """Make the namespaces and a first process in them; wait for its end, or for the end of standard input."""
     namespace.die_with_parent()
     if os.getppid() != parent:
         os._exit(1)  # it died before we could ask to die with it
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    with open(0, "rb", closefd=False) as given:
-        plan = marshal.load(given)
-    for processes in plan["cgroups"]:
+    for processes in entrances:
         namespace.write(processes, "0")
     namespace.unshare()
     alive, told = os.pipe()
@@ -39,10 +38,15 @@ def run(parent: int) -> None:
         os.close(told)
         if not os.read(alive, 1):
             os._exit(1)  # the same race
+        namespace.settle()
+        with open(0, "rb", closefd=False) as given:
+            plan = marshal.load(given)
         namespace.become_first_process(plan)
     os.write(told, b".")
-    process = os.pidfd_open(child)
-    if process not in select.select([process, 0], [], [])[0]:
+    process, ended = os.pidfd_open(child), select.poll()
+    ended.register(process, select.POLLIN)
+    ended.register(0, 0)  # that it was closed, not that it holds a plan
+    if process not in dict(ended.poll()):
         os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 
@@ -53,8 +57,8 @@ def serve(owner: int) -> bool:
     here, alive = os.getpid(), os.pidfd_open(owner)
     requests = socket.socket(fileno=0)
     while os.getppid() == owner and alive not in select.select([0, alive], [], [])[0]:
-        data, descriptors, _, _ = socket.recv_fds(requests, 1, 3)
-        if not data:  # a process that dies closes its files first
+        request, descriptors, _, _ = socket.recv_fds(requests, 1 << 16, 3)
+        if not request:  # a process that dies closes its files first
             return bool(select.select([alive], [], [], 10)[0])
         try:
             child = os.fork()
@@ -66,16 +70,16 @@ def serve(owner: int) -> bool:
             for number, descriptor in enumerate(descriptors):
                 os.dup2(descriptor, number)
                 os.close(descriptor)
-            answer(here)
+            answer(here, marshal.loads(request))
         for descriptor in descriptors:
             os.close(descriptor)
     return True
 
 
-def answer(parent: int) -> NoReturn:
+def answer(parent: int, entrances: list[str]) -> NoReturn:
     """One run, in a process of its own; never returns to what this process was forked from."""
     try:
-        run(parent)
+        run(parent, entrances)
     except OSError as error:
         about = [str(name) for name in (error.filename, error.filename2) if name]
         os.write(2, (": ".join([*about, error.strerror or str(error)]) + "\n").encode(errors="surrogateescape"))

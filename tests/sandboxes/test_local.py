@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -172,10 +174,9 @@ def test_nothing_outlives_a_killed_launcher(bubblewrap: bool, local_environment:
     thread = threading.Thread(target=lambda: results.append(sandbox.run(local_environment, script)))
     thread.start()
     wait_until(lambda: conformance.processes_with(mark))
-    launchers = [process for process in children(os.getpid()) if process in conformance.processes_with("zygote.main")]
-    runs = [run for launcher in launchers for run in children(int(launcher))]
-    assert len(runs) == 1
-    os.kill(int(runs[0]), signal.SIGKILL)
+    runs = [run for launcher in launchers() for run in children(int(launcher))]
+    (busy,) = [run for run in runs if family(int(run)) & conformance.processes_with(mark)]
+    os.kill(int(busy), signal.SIGKILL)
     thread.join(20)
     assert [done.reason for done in results] == [Reason.SANDBOX_FAILED]
     wait_until(lambda: not conformance.processes_with(mark))
@@ -183,13 +184,18 @@ def test_nothing_outlives_a_killed_launcher(bubblewrap: bool, local_environment:
     thread = threading.Thread(target=lambda: results.append(sandbox.run(local_environment, script)))
     thread.start()
     wait_until(lambda: conformance.processes_with(mark))
-    for launcher in launchers:
+    for launcher in launchers():
         os.kill(int(launcher), signal.SIGKILL)
     thread.join(20)
     assert [done.reason for done in results] == [Reason.SANDBOX_FAILED] * 2
     wait_until(lambda: not conformance.processes_with(mark))
     assert sandbox.run(local_environment, Script("exit 5", command=SH)).exit_code == 5
     sandbox.close()
+
+
+def launchers() -> list[str]:
+    """Processes of zygote.py that this process has started."""
+    return [process for process in children(os.getpid()) if process in conformance.processes_with("zygote.main")]
 
 
 def children(process: int) -> list[str]:
@@ -298,10 +304,52 @@ def test_groups_that_cannot_be_written_are_not_used(tmp_path: Path) -> None:
     assert cgroups.create(Limits(), 4, {}) is None
 
 
-def test_no_group_is_left_behind(local: LocalSandbox, local_environment: Environment) -> None:
-    local.run(local_environment, Script("sleep 1000", command=SH), limits=Limits(seconds=0.2))
-    for folder in set(cgroups.parents().values()):
-        assert not list(folder.glob(f"codemonkeys-{os.getpid()}-*"))
+def own_groups() -> set[Path]:
+    return {
+        group for folder in set(cgroups.parents().values()) for group in folder.glob(f"codemonkeys-{os.getpid()}-*")
+    }
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_no_group_is_left_behind(closed: bool, bubblewrap: bool, local_environment: Environment) -> None:
+    before = own_groups()
+    sandbox = LocalSandbox(bubblewrap)
+    for memory_mb in range(1000, 1020):  # more kinds than may wait
+        script, limits = Script("sleep 1000", command=SH), Limits(seconds=0.02, memory_mb=memory_mb)
+        assert sandbox.run(local_environment, script, limits=limits).reason is Reason.TIMED_OUT
+    assert len({group.name for group in own_groups() - before}) <= 16
+    if closed:
+        sandbox.close()
+    del sandbox
+    gc.collect()
+    assert own_groups() <= before
+
+
+def test_a_run_that_was_begun_ahead_has_the_limits_of_its_script(
+    bubblewrap: bool, local_environment: Environment
+) -> None:
+    take = Script("x = bytearray(200 << 20)", command=("python3",))
+    with contextlib.closing(LocalSandbox(bubblewrap)) as sandbox:
+        for memory_mb in (1000, 1000, 100, 100, 1000):
+            done = sandbox.run(local_environment, take, limits=Limits(memory_mb=memory_mb))
+            assert (done.exit_code == 0) is (memory_mb == 1000), done
+
+
+def kill_what_waits(launcher: int) -> None:
+    """Kill the one run that a launcher has begun ahead."""
+    wait_until(lambda: len(family(launcher)) == 3)
+    waiting = family(launcher) - {str(launcher)}
+    os.kill(int(children(launcher)[0]), signal.SIGKILL)
+    wait_until(lambda: not any(Path(f"/proc/{process}").exists() for process in waiting))
+
+
+def test_a_run_that_was_begun_ahead_and_died_is_not_used(bubblewrap: bool, local_environment: Environment) -> None:
+    others = launchers()
+    with contextlib.closing(LocalSandbox(bubblewrap)) as sandbox:
+        for code in range(3):
+            assert sandbox.run(local_environment, Script(f"exit {code}", command=SH)).exit_code == code
+            (launcher,) = set(launchers()).difference(others)
+            kill_what_waits(int(launcher))
 
 
 @pytest.mark.parametrize(
