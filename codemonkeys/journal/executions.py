@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 
 from codemonkeys.journal import texts
 from codemonkeys.journal.writer import Stored, Writer, now
@@ -14,7 +13,7 @@ from sandboxes.base import Environment, Execution, Limits, Reason, Script
 
 def execution_hash(environment: Environment, script: Script, patch: str | None, limits: Limits) -> str:
     """SHA-256 of all that decides what an execution answers."""
-    content = [environment.name, asdict(script), patch, asdict(limits)]
+    content = [environment.name, vars(script), patch, vars(limits)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
