@@ -196,6 +196,8 @@ open my $routes, '<', '/proc/net/route' or give_up("/proc/net/route: $!");
 give_up('it has a network') if (() = <$routes>) > 1;
 $SIG{PIPE} = 'IGNORE';
 my $kills = oom_kills();
+# Podman lets nobody say at the start of a container whose they are to be.
+chown($uid, $gid, map { $_->[0] } @places) == @places and chown($owner, $owner, $folder) or give_up("chown: $!");
 fill();
 if (!$once) {    # once filled, the folders themselves are as they will be
     empty();

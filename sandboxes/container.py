@@ -24,7 +24,7 @@ _GRACE = 45.0
 _OWNERS = (65533, 65532)
 """Who owns the folder of scripts: the first that is not the image's own user."""
 _DROP = ("/usr/bin/setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
-_CAPABILITIES = ["KILL", "SETGID", "SETPCAP", "SETUID"]
+_CAPABILITIES = ["CHOWN", "KILL", "SETGID", "SETPCAP", "SETUID"]
 """Those of process 1, which uses them to take them away from the script. A script has none and can gain none."""
 _OURS = 2
 """Processes of ours in a container: process 1 and inside.pl."""
@@ -181,7 +181,7 @@ def _packed(words: list[bytes]) -> bytes:
 
 def _create(engine: Any, ready: Ready, kind: Kind, labels: dict[str, str], once: bool, wait: float) -> str:
     """Create a container that can do nothing but compute; returns its id."""
-    uid, gid, _ = ready.user.split(":")
+    uid = ready.user.partition(":")[0]
     owner = next(owner for owner in _OWNERS if str(owner) != uid)
     program, nested = (Path(__file__).with_name(name).read_text("utf-8") for name in ("container.pl", "inside.pl"))
     settings = map(str, (int(once), max(int(wait), 1), ready.user, owner, len(ready.places)))
@@ -191,8 +191,8 @@ def _create(engine: Any, ready: Ready, kind: Kind, labels: dict[str, str], once:
     for path, template in ready.places:
         mode = "1777" if not template else "0755"
         size = kind.disk_mb + (ready.size_mb if template else 0)
-        scratch[path] = f"size={size}m,uid={uid},gid={gid},mode={mode},rw,exec,nosuid,nodev"
-    scratch[inside.FOLDER] = f"size=64m,uid={owner},gid={owner},mode=0755,rw,noexec,nosuid,nodev"
+        scratch[path] = f"size={size}m,mode={mode},rw,exec,nosuid,nodev"
+    scratch[inside.FOLDER] = "size=64m,mode=0755,rw,noexec,nosuid,nodev"
     shared = scratch.pop("/dev/shm", None)
     made = engine.api.create_container(
         ready.image,

@@ -103,7 +103,7 @@ def test_a_container_is_locked_down(engine: Any, docker_environment: Environment
     assert host["AutoRemove"] and host["LogConfig"]["Type"] == "none" and host["ReadonlyRootfs"]
     assert host["CapDrop"] == ["ALL"] and not host["Privileged"] and not host["Binds"] and not seen["Mounts"]
     # Those of process 1, which takes them away from the script; that the script has none is in the conformance suite.
-    assert {name.removeprefix("CAP_") for name in host["CapAdd"]} == {"KILL", "SETGID", "SETPCAP", "SETUID"}
+    assert {name.removeprefix("CAP_") for name in host["CapAdd"]} == {"CHOWN", "KILL", "SETGID", "SETPCAP", "SETUID"}
     assert "no-new-privileges:true" in host["SecurityOpt"]
     assert host["Memory"] == host["MemorySwap"] and 0 <= (host["Memory"] >> 20) - 4096 < 50
     assert host["PidsLimit"] == 258 and host["NanoCpus"] == 0 and host["CpuQuota"] == 200_000
