@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from sandboxes import history
-from sandboxes.base import Environment, Sandbox, Script
+from sandboxes.base import Environment, Limits, Sandbox, Script
 from sandboxes.conformance.common import exited, processes_with, python
 
 _PROVIDERS = "ANTHROPIC AZURE COHERE DEEPSEEK FIREWORKS GEMINI GROQ MISTRAL OPENAI OPENROUTER TOGETHERAI XAI"
@@ -115,7 +115,9 @@ time.sleep(1)
     before = {name: os.environ.get(name) for name in KEYS}
     os.environ |= dict.fromkeys(KEYS, canary)
     outputs: list[str] = []
-    thread = threading.Thread(target=lambda: outputs.append(exited(python(sandbox, environment, text))))
+    # It reads every file of those places, of which a host folder that is shown may have tens of thousands.
+    patient = Limits(seconds=300, memory_mb=512)
+    thread = threading.Thread(target=lambda: outputs.append(exited(python(sandbox, environment, text, limits=patient))))
     seen: set[str] = set()
     try:
         thread.start()
