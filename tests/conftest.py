@@ -28,7 +28,8 @@ def missing(need: str) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what cannot run here, with the reason; what is required runs and fails instead."""
+    """Skip what cannot run here, with the reason; what is required runs and fails instead. Long tests begin first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     for item in items:
         for need in ("docker", "data"):
             if item.get_closest_marker(need) and need not in REQUIRED and (why := missing(need)):

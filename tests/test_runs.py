@@ -33,6 +33,9 @@ PRICES = {
 }
 
 
+pytestmark = pytest.mark.long
+
+
 class Bench:
     """A folder with the tiny task, and commands called in it."""
 
@@ -353,14 +356,13 @@ def test_the_load_endpoint_of_the_test_data(bench: Bench, data_dir: Path) -> Non
 
 
 @pytest.mark.docker
+@pytest.mark.xdist_group("tiny-image")
 def test_a_missing_image_is_no_fault_of_a_patch(bench: Bench) -> None:
     """Solving names it as what it is, and asks no model; so does grading."""
-    about = Path(bench.source, "tasks", ID, "task.yaml")
-    about.write_text(about.read_text().replace("codemonkeys/tiny:none", "codemonkeys/never-built:none"))
     done = bench("solve", bench.source, "-m", "fake", "--run", "run", "--sandbox", "docker")
     assert done.code == 4, done.err
     ((state, reason),) = bench.query("SELECT state, reason FROM tasks")
-    assert state == "environment failed" and "codemonkeys/never-built:none" in reason and "images build" in reason
+    assert state == "environment failed" and "codemonkeys/tiny:none" in reason and "images build" in reason
     assert bench.query("SELECT count(*) FROM call_steps") == [(0,)]
     (bench.folder / "preds.jsonl").write_text(
         json.dumps({"instance_id": ID, "model_name_or_path": "m", "model_patch": GOLD}) + "\n"
@@ -369,4 +371,4 @@ def test_a_missing_image_is_no_fault_of_a_patch(bench: Bench) -> None:
         done = bench("evaluate", "preds.jsonl", bench.source, "--sandbox", "docker", "--json", *more)
         (verdict,) = json.loads(done.out)
         assert done.code == 3 and verdict["outcome"] == "infrastructure failure", done.err
-        assert "codemonkeys/never-built:none" in verdict["detail"]
+        assert "codemonkeys/tiny:none" in verdict["detail"]

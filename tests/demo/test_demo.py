@@ -40,6 +40,9 @@ def prediction(runs: Path, name: str) -> str:
     return str(patch)
 
 
+pytestmark = (pytest.mark.long, pytest.mark.xdist_group("demo"))
+
+
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Path:
     """The folder in which the demo ran once."""
