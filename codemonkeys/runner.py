@@ -157,10 +157,8 @@ async def run_task(
             steps.journal.put_note(task.id, "task", 0, "traceback", lines)
     finally:
         steps.budget.end(task.id)
-    if choice is None or choice.number is None:
-        steps.journal.end_task(task.id, state, reason, None, None)
-    else:
-        steps.journal.end_task(task.id, state, reason, choice.number, choice.patch)
+    number, patch = (None, None) if choice is None or choice.number is None else (choice.number, choice.patch)
+    await steps.journal.together(lambda: steps.journal.end_task(task.id, state, reason, number, patch))
     steps.notify(Event("task", task.id, state, reason))
     return Ended(task.id, state, reason, may_pass)
 
@@ -173,7 +171,7 @@ async def begin(task: Task, settings: Settings, steps: Steps, prepare: Callable[
         raise Stopping(f"{task.id} was not begun")
     # What any codebase needs: to build an environment only to find that there is no money would be a waste.
     await steps.budget.afford(task.id, minimum_of(task, settings, steps, ()))
-    steps.journal.begin_task(task.id)
+    await steps.journal.together(lambda: steps.journal.begin_task(task.id))
     steps.notify(Event("task", task.id, "preparing"))
     workspace = await asyncio.to_thread(prepare, task)
     try:

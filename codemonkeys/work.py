@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from codemonkeys.models.base import Message, Request, StepKey
 from codemonkeys.prompting import Prompts, cut_middle
@@ -107,6 +107,21 @@ class Work:
                 return "It did not run: the edit could not be applied."
             case Reason.SANDBOX_FAILED:
                 return "It did not run."
+
+    async def note(self, stage: str, kind: str, body: Any, sample: int = 0) -> None:
+        """Record a derived fact for those who read the run later, durable when this returns; see `Journal.put_note`."""
+        journal = self.steps.journal
+        await journal.together(lambda: journal.put_note(self.task.id, stage, sample, kind, body))
+
+    async def signals(self, values: Mapping[str, Mapping[int, tuple[float | None, str]]]) -> None:
+        """Record what is known of candidates, by kind, durable when this returns; see `Journal.put_signals`."""
+        journal = self.steps.journal
+
+        def put() -> None:
+            for kind, of_kind in values.items():
+                journal.put_signals(self.task.id, kind, of_kind)
+
+        await journal.together(put)
 
     def give_up(self, stage: str, sample: int, error: Exception) -> None:
         """Record why one conversation ended early; the others go on."""

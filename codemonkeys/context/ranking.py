@@ -27,7 +27,7 @@ async def choose_context(work: Work, relevant: Sequence[RelevantFile]) -> list[C
     tokens = {file.path: file.tokens for file in relevant}
     chosen = fill(order, tokens, work.settings.context.tokens)
     note = {"rankings": rankings, "order": order, "chosen": chosen, "tokens": sum(tokens[path] for path in chosen)}
-    work.steps.journal.put_note(work.task.id, "rank", 0, "context", note)
+    await work.note("rank", "context", note)
     return [ContextFile(path, work.snapshot.text(path) or "", tokens[path]) for path in chosen]
 
 

@@ -45,7 +45,7 @@ async def find_relevant(work: Work) -> list[RelevantFile]:
         "maybe": [file.path for file in relevant if file.maybe],
         "shortened": [file.path for file in shortened if file.form != "whole"],
     }
-    work.steps.journal.put_note(work.task.id, "relevance", 0, "files", note)
+    await work.note("relevance", "files", note)
     return relevant
 
 

@@ -17,6 +17,7 @@ from codemonkeys.journal.store import Journal
 from codemonkeys.selection.deciding import Choice, decide
 from codemonkeys.selection.gather import gather
 from codemonkeys.selection.text_equivalence import text_classes
+from codemonkeys.selection.votes import record
 from codemonkeys.tasks.base import Task
 from codemonkeys.work import Work
 
@@ -85,7 +86,7 @@ async def those_that_apply(work: Work, candidates: Sequence[Candidate]) -> list[
     whys = await asyncio.to_thread(check)
     refused = [{"source": c.source, "why": why} for c, why in zip(candidates, whys, strict=True) if why]
     if refused:
-        work.steps.journal.put_note(work.task.id, "ensemble", 0, "does not apply", refused)
+        await work.note("ensemble", "does not apply", refused)
     return [candidate for candidate, why in zip(candidates, whys, strict=True) if not why]
 
 
@@ -104,11 +105,4 @@ def put_candidates(journal: Journal, members: Sequence[Member], tasks: Sequence[
     """Record every task's candidates, compared by their text alone: there is no codebase to apply them to."""
     for task in tasks:
         candidates = candidates_of(members, task.id)
-        classes = text_classes([candidate.patch for candidate in candidates])
-        journal.put_candidates(
-            task.id,
-            [
-                (n + 1, c.sample, c.patch, c.test, c.approved, None if first == n else first + 1, c.source, c.family)
-                for n, (c, first) in enumerate(zip(candidates, classes, strict=True))
-            ],
-        )
+        record(journal, task.id, candidates, text_classes([candidate.patch for candidate in candidates]))

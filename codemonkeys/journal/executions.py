@@ -17,14 +17,26 @@ def execution_hash(environment: Environment, script: Script, patch: str | None, 
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def short(request_hash: str) -> int:
+    """A part of a hash that takes little memory: what is not known by it is not stored, what is must be looked for."""
+    return int(request_hash[:15], 16)
+
+
 class Executions:
     """The executions of one run."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
+        self._keys: dict[str, set[tuple[str, int, int, str]]] = {}
+        """Stage, sample, turn and part of every execution of a task that was ever stored."""
+        done = writer.connection.execute("SELECT request_hash FROM execution_steps WHERE state = 'done'")
+        self._hashes = {short(request_hash) for (request_hash,) in done}
+        """Of all executions that were ever stored, and perhaps of others."""
 
     def stored(self, key: StepKey) -> Stored | None:
         """The finished execution under a key, if there is one."""
+        if key[1:] not in self._keys_of(key.task):
+            return None
         row = self._writer.reader.execute(
             "SELECT id, request_hash FROM execution_steps "
             "WHERE task = ? AND stage = ? AND sample = ? AND turn = ? AND part = ? AND state = 'done'",
@@ -32,8 +44,16 @@ class Executions:
         ).fetchone()
         return None if row is None else Stored(*row)
 
+    def _keys_of(self, task: str) -> set[tuple[str, int, int, str]]:
+        if task not in self._keys:
+            query = "SELECT stage, sample, turn, part FROM execution_steps WHERE task = ?"
+            self._keys[task] = set(self._writer.reader.execute(query, (task,)))
+        return self._keys[task]
+
     def equal(self, request_hash: str) -> Stored | None:
         """A finished execution of equal arguments, under any key."""
+        if short(request_hash) not in self._hashes:
+            return None
         row = self._writer.reader.execute(
             "SELECT id, request_hash FROM execution_steps WHERE request_hash = ? AND state = 'done' LIMIT 1",
             (request_hash,),
@@ -61,6 +81,8 @@ class Executions:
     ) -> None:
         """Store what an execution answered."""
         state = "failed" if result.reason is Reason.SANDBOX_FAILED else "done"
+        self._keys_of(key.task).add(key[1:])
+        self._hashes.add(short(request_hash))
         with self._writer.writing() as connection:
             connection.execute(
                 "INSERT INTO execution_steps (task, stage, sample, turn, part, state, request_hash, environment, "

@@ -115,25 +115,13 @@ class Journal:
                 (state, reason, candidate, patch_hash, now(), task),
             )
 
-    def put_candidate(
-        self,
-        task: str,
-        number: int,
-        sample: int,
-        patch: str,
-        test: str,
-        approved: bool,
-        duplicate_of: int | None,
-        source: str = "",
-        family: str = "",
-    ) -> None:
-        """Record a candidate under its number; recording it again changes nothing."""
-        self.put_candidates(task, [(number, sample, patch, test, approved, duplicate_of, source, family)])
-
     def put_candidates(
         self, task: str, candidates: Sequence[tuple[int, int, str, str, bool, int | None, str, str]]
     ) -> None:
-        """Record candidates of a task, all or none of them: each as what `put_candidate` takes after the task."""
+        """Record candidates of a task under their numbers, all or none of them; again, and nothing changes.
+
+        Each as (number, sample, patch, test, approved, the number it is a duplicate of, source, family).
+        """
         with self._writer.writing() as connection:
             for number, sample, patch, test, approved, duplicate_of, source, family in candidates:
                 patch_hash = texts.put(connection, patch, plain=True)

@@ -42,9 +42,7 @@ async def judge(work: Work, gathered: Gathered, shortlist: Sequence[int]) -> dic
                 raise answer  # candidates that nobody was asked about cannot be compared with the others
         answers = [answer for answer in told if isinstance(answer, bool)]
         beliefs[index] = sum(answers) / len(answers) if answers else None
-    work.steps.journal.put_signals(
-        work.task.id, "belief", {index + 1: (belief, "") for index, belief in beliefs.items()}
-    )
+    await work.signals({"belief": {index + 1: (belief, "") for index, belief in beliefs.items()}})
     return beliefs
 
 
@@ -97,5 +95,5 @@ async def vote_by_ballots(work: Work, gathered: Gathered, shortlist: Sequence[in
         recorded[ballot] = (float(number) if number else None, "")
         if max(Counter(chosen).values()) > most / 2:
             break
-    work.steps.journal.put_signals(work.task.id, "ballot", recorded)
+    await work.signals({"ballot": recorded})
     return tuple(chosen)

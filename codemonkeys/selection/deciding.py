@@ -88,7 +88,7 @@ async def held(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evide
         return gathered.evidence
     example = example_test(gathered, shortlist[0])
     number = await converse(work, gathered, finalists_of(gathered, shortlist), example)
-    work.steps.journal.put_signals(work.task.id, "conversation", {0: (number, "")})
+    await work.signals({"conversation": {0: (number, "")}})
     return replace(gathered.evidence, conversation=(None if number is None else number - 1,))
 
 

@@ -32,7 +32,7 @@ async def after_wave(work: Work, candidates: Sequence[Candidate], drawn: int) ->
     wave = min(generation.wave or generation.samples, generation.samples - drawn) or 1
     decision = policy.decide(best, drawn, wave, generation.samples)
     told = {"drawn": drawn, "accepted": taken, "belief": round(best, 4), "needed": round(policy.trusted, 4)}
-    work.steps.journal.put_note(work.task.id, "enough", drawn, "decision", {**told, "decision": str(decision)})
+    await work.note("enough", "decision", {**told, "decision": str(decision)}, drawn)
     return decision
 
 

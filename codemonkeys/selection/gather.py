@@ -40,13 +40,9 @@ async def gather(work: Work, candidates: Sequence[Candidate], tests: Sequence[st
     matrix = await vote(work, distinct, scripts)
     regressions = await run_regressions(work, distinct) if len(distinct) > 1 else Regressions()
     broken = dict(zip((numbered.number for numbered in distinct), regressions.broken, strict=False))
-    journal = work.steps.journal
-    journal.put_signals(work.task.id, "regression tests", {0: (float(len(regressions.tests)), "")} if broken else {})
-    journal.put_signals(
-        work.task.id,
-        "breaks",
-        {number: (None, "") if b is None else (float(len(b)), json.dumps(b)) for number, b in broken.items()},
-    )
+    breaks = {n: (None, "") if b is None else (float(len(b)), json.dumps(b)) for n, b in broken.items()}
+    ran = {0: (float(len(regressions.tests)), "")} if broken else {}
+    await work.signals({"regression tests": ran, "breaks": breaks})
     row_of = {numbered.number - 1: row for row, numbered in enumerate(matrix.candidates)}
     edited = [tuple(told(e.reason, e.exit_code) for e in row) for row in matrix.edited]
     evidence = Evidence(

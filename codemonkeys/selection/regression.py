@@ -57,18 +57,18 @@ async def run_regressions(work: Work, candidates: Sequence[Numbered]) -> Regress
     if settings.regression_files == 0:
         return Regressions()
     if work.task.language.lower() not in ("", "python"):
-        return _without(work, f"no runner is known for the tests of a {work.task.language} repository")
+        return await _without(work, f"no runner is known for the tests of a {work.task.language} repository")
     # More candidates later may touch other files, to which other tests matter: those are other steps.
     turn = len(candidates)
     touched = Counter(path for c in candidates for path in patch_paths(c.candidate.patch))
     files = await asyncio.to_thread(relevant_tests, work.snapshot, touched, settings.regression_files)
     if not files:
-        return _without(work, "no test file matters to the files that the candidates touch")
+        return await _without(work, "no test file matters to the files that the candidates touch")
 
     first = read(await _run(work, 0, turn, "original", files, None, settings.regression_seconds))
     passed = sorted(name for name, outcome in first.outcomes.items() if outcome == "passed")[:MOST_TESTS]
     if not passed:
-        return _without(work, first.why or "no test passes on the unedited code", files)
+        return await _without(work, first.why or "no test passes on the unedited code", files)
     seconds = settings.regression_seconds * REPEAT_FACTOR
     async with asyncio.TaskGroup() as group:
         # The very script that runs on the candidates: a test that fails now is flaky, or leans on one left out.
@@ -81,9 +81,7 @@ async def run_regressions(work: Work, candidates: Sequence[Numbered]) -> Regress
     tests = tuple(name for name in passed if repeated.get(name) == "passed")
     broken = tuple(broken_by(task.result(), tests) for task in edited)
     flaky = [name for name in passed if name not in set(tests)]
-    work.steps.journal.put_note(
-        work.task.id, STAGE, 0, "tests", {"files": files, "passing": len(tests), "flaky": flaky}
-    )
+    await work.note(STAGE, "tests", {"files": files, "passing": len(tests), "flaky": flaky})
     return Regressions(tests, broken)
 
 
@@ -142,9 +140,7 @@ def program(plan: dict[str, Any]) -> str:
     return f"{reporter}\n\nif __name__ == '__main__' and not sys.argv[1:]:\n{call}"
 
 
-def _without(work: Work, why: str, files: Sequence[str] = ()) -> Regressions:
+async def _without(work: Work, why: str, files: Sequence[str] = ()) -> Regressions:
     """No regression test: that is noted, and no candidate suffers."""
-    work.steps.journal.put_note(
-        work.task.id, STAGE, 0, "tests", {"files": list(files), "passing": 0, "flaky": [], "why": why}
-    )
+    await work.note(STAGE, "tests", {"files": list(files), "passing": 0, "flaky": [], "why": why})
     return Regressions()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codemonkeys.generation.candidate import Candidate
+from codemonkeys.journal.store import Journal
 from codemonkeys.selection.equivalence import classes
 from codemonkeys.work import ISSUE_FIXED, ISSUE_PRESENT, Work
 from sandboxes.base import Execution, Reason
@@ -58,14 +59,19 @@ async def number_candidates(work: Work, candidates: Sequence[Candidate]) -> tupl
     """
     groups = await asyncio.to_thread(classes, work.snapshot, [c.patch for c in candidates])
     first_of = {position: group[0] for group in groups for position in group}
-    for position, candidate in enumerate(candidates):
-        same_as = None if position == first_of[position] else first_of[position] + 1
-        work.steps.journal.put_candidate(
-            *(work.task.id, position + 1, candidate.sample, candidate.patch, candidate.test),
-            *(candidate.approved, same_as, candidate.source, candidate.family),
-        )
+    class_of = tuple(first_of[position] for position in range(len(candidates)))
+    await work.steps.journal.together(lambda: record(work.steps.journal, work.task.id, candidates, class_of))
     distinct = [Numbered(group[0] + 1, candidates[group[0]]) for group in groups]
-    return distinct, tuple(first_of[position] for position in range(len(candidates)))
+    return distinct, class_of
+
+
+def record(journal: Journal, task: str, candidates: Sequence[Candidate], class_of: Sequence[int]) -> None:
+    """Record numbered candidates; `class_of`: for each the position of the first of its class."""
+    rows = [
+        (n + 1, c.sample, c.patch, c.test, c.approved, None if first == n else first + 1, c.source, c.family)
+        for n, (c, first) in enumerate(zip(candidates, class_of, strict=True))
+    ]
+    journal.put_candidates(task, rows)
 
 
 async def vote(work: Work, distinct: Sequence[Numbered], tests: Sequence[str]) -> Matrix:
