@@ -4,9 +4,11 @@
 
 Both send the same requests to the same endpoint, as many at one time, in turn: a process of this machine, or an
 OpenAI-compatible one at the address given (such as http://127.0.0.1:8123/v1) that answers by the rules this prints with
-`--rules`. The pipeline runs whole, with prices and a budget; only executions are simulated. CPU is that of all threads
-of this process. Ends with one line `RESULT throughput_ratio= cpu_ms_per_call=`, medians of the rounds: calls per second
-of the pipeline over those of litellm, and what the pipeline adds to the CPU time of a call.
+`--rules`. The pipeline runs whole, with prices and a budget; only executions are simulated. Bare litellm is a process
+of its own, which changes nothing about it: the pipeline has it leave out what the journal does, to price every answer
+and to offer it to loggers. CPU is that of all threads of a process. Ends with one line
+`RESULT throughput_ratio= cpu_ms_per_call=`, medians of the rounds: calls per second of the pipeline over those of
+litellm, and how much more CPU time a call takes in the pipeline.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.bare_litellm import Measured, bare_litellm
 from benchmarks.parts import SimulatedSandbox, make_repository, make_tasks, preparing
 from codemonkeys.generation.answers import marker_for
 from codemonkeys.journal.store import Journal
@@ -39,25 +41,6 @@ from codemonkeys.steps import Steps
 from codemonkeys.tasks.base import Task
 
 MODEL = "openai/benchmark"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A round of either kind."""
-
-    calls: int
-    seconds: float
-    cpu: float
-
-    @property
-    def rate(self) -> float:
-        """Calls per second."""
-        return self.calls / self.seconds
-
-    @property
-    def cpu_ms(self) -> float:
-        """CPU milliseconds of a call."""
-        return 1000 * self.cpu / self.calls
 
 
 def rules(tasks: Sequence[Task]) -> list[list[str]]:
@@ -126,24 +109,6 @@ async def pipeline(
     return measured, model.sent
 
 
-async def bare(requests: Sequence[dict[str, Any]], concurrency: int) -> Measured:
-    """Send the same requests with litellm alone, as many at one time."""
-    from codemonkeys.models.hosted import close_connections, load
-
-    litellm = load()
-    room = asyncio.Semaphore(concurrency)
-
-    async def one(arguments: dict[str, Any]) -> None:
-        async with room:
-            await litellm.acompletion(**arguments)
-
-    began, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(one(arguments) for arguments in requests))
-    measured = Measured(len(requests), time.perf_counter() - began, time.process_time() - cpu)
-    await close_connections()
-    return measured
-
-
 def main() -> None:
     """Measure in turn, so that both meet the same machine."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -172,14 +137,15 @@ def main() -> None:
         repository = make_repository(folder / "repository", chosen.files, 10)
 
         def measure(url: str) -> None:
-            for number in range(chosen.rounds + 1):
-                measured, requests = asyncio.run(pipeline(url, tasks, settings, repository, folder / "runs"))
-                alone = asyncio.run(bare(requests, chosen.concurrency))
-                if number:  # The first round warms both up.
-                    ours.append(measured)
-                    theirs.append(alone)
-                    for what, of in (("pipeline", measured), ("litellm", alone)):
-                        print(f"{what:9} {of.calls} calls, {of.rate:6.0f} a second, {of.cpu_ms:.2f} ms CPU each")
+            with bare_litellm(folder) as send:
+                for number in range(chosen.rounds + 1):
+                    measured, requests = asyncio.run(pipeline(url, tasks, settings, repository, folder / "runs"))
+                    alone = send(requests, chosen.concurrency)
+                    if number:  # The first round warms both up.
+                        ours.append(measured)
+                        theirs.append(alone)
+                        for what, of in (("pipeline", measured), ("litellm", alone)):
+                            print(f"{what:9} {of.calls} calls, {of.rate:6.0f} a second, {of.cpu_ms:.2f} ms CPU each")
 
         if chosen.endpoint:
             measure(chosen.endpoint)

@@ -189,7 +189,15 @@ def load() -> ModuleType:
 
     litellm.suppress_debug_info = True
     AsyncHTTPHandler.single_connection_post_request = refuse_second_request
+    # It would price every answer, and show it to whoever logs calls: a third of what a call costs, and here the
+    # journal does both.
+    litellm.utils.update_response_metadata = skip
+    litellm.utils._dispatch_success_logging = skip
     return litellm  # type: ignore[no-any-return]
+
+
+def skip(*_: object, **__: object) -> None:
+    """Stands in for what litellm does beyond the call."""
 
 
 async def refuse_second_request(handler: object, **request: object) -> None:

@@ -243,11 +243,12 @@ def test_a_call_can_be_abandoned() -> None:
 SILENT = """
 import asyncio, sys
 from codemonkeys.models.base import Message, Request, StepKey
-from codemonkeys.models.hosted import HostedModel
+from codemonkeys.models.hosted import HostedModel, load
 from codemonkeys.models.retry import Patience
 from codemonkeys.errors import ModelError
 
 calls = []
+load().response_cost_calculator = lambda **of: calls.append("priced by litellm")
 own = sys.argv[1].rpartition(":")[2].partition("/")[0]
 def audit(event, args):
     if event == "socket.connect" and str(args[1][1]) != own:

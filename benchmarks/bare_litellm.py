@@ -1,0 +1,92 @@
+"""Sends requests by `litellm.acompletion` and nothing else, in a process that changes nothing about litellm.
+
+    python -m benchmarks.bare_litellm < ORDERS
+
+Each order is a line of JSON: a file with a list of what `acompletion` is called with, and how many calls may be under
+way at one time. Each is answered by a line: calls, seconds, and seconds of CPU time of all threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+NO_NETWORK = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
+"""Otherwise litellm asks for new prices when it is imported, and reads .env files."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A round of calls."""
+
+    calls: int
+    seconds: float
+    cpu: float
+
+    @property
+    def rate(self) -> float:
+        """Calls per second."""
+        return self.calls / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU milliseconds of a call."""
+        return 1000 * self.cpu / self.calls
+
+
+@contextmanager
+def bare_litellm(folder: Path) -> Iterator[Callable[[Sequence[dict[str, Any]], int], Measured]]:
+    """Starts the process; gives what has it send requests, so many at one time, and measures that."""
+    command = [sys.executable, "-m", "benchmarks.bare_litellm"]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **NO_NETWORK}
+    )
+    assert process.stdin is not None and process.stdout is not None
+    to_it, from_it = process.stdin, process.stdout
+
+    def measure(requests: Sequence[dict[str, Any]], concurrency: int) -> Measured:
+        path = folder / "requests.json"
+        path.write_text(json.dumps(requests))
+        to_it.write(json.dumps({"requests": str(path), "concurrency": concurrency}) + "\n")
+        to_it.flush()
+        return Measured(**json.loads(from_it.readline()))
+
+    with process:
+        yield measure
+        to_it.close()
+
+
+async def send(requests: Sequence[dict[str, Any]], concurrency: int) -> Measured:
+    """Send the requests, so many at one time."""
+    import litellm
+
+    room = asyncio.Semaphore(concurrency)
+
+    async def one(arguments: dict[str, Any]) -> None:
+        async with room:
+            await litellm.acompletion(**arguments)
+
+    began, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(one(arguments) for arguments in requests))
+    return Measured(len(requests), time.perf_counter() - began, time.process_time() - cpu)
+
+
+async def main() -> None:
+    """Carry out orders until there are no more."""
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        order = json.loads(line)
+        measured = await send(json.loads(Path(order["requests"]).read_text()), order["concurrency"])
+        print(json.dumps(asdict(measured)), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
