@@ -177,7 +177,10 @@ def breakpoint_after(content: str) -> list[dict[str, Any]]:
 
 @cache
 def load() -> ModuleType:
-    """Import litellm so that it prints nothing and neither reads nor calls anything on its own; takes seconds."""
+    """Import litellm so that it prints nothing and neither reads nor calls anything on its own; takes seconds.
+
+    Loggers that were registered with litellm hear of no answer: the journal has them all.
+    """
     os.environ.update(
         LITELLM_LOCAL_MODEL_COST_MAP="True",
         LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS="True",

@@ -40,7 +40,7 @@ def prediction(runs: Path, name: str) -> str:
     return str(patch)
 
 
-pytestmark = (pytest.mark.long, pytest.mark.xdist_group("demo"))
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("demo")]
 
 
 @pytest.fixture(scope="module")
