@@ -2,8 +2,8 @@
 
     python -m benchmarks.bare_litellm < ORDERS
 
-Each order is a line of JSON: a file with a list of what `acompletion` is called with, and how many calls may be under
-way at one time. Each is answered by a line: calls, seconds, and seconds of CPU time of all threads.
+Each order is a line of JSON: how many calls may be under way at one time, and a list of what `acompletion` is called
+with. Each is answered by a line: calls, seconds, and seconds of CPU time of all threads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 NO_NETWORK = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
@@ -44,7 +43,7 @@ class Measured:
 
 
 @contextmanager
-def bare_litellm(folder: Path) -> Iterator[Callable[[Sequence[dict[str, Any]], int], Measured]]:
+def bare_litellm() -> Iterator[Callable[[Sequence[dict[str, Any]], int], Measured]]:
     """Starts the process; gives what has it send requests, so many at one time, and measures that."""
     command = [sys.executable, "-m", "benchmarks.bare_litellm"]
     process = subprocess.Popen(
@@ -54,15 +53,11 @@ def bare_litellm(folder: Path) -> Iterator[Callable[[Sequence[dict[str, Any]], i
     to_it, from_it = process.stdin, process.stdout
 
     def measure(requests: Sequence[dict[str, Any]], concurrency: int) -> Measured:
-        path = folder / "requests.json"
-        path.write_text(json.dumps(requests))
-        to_it.write(json.dumps({"requests": str(path), "concurrency": concurrency}) + "\n")
-        to_it.flush()
+        print(json.dumps([concurrency, requests]), file=to_it, flush=True)
         return Measured(**json.loads(from_it.readline()))
 
     with process:
         yield measure
-        to_it.close()
 
 
 async def send(requests: Sequence[dict[str, Any]], concurrency: int) -> Measured:
@@ -83,8 +78,8 @@ async def send(requests: Sequence[dict[str, Any]], concurrency: int) -> Measured
 async def main() -> None:
     """Carry out orders until there are no more."""
     while line := await asyncio.to_thread(sys.stdin.readline):
-        order = json.loads(line)
-        measured = await send(json.loads(Path(order["requests"]).read_text()), order["concurrency"])
+        concurrency, requests = json.loads(line)
+        measured = await send(requests, concurrency)
         print(json.dumps(asdict(measured)), flush=True)
 
 

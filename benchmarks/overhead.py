@@ -137,7 +137,7 @@ def main() -> None:
         repository = make_repository(folder / "repository", chosen.files, 10)
 
         def measure(url: str) -> None:
-            with bare_litellm(folder) as send:
+            with bare_litellm() as send:
                 for number in range(chosen.rounds + 1):
                     measured, requests = asyncio.run(pipeline(url, tasks, settings, repository, folder / "runs"))
                     alone = send(requests, chosen.concurrency)

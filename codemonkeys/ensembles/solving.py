@@ -17,7 +17,7 @@ from codemonkeys.journal.store import Journal
 from codemonkeys.selection.deciding import Choice, decide
 from codemonkeys.selection.gather import gather
 from codemonkeys.selection.text_equivalence import text_classes
-from codemonkeys.selection.votes import record
+from codemonkeys.selection.votes import record_candidates
 from codemonkeys.tasks.base import Task
 from codemonkeys.work import Work
 
@@ -105,4 +105,4 @@ def put_candidates(journal: Journal, members: Sequence[Member], tasks: Sequence[
     """Record every task's candidates, compared by their text alone: there is no codebase to apply them to."""
     for task in tasks:
         candidates = candidates_of(members, task.id)
-        record(journal, task.id, candidates, text_classes([candidate.patch for candidate in candidates]))
+        record_candidates(journal, task.id, candidates, text_classes([candidate.patch for candidate in candidates]))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import texts
-from codemonkeys.journal.writer import Stored, Writer, now
+from codemonkeys.journal.writer import Known, Stored, Writer, now
 from codemonkeys.models.base import Completion, Message, Request, StepKey, Usage
 
 PARTS = 10**15
@@ -29,8 +29,7 @@ class Calls:
         self._bookings: Counter[str] = Counter()
         self._there: set[str] = set()
         """Hashes of some messages that are stored, which need not be looked for."""
-        self._begun: dict[str, set[tuple[str, int, int]]] = {}
-        """Stage, sample and turn of every call of a task that was ever begun: no other can be answered."""
+        self._begun = Known(writer.reader, "SELECT stage, sample, turn FROM call_steps WHERE task = ?")
         writer.on_loss = self.count
         self.count()
 
@@ -57,7 +56,7 @@ class Calls:
 
     def stored(self, key: StepKey) -> Stored | None:
         """The answered call under a key, if there is one."""
-        if key[1:4] not in self._begun_of(key.task):
+        if key[1:4] not in self._begun.of(key.task):
             return None
         row = self._writer.reader.execute(
             "SELECT id, request_hash FROM call_steps "
@@ -65,12 +64,6 @@ class Calls:
             key[:4],
         ).fetchone()
         return None if row is None else Stored(*row)
-
-    def _begun_of(self, task: str) -> set[tuple[str, int, int]]:
-        if task not in self._begun:
-            query = "SELECT stage, sample, turn FROM call_steps WHERE task = ?"
-            self._begun[task] = set(self._writer.reader.execute(query, (task,)))
-        return self._begun[task]
 
     def answer(self, stored: Stored) -> Completion:
         """The answer of a stored call."""
@@ -107,7 +100,7 @@ class Calls:
                     f"{max(most, 0.0):.2f} USD it may use are spent or reserved. Raise it with {option}: "
                     f"codemonkeys resume {self._writer.run} {option} USD"
                 )
-        self._begun_of(task).add(request.key[1:4])
+        self._begun.of(task).add(request.key[1:4])
         with self._writer.writing() as connection:
             messages = [[m.role, self._put(connection, m)] for m in request.messages]
             content = {"messages": messages, "temperature": request.temperature, "max_tokens": request.max_tokens}

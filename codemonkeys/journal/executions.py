@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from codemonkeys.journal import texts
-from codemonkeys.journal.writer import Stored, Writer, now
+from codemonkeys.journal.writer import Known, Stored, Writer, now
 from codemonkeys.models.base import StepKey
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
 
@@ -27,15 +27,14 @@ class Executions:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._keys: dict[str, set[tuple[str, int, int, str]]] = {}
-        """Stage, sample, turn and part of every execution of a task that was ever stored."""
+        self._keys = Known(writer.reader, "SELECT stage, sample, turn, part FROM execution_steps WHERE task = ?")
         done = writer.connection.execute("SELECT request_hash FROM execution_steps WHERE state = 'done'")
         self._hashes = {short(request_hash) for (request_hash,) in done}
         """Of all executions that were ever stored, and perhaps of others."""
 
     def stored(self, key: StepKey) -> Stored | None:
         """The finished execution under a key, if there is one."""
-        if key[1:] not in self._keys_of(key.task):
+        if key[1:] not in self._keys.of(key.task):
             return None
         row = self._writer.reader.execute(
             "SELECT id, request_hash FROM execution_steps "
@@ -43,12 +42,6 @@ class Executions:
             tuple(key),
         ).fetchone()
         return None if row is None else Stored(*row)
-
-    def _keys_of(self, task: str) -> set[tuple[str, int, int, str]]:
-        if task not in self._keys:
-            query = "SELECT stage, sample, turn, part FROM execution_steps WHERE task = ?"
-            self._keys[task] = set(self._writer.reader.execute(query, (task,)))
-        return self._keys[task]
 
     def equal(self, request_hash: str) -> Stored | None:
         """A finished execution of equal arguments, under any key."""
@@ -81,7 +74,7 @@ class Executions:
     ) -> None:
         """Store what an execution answered."""
         state = "failed" if result.reason is Reason.SANDBOX_FAILED else "done"
-        self._keys_of(key.task).add(key[1:])
+        self._keys.of(key.task).add(key[1:])
         self._hashes.add(short(request_hash))
         with self._writer.writing() as connection:
             connection.execute(

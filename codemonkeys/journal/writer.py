@@ -31,6 +31,22 @@ class Stored:
     request_hash: str
 
 
+class Known:
+    """Which steps of a task the journal may hold: what is not among them need not be looked for."""
+
+    def __init__(self, reader: sqlite3.Connection, query: str) -> None:
+        """`query` gives the keys of a task's steps, without the task, of all that were ever stored."""
+        self._reader = reader
+        self._query = query
+        self._keys: dict[str, set[tuple[Any, ...]]] = {}
+
+    def of(self, task: str) -> set[tuple[Any, ...]]:
+        """The keys of a task, read once; whoever stores a step adds its own."""
+        if task not in self._keys:
+            self._keys[task] = set(self._reader.execute(self._query, (task,)))
+        return self._keys[task]
+
+
 class Writer:
     """The one connection that writes to a run, used from one thread."""
 

@@ -212,6 +212,7 @@ async def close_connections() -> None:
     """Close litellm's clients of the running loop and forget them, and end its logging task of this loop."""
     from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
+    # Versions in which `load` finds nothing to skip by that name have started it.
     await GLOBAL_LOGGING_WORKER.flush()
     await GLOBAL_LOGGING_WORKER.stop()
     clients = load().in_memory_llm_clients_cache.cache_dict

@@ -60,12 +60,12 @@ async def number_candidates(work: Work, candidates: Sequence[Candidate]) -> tupl
     groups = await asyncio.to_thread(classes, work.snapshot, [c.patch for c in candidates])
     first_of = {position: group[0] for group in groups for position in group}
     class_of = tuple(first_of[position] for position in range(len(candidates)))
-    await work.steps.journal.together(lambda: record(work.steps.journal, work.task.id, candidates, class_of))
+    await work.steps.journal.together(lambda: record_candidates(work.steps.journal, work.task.id, candidates, class_of))
     distinct = [Numbered(group[0] + 1, candidates[group[0]]) for group in groups]
     return distinct, class_of
 
 
-def record(journal: Journal, task: str, candidates: Sequence[Candidate], class_of: Sequence[int]) -> None:
+def record_candidates(journal: Journal, task: str, candidates: Sequence[Candidate], class_of: Sequence[int]) -> None:
     """Record numbered candidates; `class_of`: for each the position of the first of its class."""
     rows = [
         (n + 1, c.sample, c.patch, c.test, c.approved, None if first == n else first + 1, c.source, c.family)

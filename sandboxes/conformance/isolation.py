@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from sandboxes import history
-from sandboxes.base import Environment, Limits, Sandbox, Script
-from sandboxes.conformance.common import exited, processes_with, python
+from sandboxes.base import Environment, Sandbox, Script
+from sandboxes.conformance.common import BRIEF, exited, processes_with, python
 
 _PROVIDERS = "ANTHROPIC AZURE COHERE DEEPSEEK FIREWORKS GEMINI GROQ MISTRAL OPENAI OPENROUTER TOGETHERAI XAI"
 KEYS = (*(f"{name}_API_KEY" for name in _PROVIDERS.split()), "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "GITHUB_TOKEN")
@@ -116,7 +117,7 @@ time.sleep(1)
     os.environ |= dict.fromkeys(KEYS, canary)
     outputs: list[str] = []
     # It reads every file of those places, of which a host folder that is shown may have tens of thousands.
-    patient = Limits(seconds=300, memory_mb=512)
+    patient = replace(BRIEF, seconds=300)
     thread = threading.Thread(target=lambda: outputs.append(exited(python(sandbox, environment, text, limits=patient))))
     seen: set[str] = set()
     try:

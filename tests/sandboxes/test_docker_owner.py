@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import signal
@@ -163,7 +162,6 @@ def test_a_batch_goes_on_after_the_engine_was_stopped_and_started(
         for worker in workers:
             worker.join()
         sandbox.close()
-        gc.collect()
         assert not client.api.containers(all=True)
     client.close()
     for number, attempts in results.items():

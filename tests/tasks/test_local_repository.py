@@ -195,7 +195,7 @@ def test_scripts_run_in_the_virtual_environment_on_the_patched_code(
 @pytest.mark.xdist_group("images")
 @pytest.mark.parametrize("given", ["Dockerfile", "image"])
 def test_scripts_run_in_an_image_on_the_patched_code(repository: Path, tmp_path: Path, given: str) -> None:
-    recipe = b"FROM codemonkeys/python:3.11\nWORKDIR /work/app\nRUN ln -sf /usr/bin/python3 /usr/local/bin/python\n"
+    recipe = b"FROM codemonkeys/python:3.11\nWORKDIR /srv/app\nRUN ln -sf /usr/bin/python3 /usr/local/bin/python\n"
     if given == "Dockerfile":
         (repository / "Dockerfile").write_bytes(recipe + b"COPY . .\nRUN echo left > built.txt && mkdir .git/stale\n")
         commit_all(repository)
@@ -203,7 +203,7 @@ def test_scripts_run_in_an_image_on_the_patched_code(repository: Path, tmp_path:
     else:
         task = task_of(repository, image="codemonkeys/python:3.11")
     workspace = prepare(task, tmp_path / "home", "docker")
-    assert workspace.environment.repository == ("/work/app" if given == "Dockerfile" else "/testbed")
+    assert workspace.environment.repository == ("/srv/app" if given == "Dockerfile" else "/testbed")
     sandbox = DockerSandbox()
     try:
         if given == "image":
