@@ -29,13 +29,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.parts import WORDS, SimulatedSandbox, make_repository, make_tasks, preparing
+from codemonkeys.engine.steps import Event, Steps
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request, Usage
 from codemonkeys.models.dry_run import answer
 from codemonkeys.models.hosted import load
-from codemonkeys.runner import run_tasks
+from codemonkeys.runs.runner import run_tasks
 from codemonkeys.settings import load_settings
-from codemonkeys.steps import Event, Steps
 from sandboxes.base import Environment, Execution, Limits, Script
 
 STOP_AT = 0.9

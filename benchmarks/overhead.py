@@ -30,14 +30,14 @@ from typing import Any
 
 from benchmarks.bare_litellm import Measured, bare_litellm
 from benchmarks.parts import SimulatedSandbox, make_repository, make_tasks, preparing
+from codemonkeys.engine.steps import Steps
 from codemonkeys.generation.answers import marker_for
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.dry_run import FILE, TEST
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.retry import Patience
-from codemonkeys.runner import run_tasks
+from codemonkeys.runs.runner import run_tasks
 from codemonkeys.settings import OperationSettings, Settings, load_settings
-from codemonkeys.steps import Steps
 from codemonkeys.tasks.base import Task
 
 MODEL = "openai/benchmark"

@@ -1,7 +1,7 @@
 """CodeMonkeys takes real software issues and returns patches that resolve them.
 
 from pathlib import Path
-from codemonkeys import load_settings, run_session
+from codemonkeys import (load_settings, run_session)
 
 settings = load_settings(["generation.samples=4"], model="fake")
 summary = run_session("tasks.jsonl", ["pallets__flask-5014"], settings, Path("runs"), "flask")
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from codemonkeys.errors import CodeMonkeysError
 
 if TYPE_CHECKING:
-    from codemonkeys.session import Summary, run_session
+    from codemonkeys.runs.session import Summary, run_session
     from codemonkeys.settings import Settings, load_settings
     from codemonkeys.tasks.base import Task
     from codemonkeys.tasks.sources import load_tasks
@@ -33,11 +33,11 @@ __all__ = [
 
 _HOMES = {
     "Settings": "codemonkeys.settings",
-    "Summary": "codemonkeys.session",
+    "Summary": "codemonkeys.runs.session",
     "Task": "codemonkeys.tasks.base",
     "load_settings": "codemonkeys.settings",
     "load_tasks": "codemonkeys.tasks.sources",
-    "run_session": "codemonkeys.session",
+    "run_session": "codemonkeys.runs.session",
 }
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from codemonkeys.engine.steps import Steps
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Model, Price, Request, Usage
 from codemonkeys.settings import OperationSettings
-from codemonkeys.steps import Steps
 from codemonkeys.tasks.base import Task
 from sandboxes.base import Environment, Execution, Limits, Script
 

@@ -129,7 +129,7 @@ def fix(
     from codemonkeys.cli import fixing
 
     given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile)
-    asked = fixing.Asked(repository, issue, base, venv, image, apply)
+    asked = fixing.FixRequest(repository, issue, base, venv, image, apply)
     if dry_run:
         end(lambda: fixing.plan(asked, config or [], given, json))
     end(lambda: fixing.fix(asked, config or [], given, runs, run, accept_changes, json))

@@ -88,7 +88,7 @@ def keys() -> Check:
 
 def priced(model: str, api_base: str | None, configs: Sequence[str]) -> Check:
     """Whether a model can be used and has a price."""
-    from codemonkeys.session import open_models
+    from codemonkeys.runs.session import open_models
 
     try:
         operation = {} if api_base is None else {"api_base": api_base}

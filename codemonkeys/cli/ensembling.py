@@ -15,10 +15,10 @@ from codemonkeys.cli.solving import absolute, without_none
 from codemonkeys.cli.studying import open_study, print_one
 from codemonkeys.ensembles.session import Ensemble, read_ensemble, reread_ensemble, run_ensemble
 from codemonkeys.errors import BadInput
-from codemonkeys.files import write_whole
-from codemonkeys.journal import files, queries
-from codemonkeys.session import Summary
+from codemonkeys.journal import queries, run_files
+from codemonkeys.runs.session import Summary
 from codemonkeys.settings import Settings, build, load_settings, merge
+from codemonkeys.system.files import write_whole
 
 MEMBERS = "members.json"
 """File in the run's folder that lists the members and every record that was left out."""
@@ -86,16 +86,16 @@ def carry_out(
     chosen: Ensemble, settings: Settings, runs: Path, name: str, accept_changes: bool, outputs: Outputs
 ) -> Exit:
     """Run the session with its progress shown, and print what came of it."""
-    from codemonkeys.predictions import Prediction, write_predictions
     from codemonkeys.report.ensemble import ensemble_report
-    from codemonkeys.report.verdicts import Verdicts, add_file
+    from codemonkeys.report.verdict_sources import Verdicts, add_file
+    from codemonkeys.tasks.predictions import Prediction, write_predictions
 
     for file in outputs.verdicts:  # What cannot be read is refused before the work; nothing of it is kept.
         add_file(Verdicts(), file, [member.name for member in chosen.members])
-    with Progress(files.run_folder(runs, name)) as progress:
+    with Progress(run_files.run_folder(runs, name)) as progress:
         summary = run_ensemble(chosen, settings, runs, name, accept_changes=accept_changes, notify=progress.notify)
     code = exit_of(summary)
-    with files.reading(summary.folder / "run.db") as connection:
+    with run_files.reading(summary.folder / "run.db") as connection:
         report = ensemble_report(connection, chosen.members, settings.selection.rule)
         predictions = {row["instance_id"]: Prediction(**row) for row in queries.predictions(connection)}
     write_whole(summary.folder / MEMBERS, json.dumps(report["members"], indent=2) + "\n")

@@ -11,14 +11,14 @@ from pathlib import Path
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.errors import BadInput
-from codemonkeys.evaluation import Grader, HarnessGrader, Outcome, SandboxGrader, Verdict, evaluate
-from codemonkeys.journal import files, queries
-from codemonkeys.predictions import Prediction, read_predictions
-from codemonkeys.session import choose_sandbox
+from codemonkeys.grading.evaluation import Grader, HarnessGrader, Outcome, SandboxGrader, Verdict, evaluate
+from codemonkeys.journal import queries, run_files
+from codemonkeys.runs.session import choose_sandbox
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
 from codemonkeys.tasks.images import ensure_image
+from codemonkeys.tasks.predictions import Prediction, read_predictions
 from codemonkeys.tasks.sources import load_tasks
 from sandboxes import open_sandbox
 
@@ -46,7 +46,7 @@ def evaluate_command(given: str, dataset: str | None, how: How, output: Path | N
             raise BadInput(f"name the dataset of the tasks in {given}: codemonkeys evaluate {given} DATASET")
         verdicts = grade_predictions(read_predictions(path), dataset, how, path.stem, output or Path())
     else:
-        with files.reading(files.database_of(runs, given)) as connection:
+        with run_files.reading(run_files.database_of(runs, given)) as connection:
             source = queries.run_overview(connection)["source"]
         verdicts = grade(runs, given, dataset or source, how, output or runs / given)
     if as_json:
@@ -75,12 +75,12 @@ def grade(
 
     `predictions`: other patches for its tasks, to be graded instead.
     """
-    from codemonkeys.journal.verdicts import Graded, Grading, put_verdicts
+    from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
 
-    database = files.database_of(runs, name)
-    files.RunLock(database.parent).release()  # a run that is busy is refused before the work, not after it
+    database = run_files.database_of(runs, name)
+    run_files.RunLock(database.parent).release()  # a run that is busy is refused before the work, not after it
     if predictions is None:
-        with files.reading(database) as connection:
+        with run_files.reading(database) as connection:
             rows = queries.predictions(connection)
         predictions = {row["instance_id"]: Prediction(**row) for row in rows}
     verdicts = grade_predictions(predictions, source, how, name, output)
@@ -89,7 +89,7 @@ def grade(
         return Grading(v.outcome, v.detail, v.tests, v.seconds)
 
     graded = {
-        v.id: Graded(
+        v.id: GradedPatch(
             predictions[v.id].model_patch, record(v), [record(one) for one in v.repeats or (v,)], v.flags, v.unstable
         )
         for v in verdicts

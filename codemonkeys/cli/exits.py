@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from codemonkeys.session import Summary
+    from codemonkeys.runs.session import Summary
 
 
 class Exit(IntEnum):

@@ -11,13 +11,13 @@ from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
 from codemonkeys.cli.solving import carry_out, name_of_run, without_none
 from codemonkeys.errors import BadInput, RunExists
-from codemonkeys.journal import files, queries
+from codemonkeys.journal import queries, run_files
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks import branches, own_issue
 from codemonkeys.tasks.base import Task
 
 
-class Asked(NamedTuple):
+class FixRequest(NamedTuple):
     """What is to be fixed, and where."""
 
     repository: Path
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
 
 
 def fix(
-    asked: Asked,
+    asked: FixRequest,
     configs: list[str],
     given: dict[str, Any],
     runs: Path,
@@ -47,7 +47,7 @@ def fix(
         branches.check_can_apply(task.checkout.repository, branch, task.base_commit)
     source = keep(runs, name, task)
     summary = carry_out(str(source), [task.id], settings, runs, name, accept_changes)
-    with files.reading(summary.folder / "run.db") as connection:
+    with run_files.reading(summary.folder / "run.db") as connection:
         found = [row["model_patch"] for row in queries.predictions(connection)]
     patch = found[0] if found else ""
     refused: BadInput | None = None
@@ -70,7 +70,7 @@ def fix(
     return exit_of(summary)
 
 
-def plan(asked: Asked, configs: list[str], given: dict[str, Any], as_json: bool) -> Exit:
+def plan(asked: FixRequest, configs: list[str], given: dict[str, Any], as_json: bool) -> Exit:
     """Tell what `fix` would come to."""
     from codemonkeys.cli.planning import dry_run
 
@@ -78,22 +78,24 @@ def plan(asked: Asked, configs: list[str], given: dict[str, Any], as_json: bool)
     return dry_run([task_of(asked, settings.sandbox.kind)], settings, as_json)
 
 
-def task_of(asked: Asked, sandbox: str) -> Task:
+def task_of(asked: FixRequest, sandbox: str) -> Task:
     """The task; raises BadInput for an issue or a repository that cannot be used."""
     issue = own_issue.read_issue(asked.issue, sys.stdin.read() if asked.issue == "-" else None)
-    return own_issue.describe(asked.repository, issue, asked.base, own_issue.Place(asked.venv, asked.image, sandbox))
+    return own_issue.describe(
+        asked.repository, issue, asked.base, own_issue.RuntimeChoice(asked.venv, asked.image, sandbox)
+    )
 
 
 def keep(runs: Path, name: str, task: Task) -> Path:
     """Keep the issue in the run's folder, from where a resume reads it. Raises RunExists."""
-    folder = files.run_folder(runs, name).absolute()
+    folder = run_files.run_folder(runs, name).absolute()
     path = folder / own_issue.FILE
     if (folder / "run.db").exists() and not (own_issue.is_own_issue(str(path)) and own_issue.read(path) == task):
         raise RunExists(
             f"run {name!r} in {folder} is about something else: another issue, repository or commit. "
             f"Choose another name with --run, or go on with: codemonkeys resume {name}"
         )
-    files.make_private_folder(folder)
+    run_files.make_private_folder(folder)
     own_issue.write(path, task)
     return path
 

@@ -11,8 +11,8 @@ from typing import Any
 from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
 from codemonkeys.errors import BadInput
-from codemonkeys.journal import files, queries
-from codemonkeys.session import Summary, run_session
+from codemonkeys.journal import queries, run_files
+from codemonkeys.runs.session import Summary, run_session
 from codemonkeys.settings import Settings, build, load_settings, merge
 
 
@@ -27,21 +27,21 @@ def solve(
     as_json: bool,
 ) -> Exit:
     """Begin a run, or go on with one of equal settings; `wanted` are the fields of `choosing.Wanted`."""
-    from codemonkeys.tasks.choosing import Wanted, choose
+    from codemonkeys.tasks.filtering import TaskFilter, choose
 
     settings = load_settings(configs, **without_none(given))
-    source, ids = choose(absolute(dataset), Wanted(**wanted))
+    source, ids = choose(absolute(dataset), TaskFilter(**wanted))
     return finish(carry_out(source, ids, settings, runs, name_of_run(name), accept_changes), runs, as_json)
 
 
 def plan(dataset: str, wanted: dict[str, Any], configs: Sequence[str], given: dict[str, Any], as_json: bool) -> Exit:
     """Tell what `solve` would come to."""
     from codemonkeys.cli.planning import dry_run
-    from codemonkeys.tasks.choosing import Wanted, choose
+    from codemonkeys.tasks.filtering import TaskFilter, choose
     from codemonkeys.tasks.sources import load_tasks
 
     settings = load_settings(configs, **without_none(given))
-    source, ids = choose(absolute(dataset), Wanted(**wanted), cached=True)
+    source, ids = choose(absolute(dataset), TaskFilter(**wanted), cached=True)
     return dry_run(load_tasks(source, ids), settings, as_json)
 
 
@@ -52,7 +52,7 @@ def name_of_run(given: str | None) -> str:
 
 def resume(runs: Path, name: str, operation: dict[str, Any], accept_changes: bool, as_json: bool) -> Exit:
     """Go on with a run, with its own source and settings."""
-    with files.reading(files.database_of(runs, name)) as connection:
+    with run_files.reading(run_files.database_of(runs, name)) as connection:
         run = queries.run_overview(connection)
     if "ensemble" in run["settings"]:
         from codemonkeys.cli import ensembling
@@ -82,7 +82,7 @@ def demo(runs: Path, name: str, sandbox: str | None, as_json: bool) -> Exit:
         return finish(summary, runs, as_json)
     say("Grading the chosen patch by the hidden tests.")
     verdicts = grade(runs, name, source, How(sandbox), summary.folder)
-    with files.reading(files.database_of(runs, name)) as connection:
+    with run_files.reading(run_files.database_of(runs, name)) as connection:
         story = queries.task_story(connection, INSTANCE_ID)
     if as_json:
         print_json({**story, "resolved": verdicts[0].resolved})
@@ -99,7 +99,7 @@ def carry_out(
     source: str, ids: Sequence[str], settings: Settings, runs: Path, name: str, accept_changes: bool
 ) -> Summary:
     """Run a session with its progress shown."""
-    with Progress(files.run_folder(runs, name)) as progress:
+    with Progress(run_files.run_folder(runs, name)) as progress:
         return run_session(source, ids, settings, runs, name, accept_changes=accept_changes, notify=progress.notify)
 
 
@@ -113,7 +113,7 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
         return code
     from codemonkeys.report.tables import summary_view
 
-    with files.reading(summary.folder / "run.db") as connection:
+    with run_files.reading(summary.folder / "run.db") as connection:
         overview = queries.run_overview(connection)
     out().print(summary_view(overview))
     total = len(summary.ended) + summary.waiting

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.errors import BadInput
-from codemonkeys.journal import files, queries
-from codemonkeys.predictions import Prediction
+from codemonkeys.journal import queries, run_files
+from codemonkeys.tasks.predictions import Prediction
 
 if TYPE_CHECKING:
     from codemonkeys.report.study import Study
@@ -58,11 +58,11 @@ def print_one(found: Study) -> None:
 
 def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
     """The study of a run, with the verdicts it holds and those of files; without any, what needs none."""
-    from codemonkeys.report.stored import read_run
+    from codemonkeys.report.stored_run import read_run
     from codemonkeys.report.study import study
-    from codemonkeys.report.verdicts import Verdicts, add_file, add_stored
+    from codemonkeys.report.verdict_sources import Verdicts, add_file, add_stored
 
-    with files.reading(files.database_of(runs, name)) as connection:
+    with run_files.reading(run_files.database_of(runs, name)) as connection:
         run = read_run(connection)
         verdicts = Verdicts()
         add_stored(verdicts, connection)
@@ -75,10 +75,10 @@ def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
 def grade_all(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None:
     """Grade every distinct candidate without a verdict by the hidden tests; with `earlier`, earlier edits too."""
     from codemonkeys.cli.evaluating import How, grade
-    from codemonkeys.report.verdicts import ungraded
+    from codemonkeys.report.verdict_sources import ungraded
 
-    database = files.database_of(runs, name)
-    with files.reading(database) as connection:
+    database = run_files.database_of(runs, name)
+    with run_files.reading(database) as connection:
         source = queries.run_overview(connection)["source"]
         waiting = ungraded(connection, earlier)
     say(f"{sum(map(len, waiting.values()))} patches of {len(waiting)} tasks have no verdict yet")

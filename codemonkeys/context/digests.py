@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from codemonkeys.context.answers import last_array
+from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.reading import SourceFile, outlined, pack, shown_tokens
-from codemonkeys.journal.digests import Digests
-from codemonkeys.work import Conversation, Work
+from codemonkeys.engine.work import Conversation, Work
+from codemonkeys.journal.digest_store import DigestStore
 
 FEWEST_WORDS = 15
 MOST_WORDS = 50
@@ -93,7 +93,9 @@ class Plan:
         self._journal.put_note(self._task, "digest", 0, "plan", note)
 
 
-async def make(work: Work, store: Digests, plan: Plan, files: Mapping[str, SourceFile], mine: Sequence[str]) -> None:
+async def make(
+    work: Work, store: DigestStore, plan: Plan, files: Mapping[str, SourceFile], mine: Sequence[str]
+) -> None:
     """Have digests made; other tasks that want them wait for this one."""
     done = asyncio.Event()
     store.making |= dict.fromkeys(mine, done)
@@ -111,7 +113,7 @@ async def make(work: Work, store: Digests, plan: Plan, files: Mapping[str, Sourc
     plan.write()
 
 
-async def make_batch(work: Work, store: Digests, plan: Plan, number: int, files: Mapping[str, SourceFile]) -> None:
+async def make_batch(work: Work, store: DigestStore, plan: Plan, number: int, files: Mapping[str, SourceFile]) -> None:
     """Ask for some digests in one call; an answer that cannot be read is asked for again, once."""
     system = work.prompts("digest.system")
     talk = Conversation(work, "digest", number, system, 2, 0.0, work.settings.context.max_tokens)

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from codemonkeys.context.answers import last_array
+from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.relevance import RelevantFile
-from codemonkeys.work import Conversation, Work
+from codemonkeys.engine.work import Conversation, Work
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Literal
 
 from codemonkeys.context.languages import is_source, is_test
 from codemonkeys.context.outline import outline
+from codemonkeys.engine.work import Work
 from codemonkeys.prompting import cut_middle
-from codemonkeys.work import Work
 
 
 @dataclass(frozen=True)

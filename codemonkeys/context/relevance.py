@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codemonkeys.context.answers import last_array
 from codemonkeys.context.digests import digested
+from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.reading import SourceFile, outlined, pack, source_files
-from codemonkeys.work import Conversation, Work
+from codemonkeys.engine.work import Conversation, Work
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from codemonkeys.engine.steps import Event, Steps
 from codemonkeys.ensembles.members import Member, read_members
 from codemonkeys.ensembles.solving import GivenTests, put_candidates, read_tests, solver
 from codemonkeys.errors import BadInput, BadSettings
-from codemonkeys.journal import files
+from codemonkeys.journal import run_files
 from codemonkeys.journal.store import Journal
-from codemonkeys.mirror import mirroring
 from codemonkeys.models.base import Completion, Model, Price, Request
 from codemonkeys.prompting import check_own
-from codemonkeys.runner import Ended, State, run_tasks
+from codemonkeys.runs.predictions_file import keeping_predictions_file
+from codemonkeys.runs.runner import State, TaskResult, run_tasks
+from codemonkeys.runs.session import Summary, choose_sandbox, open_models
+from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.deciding import ASKING
 from codemonkeys.selection.evidence import Evidence
-from codemonkeys.selection.gather import stored_evidence
 from codemonkeys.selection.rules import EXECUTION, RULES, Rule
-from codemonkeys.session import Summary, choose_sandbox, open_models
 from codemonkeys.settings import Settings, build
-from codemonkeys.steps import Event, Steps
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
 from codemonkeys.tasks.sources import load_tasks
@@ -148,9 +148,9 @@ def choose_from_texts(ensemble: Ensemble, rule: str, journal: Journal) -> Summar
     return Summary(journal.name, journal.folder, tuple(ended), 0, 0.0)
 
 
-def rank_together(journal: Journal, rule: str, tasks: Sequence[str]) -> list[Ended]:
+def rank_together(journal: Journal, rule: str, tasks: Sequence[str]) -> list[TaskResult]:
     """Choose by a rule that has seen the evidence of all tasks; returns how each ended."""
-    with files.reading(journal.folder / "run.db") as connection:
+    with run_files.reading(journal.folder / "run.db") as connection:
         evidence = {task: stored_evidence(connection, task) for task in tasks}
     known = [found for found in evidence.values() if found is not None]
     fitted = RULES[rule].fit(known)
@@ -158,16 +158,16 @@ def rank_together(journal: Journal, rule: str, tasks: Sequence[str]) -> list[End
         return [end_by_ranking(journal, task, found, fitted) for task, found in evidence.items()]
 
 
-def end_by_ranking(journal: Journal, task: str, evidence: Evidence | None, rule: Rule) -> Ended:
+def end_by_ranking(journal: Journal, task: str, evidence: Evidence | None, rule: Rule) -> TaskResult:
     """Record what a rule decides for a task."""
     number, patch = None, None
     if evidence is None:
-        ended = Ended(task, State.NO_CANDIDATE, "no member has a patch for it that can be used")
+        ended = TaskResult(task, State.NO_CANDIDATE, "no member has a patch for it that can be used")
     elif not (ranking := rule.rank(evidence)).order:
-        ended = Ended(task, State.ABSTAINED, ranking.reason)
+        ended = TaskResult(task, State.ABSTAINED, ranking.reason)
     else:
         first = evidence.classes[ranking.order[0]]
-        ended = Ended(task, State.PREDICTED, ranking.reason)
+        ended = TaskResult(task, State.PREDICTED, ranking.reason)
         number, patch = first + 1, evidence.patches[first]
     journal.end_task(ended.task, ended.state, ended.reason, number, patch)
     return ended
@@ -223,7 +223,7 @@ async def _carry_out(
     sandbox = open_sandbox(kind, journal.name)
     home = default_home()
     try:
-        async with mirroring(journal.folder, notify) as told:
+        async with keeping_predictions_file(journal.folder, notify) as told:
             steps = Steps(journal, *models, sandbox, settings.operation, accept_changes, told)
             ended = await run_tasks(
                 ensemble.tasks,

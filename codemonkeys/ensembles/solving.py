@@ -8,18 +8,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from codemonkeys.engine.work import Work
 from codemonkeys.ensembles.members import LARGEST, Member
 from codemonkeys.errors import BadInput
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.patch import check_patch
 from codemonkeys.generation.trajectories import attempt_test
 from codemonkeys.journal.store import Journal
+from codemonkeys.selection.collect_evidence import collect_evidence
 from codemonkeys.selection.deciding import Choice, decide
-from codemonkeys.selection.gather import gather
 from codemonkeys.selection.text_equivalence import text_classes
 from codemonkeys.selection.votes import record_candidates
 from codemonkeys.tasks.base import Task
-from codemonkeys.work import Work
 
 SUFFIXES = (".py", ".sh")
 """Of test scripts in a folder: Python for Python repositories, a shell script for others."""
@@ -72,7 +72,7 @@ def solver(members: Sequence[Member], given: GivenTests) -> Callable[[Work], Awa
         candidates = await those_that_apply(work, everyone)
         if not candidates:
             return None
-        return await decide(work, await gather(work, candidates, await scripts_of(work, candidates, given)))
+        return await decide(work, await collect_evidence(work, candidates, await scripts_of(work, candidates, given)))
 
     return solve
 

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Sequence
 
 from codemonkeys.context.ranking import ContextFile
+from codemonkeys.engine.work import Conversation, Work
 from codemonkeys.errors import BudgetReached
 from codemonkeys.generation.answers import Answer, Kind, MalformedAnswer, parse_answer
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.edits import EditRefused, apply_edits
 from codemonkeys.generation.patch import make_patch
 from codemonkeys.generation.testing import TestScript
-from codemonkeys.work import Conversation, Work
 
 
 async def write_edit(

@@ -16,9 +16,9 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from codemonkeys.errors import BadInput, EnvironmentFailed
-from codemonkeys.files import scratch_folder
 from codemonkeys.generation.edits import Changes, File
 from codemonkeys.generation.paths import patch_paths
+from codemonkeys.system.files import scratch_folder
 from codemonkeys.tasks.snapshot import SUBMODULE, Snapshot
 
 __all__ = ["changes_of", "check_patch", "make_patch", "patch_paths", "patched_files"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from codemonkeys.engine.work import Conversation, Work
 from codemonkeys.errors import BudgetReached
 from codemonkeys.generation.answers import Kind, MalformedAnswer, parse_answer
-from codemonkeys.work import Conversation, Work
 from sandboxes.base import Execution
 
 

@@ -6,13 +6,13 @@ from asyncio import Task
 from collections.abc import Sequence
 
 from codemonkeys.context.ranking import ContextFile
+from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.editing import write_edit
 from codemonkeys.generation.testing import TestScript, write_test
 from codemonkeys.prompting import cut_middle
 from codemonkeys.settings import GenerationSettings
-from codemonkeys.work import Work
 
 
 def waves(settings: GenerationSettings) -> list[range]:

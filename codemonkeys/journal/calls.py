@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import texts
-from codemonkeys.journal.writer import Known, Stored, Writer, now
+from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
 from codemonkeys.models.base import Completion, Message, Request, StepKey, Usage
 
 PARTS = 10**15
@@ -29,7 +29,7 @@ class Calls:
         self._bookings: Counter[str] = Counter()
         self._there: set[str] = set()
         """Hashes of some messages that are stored, which need not be looked for."""
-        self._begun = Known(writer.reader, "SELECT stage, sample, turn FROM call_steps WHERE task = ?")
+        self._begun = KeyIndex(writer.reader, "SELECT stage, sample, turn FROM call_steps WHERE task = ?")
         writer.on_loss = self.count
         self.count()
 
@@ -49,7 +49,7 @@ class Calls:
         stages = self._spent.setdefault(task, {})
         stages[stage] = stages.get(stage, 0) + amount
 
-    def give_up_started(self) -> None:
+    def mark_started_as_lost(self) -> None:
         """What a dead process had in flight may have been billed: it stays on the bill at its upper bound."""
         with self._writer.writing() as connection:
             connection.execute("UPDATE call_steps SET state = 'lost' WHERE state = 'started'")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from codemonkeys import __version__
 from codemonkeys.errors import RunExists
-from codemonkeys.journal import files, texts
+from codemonkeys.journal import run_files, texts
 from codemonkeys.journal.calls import Calls
 from codemonkeys.journal.executions import Executions
 from codemonkeys.journal.writer import Writer, now
@@ -32,13 +32,13 @@ class Journal:
         other settings, RunBusy, CorruptJournal, NewerJournal, JournalError.
         """
         self.name = name
-        self.folder = files.run_folder(runs, name)
-        files.make_private_folder(self.folder)
-        self._lock = files.RunLock(self.folder)
+        self.folder = run_files.run_folder(runs, name)
+        run_files.make_private_folder(self.folder)
+        self._lock = run_files.RunLock(self.folder)
         try:
             path = self.folder / "run.db"
-            connection = files.connect_to_write(path).conn
-            self._writer = Writer(connection, name, self.folder, files.connect_to_read(path))
+            connection = run_files.connect_to_write(path).conn
+            self._writer = Writer(connection, name, self.folder, run_files.connect_to_read(path))
             self.calls = Calls(self._writer)
             self.executions = Executions(self._writer)
             self._begin_run(source, settings)
@@ -63,7 +63,7 @@ class Journal:
                 "INSERT INTO run VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET settings = excluded.settings",
                 (self.name, __version__, now(), source, json.dumps(settings, sort_keys=True)),
             )
-        self.calls.give_up_started()
+        self.calls.mark_started_as_lost()
 
     def close(self) -> None:
         """Close the database and let go of the run."""

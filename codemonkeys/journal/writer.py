@@ -31,7 +31,7 @@ class Stored:
     request_hash: str
 
 
-class Known:
+class KeyIndex:
     """Which steps of a task the journal may hold: what is not among them need not be looked for."""
 
     def __init__(self, reader: sqlite3.Connection, query: str) -> None:

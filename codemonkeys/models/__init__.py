@@ -24,9 +24,9 @@ def open_model(spec: str, operation: OperationSettings) -> Model:
         return FakeModel(answer)
     if spec.startswith("replay:"):
         return open_replay(Path(spec.removeprefix("replay:")))
+    from codemonkeys.engine.queues import Throttle
     from codemonkeys.models.hosted import HostedModel
     from codemonkeys.models.retry import Patience
-    from codemonkeys.turns import Throttle
 
     limits = operation.limits_of(spec)
     assert limits.calls is not None
@@ -50,9 +50,9 @@ def open_replay(path: Path) -> Model:
     if path.suffix != ".db":
         return ReplayModel.open(path)
     from codemonkeys.errors import BadRecord
-    from codemonkeys.journal import files, queries
+    from codemonkeys.journal import queries, run_files
 
     if not path.is_file():
         raise BadRecord(f"{path}: no such run; check the path")
-    with files.reading(path) as connection:
+    with run_files.reading(path) as connection:
         return ReplayModel(dict(queries.answers(connection)), str(path))

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from codemonkeys.engine.queues import Throttle
 from codemonkeys.errors import BadSettings, FilteredAnswer, MissingKey, NoAnswer
 from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.failures import judge
@@ -19,7 +20,6 @@ from codemonkeys.models.retry import Passing, Patience, Retry
 from codemonkeys.models.tokens import count_tokens
 from codemonkeys.models.usage import read_usage
 from codemonkeys.redact import redact
-from codemonkeys.turns import Throttle
 
 CLAUDE_HOSTS = frozenset({"anthropic", "bedrock", "vertex_ai", "openrouter"})
 """Providers that take Anthropic's cache breakpoints for its models."""

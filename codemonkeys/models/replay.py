@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from codemonkeys.errors import BadRecord, MissingRecording
-from codemonkeys.files import write_whole
 from codemonkeys.models.base import Completion, Price, Request, StepKey, Usage
 from codemonkeys.models.tokens import count_tokens
+from codemonkeys.system.files import write_whole
 
 FORMAT = "codemonkeys-recording-1"
 

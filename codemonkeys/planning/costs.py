@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from codemonkeys.engine.steps import MESSAGE_TOKENS, TOKEN_MARGIN
 from codemonkeys.models.base import Price, Usage
 from codemonkeys.planning.measures import Measures
 from codemonkeys.settings import Settings
-from codemonkeys.steps import MESSAGE_TOKENS, TOKEN_MARGIN
 
 STAGES = ("digest", "relevance", "rank", "test", "edit", "judge", "ballot", "select")
 

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from codemonkeys.context.digests import shown_for_digest
 from codemonkeys.context.reading import SourceFile, outlined, pack, shown_tokens, source_files
+from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.work import Work
 from codemonkeys.errors import CodeMonkeysError
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.tokens import count_tokens
-from codemonkeys.runner import open_work
+from codemonkeys.runs.runner import open_work
 from codemonkeys.settings import Settings
-from codemonkeys.steps import Steps
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.snapshot import Snapshot
-from codemonkeys.work import Work
 from sandboxes.base import Environment, Execution, Limits, Script
 from sandboxes.inside import failed
 

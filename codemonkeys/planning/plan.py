@@ -14,9 +14,9 @@ from codemonkeys.models.base import Price
 from codemonkeys.planning.costs import PAPER_SOURCE, STAGES, Stage, costs
 from codemonkeys.planning.measures import LISTED_TOKENS, Batch, Counter, Measures, counting, measure
 from codemonkeys.settings import Settings
-from codemonkeys.tasks.at_hand import snapshot_at_hand
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.repository import commit_tree
+from codemonkeys.tasks.local_snapshot import local_snapshot
+from codemonkeys.tasks.one_commit import commit_tree
 from codemonkeys.tasks.snapshot import Snapshot
 
 TURNS = (1, 2, 4, 8)
@@ -86,7 +86,7 @@ def make_plan(
     measured: dict[str, Measures] = {}
     with counting(settings, Counter("plan", primary)) as steps:
         for task in tasks:
-            snapshot = snapshot_at_hand(task, home)
+            snapshot = local_snapshot(task, home)
             if snapshot is not None:
                 notify(task.id)
                 with snapshot:

@@ -13,7 +13,7 @@ from rich.table import Table
 from codemonkeys.ensembles.members import Member
 from codemonkeys.journal.queries import rows
 from codemonkeys.report.tables import new_table, plain
-from codemonkeys.selection.gather import stored_evidence
+from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.rules import RULES
 
 REASONS = ("no record", "unknown id", "repeated", "empty patch", "no diff", "too large", "does not apply")

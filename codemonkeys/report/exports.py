@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.errors import BadInput
-from codemonkeys.files import write_whole
 from codemonkeys.journal import queries
 from codemonkeys.models.replay import write_recording
-from codemonkeys.predictions import Prediction, write_predictions
 from codemonkeys.redact import redact
 from codemonkeys.report.atif import trajectory
+from codemonkeys.system.files import write_whole
+from codemonkeys.tasks.predictions import Prediction, write_predictions
 
 LOGS = ("report.json", "test_output.txt", "run_instance.log", "patch.diff", "eval.sh")
 """Files of a task's evaluation that a submission holds."""

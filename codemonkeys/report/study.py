@@ -24,9 +24,9 @@ from codemonkeys.report.statistics import (
     score,
     true_rates,
 )
-from codemonkeys.report.stored import Cost, StoredRun
+from codemonkeys.report.stored_run import Cost, StoredRun
 from codemonkeys.report.tests_and_turns import TestsResult, TurnResult, by_turn, tests_result
-from codemonkeys.report.verdicts import Verdicts
+from codemonkeys.report.verdict_sources import Verdicts
 from codemonkeys.selection.evidence import Evidence, Ranking
 from codemonkeys.selection.rules import EXECUTION, RULES
 from codemonkeys.selection.rules_base import candidates

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from codemonkeys.context.ranking import ContextFile, fill
+from codemonkeys.engine.work import Conversation, Work
 from codemonkeys.generation.answers import MalformedAnswer, parse_answer
 from codemonkeys.generation.patch import patch_paths
-from codemonkeys.selection.gather import Gathered
-from codemonkeys.work import Conversation, Work
+from codemonkeys.selection.collect_evidence import SelectionInput
 
 NONE = 0
 """The number that says: none of the candidates resolves the issue."""
@@ -28,7 +28,7 @@ class Finalist(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Place:
+class ConversationKey:
     """Where a selection conversation is held, for the keys of its steps."""
 
     stage: Literal["select", "ballot"] = "select"
@@ -38,7 +38,7 @@ class Place:
     """Whether the answer may be that no candidate is right."""
 
 
-def finalists_of(gathered: Gathered, shortlist: Sequence[int]) -> list[Finalist]:
+def finalists_of(gathered: SelectionInput, shortlist: Sequence[int]) -> list[Finalist]:
     """The candidates of a shortlist as they are shown; `shortlist` holds positions of distinct candidates."""
     matrix, regressions = gathered.matrix, gathered.regressions
     rows = {numbered.number - 1: row for row, numbered in enumerate(matrix.candidates)}
@@ -52,7 +52,11 @@ def finalists_of(gathered: Gathered, shortlist: Sequence[int]) -> list[Finalist]
 
 
 async def converse(
-    work: Work, gathered: Gathered, finalists: Sequence[Finalist], example: str, place: Place = Place()
+    work: Work,
+    gathered: SelectionInput,
+    finalists: Sequence[Finalist],
+    example: str,
+    place: ConversationKey = ConversationKey(),
 ) -> int | None:
     """The number that the model chooses, NONE if it may refuse and does; None if its turns end without a valid choice.
 
@@ -87,7 +91,9 @@ async def converse(
     return None
 
 
-async def show_results(work: Work, talk: Conversation, finalists: Sequence[Finalist], test: str, place: Place) -> str:
+async def show_results(
+    work: Work, talk: Conversation, finalists: Sequence[Finalist], test: str, place: ConversationKey
+) -> str:
     """Run a test script on the unedited code and on every finalist, and tell what it did."""
     select = place.stage == "select"
     async with asyncio.TaskGroup() as group:
@@ -118,7 +124,7 @@ def touched_files(work: Work, patches: Sequence[str]) -> list[ContextFile]:
     return [ContextFile(path, texts[path], tokens[path]) for path in chosen]
 
 
-def example_test(gathered: Gathered, first: int) -> str:
+def example_test(gathered: SelectionInput, first: int) -> str:
     """A valid test script if there is one, that of the candidate at a position first."""
     matrix = gathered.matrix
     own = gathered.evidence.own[first]

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from codemonkeys.engine.work import Work
 from codemonkeys.errors import BadSettings, BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.selection.agreement import support
 from codemonkeys.selection.asking import judge, vote_by_ballots
+from codemonkeys.selection.collect_evidence import SelectionInput, of_classes
 from codemonkeys.selection.conversation import converse, example_test, finalists_of
 from codemonkeys.selection.evidence import Evidence, Ranking
-from codemonkeys.selection.gather import Gathered, of_classes
 from codemonkeys.selection.rules import RULES
 from codemonkeys.settings import SelectionSettings
-from codemonkeys.work import Work
 
 ASKED = frozenset({"scores", "ballots", "conversation"})
 """Fields of Evidence that only a model can fill."""
@@ -47,7 +47,7 @@ def check_rules(settings: SelectionSettings) -> None:
             )
 
 
-async def decide(work: Work, gathered: Gathered) -> Choice:
+async def decide(work: Work, gathered: SelectionInput) -> Choice:
     """Decide by `selection.rule`; where it comes to no answer, the first of the shortlist."""
     settings = work.settings.selection
     evidence = gathered.evidence
@@ -80,7 +80,7 @@ def choice(evidence: Evidence, index: int, reason: str) -> Choice:
     return Choice(index + 1, evidence.patches[index], reason)
 
 
-async def held(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evidence:
+async def held(work: Work, gathered: SelectionInput, everyone: Sequence[int]) -> Evidence:
     """With what the selection conversation chose of the shortlist."""
     settings = work.settings.selection
     shortlist = everyone[: settings.candidates]
@@ -92,25 +92,25 @@ async def held(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evide
     return replace(gathered.evidence, conversation=(None if number is None else number - 1,))
 
 
-async def judged(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evidence:
+async def judged(work: Work, gathered: SelectionInput, everyone: Sequence[int]) -> Evidence:
     """With a judge's belief in every candidate."""
     beliefs = await judge(work, gathered, everyone)
     of_first = {index + 1: belief for index, belief in beliefs.items()}
     return replace(gathered.evidence, scores=of_classes(gathered.evidence.classes, of_first))
 
 
-async def judged_at_the_top(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evidence:
+async def judged_at_the_top(work: Work, gathered: SelectionInput, everyone: Sequence[int]) -> Evidence:
     """With a judge's belief in those of the shortlist."""
     return await judged(work, gathered, everyone[: work.settings.selection.candidates])
 
 
-async def balloted(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evidence:
+async def balloted(work: Work, gathered: SelectionInput, everyone: Sequence[int]) -> Evidence:
     """With ballots that chose among the shortlist."""
     shortlist = everyone[: work.settings.selection.candidates]
     return replace(gathered.evidence, ballots=await vote_by_ballots(work, gathered, shortlist))
 
 
-ASKING: dict[str, Callable[[Work, Gathered, Sequence[int]], Awaitable[Evidence]]] = {
+ASKING: dict[str, Callable[[Work, SelectionInput, Sequence[int]], Awaitable[Evidence]]] = {
     "conversation": held,
     "judge": judged,
     "hybrid": judged,

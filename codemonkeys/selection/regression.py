@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from codemonkeys.engine.work import Work
 from codemonkeys.generation.patch import patch_paths
 from codemonkeys.models.base import StepKey
-from codemonkeys.selection.suite import relevant_tests
+from codemonkeys.selection.relevant_tests import relevant_tests
 from codemonkeys.selection.votes import Numbered
-from codemonkeys.work import Work
 from sandboxes.base import Execution, Limits, Reason, Script
 
 STAGE = "regression"
@@ -41,7 +41,7 @@ class Regressions:
 
 
 @dataclass(frozen=True)
-class Told:
+class PytestReport:
     """What the reporter told of one run."""
 
     outcomes: dict[str, str]
@@ -94,20 +94,20 @@ def broken_by(execution: Execution, tests: Sequence[str]) -> tuple[str, ...] | N
     return tuple(name for name in tests if told.outcomes.get(name, never) != "passed")
 
 
-def read(execution: Execution) -> Told:
+def read(execution: Execution) -> PytestReport:
     """What the reporter told, from the last line of what it printed."""
     if execution.reason is not Reason.EXITED:
-        return Told({}, False, f"the tests could not be run: {execution.reason.value}")
+        return PytestReport({}, False, f"the tests could not be run: {execution.reason.value}")
     lines = execution.output.splitlines()
     try:
         told: dict[str, Any] = json.loads(lines[-1])
         outcomes = {str(name): str(outcome) for name, outcome in told["tests"].items()}
         end, timed_out = told["exit"], bool(told["timed_out"])
     except (IndexError, ValueError, KeyError, TypeError, AttributeError):
-        return Told({}, False, "the tests could not be run: their reporter told nothing")
+        return PytestReport({}, False, "the tests could not be run: their reporter told nothing")
     if end == "no pytest":
-        return Told({}, False, "the tests could not be run: the environment has no pytest")
-    return Told(outcomes, not timed_out)
+        return PytestReport({}, False, "the tests could not be run: the environment has no pytest")
+    return PytestReport(outcomes, not timed_out)
 
 
 async def _run(

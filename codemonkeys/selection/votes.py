@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codemonkeys.engine.work import ISSUE_FIXED, ISSUE_PRESENT, Work
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.journal.store import Journal
 from codemonkeys.selection.equivalence import classes
-from codemonkeys.work import ISSUE_FIXED, ISSUE_PRESENT, Work
 from sandboxes.base import Execution, Reason
 
 

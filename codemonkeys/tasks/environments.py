@@ -16,8 +16,8 @@ from pathlib import Path
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.tasks import images, roots
 from codemonkeys.tasks.base import Task, Workspace
-from codemonkeys.tasks.once import make_once
-from codemonkeys.tasks.repository import commit_tree
+from codemonkeys.tasks.build_once import make_once
+from codemonkeys.tasks.one_commit import commit_tree
 from codemonkeys.tasks.wheels import download_wheels, tail
 from sandboxes import docker, open_sandbox
 from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError, Script

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.redact import redact
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.once import check_room, locked
+from codemonkeys.tasks.build_once import check_room, locked
 from codemonkeys.tasks.wheels import HERE, download_wheels, tail
 
 PULL_BYTES = 8 << 30

@@ -20,8 +20,8 @@ from typing import Any
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.redact import redact
 from codemonkeys.tasks.base import Checkout, Task, Workspace
-from codemonkeys.tasks.once import make_once
-from codemonkeys.tasks.repository import IDENTITY
+from codemonkeys.tasks.build_once import make_once
+from codemonkeys.tasks.one_commit import IDENTITY
 from codemonkeys.tasks.snapshot import SUBMODULE, SYMLINK, Snapshot
 from sandboxes.base import Environment, Limits, Script
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.errors import BadInput, BadRecord
-from codemonkeys.files import write_whole
+from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.base import Checkout, Task
 from codemonkeys.tasks.snapshot import Entry, Snapshot
 
@@ -40,7 +40,7 @@ LANGUAGES = {
 
 
 @dataclass(frozen=True)
-class Place:
+class RuntimeChoice:
     """In what the user wants the code to run; what is not given is looked for in the repository."""
 
     venv: Path | None = None
@@ -92,7 +92,7 @@ def _of_github(text: str) -> str:
     return f"{title}\n\n{body or ''}".strip() + "\n"
 
 
-def describe(repository: Path, issue: str, base: str, place: Place) -> Task:
+def describe(repository: Path, issue: str, base: str, place: RuntimeChoice) -> Task:
     """The task that an issue of a repository at a commit is. Raises BadInput, EnvironmentFailed."""
     folder = repository.expanduser().resolve()
     with Snapshot.of_repository(folder, base) as snapshot:
@@ -106,7 +106,7 @@ def describe(repository: Path, issue: str, base: str, place: Place) -> Task:
     return Task(f"{name}-{digest}", name, commit, issue, language=language, image=checkout.image, checkout=checkout)
 
 
-def _checkout(folder: Path, snapshot: Snapshot, place: Place) -> Checkout:
+def _checkout(folder: Path, snapshot: Snapshot, place: RuntimeChoice) -> Checkout:
     """In what the code runs: what was given; else what the repository has for the sandbox."""
     if place.image is not None and place.venv is not None:
         raise BadInput("--image and --venv: give one of them, the code runs in one place")

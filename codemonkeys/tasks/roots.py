@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.files import write_whole
+from codemonkeys.system.files import write_whole
 from codemonkeys.tasks import images
 from codemonkeys.tasks.base import Task
 from sandboxes.base import Environment

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.context.relevance import find_relevant, read_judgements
-from codemonkeys.journal import files, queries
+from codemonkeys.engine.work import Work
+from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Request
 from codemonkeys.tasks.snapshot import Snapshot
-from codemonkeys.work import Work
 from tests.rooms import room
 
 FILES: dict[str, str | bytes] = {
@@ -44,7 +44,7 @@ def judging(relevant: Callable[[str], bool]) -> Callable[[Request], str]:
 
 
 def note(work: Work) -> dict[str, object]:
-    with files.reading(work.steps.journal.folder / "run.db") as connection:
+    with run_files.reading(work.steps.journal.folder / "run.db") as connection:
         (row,) = queries.rows(connection, "SELECT body FROM notes WHERE kind = 'files'")
     found: dict[str, object] = json.loads(row["body"])
     return found

@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.work import Work
 from codemonkeys.errors import BadSettings, UnpricedModel
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.trajectories import recall, waves
-from codemonkeys.journal import files, queries
+from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Completion, Request
 from codemonkeys.models.dry_run import answer as dry_run
-from codemonkeys.pipeline import solve
-from codemonkeys.session import open_writers
+from codemonkeys.pipeline import solve_task
+from codemonkeys.runs.session import open_writers
 from codemonkeys.settings import GenerationSettings, load_settings
-from codemonkeys.steps import Steps
 from codemonkeys.tasks.snapshot import Snapshot
-from codemonkeys.work import Work
 from sandboxes.base import Execution, Reason
 from tests.fakes import TASK, AnsweringModel
 from tests.rooms import MARKER, room
@@ -75,12 +75,12 @@ def solved(tmp_path: Path, snapshot: Snapshot, **generation: Any) -> tuple[list[
             return await complete(request)
 
         model.complete = late  # type: ignore[method-assign]
-        choice = asyncio.run(solve(work))
+        choice = asyncio.run(solve_task(work))
         assert choice is not None
         requests = list(model.requests)  # type: ignore[attr-defined]
-        assert asyncio.run(solve(replace(work, gates={}))) == choice
+        assert asyncio.run(solve_task(replace(work, gates={}))) == choice
         assert len(model.requests) == len(requests)  # type: ignore[attr-defined]
-        with files.reading(work.steps.journal.folder / "run.db") as connection:
+        with run_files.reading(work.steps.journal.folder / "run.db") as connection:
             story = queries.task_story(connection, TASK.id)
         return [r for r in requests if r.key.stage == "edit"], story["candidates"], choice.patch
 
@@ -123,7 +123,7 @@ def test_models_take_turns_by_sample(tmp_path: Path, make_snapshot: Callable[...
         one, two = AnsweringModel(dry_run, "one"), AnsweringModel(dry_run, "two")
         steps = work.steps
         work.steps = Steps(steps.journal, steps.primary, steps.scan, steps.sandbox, steps.operation, writers=(one, two))
-        assert asyncio.run(solve(work)) is not None
+        assert asyncio.run(solve_task(work)) is not None
         for model, samples in ((one, {0, 2, 4}), (two, {1, 3})):
             keys = [request.key for request in model.requests]
             assert {key.stage for key in keys} == {"test", "edit"}
@@ -133,7 +133,7 @@ def test_models_take_turns_by_sample(tmp_path: Path, make_snapshot: Callable[...
 
 
 def sources(work: Work) -> list[str]:
-    with files.reading(work.steps.journal.folder / "run.db") as connection:
+    with run_files.reading(work.steps.journal.folder / "run.db") as connection:
         return [c["source"] for c in queries.task_story(connection, TASK.id)["candidates"]]
 
 

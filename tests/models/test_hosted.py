@@ -242,8 +242,8 @@ def test_a_call_can_be_abandoned() -> None:
 
 SILENT = """
 import asyncio, sys
-from codemonkeys.models.base import Message, Request, StepKey
-from codemonkeys.models.hosted import HostedModel, load
+from codemonkeys.models.base import (Message, Request, StepKey)
+from codemonkeys.models.hosted import (HostedModel, load)
 from codemonkeys.models.retry import Patience
 from codemonkeys.errors import ModelError
 

@@ -12,18 +12,18 @@ import pytest
 from rich.console import Console
 
 from codemonkeys.ensembles.session import read_ensemble, run_ensemble
-from codemonkeys.journal import files
+from codemonkeys.journal import run_files
 from codemonkeys.report.figures import write_figures
 from codemonkeys.report.savings import Saving
-from codemonkeys.report.stored import Cost, StoredRun, read_run
+from codemonkeys.report.stored_run import Cost, StoredRun, read_run
 from codemonkeys.report.study import Study, study
 from codemonkeys.report.study_tables import study_view
-from codemonkeys.report.verdicts import Verdicts, add_file, patch_hash
-from codemonkeys.selection.evidence import Evidence, Told
+from codemonkeys.report.verdict_sources import Verdicts, add_file, patch_hash
+from codemonkeys.selection.evidence import Evidence, ScriptOutcome
 from codemonkeys.settings import load_settings
 
 SAMPLES = 6
-FIXED, PRESENT = Told.FIXED, Told.PRESENT
+FIXED, PRESENT = ScriptOutcome.FIXED, ScriptOutcome.PRESENT
 
 
 def patch(number: int) -> str:
@@ -250,7 +250,7 @@ def test_real_submissions(data_dir: Path, tmp_path: Path) -> None:
     settings = load_settings(selection={"rule": "agreement"})
     summary = run_ensemble(ensemble, settings, tmp_path, "lite")
     assert (summary.predicted, summary.waiting, summary.spent) == (300, 0, 0.0)
-    with files.reading(summary.folder / "run.db") as connection:
+    with run_files.reading(summary.folder / "run.db") as connection:
         run = read_run(connection)
     verdicts = Verdicts()
     add_file(verdicts, str(data_dir / "ensemble" / "lite" / "resolved.json"), [m.name for m in ensemble.members])

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached
 from codemonkeys.generation.candidate import Candidate
-from codemonkeys.journal import files, queries
+from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Request
 from codemonkeys.selection.asking import judge, vote_by_ballots
+from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence, stored_evidence
 from codemonkeys.selection.deciding import Choice, decide
-from codemonkeys.selection.gather import Gathered, gather, stored_evidence
 from codemonkeys.tasks.snapshot import Snapshot
-from codemonkeys.work import Work
 from sandboxes.base import Execution, Reason
 from tests.fakes import TASK
 from tests.rooms import MARKER, room
@@ -33,11 +33,11 @@ def runs(script: str, patch: str | None) -> Execution:
     return Execution(Reason.EXITED, 0 if patch and script.isdigit() and script[number - 1] == "1" else 2)
 
 
-async def gathered(work: Work, votes: list[int]) -> Gathered:
+async def gathered(work: Work, votes: list[int]) -> SelectionInput:
     """Candidates 1, 2, ... with so many votes of test scripts that all are valid."""
     scripts = ["".join("1" if test < count else "0" for count in votes) for test in range(max(votes))]
     made = [Candidate(n - 1, PATCH.format(n), "", True) for n in range(1, len(votes) + 1)]
-    return await gather(work, made, scripts)
+    return await collect_evidence(work, made, scripts)
 
 
 def chooses(number: int) -> str:
@@ -53,7 +53,7 @@ def decided(
             return await decide(work, await gathered(work, votes))
 
         choice = asyncio.run(all_of_it())
-        with files.reading(work.steps.journal.folder / "run.db") as connection:
+        with run_files.reading(work.steps.journal.folder / "run.db") as connection:
             work.stored = stored_evidence(connection, TASK.id)  # type: ignore[attr-defined]
         return choice, work
 
@@ -135,7 +135,7 @@ def test_ballots_are_shuffled_may_refuse_and_end_early(tmp_path: Path, make_snap
         orders = {tuple(sorted("123", key=lambda n: text.index(f"Candidate {n}"))) for text in first.values()}
         assert len(orders) > 1, "no position is better than another"
         assert all("choose number 0" in text for text in first.values())
-        with files.reading(work.steps.journal.folder / "run.db") as connection:
+        with run_files.reading(work.steps.journal.folder / "run.db") as connection:
             parts = queries.rows(connection, "SELECT part FROM execution_steps WHERE stage = 'ballot'")
             stored = stored_evidence(connection, TASK.id)
         assert sorted(row["part"] for row in parts) == ["edited 1", "edited 2", "edited 3", "original"]

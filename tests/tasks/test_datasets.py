@@ -50,7 +50,7 @@ def packed(rows: list[dict[str, Any]]) -> bytes:
     return target.getvalue()
 
 
-class Machine(NamedTuple):
+class ExecutionSlots(NamedTuple):
     """A place with a cache of its own, and a hub."""
 
     hub: Hub
@@ -74,7 +74,7 @@ TASKS = """
 import json, sys
 from dataclasses import asdict
 from codemonkeys.errors import UnknownDataset
-from codemonkeys.tasks.choosing import Wanted, choose
+from codemonkeys.tasks.filtering import (Wanted, choose)
 from codemonkeys.tasks.sources import load_tasks
 out = {}
 for name in sys.argv[1:]:
@@ -88,7 +88,7 @@ print(json.dumps(out, default=str))
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExecutionSlots]:
     files = {
         name: {
             "README.md": b"---\nlicense: mit\n---\n",
@@ -98,10 +98,10 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         for name, more in SCHEMAS.items()
     }
     with serving(files) as hub:
-        yield Machine(hub, tmp_path_factory.mktemp("machine"))
+        yield ExecutionSlots(hub, tmp_path_factory.mktemp("machine"))
 
 
-def test_every_short_name_becomes_tasks_without_labels(machine: Machine) -> None:
+def test_every_short_name_becomes_tasks_without_labels(machine: ExecutionSlots) -> None:
     names = ["verified", "multilingual", "multimodal", "live", "rebench", "verified:dev"]
     found = machine(TASKS, *names, HF_TOKEN=TOKEN)
     assert set(ALIASES) - set(names) == {"lite", "full"}, "these two are like `verified`"

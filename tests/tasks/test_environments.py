@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.tasks import images, once, roots
+from codemonkeys.tasks import build_once as once
+from codemonkeys.tasks import images, roots
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.environments import can_run_locally, default_home, prepare, why_not_locally
 from codemonkeys.tasks.sources import load_tasks

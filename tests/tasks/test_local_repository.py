@@ -15,7 +15,7 @@ from codemonkeys.tasks import images
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.local_repository import copy_commit
-from codemonkeys.tasks.own_issue import Place, describe
+from codemonkeys.tasks.own_issue import RuntimeChoice, describe
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Environment, Reason, Sandbox, Script
 from sandboxes.docker import DockerSandbox
@@ -159,7 +159,7 @@ def check_both(outputs: tuple[str, str]) -> None:
 
 
 def task_of(repository: Path, **place: object) -> Task:
-    return describe(repository, "It has no comma.", "HEAD", Place(**place))  # type: ignore[arg-type]
+    return describe(repository, "It has no comma.", "HEAD", RuntimeChoice(**place))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("installed", ["in place", "as a copy", "not at all"])

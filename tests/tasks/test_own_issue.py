@@ -9,7 +9,7 @@ import pytest
 from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
 from codemonkeys.tasks import own_issue
 from codemonkeys.tasks.answer_key import load_answer_keys
-from codemonkeys.tasks.own_issue import Place, describe, read_issue
+from codemonkeys.tasks.own_issue import RuntimeChoice, describe, read_issue
 from codemonkeys.tasks.sources import load_tasks
 
 GITHUB = {"title": "It breaks", "body": "When empty.\r\n", "number": 3, "comments": [{"body": "use this fix"}]}
@@ -49,33 +49,36 @@ def test_what_is_no_issue_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_where_code_runs_is_given_or_found(make_repository: Callable[..., Path]) -> None:
     folder = make_repository({"Dockerfile": "FROM scratch\n", "a.go": "package a\n" * 9, "b.py": ""})
-    assert (task := describe(folder, "x", "HEAD", Place())).checkout is not None
+    assert (task := describe(folder, "x", "HEAD", RuntimeChoice())).checkout is not None
     assert task.checkout.dockerfile == "Dockerfile" and task.language == "go"
     (folder / ".venv").mkdir()
     (folder / ".venv" / "pyvenv.cfg").touch()
-    found = {kind: describe(folder, "x", "HEAD", Place(sandbox=kind)).checkout for kind in ("auto", "local", "docker")}
+    found = {
+        kind: describe(folder, "x", "HEAD", RuntimeChoice(sandbox=kind)).checkout
+        for kind in ("auto", "local", "docker")
+    }
     assert [c and (c.venv, c.dockerfile) for c in found.values()] == [
         *[(folder / ".venv", None)] * 2,
         (None, "Dockerfile"),
     ]
-    assert describe(folder, "x", "HEAD", Place(image="mine:1")).image == "mine:1"
+    assert describe(folder, "x", "HEAD", RuntimeChoice(image="mine:1")).image == "mine:1"
     with pytest.raises(BadInput, match="give one of them"):
-        describe(folder, "x", "HEAD", Place(venv=folder / ".venv", image="mine:1"))
+        describe(folder, "x", "HEAD", RuntimeChoice(venv=folder / ".venv", image="mine:1"))
     with pytest.raises(BadInput, match=r"no pyvenv.cfg"):
-        describe(folder, "x", "HEAD", Place(venv=folder))
+        describe(folder, "x", "HEAD", RuntimeChoice(venv=folder))
     with pytest.raises(BadInput, match="has no commit 'nowhere'"):
-        describe(folder, "x", "nowhere", Place())
+        describe(folder, "x", "nowhere", RuntimeChoice())
     bare = make_repository({"a.py": ""}, "nothing")
     with pytest.raises(BadInput, match="give --venv FOLDER or --image NAME"):
-        describe(bare, "x", "HEAD", Place())
-    assert describe(bare, "x", "HEAD", Place(sandbox="local")).checkout is not None
+        describe(bare, "x", "HEAD", RuntimeChoice())
+    assert describe(bare, "x", "HEAD", RuntimeChoice(sandbox="local")).checkout is not None
     with pytest.raises(BadInput, match="is not a git repository"):
-        describe(bare / ".git" / "hooks", "x", "HEAD", Place())
+        describe(bare / ".git" / "hooks", "x", "HEAD", RuntimeChoice())
 
 
 def test_a_run_finds_its_issue_again(make_repository: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_repository({"a.py": "", "Dockerfile": ""}, "my project!")
-    task = describe(folder, "It \u202ebreaks\udcff", "HEAD", Place())
+    task = describe(folder, "It \u202ebreaks\udcff", "HEAD", RuntimeChoice())
     assert task.id.startswith("my-project-")
     path = tmp_path / own_issue.FILE
     own_issue.write(path, task)
