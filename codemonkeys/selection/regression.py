@@ -135,7 +135,7 @@ async def _run(
 
 def program(plan: dict[str, Any]) -> str:
     """The reporter's text, and the call that carries out a plan."""
-    reporter = Path(__file__).with_name("reporter.py").read_text("utf-8")
+    reporter = Path(__file__).with_name("pytest_runner.py").read_text("utf-8")
     call = f"    run(json.loads({json.dumps(plan)!r}))\n"
     return f"{reporter}\n\nif __name__ == '__main__' and not sys.argv[1:]:\n{call}"
 
