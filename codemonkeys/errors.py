@@ -15,6 +15,7 @@
     │   ├── MissingRecording     a replay holds no answer for this step
     │   └── UnpricedModel        a budget was given, but the model has no known price
     ├── BudgetReached            the next call could cost more than the budget has left
+    ├── RunInterrupted           the run was asked to stop
     ├── JournalError             the run's database cannot be used
     │   ├── CorruptJournal       the file is damaged or is no run database
     │   ├── NewerJournal         the file was written by a newer version
@@ -87,6 +88,10 @@ class UnpricedModel(ModelError, BadInput):
 
 class BudgetReached(CodeMonkeysError):
     """The next call could cost more than the budget has left; raise it and resume."""
+
+
+class RunInterrupted(CodeMonkeysError):
+    """The run was asked to stop; what has ended is stored, and a resumed run goes on from there."""
 
 
 class JournalError(CodeMonkeysError):

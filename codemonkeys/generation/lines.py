@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 
+from codemonkeys.engine.conversation import UnusableAnswer
 from codemonkeys.tasks.snapshot import decode
 
 _BOM = "\ufeff"
@@ -12,8 +13,8 @@ _SHOWN_LINES = 24
 _SHOWN_WIDTH = 200
 
 
-class EditRefused(Exception):
-    """Edits cannot be applied; the message goes back to the model and says what to write instead."""
+class EditRefused(UnusableAnswer):
+    """Edits cannot be applied."""
 
 
 def replace_lines(content: bytes, search: str, replacement: str) -> bytes:

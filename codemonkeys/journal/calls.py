@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import texts
 from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
-from codemonkeys.models.base import Completion, Message, Request, StepKey, Usage
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Request, Usage
 
 PARTS = 10**15
 """Money is added up in whole parts of a US dollar: what is added and taken away again leaves nothing behind."""

@@ -73,7 +73,7 @@ def templates(own: Path | None) -> Environment:
 
     folders = [shipped_folder()]
     if own is not None:
-        check_own(own)
+        check_folder(own)
         folders.insert(0, own)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
@@ -95,7 +95,7 @@ def templates(own: Path | None) -> Environment:
     return environment
 
 
-def check_own(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """Raise BadSettings unless every template in a user's folder replaces one of ours."""
     if not folder.is_dir():
         raise BadSettings(f"--prompts {folder}: no such folder")
