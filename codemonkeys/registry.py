@@ -75,9 +75,8 @@ class Registry(Generic[T]):
             hint = ""
             if isinstance(error, ImportError):
                 hint = ": its module must be installed" + (" or lie in the current folder" if from_here else "")
-            raise BadSettings(
-                f"{self.kind} {point.name!r} cannot be loaded: {type(error).__name__}: {error}; check {point.value}{hint}"
-            ) from error
+            why = f"{type(error).__name__}: {error}; check {point.value}{hint}"
+            raise BadSettings(f"{self.kind} {point.name!r} cannot be loaded: {why}") from error
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
-from codemonkeys.cli.solving import absolute, without_none
+from codemonkeys.cli.solving import without_none
 from codemonkeys.cli.studying import open_study, print_one
 from codemonkeys.ensembles.session import Ensemble, read_ensemble, reread_ensemble, run_ensemble
 from codemonkeys.errors import BadInput
@@ -19,6 +19,7 @@ from codemonkeys.journal import queries, run_files
 from codemonkeys.runs.session import Summary
 from codemonkeys.settings import Settings, build, load_settings, merge
 from codemonkeys.system.files import write_whole
+from codemonkeys.tasks.sources import absolute
 
 MEMBERS = "members.json"
 """File in the run's folder that lists the members and every record that was left out."""

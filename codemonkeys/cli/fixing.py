@@ -15,6 +15,7 @@ from codemonkeys.journal import queries, run_files
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks import branches, own_issue
 from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.sources import task_file
 
 
 class FixRequest(NamedTuple):
@@ -89,14 +90,16 @@ def task_of(asked: FixRequest, sandbox: str) -> Task:
 def keep(runs: Path, name: str, task: Task) -> Path:
     """Keep the issue in the run's folder, from where a resume reads it. Raises RunExists."""
     folder = run_files.run_folder(runs, name).absolute()
-    path = folder / own_issue.FILE
-    if (folder / "run.db").exists() and not (own_issue.is_own_issue(str(path)) and own_issue.read(path) == task):
+    path = folder / task_file.ISSUE_FILE
+    if (folder / "run.db").exists() and not (
+        task_file.SOURCE.claims(str(path)) and task_file.read_tasks(path) == [task]
+    ):
         raise RunExists(
             f"run {name!r} in {folder} is about something else: another issue, repository or commit. "
             f"Choose another name with --run, or go on with: codemonkeys resume {name}"
         )
     run_files.make_private_folder(folder)
-    own_issue.write(path, task)
+    task_file.write_issue(path, task)
     return path
 
 

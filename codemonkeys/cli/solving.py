@@ -10,7 +10,6 @@ from typing import Any
 
 from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
-from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries, run_files
 from codemonkeys.runs.session import Summary, run_session
 from codemonkeys.settings import Settings, build, load_settings, merge
@@ -30,7 +29,7 @@ def solve(
     from codemonkeys.tasks.filtering import TaskFilter, choose
 
     settings = load_settings(configs, **without_none(given))
-    source, ids = choose(absolute(dataset), TaskFilter(**wanted))
+    source, ids = choose(dataset, TaskFilter(**wanted))
     return finish(carry_out(source, ids, settings, runs, name_of_run(name), accept_changes), runs, as_json)
 
 
@@ -41,7 +40,7 @@ def plan(dataset: str, wanted: dict[str, Any], configs: Sequence[str], given: di
     from codemonkeys.tasks.sources import load_tasks
 
     settings = load_settings(configs, **without_none(given))
-    source, ids = choose(absolute(dataset), TaskFilter(**wanted), cached=True)
+    source, ids = choose(dataset, TaskFilter(**wanted), cached=True)
     return dry_run(load_tasks(source, ids), settings, as_json)
 
 
@@ -124,14 +123,6 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
     else:
         print(f"Go on with: codemonkeys resume {summary.run}{where}")
     return code
-
-
-def absolute(dataset: str) -> str:
-    """A dataset's path made absolute, so that a run can be resumed from any folder."""
-    if not dataset.strip():
-        raise BadInput("the dataset's name is empty: give a file or a folder")
-    path = Path(dataset).expanduser()
-    return str(path.resolve()) if path.exists() else dataset
 
 
 def without_none(given: dict[str, Any]) -> dict[str, Any]:
