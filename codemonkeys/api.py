@@ -27,13 +27,13 @@ from codemonkeys.report.run_reader import Run, open_run
 from codemonkeys.runs.resuming import read_stored, stored_request
 from codemonkeys.runs.runner import prepare_work
 from codemonkeys.runs.session import Options, Summary, open_session
-from codemonkeys.runs.solve import absolute, request_of, run_name
+from codemonkeys.runs.solve import request_of, run_name
 from codemonkeys.runs.solve import solve as solve_request
 from codemonkeys.settings import Settings, load_settings
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.own_issue import RuntimeChoice, describe
 from codemonkeys.tasks.predictions import Prediction, read_predictions
-from codemonkeys.tasks.sources import load_tasks
+from codemonkeys.tasks.sources import absolute, load_tasks
 
 __all__ = [
     "Event",

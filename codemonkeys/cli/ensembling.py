@@ -18,9 +18,10 @@ from codemonkeys.ensembles.running import choose
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries, run_files
 from codemonkeys.runs.session import Options, Summary
-from codemonkeys.runs.solve import absolute, run_name
+from codemonkeys.runs.solve import run_name
 from codemonkeys.settings import Settings, load_settings
 from codemonkeys.system.files import write_whole
+from codemonkeys.tasks.sources import absolute
 
 MEMBERS = "members.json"
 """File in the run's folder that lists the members and every record that was left out."""

@@ -17,6 +17,7 @@ from codemonkeys.runs.solve import run_name
 from codemonkeys.settings import Settings, load_settings
 from codemonkeys.tasks import branches, own_issue
 from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.sources import task_file
 
 
 class FixRequest(NamedTuple):
@@ -90,13 +91,15 @@ def task_of(asked: FixRequest, sandbox: str) -> Task:
 def request_to_fix(runs: Path, name: str, task: Task, settings: Settings) -> RunRequest:
     """The request of the run, which keeps the issue in its folder, from where a resume reads it. Raises RunExists."""
     folder = run_files.run_folder(runs, name).absolute()
-    path = folder / own_issue.FILE
-    if (folder / "run.db").exists() and not (own_issue.is_own_issue(str(path)) and own_issue.read(path) == task):
+    path = folder / task_file.ISSUE_FILE
+    if (folder / "run.db").exists() and not (
+        task_file.SOURCE.claims(str(path)) and task_file.read_tasks(path) == [task]
+    ):
         raise RunExists(
             f"run {name!r} in {folder} is about something else: another issue, repository or commit. "
             f"Choose another name with --run, or go on with: codemonkeys resume {name}"
         )
-    return RunRequest(str(path), (task.id,), (task,), settings, write_files=lambda _: own_issue.write(path, task))
+    return RunRequest(str(path), (task.id,), (task,), settings, write_files=lambda _: task_file.write_issue(path, task))
 
 
 def show(patch: str, as_json: bool, facts: dict[str, Any], ended: tuple[Any, ...]) -> None:

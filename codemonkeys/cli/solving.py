@@ -12,7 +12,7 @@ from codemonkeys.cli.exits import Exit, exit_of
 from codemonkeys.cli.signals import run_until_stopped
 from codemonkeys.journal import queries, run_files
 from codemonkeys.runs.session import Options, RunRequest, Summary
-from codemonkeys.runs.solve import absolute, request_of, run_name
+from codemonkeys.runs.solve import request_of, run_name
 from codemonkeys.runs.solve import solve as solve_request
 from codemonkeys.settings import load_settings
 
@@ -27,11 +27,11 @@ def solve(
     accept_changes: bool,
     as_json: bool,
 ) -> Exit:
-    """Begin a run, or go on with one of equal settings; `wanted` are the fields of `choosing.Wanted`."""
+    """Begin a run, or go on with one of equal settings; `wanted` are the fields of `TaskFilter`."""
     from codemonkeys.tasks.filtering import TaskFilter, choose
 
     settings, name = load_settings(configs, **without_none(given)), run_name(name)
-    source, ids = choose(absolute(dataset), TaskFilter(**wanted))
+    source, ids = choose(dataset, TaskFilter(**wanted))
     request = request_of(source, settings, ids, runs, name)
     return finish(carry_out(request, runs, name, accept_changes), runs, as_json)
 
@@ -43,7 +43,7 @@ def plan(dataset: str, wanted: dict[str, Any], configs: Sequence[str], given: di
     from codemonkeys.tasks.sources import load_tasks
 
     settings = load_settings(configs, **without_none(given))
-    source, ids = choose(absolute(dataset), TaskFilter(**wanted), cached=True)
+    source, ids = choose(dataset, TaskFilter(**wanted), cached=True)
     return dry_run(load_tasks(source, ids), settings, as_json)
 
 

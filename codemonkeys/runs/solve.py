@@ -6,28 +6,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from codemonkeys.errors import BadInput
+from codemonkeys.errors import BadInput, RunExists
 from codemonkeys.journal import run_files
 from codemonkeys.pipeline import solve_task
 from codemonkeys.runs.session import Options, RunRequest, Summary, open_session
 from codemonkeys.selection.deciding import check_rules
 from codemonkeys.settings import Settings
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.sources import load_tasks
-from codemonkeys.tasks.sources.task_file import TASKS_FILE, write_tasks
+from codemonkeys.tasks.sources import load_tasks, pin
+from codemonkeys.tasks.sources.task_file import TASKS_FILE, read_tasks, write_tasks
 
 
 def run_name(given: str | None) -> str:
     """The name of a run: as given, or the time of day."""
     return given or f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-
-
-def absolute(source: str | Path) -> str:
-    """A source whose path, if it is one, is absolute, so that a run can be resumed from any folder."""
-    if not str(source).strip():
-        raise BadInput("the name of the dataset is empty: give a file, a folder or the name of a dataset")
-    path = Path(source).expanduser()
-    return str(path.resolve()) if path.exists() else str(source)
 
 
 def request_of(
@@ -38,15 +30,15 @@ def request_of(
     Raises BadInput and its kin.
     """
     if isinstance(tasks, str | Path):
-        source = absolute(tasks)
+        source = pin(tasks)
         return RunRequest(source, tuple(ids), tuple(load_tasks(source, list(ids) or None)), settings)
     chosen = [task for task in tasks if not ids or task.id in ids]
     if not chosen:
         raise BadInput("there is no task to solve: give a source, or at least one Task")
     path = run_files.run_folder(runs, name).absolute() / TASKS_FILE
-    return RunRequest(
-        str(path), (), tuple(chosen), settings, write_files=lambda folder: write_tasks(folder / TASKS_FILE, chosen)
-    )
+    if path.exists() and read_tasks(path) != chosen:
+        raise RunExists(f"run {name!r} in {path.parent} is about other tasks; choose another name for the run")
+    return RunRequest(str(path), (), tuple(chosen), settings, write_files=lambda _: write_tasks(path, chosen))
 
 
 async def solve(request: RunRequest, options: Options) -> Summary:

@@ -33,13 +33,13 @@ def leftovers() -> list[Path]:
     return found
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step: a reader, or a crash, never meets half of it."""
+def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
+    """Replace a file, its mode included, in one step: a reader, or a crash, never meets half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            os.fchmod(handle, 0o644)
+            os.fchmod(handle, mode)
             file.write(text)
             file.flush()
             os.fsync(handle)

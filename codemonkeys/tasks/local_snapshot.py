@@ -1,4 +1,4 @@
-"""The codebase of a task as far as this machine has it already: nothing is fetched, built or pulled."""
+"""The codebase of a task, if it is on this machine already: nothing is fetched, built or pulled."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ARCHIVE = "repo.tar.gz"
 
 
 def local_snapshot(task: Task, home: Path) -> Snapshot | None:
-    """The codebase, out of the user's repository, a task's archive or an image that the engine has; else None.
+    """The codebase from the user's repository, the task's archive or a local container image; else None.
 
-    What the archive or the image holds is kept in `home`, where a run finds it. Raises EnvironmentFailed.
+    What is unpacked from archive or image is kept in `home`, where a later run finds it. Raises EnvironmentFailed.
     """
     if task.checkout is not None:
         return Snapshot.of_repository(task.checkout.repository, task.base_commit)

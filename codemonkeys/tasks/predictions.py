@@ -1,4 +1,4 @@
-"""Prediction files, as every tool around SWE-bench reads and writes them."""
+"""Predictions files, as all tools around SWE-bench read and write them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codemonkeys.errors import BadInput, BadRecord
 from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.records import check_id, read_rows
 
-# Names of models become names of folders, once "/" in them is replaced.
+# Model names become folder names, with "/" replaced.
 UNSAFE_NAME = re.compile(r"[\x00-\x1f\x7f]|^\.*$")
 
 
@@ -23,7 +23,7 @@ class Prediction:
     instance_id: str
     model_name_or_path: str
     model_patch: str
-    """A unified diff against the base commit; empty when there is no answer."""
+    """A unified diff against the base commit; empty if there is no answer."""
 
 
 def read_predictions(path: Path) -> dict[str, Prediction]:
@@ -51,9 +51,9 @@ def read_predictions(path: Path) -> dict[str, Prediction]:
 
 
 def write_predictions(path: Path, predictions: Mapping[str, Prediction]) -> None:
-    """Write a .jsonl, or a .json with a dictionary by id, sorted by id: whole or not at all.
+    """Write a .jsonl file, or a .json file with a dictionary by id, sorted by id: whole or not at all.
 
-    Raises BadInput if the file's name ends otherwise or cannot be written.
+    Raises BadInput if the file has another suffix or cannot be written.
     """
     rows = {id: asdict(predictions[id]) for id in sorted(predictions)}
     if path.suffix == ".jsonl":
@@ -61,8 +61,8 @@ def write_predictions(path: Path, predictions: Mapping[str, Prediction]) -> None
     elif path.suffix == ".json":
         text = json.dumps(rows, indent=2) + "\n"
     else:
-        raise BadInput(f"{path}: predictions are written as .jsonl or .json; choose one of these endings")
+        raise BadInput(f"{path}: predictions are written as .jsonl or .json; choose one of these suffixes")
     try:
         write_whole(path, text)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be written: {error.strerror}; choose another place") from None
+        raise BadInput(f"{path}: cannot be written: {error.strerror}; choose another path") from None

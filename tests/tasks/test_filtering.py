@@ -1,4 +1,4 @@
-"""Which tasks of a dataset are meant: the order and meaning that the field has."""
+"""Which tasks of a dataset are chosen: order and meaning of the options are those of other tools."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_tasks_are_those_that_the_field_chooses(
     if expected:
         assert choose(source, wanted) == (source, expected)
     else:
-        with pytest.raises(BadInput, match=r"no task is left: it has 6, of which \d match"):
+        with pytest.raises(BadInput, match=r"no task is left: it has 6, \d of which match the filter, and"):
             choose(source, wanted)
 
 
@@ -69,16 +69,16 @@ def test_ids_keep_their_order_and_splits_are_columns(source: str, tmp_path: Path
     assert choose(repository, TaskFilter()) == (repository, ["a__b-1"])
     assert choose(repository, TaskFilter(split="old"))[1] == ["a__b-old"]
     (tmp_path / "rows.jsonl").write_text(json.dumps(row()) + "\n")
-    with pytest.raises(BadInput, match="no column 'split'"):
+    with pytest.raises(BadInput, match="no column 'split'; do not ask for a split"):
         choose(str(tmp_path / "rows.jsonl"), TaskFilter(split="test"))
 
 
 @pytest.mark.parametrize("text", ["5", "a:b", "1:2:3:4", "::0", "1.5:"])
-def test_no_slice_is_said(text: str) -> None:
-    with pytest.raises(BadInput, match="--slice"):
+def test_what_is_not_a_slice_is_named(text: str) -> None:
+    with pytest.raises(BadInput, match=f"slice '{text}': give start:stop"):
         parse_slice(text)
 
 
-def test_no_regular_expression_is_said(source: str) -> None:
-    with pytest.raises(BadInput, match="--filter"):
+def test_what_is_not_a_regular_expression_is_named(source: str) -> None:
+    with pytest.raises(BadInput, match=r"filter '\(': not a regular expression: missing \)"):
         choose(source, TaskFilter(filter="("))

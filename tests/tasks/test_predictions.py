@@ -62,7 +62,7 @@ def test_a_malformed_prediction_is_named_with_its_line(tmp_path: Path, row: Any,
 def test_files_that_cannot_be_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such predictions file"):
         read_predictions(tmp_path / "none.jsonl")
-    with pytest.raises(BadInput, match="choose one of these endings"):
+    with pytest.raises(BadInput, match="choose one of these suffixes"):
         write_predictions(tmp_path / "preds.txt", {})
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match="cannot be written"):

@@ -1,31 +1,36 @@
-"""Published data sets: their Hugging Face ids and short names, folders of data files, and parquet files.
+"""Published datasets: Hugging Face ids, short names for them, and folders of data files as the hub has them.
 
-Only the columns that are asked for become values: labels stay in the library's file on disk.
+Only the columns asked for become values: labels stay in the library's file on disk.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
-from codemonkeys.errors import BadRecord, UnknownDataset
+from codemonkeys.errors import UnknownDataset
+from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.records import DATA_FILES, Record, select_records
+from codemonkeys.tasks.sources.base import IMAGE_COLUMNS, TASK_COLUMNS, task_of
+from codemonkeys.tasks.sources.task_repository import is_task_repository
 
 
 @dataclass(frozen=True)
 class Published:
-    """What the rows of a data set do not say themselves."""
+    """What is known of a dataset that its rows do not say."""
 
     repository: str
     split: str = "test"
     language: str = "python"
-    """Where rows have no column `language`; `other` where it differs from task to task and is never Python."""
+    """Used if rows have no column `language`; `other` if it differs from task to task and is never Python."""
     images: str = ""
-    """What the names of its images begin with, where rows name none and SWE-bench's rule does not hold."""
+    """Prefix of its image names, if rows name no image and SWE-bench's naming rule does not apply."""
 
 
 ALIASES = {
@@ -37,18 +42,62 @@ ALIASES = {
     "live": Published("SWE-bench-Live/SWE-bench-Live", images="starryzhang/sweb.eval.x86_64."),
     "rebench": Published("nebius/SWE-rebench"),
 }
-"""The short names that the field has for data sets."""
+"""The short names in use for these datasets."""
 
-# By the name alone: several owners publish the same data set.
+# By the name alone: several owners publish the same dataset.
 _KNOWN = {published.repository.rpartition("/")[2].lower(): published for published in ALIASES.values()}
 _ADDRESS = re.compile(r"(?P<name>[^@:]+?)(?:@(?P<revision>[\w.-]+))?(?::(?P<split>[\w.-]+))?")
 _REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_LIBRARY = RLock()
+"""Held while the library works: its switch between cache and network is one for the whole process."""
+
+
+class HuggingFace:
+    """Datasets that the library `datasets` loads."""
+
+    name = "huggingface"
+    accepts = (
+        f"{', '.join(ALIASES)}; the Hugging Face id of a SWE-bench dataset (owner/name); a folder of data files as the "
+        "hub has them (each also as NAME:SPLIT)"
+    )
+
+    def claims(self, source: str) -> bool:
+        """A short name, an id, or a folder with data files that is not a task repository."""
+        address = parse_address(source)
+        if address is None or Path(source).suffix in DATA_FILES or Path(source).expanduser().is_file():
+            return False
+        folder = address.folder
+        return folder is None or (
+            not is_task_repository(folder) and any(found.suffix in DATA_FILES for found in folder.rglob("*"))
+        )
+
+    def pin(self, source: str, split: str | None, cached: bool) -> str:
+        """The address with revision (of a folder: its absolute path) and split. Raises UnknownDataset."""
+        address = _address(source, split)
+        builder = _builder(address, cached)
+        split = _split(address, list(builder.info.splits or {}) or list(builder.config.data_files or {}))
+        if address.folder is not None:
+            return str(Address(str(address.folder.resolve()), split=split))
+        return str(replace(address, revision=builder.hash, split=split))
+
+    def records(
+        self, source: str, ids: Sequence[str] | None, columns: Collection[str], split: str | None
+    ) -> list[Record]:
+        """Records of a split. Raises UnknownDataset."""
+        return select_records(published_rows(_address(source, split), columns), source, ids, columns)
+
+    def tasks(self, source: str, ids: Sequence[str] | None) -> list[Task]:
+        """Tasks of a split."""
+        return [task_of(record) for record in self.records(source, ids, TASK_COLUMNS, None)]
+
+
+SOURCE = HuggingFace()
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a data set is: NAME[@REVISION][:SPLIT], where NAME is an alias, a Hugging Face id or a folder."""
+    """Where a dataset is: NAME[@REVISION][:SPLIT], where NAME is a short name, a Hugging Face id or a folder."""
 
     name: str
     revision: str | None = None
@@ -59,13 +108,19 @@ class Address:
         return f"{self.name}{revision}:{self.split}" if self.split else f"{self.name}{revision}"
 
     @property
+    def folder(self) -> Path | None:
+        """The folder, if it is one: only the hub has revisions."""
+        path = Path(self.name).expanduser()
+        return path if self.revision is None and path.is_dir() else None
+
+    @property
     def published(self) -> Published:
-        """What is known of the data set."""
+        """What is known of the dataset."""
         return _KNOWN.get(self.name.rpartition("/")[2].lower(), Published(self.name))
 
 
 def parse_address(source: str) -> Address | None:
-    """The address that a source is; None if it can be none."""
+    """The address that a source is; None if it cannot be one."""
     folder, colon, split = source.rpartition(":")
     if not source.strip():
         return None
@@ -82,20 +137,15 @@ def parse_address(source: str) -> Address | None:
     return address if _REPOSITORY.fullmatch(address.name) else None
 
 
-def pin(address: Address, cached: bool = False) -> Address:
-    """The same address with split and revision named, so that it means the same tasks for ever.
-
-    `cached`: do not go to the hub if the data set is in the cache. Raises UnknownDataset.
-    """
-    builder = _builder(address, cached)
-    split = _split(address, list(builder.info.splits or {}) or list(builder.config.data_files or {}))
-    if Path(address.name).expanduser().is_dir():
-        return replace(address, split=split)
-    return replace(address, revision=builder.hash, split=split)
+def _address(source: str, split: str | None) -> Address:
+    address = parse_address(source)
+    if address is None:
+        raise UnknownDataset(f"{source}: not a dataset of the Hugging Face hub; accepted: {SOURCE.accepts}")
+    return replace(address, split=split or address.split)
 
 
 def published_rows(address: Address, columns: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows of a data set, each with where it stands. Raises UnknownDataset."""
+    """Rows of a dataset, each with its location. Raises UnknownDataset."""
     builder = _builder(address, cached=False)
     with _explained(address):
         builder.download_and_prepare()
@@ -107,53 +157,37 @@ def published_rows(address: Address, columns: Collection[str]) -> Iterator[tuple
         yield f"{where} row {number}", _completed(row, address.published, columns)
 
 
-def parquet_rows(path: Path, columns: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows of a parquet file, each with where it stands. Raises BadRecord."""
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            there = [name for name in dict.fromkeys(("instance_id", *columns)) if name in file.schema_arrow.names]
-            rows = file.read(columns=there).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise BadRecord(f"{path}: cannot be read as parquet: {error}") from None
-    for number, row in enumerate(rows, 1):
-        yield f"{path} row {number}", row
-
-
 def _completed(row: dict[str, Any], published: Published, columns: Collection[str]) -> dict[str, Any]:
-    """A row with what is known of its data set where it is silent."""
+    """A row, completed by what is known of its dataset."""
     if "language" in columns and not row.get("language"):
         row["language"] = published.language
-    if "image" in columns and published.images and not any(row.get(c) for c in ("image", "image_name", "docker_image")):
+    if "image" in columns and published.images and not any(row.get(column) for column in IMAGE_COLUMNS):
         row["image"] = f"{published.images}{str(row.get('instance_id')).replace('__', '_1776_')}:latest".lower()
     return row
 
 
 def _split(address: Address, there: list[str]) -> str:
-    """The split that is meant; raises UnknownDataset naming those there are."""
+    """The split to read; raises UnknownDataset naming those there are."""
     wanted = address.split or (address.published.split if address.published.split in there else None)
     if wanted is None and len(there) == 1:
         wanted = there[0]
     if wanted not in there:
         which = f"no split {wanted!r}" if wanted else "several splits"
-        raise UnknownDataset(f"{address.name} has {which}; choose one with --split: {', '.join(there)}")
+        raise UnknownDataset(f"{address.name} has {which}; choose one split of: {', '.join(there)}")
     return wanted
 
 
 def _builder(address: Address, cached: bool) -> Any:
-    """The library's builder of a data set: out of the cache if that will do, else from the hub."""
+    """The library's builder of a dataset: from the cache if allowed and possible, else from the hub."""
     import datasets
 
     datasets.disable_progress_bars()
-    # They say at length, for each of many attempts, what our own error says once.
+    # They log each of many attempts at length; our own error says it once.
     for name in ("datasets", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    folder = Path(address.name).expanduser()
-    if folder.is_dir():
+    if address.folder is not None:
         with _explained(address):
-            return datasets.load_dataset_builder(str(folder.resolve()))
+            return datasets.load_dataset_builder(str(address.folder.resolve()))
     pinned = address.revision is not None and _COMMIT.fullmatch(address.revision) is not None
     if cached or pinned:
         with _offline():
@@ -168,43 +202,45 @@ def _builder(address: Address, cached: bool) -> Any:
     if pinned and builder.hash != address.revision:
         raise UnknownDataset(
             f"{address}: the hub cannot be reached, and the cache holds another revision, {builder.hash}; "
-            "connect to the network and call again"
+            "connect to the network and try again"
         )
     return builder
 
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """What HF_HUB_OFFLINE=1 does, for a while: look into the cache only."""
+    """What HF_HUB_OFFLINE=1 does, within this context: use the cache only."""
     from datasets import config
     from huggingface_hub import constants
 
-    before = config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
-    config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
+    with _LIBRARY:
+        before = config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
+        config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
+        try:
+            yield
+        finally:
+            config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
 
 
 @contextmanager
 def _explained(address: Address) -> Iterator[None]:
-    """The library's errors as ours, which say what to do."""
+    """Raise the library's errors as ours, which say what to do."""
     from datasets import config
     from datasets.exceptions import DatasetNotFoundError, DatasetsError
 
     try:
-        yield
+        with _LIBRARY:
+            yield
     except DatasetNotFoundError as error:
         raise UnknownDataset(
-            f"{address.name}: {error} Check the name; for a private or gated data set put a token into HF_TOKEN. "
+            f"{address.name}: {error} Check the name; for a private or gated dataset set HF_TOKEN. "
             f"Short names: {', '.join(ALIASES)}"
         ) from None
     except ConnectionError:
         raise UnknownDataset(
             f"{address.name}: the Hugging Face hub at {config.HF_ENDPOINT} cannot be reached, and "
-            f"{config.HF_DATASETS_CACHE} does not hold this data set. Check the network (HTTPS_PROXY, or HF_ENDPOINT "
-            "for a mirror), or bring its parquet file from another machine and give that"
+            f"{config.HF_DATASETS_CACHE} does not hold this dataset. Check the network (HTTPS_PROXY, or HF_ENDPOINT "
+            "for a mirror), or copy its parquet file from another machine and give that"
         ) from None
     except (DatasetsError, OSError, ValueError) as error:
         first = str(error).strip().partition("\n")[0]
