@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 from weakref import WeakKeyDictionary
 
-from codemonkeys.errors import BadInput, EnvironmentFailed
+from codemonkeys.errors import BadInput
 from codemonkeys.generation.edits import Changes, File
 from codemonkeys.generation.paths import patch_paths
 from codemonkeys.system.files import scratch_folder
+from codemonkeys.system.git import Git, ObjectReader, stderr_of
 from codemonkeys.tasks.snapshot import SUBMODULE, Snapshot
 
 __all__ = ["changes_of", "check_patch", "make_patch", "patch_paths", "patched_files"]
@@ -82,7 +81,7 @@ def make_patch(snapshot: Snapshot, changes: Changes) -> str:
 def _make(snapshot: Snapshot, changes: Changes) -> str:
     with _repository(snapshot, changes) as git:
         git.run("fast-import", "--quiet", stdin=_import_stream(snapshot, changes))
-        diff = git.run(*_DIFF, snapshot.tree, "refs/heads/edited").stdout
+        diff = git.run(*_DIFF, snapshot.tree, "refs/heads/edited")
         # Only the context after `@@`, which git cuts at 80 bytes, can end within a character.
         patch = diff.decode("utf-8", "replace")
         git.run(*_APPLY, stdin=patch.encode())
@@ -94,7 +93,7 @@ def check_patch(snapshot: Snapshot, patch: str) -> str | None:
     """Why a patch does not apply to the snapshot, in git's words; None if it does."""
     with _repository(snapshot) as git:
         done = git.try_run(*_APPLY, "--check", stdin=_bytes(patch))
-    return _said(done) if done.returncode else None
+    return stderr_of(done) if done.returncode else None
 
 
 def changes_of(snapshot: Snapshot, patch: str) -> Changes:
@@ -102,20 +101,22 @@ def changes_of(snapshot: Snapshot, patch: str) -> Changes:
     with _repository(snapshot) as git:
         done = git.try_run(*_APPLY, stdin=_bytes(patch))
         if done.returncode:
-            raise BadInput(f"The patch does not apply to commit {snapshot.commit}: {_said(done)}")
-        raw = git.run("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", snapshot.tree).stdout
+            raise BadInput(f"The patch does not apply to commit {snapshot.commit}: {stderr_of(done)}")
+        raw = git.run("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", snapshot.tree)
         fields = raw.split(b"\0")[:-1]
         found: dict[str, tuple[str, str]] = {}  # path to mode and blob
         for status, path in zip(fields[::2], fields[1::2], strict=True):
             _, mode, _, blob, _ = status.decode().split(" ")
             found[path.decode("utf-8", "surrogateescape")] = (mode, blob)
-        contents = git.contents([blob for mode, blob in found.values() if mode not in (_ABSENT, SUBMODULE)])
-    return Changes(
-        {
-            path: None if mode == _ABSENT else File(contents.get(blob, blob.encode()), mode)
-            for path, (mode, blob) in sorted(found.items())
-        }
-    )
+        with closing(ObjectReader(git)) as objects:
+            files = {path: _file(objects, mode, blob) for path, (mode, blob) in sorted(found.items())}
+    return Changes(files)
+
+
+def _file(objects: ObjectReader, mode: str, blob: str) -> File | None:
+    if mode == _ABSENT:
+        return None
+    return File(blob.encode() if mode == SUBMODULE else objects.read(blob), mode)
 
 
 def patched_files(snapshot: Snapshot, patch: str) -> dict[str, bytes | None]:
@@ -129,58 +130,8 @@ def patched_files(snapshot: Snapshot, patch: str) -> dict[str, bytes | None]:
 _ABSENT = "000000"
 
 
-class _Git:
-    """Runs git in one repository, free of anything that the caller's environment says about git."""
-
-    def __init__(self, folder: Path) -> None:
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        self._environment |= {
-            "GIT_DIR": str(folder),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_NO_REPLACE_OBJECTS": "1",
-            "HOME": str(folder),
-            "XDG_CONFIG_HOME": str(folder),
-            "LC_ALL": "C",
-        }
-        self._folder = folder
-
-    def try_run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(
-                ["git", *arguments],
-                input=stdin,
-                capture_output=True,
-                env=self._environment,
-                cwd=self._folder,
-                check=False,
-            )
-        except OSError as error:
-            raise EnvironmentFailed(f"git cannot be run: {error}; install git") from error
-
-    def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        done = self.try_run(*arguments, stdin=stdin)
-        if done.returncode:
-            raise EnvironmentFailed(
-                f"git {arguments[0]} failed (exit {done.returncode}) in a temporary repository, "
-                f"where it should not: {_said(done) or 'no message'}; check git and the free disk space"
-            )
-        return done
-
-    def contents(self, blobs: list[str]) -> dict[str, bytes]:
-        output = self.run("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode()).stdout
-        contents, position = {}, 0
-        for blob in blobs:
-            end = output.index(b"\n", position)
-            size = int(output[position:end].split(b" ")[2])
-            contents[blob] = output[end + 1 : end + 1 + size]
-            position = end + 1 + size + 1
-        return contents
-
-
 @contextmanager
-def _repository(snapshot: Snapshot, changes: Changes | None = None) -> Iterator[_Git]:
+def _repository(snapshot: Snapshot, changes: Changes | None = None) -> Iterator[Git]:
     """A bare repository that borrows the snapshot's objects and whose index is the snapshot."""
     attributes = _ATTRIBUTES + (_binary_attributes(snapshot, changes) if changes else b"")
     with scratch_folder() as folder:
@@ -190,7 +141,7 @@ def _repository(snapshot: Snapshot, changes: Changes | None = None) -> Iterator[
         (folder / "config").write_text(_CONFIG)
         (folder / "objects/info/alternates").write_bytes(os.fsencode(snapshot.git_dir / "objects") + b"\n")
         (folder / "info/attributes").write_bytes(attributes)
-        git = _Git(folder)
+        git = Git(folder, folder)
         if snapshot not in _indexes:
             git.run("read-tree", snapshot.tree)
             _indexes[snapshot] = (folder / "index").read_bytes()
@@ -245,7 +196,3 @@ def _raw(path: str) -> bytes:
 
 def _bytes(patch: str) -> bytes:
     return patch.encode("utf-8", "surrogatepass")
-
-
-def _said(done: subprocess.CompletedProcess[bytes]) -> str:
-    return done.stderr.decode("utf-8", "replace").strip()

@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from fnmatch import fnmatch
@@ -19,9 +18,10 @@ from typing import Any
 
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.redact import redact
+from codemonkeys.system.git import Git
 from codemonkeys.tasks.base import Checkout, Task, Workspace
 from codemonkeys.tasks.build_once import make_once
-from codemonkeys.tasks.one_commit import IDENTITY
+from codemonkeys.tasks.one_commit import IDENTITY, init_repository, make_root_commit
 from codemonkeys.tasks.snapshot import SUBMODULE, SYMLINK, Snapshot
 from sandboxes.base import Environment, Limits, Script
 
@@ -91,16 +91,15 @@ def copy_commit(repository: Path, commit: str, folder: Path) -> None:
     Submodules are left empty. Raises EnvironmentFailed.
     """
     with Snapshot.of_repository(repository, commit) as snapshot:
-        made = folder / ".git"
-        made.mkdir()
+        source, copy = Git(snapshot.git_dir, repository), Git(folder.absolute() / ".git", folder, IDENTITY)
+        copy.git_dir.mkdir()
+        init_repository(copy)
         with tempfile.TemporaryFile() as pack:
-            _git(snapshot.git_dir, "pack-objects", "--revs", "--stdout", "-q", given=snapshot.tree.encode(), out=pack)
-            _git(made, "init", "--quiet", "--template=", "--initial-branch=main")
+            source.run("pack-objects", "--revs", "--stdout", "-q", stdin=snapshot.tree.encode(), stdout=pack)
             pack.seek(0)
-            _git(made, "unpack-objects", "-q", given=pack)
-        hash = _git(made, "commit-tree", "-m", "base", snapshot.tree)
-        _git(made, "update-ref", "HEAD", hash)
-        _git(made, "read-tree", "HEAD")
+            copy.run("unpack-objects", "-q", stdin=pack)
+        make_root_commit(copy, snapshot.tree)
+        copy.run("read-tree", "HEAD")
     with Snapshot.of_repository(folder) as copied:
         # Links last: nothing is written through one.
         for entry in sorted(copied.entries, key=lambda entry: entry.mode == SYMLINK):
@@ -130,26 +129,6 @@ def copy_generated(repository: Path, folder: Path) -> None:
             if wanted and not os.path.lexists(target) and source.is_file() and not source.is_symlink():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
-
-
-def _git(git_dir: Path, *arguments: str, given: Any = b"", out: Any = subprocess.PIPE) -> str:
-    """Run plumbing of git, which neither fetches what is missing nor obeys the settings of the user or the machine."""
-    variables = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "GIT_DIR": str(git_dir),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_ALLOW_PROTOCOL": "none",
-        **IDENTITY,
-    }
-    stdin: dict[str, Any] = {"input": given} if isinstance(given, bytes) else {"stdin": given}
-    done = subprocess.run(["git", *arguments], env=variables, stdout=out, stderr=subprocess.PIPE, check=False, **stdin)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-2000:]
-        raise EnvironmentFailed(f"git {arguments[0]} failed in {git_dir}: {said}")
-    return "" if done.stdout is None else done.stdout.decode().strip()
 
 
 def _image(task: Task, checkout: Checkout, tree: Path) -> Environment:

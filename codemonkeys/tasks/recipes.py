@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-import subprocess
-import tarfile
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,8 +11,9 @@ from typing import Any
 from codemonkeys.errors import BadInput, EnvironmentFailed
 from codemonkeys.tasks import images
 from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.commit_archive import pack_commit
 from codemonkeys.tasks.images import DOCKERFILE, Context
-from codemonkeys.tasks.wheels import HERE, without_keys
+from codemonkeys.tasks.wheels import HERE
 
 DEFAULT_BASE = "python:{python}-slim"
 """The base that recipes begin with: Docker Hub's own images of Python, on Debian."""
@@ -38,7 +34,6 @@ RUN python3 -m venv /opt/testbed \\
  && tar --no-same-owner -xzf /build/repo.tar.gz && sh -e /build/install.sh && rm -rf .git && git init -q \\
  && git add -A -f && git -c user.name=base -c user.email=base@localhost commit -q -m base && rm -rf /build
 """
-GIT_SECONDS = 1800
 
 
 @dataclass(frozen=True)
@@ -182,44 +177,3 @@ def missing_tools(client: Any, image: str) -> list[str]:
     except ContainerError as error:
         raise EnvironmentFailed(f"the image {image} does not run `sh`: {error}") from error
     return str(said.decode(errors="replace")).split()
-
-
-def pack_commit(repository: str, commit: str) -> bytes:
-    """The files of a commit as a .tar.gz, the same bytes each time. Raises EnvironmentFailed."""
-    with tempfile.TemporaryDirectory(prefix="codemonkeys-") as made:
-        bare, tree, packed = Path(made, "bare"), Path(made, "tree"), io.BytesIO()
-        tree.mkdir()
-
-        def git(*words: str) -> None:
-            done = subprocess.run(
-                ["git", "-c", "safe.directory=*", "-c", "protocol.ext.allow=never", *words],
-                cwd=made,
-                env=without_keys() | {"GIT_TERMINAL_PROMPT": "0"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=GIT_SECONDS,
-            )
-            if done.returncode:
-                said = done.stderr.strip()[-2000:]
-                raise EnvironmentFailed(f"commit {commit} of {repository} cannot be fetched: {said}")
-
-        try:
-            git("clone", "--quiet", "--bare", "--template=", "--", repository, str(bare))
-            git(f"--git-dir={bare}", f"--work-tree={tree}", "checkout", "--quiet", "--force", commit, "--", ".")
-        except subprocess.TimeoutExpired:
-            raise EnvironmentFailed(f"{repository} was not fetched within {GIT_SECONDS} s; try later") from None
-        with (
-            gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as compressed,
-            tarfile.open(fileobj=compressed, mode="w") as archive,
-        ):
-            for path in sorted(tree.rglob("*")):
-                entry = archive.gettarinfo(path, str(path.relative_to(tree)))
-                entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, 0, "", ""
-                if entry.isreg():
-                    with path.open("rb") as file:
-                        archive.addfile(entry, file)
-                elif entry.isdir() or entry.issym():
-                    archive.addfile(entry)
-        return packed.getvalue()

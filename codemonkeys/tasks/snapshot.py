@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from codemonkeys.errors import BadInput, EnvironmentFailed
-
-if TYPE_CHECKING:
-    import git
+from codemonkeys.system.git import Git, ObjectReader, find_repository
 
 SYMLINK = "120000"
 SUBMODULE = "160000"
@@ -55,11 +53,13 @@ def decode(content: bytes) -> tuple[str, str]:
 class Snapshot:
     """A codebase at a commit. Reads are safe from many threads; `close()` ends the git process behind them."""
 
-    def __init__(self, repository: git.Repo, commit: str, tree: str, entries: tuple[Entry, ...]) -> None:
-        self._repository = repository
+    def __init__(self, git: Git, git_dir: Path, commit: str, tree: str, entries: tuple[Entry, ...]) -> None:
+        self._objects = ObjectReader(git)
         self._lock = Lock()
         self._closed = False
         self._by_path = {entry.path: entry for entry in entries}
+        self.git_dir = git_dir
+        """The git directory that holds the objects; for a linked worktree, that of the main one."""
         self.commit = commit
         self.tree = tree
         """Hash of the root tree: equal trees are equal codebases."""
@@ -72,44 +72,17 @@ class Snapshot:
 
         Raises BadInput if there is no such repository or commit, EnvironmentFailed if git does not run.
         """
-        try:
-            import git
-        except ImportError as error:  # GitPython looks for the git executable when it is imported
-            raise EnvironmentFailed(f"git is needed to read {folder}, but it does not run: install git") from error
-
-        try:
-            repository = git.Repo(folder)
-        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
-            raise BadInput(f"{folder} is not a git repository; give the folder that holds .git") from error
-        try:
-            # Named outright, so that neither the caller's variables nor the folder's owner decide what is read.
-            repository.git.update_environment(
-                GIT_DIR=str(repository.git_dir),
-                GIT_OBJECT_DIRECTORY=str(Path(repository.common_dir) / "objects"),
-                GIT_NO_REPLACE_OBJECTS="1",
-                # What a partial clone lacks is not fetched: its settings name the program that would.
-                GIT_NO_LAZY_FETCH="1",
-                GIT_ALLOW_PROTOCOL="none",
-            )
-            resolved = _resolve(repository, commit, folder)
-            tree = str(repository.git.rev_parse(f"{resolved}^{{tree}}"))
-            if len(tree) != 40:
-                raise BadInput(f"{folder} names its objects by SHA-256, which GitPython cannot read; use a SHA-1 clone")
-            listing = repository.git.ls_tree(
-                "-r", "-z", "-l", "--full-tree", tree, stdout_as_string=False, strip_newline_in_stdout=False
-            )
-            return cls(repository, resolved, tree, tuple(sorted(_entry(line) for line in listing.split(b"\0") if line)))
-        except git.CommandError as error:
-            repository.close()
-            raise EnvironmentFailed(f"git cannot read {folder} at {commit}: {error}") from error
-        except BaseException:
-            repository.close()
-            raise
-
-    @property
-    def git_dir(self) -> Path:
-        """The git directory that holds the objects; for a linked worktree, that of the main one."""
-        return Path(self._repository.common_dir).resolve()
+        git = find_repository(folder)
+        if git is None:
+            raise BadInput(f"{folder} is not a git repository; give the folder that holds .git")
+        resolved = _resolve(git, commit, folder)
+        about = git.text("rev-parse", f"{resolved}^{{tree}}", "--path-format=absolute", "--git-common-dir")
+        tree, git_dir = about.split("\n", 1)
+        if len(tree) != 40:
+            raise BadInput(f"{folder} names its objects by SHA-256, which is not supported; use a SHA-1 clone")
+        listing = git.run("ls-tree", "-r", "-z", "-l", "--full-tree", tree)
+        entries = tuple(sorted(_entry(line) for line in listing.split(b"\0") if line))
+        return cls(git, Path(git_dir).resolve(), resolved, tree, entries)
 
     def __contains__(self, path: object) -> bool:
         return path in self._by_path
@@ -134,11 +107,9 @@ class Snapshot:
                 # A thread may come late, when its task has been given up: git must not be started for it again.
                 raise EnvironmentFailed(f"{self.git_dir} was closed before {path!r} was read")
             try:
-                content = self._repository.git.get_object_data(entry.blob)[3]
-            except ValueError as error:
+                return self._objects.read(entry.blob)
+            except EnvironmentFailed as error:
                 raise EnvironmentFailed(f"{self.git_dir} has lost the content of {path!r}: {error}") from error
-        assert isinstance(content, bytes)
-        return content
 
     def text(self, path: str) -> str | None:
         """The content of a file as text (see `decode`); None for what is binary, a symlink or a submodule."""
@@ -151,7 +122,7 @@ class Snapshot:
         """End the git process; the list of entries stays usable."""
         with self._lock:
             self._closed = True
-            self._repository.close()
+            self._objects.close()
 
     def __enter__(self) -> Self:
         return self
@@ -160,14 +131,12 @@ class Snapshot:
         self.close()
 
 
-def _resolve(repository: git.Repo, commit: str, folder: Path) -> str:
-    import git
-
+def _resolve(git: Git, commit: str, folder: Path) -> str:
     try:
         if commit.startswith("-"):
             raise ValueError
-        return str(repository.git.rev_parse("--verify", "--quiet", f"{commit}^{{commit}}"))
-    except (git.GitCommandError, ValueError) as error:
+        return git.text("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
+    except (EnvironmentFailed, ValueError) as error:  # ValueError also for characters that no argument can have
         raise BadInput(f"{folder} has no commit {commit!r}; check the name, or fetch it") from error
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.redact import SECRET_NAME, redact
+from codemonkeys.redact import redact
+from codemonkeys.system.variables import variables_without_secrets
 
 PIP_SECONDS = 900
 TAIL = 4000
@@ -32,7 +32,7 @@ def download_wheels(
     try:
         done = subprocess.run(
             [*command, "--dest", str(destination), "--requirement", str(requirements)],
-            env=without_keys(),
+            env=variables_without_secrets(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -47,12 +47,6 @@ def download_wheels(
             f"{what}: pip could not fetch its requirements for Python {python}; check that this "
             f"machine reaches its package index (`{sys.executable} -m pip config list`). It said:\n{tail(done.stdout)}"
         )
-
-
-def without_keys() -> dict[str, str]:
-    """Our environment without keys, for programs that may run code of others: pip runs that of source distributions."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    return {name: value for name, value in os.environ.items() if not SECRET_NAME.search(name)} | kept
 
 
 def tail(text: str) -> str:
