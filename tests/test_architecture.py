@@ -176,3 +176,54 @@ def test_help_needs_no_heavy_library(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "solve" in done.stdout
+
+
+RUN_GIT = {
+    "codemonkeys.system.git",
+    "codemonkeys.selection.pytest_runner",  # a script: runs inside a sandbox
+    "sandboxes.conformance.common",  # a test suite: makes repositories
+}
+PROCESS_CALLS = {"run", "Popen", "call", "check_call", "check_output", "getoutput", "system", "popen"} | {
+    *("create_subprocess_exec", "create_subprocess_shell", "execvp", "execlp", "spawnvp", "spawnlp"),
+}
+
+
+def starts_git(source: str) -> bool:
+    """Whether a module starts git or imports GitPython, which does.
+
+    It does if a call's first argument is a command line of git, or if any list or tuple is one.
+    """
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names) if any(alias.name.split(".")[0] == "git" for alias in names):
+                return True
+            case ast.ImportFrom(module=str(module), level=0) if module.split(".")[0] == "git":
+                return True
+            case ast.List(elts=[ast.Constant(value="git"), *_]) | ast.Tuple(elts=[ast.Constant(value="git"), *_]):
+                return True
+            case ast.Call(func=ast.Attribute(attr=name), args=[ast.Constant(value=str(command)), *_]) if (
+                name in PROCESS_CALLS and command.split()[:1] == ["git"]
+            ):
+                return True
+    return False
+
+
+def test_only_one_module_runs_git() -> None:
+    """So that every git gets the same environment, without secrets, network and the user's configuration."""
+    assert {module for module, path in MODULES.items() if starts_git(path.read_text())} == RUN_GIT
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'subprocess.run(["git", "status"])',
+        'command = ("git", *words)\nsubprocess.Popen(command)',
+        'subprocess.check_output("git status", shell=True)',
+        'await asyncio.create_subprocess_exec("git", "status")',
+        "def f() -> None:\n    import git.cmd",
+        "from git import Repo",
+    ],
+)
+def test_starting_git_is_noticed(source: str) -> None:
+    assert starts_git(source)
+    assert not starts_git(source.replace("git", "pip"))
