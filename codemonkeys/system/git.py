@@ -38,13 +38,13 @@ SETTINGS = {
     "commit.gpgSign": "false",
     "submodule.recurse": "false",
 }
-"""Override the configuration of the repository, which could name programs to run."""
+"""Override the repository's configuration, which could otherwise make git run programs."""
 ONLINE = ("-c", "safe.directory=*", "-c", "protocol.ext.allow=never")
 ELSEWHERE = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX"),
     *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
 )
-"""Variables by which git tells a hook its repository; set when we are started from a hook."""
+"""Variables that git sets for its hooks and that name their repository; inherited when a hook starts us."""
 
 
 def identity(name: str, date: str | None = None) -> dict[str, str]:
@@ -58,13 +58,13 @@ class Git:
     """git for one repository."""
 
     git_dir: Path
-    """Absolute; the `.git` file of a linked working tree will do."""
+    """Absolute; may be the `.git` file of a linked working tree."""
     folder: Path
     """Working directory of git, named in messages."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """Beside those that every git gets."""
+    """Environment variables in addition to `VARIABLES`."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Configuration that overrides the repository's, beside `SETTINGS`."""
+    """Configuration that overrides the repository's, in addition to `SETTINGS`."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -116,7 +116,7 @@ class ObjectReader:
         try:
             content = self._ask(name)
         except BaseException:
-            self.close()  # The rest of an answer would be taken for that to the next request.
+            self.close()  # The rest of this answer would be read as the answer to the next request.
             raise
         if content is None:
             self.close()
@@ -156,10 +156,10 @@ class ObjectReader:
 
 
 def find_repository(folder: Path) -> Git | None:
-    """git for a folder that is a working tree, a linked one, or a bare repository; None for any other folder.
+    """git for a folder that is a working tree, a linked working tree or a bare repository; None for any other folder.
 
-    The git directory is named outright: git searches no folder above it, and does not mind who owns it.
-    Raises EnvironmentFailed if git cannot read the repository, as one with a damaged configuration.
+    The git directory is given explicitly, so that git neither searches parent folders nor checks who owns it.
+    Raises EnvironmentFailed if git cannot read the repository, for example because its configuration is damaged.
     """
     folder = folder.absolute()
     for git_dir in (folder / ".git", folder):
@@ -176,8 +176,7 @@ def find_repository(folder: Path) -> Git | None:
 def run_online(*arguments: str, folder: Path, seconds: float, variables: Mapping[str, str] | None = None) -> None:
     """Run git with network and the user's configuration: proxies, credential helpers, mirrors, Git LFS.
 
-    API keys stay out of its environment, and nothing is asked on the terminal. Raises EnvironmentFailed, also if it
-    takes longer than `seconds`.
+    Its environment has no API keys, and it never prompts. Raises EnvironmentFailed, also after `seconds`.
     """
     environment = {k: v for k, v in variables_without_secrets().items() if k not in ELSEWHERE}
     process = _start(
@@ -213,7 +212,7 @@ def _start(
     stdout: int | IO[bytes],
     stderr: int,
 ) -> subprocess.Popen[bytes]:
-    """Start git in a session of its own: Ctrl-C in the terminal is for us, and we still need git to wind down."""
+    """Start git in its own session: Ctrl-C in the terminal must not kill it, as a run that drains still needs it."""
     try:
         return subprocess.Popen(
             ["git", *arguments],
@@ -236,7 +235,7 @@ def _finish(
             stdout, stderr = process.communicate(stdin, seconds)
         except BaseException:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # with the helpers it has started
+                os.killpg(process.pid, signal.SIGKILL)  # including the helpers that it has started
             raise
     return subprocess.CompletedProcess(process.args, process.returncode, stdout or b"", stderr)
 
