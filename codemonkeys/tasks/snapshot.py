@@ -1,4 +1,4 @@
-"""A read-only view of a codebase at one commit, read from git's objects; nothing is ever checked out."""
+"""A read-only view of a repository at one commit, read from git's objects; nothing is ever checked out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from codemonkeys.system.git import Git, ObjectReader, find_repository
 
 SYMLINK = "120000"
 SUBMODULE = "160000"
-_BINARY_PROBE = 8000  # git itself looks for NUL in this many bytes
+_BINARY_PROBE = 8000
+"""Bytes at the start of a file in which git looks for NUL."""
 
 
 @dataclass(frozen=True, order=True)
@@ -20,7 +21,7 @@ class Entry:
     """One path of a snapshot."""
 
     path: str
-    """Relative to the root, with `/`; bytes that are not UTF-8 are kept as surrogate escapes."""
+    """Relative to the root, with `/`; bytes that are not UTF-8 as surrogate escapes."""
     blob: str
     """Hash of the content; for a submodule, of its commit."""
     size: int
@@ -35,14 +36,14 @@ class Entry:
 
 
 def is_binary(content: bytes) -> bool:
-    """Whether git would take the content for binary."""
+    """Whether git treats the content as binary."""
     return b"\0" in content[:_BINARY_PROBE]
 
 
 def decode(content: bytes) -> tuple[str, str]:
     """The text of a file and its encoding, such that `text.encode(encoding) == content`.
 
-    UTF-8, or else Latin-1, which gives every byte a character.
+    UTF-8 or else Latin-1, in which every byte is a character.
     """
     try:
         return content.decode("utf-8"), "utf-8"
@@ -51,7 +52,7 @@ def decode(content: bytes) -> tuple[str, str]:
 
 
 class Snapshot:
-    """A codebase at a commit. Reads are safe from many threads; `close()` ends the git process behind them."""
+    """The files of a repository at a commit. Safe to read from several threads; `close()` ends the git process."""
 
     def __init__(self, git: Git, git_dir: Path, commit: str, tree: str, entries: tuple[Entry, ...]) -> None:
         self._objects = ObjectReader(git)
@@ -62,15 +63,15 @@ class Snapshot:
         """The git directory that holds the objects; for a linked worktree, that of the main one."""
         self.commit = commit
         self.tree = tree
-        """Hash of the root tree: equal trees are equal codebases."""
+        """Hash of the root tree: equal trees have equal files."""
         self.entries = entries
         """Sorted by path."""
 
     @classmethod
     def of_repository(cls, folder: Path, commit: str = "HEAD") -> Snapshot:
-        """The snapshot of a git repository (a working copy, a linked worktree or a bare one) at a commit.
+        """Snapshot of a git repository (working tree, linked working tree or bare) at a commit.
 
-        Raises BadInput if there is no such repository or commit, EnvironmentFailed if git does not run.
+        Raises BadInput if there is no such repository or commit, EnvironmentFailed if git is missing or fails.
         """
         git = find_repository(folder)
         if git is None:
@@ -88,7 +89,7 @@ class Snapshot:
         return path in self._by_path
 
     def entry(self, path: str) -> Entry:
-        """What is at a path. Raises BadInput if nothing is."""
+        """The entry at a path. Raises BadInput if there is none."""
         try:
             return self._by_path[path]
         except KeyError:
@@ -104,7 +105,7 @@ class Snapshot:
             raise BadInput(f"{path!r} is a submodule: its files are not part of commit {self.commit}")
         with self._lock:
             if self._closed:
-                # A thread may come late, when its task has been given up: git must not be started for it again.
+                # A thread may be late, when its task has been aborted: git must not be started again for it.
                 raise EnvironmentFailed(f"{self.git_dir} was closed before {path!r} was read")
             try:
                 return self._objects.read(entry.blob)
@@ -112,14 +113,14 @@ class Snapshot:
                 raise EnvironmentFailed(f"{self.git_dir} has lost the content of {path!r}: {error}") from error
 
     def text(self, path: str) -> str | None:
-        """The content of a file as text (see `decode`); None for what is binary, a symlink or a submodule."""
+        """The content of a file as text (see `decode`); None for a binary file, a symlink or a submodule."""
         if not self.entry(path).is_file:
             return None
         content = self.read(path)
         return None if is_binary(content) else decode(content)[0]
 
     def close(self) -> None:
-        """End the git process; the list of entries stays usable."""
+        """End the git process; the entries stay usable."""
         with self._lock:
             self._closed = True
             self._objects.close()
@@ -144,6 +145,7 @@ def _entry(line: bytes) -> Entry:
     """One record of `git ls-tree -l -z`: mode, type, hash, size, a tab, the path."""
     head, path = line.split(b"\t", 1)
     mode, _, blob, size = head.decode().split()
+    name = path.decode("utf-8", "surrogateescape")
     if size == "BAD":
-        raise EnvironmentFailed(f"The repository lacks the content of {path!r} (object {blob}); fetch or repair it")
-    return Entry(path.decode("utf-8", "surrogateescape"), blob, 0 if size == "-" else int(size), mode)
+        raise EnvironmentFailed(f"the repository lacks the content of {name!r} (object {blob}); fetch or repair it")
+    return Entry(name, blob, 0 if size == "-" else int(size), mode)

@@ -1,4 +1,4 @@
-"""A patch on a new branch: what must hold before, what is run meanwhile (nothing), and what is there after."""
+"""A patch on a new branch: its preconditions, that no program of the repository runs, and the resulting commit."""
 
 from __future__ import annotations
 
