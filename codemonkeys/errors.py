@@ -47,7 +47,7 @@ class BadRecord(BadInput):
 
 
 class BadSettings(BadInput):
-    """A setting is unknown or has an impossible value; `codemonkeys solve --help` lists them."""
+    """A setting is unknown or has an impossible value; `codemonkeys settings` lists them."""
 
 
 class ModelError(CodeMonkeysError):
@@ -115,7 +115,7 @@ class RunBusy(JournalError, BadInput):
 
 
 class StepChanged(JournalError, BadInput):
-    """A stored step was asked with another request; pass --accept-changes to ask it anew."""
+    """A stored step was asked with another request; accept the changes to ask it again."""
 
 
 class EnvironmentFailed(CodeMonkeysError):

@@ -5,16 +5,25 @@ from __future__ import annotations
 COMMAND_LINE = False
 """Set by the command line when it starts: its process is its own."""
 
-OPTIONS = {"model": "-m", "rule": "--select"}
+OPTIONS = {"model": "-m", "config": "-c", "rule": "--select", "name": "--run"}
 """Options of the command line that are not spelled as the parameter is."""
+SETTINGS = {
+    "api_base": "operation.api_base",
+    "budget": "operation.budget",
+    "task_budget": "operation.task_budget",
+    "rule": "selection.rule",
+    "sandbox": "sandbox.kind",
+}
+"""Parameters that a program gives as a setting."""
 
 
 def option(parameter: str, value: str = "") -> str:
-    """A parameter as the user gives it: `--task-budget USD`, or `task_budget=USD`."""
+    """A parameter as the user gives it: `--task-budget USD`, or `operation.task_budget=USD`."""
     if COMMAND_LINE:
         name = OPTIONS.get(parameter, f"--{parameter.replace('_', '-')}")
         return f"{name} {value}".rstrip()
-    return f"{parameter}={value}" if value else parameter
+    name = SETTINGS.get(parameter, parameter)
+    return f"{name}={value}" if value else name
 
 
 def flag(parameter: str) -> str:
@@ -23,7 +32,7 @@ def flag(parameter: str) -> str:
 
 
 def resume(run: str, more: str = "") -> str:
-    """How the user goes on with a run."""
+    """How the user goes on with a run, to stand within a sentence. `more`: what to give beside its name."""
     if COMMAND_LINE:
-        return f"codemonkeys resume {run} {more}".rstrip()
-    return f"solve again with name={run!r}" + (f" and {more}" if more else "")
+        return f"go on with: codemonkeys resume {run} {more}".rstrip()
+    return f"resume the run {run!r}" + (f" with {more}" if more else "")

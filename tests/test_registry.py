@@ -11,8 +11,10 @@ import pytest
 
 from codemonkeys.errors import BadSettings
 from codemonkeys.registry import Registry
+from tests.plugins import as_installed_command, install
 
 GROUP = "codemonkeys.test_things"
+VALUE = "VALUE = 'installed'\n"
 
 
 def is_text(found: Any) -> str:
@@ -24,27 +26,19 @@ def is_text(found: Any) -> str:
 THINGS = Registry("thing", GROUP, {"mark": "codemonkeys.stages:__name__"}, is_text)
 
 
-def install(folder: Path, entry_points: str, module: str = "VALUE = 'installed'\n", name: str = "a_plugin") -> None:
-    """What an installer leaves of a package: its module and the folder that describes it."""
-    (folder / f"{name}.py").write_text(module)
-    about = folder / f"{name}-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(entry_points)
-
-
 @pytest.fixture(autouse=True)
-def no_module_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Modules that a test imports are forgotten after it; the current folder is not importable already."""
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+def no_module_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with as_installed_command(tmp_path_factory.getbasetemp()):
+        yield
 
 
 def test_a_name_is_built_in_or_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path, f"[{GROUP}]\nzebra = a_plugin:VALUE\nadder = a_plugin:VALUE\nmark = a_plugin:VALUE\n")
+    install(
+        tmp_path,
+        f"[{GROUP}]\nzebra = a_plugin:VALUE\nadder = a_plugin:VALUE\nmark = a_plugin:VALUE\n",
+        "a_plugin",
+        VALUE,
+    )
     assert THINGS.names() == ["mark"] and "zebra" not in THINGS
     monkeypatch.syspath_prepend(tmp_path)
     assert THINGS.names() == ["mark", "adder", "zebra"] and "zebra" in THINGS
@@ -74,7 +68,7 @@ def test_an_entry_point_is_not_looked_for_in_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "site").mkdir()
-    install(tmp_path / "site", f"[{GROUP}]\nlost = registry_lost:VALUE\n")
+    install(tmp_path / "site", f"[{GROUP}]\nlost = registry_lost:VALUE\n", "a_plugin", "")
     (tmp_path / "registry_lost.py").write_text("VALUE = 'found'\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.chdir(tmp_path)

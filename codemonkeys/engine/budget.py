@@ -15,6 +15,7 @@ from codemonkeys.errors import BudgetReached
 from codemonkeys.keys import StepKey
 from codemonkeys.settings import OperationSettings
 from codemonkeys.stages import RESERVES, SELECT, reserve_of, sharing
+from codemonkeys.wording import option
 
 SELECTION = reserve_of(SELECT.name)
 
@@ -80,12 +81,13 @@ class Budget:
             left = self._run - self._bill.spent() - self._reserved_by_others(task, None)
             if needed + self._kept_for_selection(task) > left:
                 of_all = f"{max(0.0, left):.4f} of the budget of {self._run:.2f} USD"
-                return f"{needs} besides its selection, and {of_all} are left. Raise it with --budget USD"
+                return f"{needs} besides its selection, and {of_all} are left. Raise it with {option('budget', 'USD')}"
         if self._task is not None:
             left = self._task - self._bill.spent(task)
             if needed + self._share * self._task > left:
                 of_its_own = f"{max(0.0, left):.4f} USD of its own"
-                return f"{needs} besides its selection, and {of_its_own} are left. Raise them with --task-budget USD"
+                raised = option("task_budget", "USD")
+                return f"{needs} besides its selection, and {of_its_own} are left. Raise them with {raised}"
         return None
 
     def end(self, task: str) -> None:

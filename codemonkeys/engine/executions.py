@@ -18,6 +18,7 @@ from codemonkeys.journal.store import Journal
 from codemonkeys.journal.writer import Stored
 from codemonkeys.keys import StepKey
 from codemonkeys.redact import Redactor
+from codemonkeys.wording import resume
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 
 SANDBOX_ATTEMPTS = 3
@@ -108,7 +109,7 @@ class Executions:
                 return result
         raise ExecutionFailed(
             f"{key}: the {self._sandbox.name} sandbox failed {SANDBOX_ATTEMPTS} times: {result.detail}. "
-            f"See `codemonkeys doctor`, then: codemonkeys resume {self._journal.name}"
+            f"See `codemonkeys doctor`, then {resume(self._journal.name)}"
         )
 
     def _redacted(self, result: Execution) -> Execution:

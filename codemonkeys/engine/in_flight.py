@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from codemonkeys.engine.stop import Stop
 from codemonkeys.errors import BadInput, RunInterrupted
+from codemonkeys.wording import resume
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class InFlight:
         if self.refused is not None:
             raise self.refused
         if self.stop.draining:
-            raise RunInterrupted(f"stopped; go on with: codemonkeys resume {self._run}")
+            raise RunInterrupted(f"stopped; {resume(self._run)}")
 
     async def complete(self, step: Coroutine[None, None, T]) -> T:
         """Carry out a step that ends and is stored even if whoever waits for it is cancelled.

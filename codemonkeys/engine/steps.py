@@ -24,6 +24,7 @@ from codemonkeys.keys import StepKey
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.redact import Redactor
 from codemonkeys.settings import OperationSettings
+from codemonkeys.wording import flag, option
 from sandboxes.base import Sandbox
 
 P = ParamSpec("P")
@@ -90,6 +91,6 @@ class Steps:
             return False
         raise StepChanged(
             f"run {self.journal.name!r} holds an answer for {key}, but to another request: a prompt, the code or a "
-            "setting has changed since. Pass --accept-changes to do this step and what follows from it anew "
-            "(what it cost stays on the bill), or choose another --run name"
+            f"setting has changed since. Pass {flag('accept_changes')} to redo this step and what follows from it "
+            f"(what it cost stays on the bill), or choose another name for the run ({option('name')})"
         )

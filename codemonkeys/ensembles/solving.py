@@ -19,6 +19,7 @@ from codemonkeys.selection.deciding import Choice, select
 from codemonkeys.selection.text_equivalence import text_classes
 from codemonkeys.selection.votes import record_candidates
 from codemonkeys.tasks.base import Task
+from codemonkeys.wording import option
 
 SUFFIXES = (".py", ".sh")
 """Of test scripts in a folder: Python for Python repositories, a shell script for others."""
@@ -46,11 +47,11 @@ def read_tests(folder: Path, tasks: Sequence[Task]) -> GivenTests:
         try:
             scripts = tuple(path.read_text("utf-8") for path in files if path.stat().st_size <= LARGEST)
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"--tests {folder}: a script of {task.id} cannot be read: {error}") from None
+            raise BadInput(f"{option('tests', str(folder))}: a script of {task.id} cannot be read: {error}") from None
         if scripts:
             found[task.id] = scripts
     if not found:
-        raise BadInput(f"--tests {folder}: it has no test scripts; expected {folder}/<task id>/*.py")
+        raise BadInput(f"{option('tests', str(folder))}: it has no test scripts; expected {folder}/<task id>/*.py")
     return GivenTests(folder, found)
 
 

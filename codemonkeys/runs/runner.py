@@ -30,6 +30,7 @@ from codemonkeys.selection.deciding import Choice
 from codemonkeys.settings import Settings
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.snapshot import Entry
+from codemonkeys.wording import resume
 
 MARKER_BYTES = 1 << 20
 """Larger files are never shown whole, so our marker need not differ from what they hold."""
@@ -68,7 +69,7 @@ async def run_tasks(
                 steps.abort()
                 raise
             whole.uncancel()
-            raise RunInterrupted(f"aborted; go on with: codemonkeys resume {steps.journal.name}") from None
+            raise RunInterrupted(f"aborted; {resume(steps.journal.name)}") from None
         finally:
             await steps.in_flight.drain()
 

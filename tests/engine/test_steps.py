@@ -101,7 +101,7 @@ def test_nothing_new_begins_once_stopping_but_the_journal_still_answers(tmp_path
     asyncio.run(steps.calls.call(REQUEST))
     steps.stop.drain()
     assert asyncio.run(steps.calls.call(REQUEST)).text == "answer"
-    with pytest.raises(RunInterrupted, match="solve again with name='run'"):
+    with pytest.raises(RunInterrupted, match="resume the run 'run'"):
         asyncio.run(steps.calls.call(replace(REQUEST, key=KEY._replace(turn=1))))
     steps.journal.close()
 
