@@ -23,8 +23,11 @@ def kinds() -> dict[str, Kind]:
     from codemonkeys.models import MODELS
     from codemonkeys.selection.rules import find_rule, rule_names
     from codemonkeys.tasks.backends import BACKENDS
+    from codemonkeys.tasks.sources import task_sources
 
+    sources = task_sources()
     return {
+        "task sources": Kind("NAME:DATASET, or what the dataset looks like", sources.names(), sources.get),
         "sandboxes": Kind("--sandbox", BACKENDS.names(), BACKENDS.get),
         "models": Kind("--model", MODELS.names(), MODELS.get, "any litellm name"),
         "selection rules": Kind("-c selection.rule=", rule_names(), find_rule),

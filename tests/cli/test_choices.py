@@ -28,6 +28,7 @@ AWAY = Backend(lambda run, **options: local.LocalSandbox(), lambda: "It is away:
 """
 ENTRY_POINTS = {
     "codemonkeys.sandboxes": "near = outside_plugin:BACKEND\naway = outside_plugin:AWAY\nbroken = outside_plugin:GONE",
+    "codemonkeys.task_sources": "mine = outside_plugin:SOURCE",
     "codemonkeys.models": "parrot = outside_plugin:open_model",
     "codemonkeys.rules": "first = outside_plugin:first\nlost = no_such_module:rule",
 }
@@ -52,6 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Place:
 
 def test_settings_list_what_is_there(place: Place) -> None:
     choices = json.loads(place("settings", "--json").out)["choices"]
+    assert choices["task sources"][-1] == "mine" and "task_repository" in choices["task sources"]
     assert choices["sandboxes"] == ["local", "docker", "away", "broken", "near"]
     assert choices["models"] == ["fake", "replay", "parrot"]
     assert choices["selection rules"] == [*RULES, "first", "lost"]
@@ -68,6 +70,8 @@ def test_doctor_loads_each_and_says_what_is_wrong(place: Place) -> None:
     verdict, detail = checks["sandbox broken"]
     assert verdict == "warning" and "'broken' cannot be loaded" in detail and "outside_plugin:GONE" in detail
     assert checks["models"] == ("ok", "fake, replay, parrot, any litellm name")
+    verdict, detail = checks["task sources"]
+    assert verdict == "warning" and "has no attribute 'SOURCE'" in detail
     verdict, detail = checks["selection rules"]
     assert verdict == "warning" and "No module named 'no_such_module'" in detail
 
