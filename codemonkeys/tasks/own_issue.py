@@ -12,6 +12,7 @@ from pathlib import Path
 from codemonkeys.errors import BadInput
 from codemonkeys.tasks.base import Checkout, Task
 from codemonkeys.tasks.snapshot import Entry, Snapshot
+from sandboxes.base import EnvironmentKind
 
 VENVS = (".venv", "venv")
 DOCKERFILE = "Dockerfile"
@@ -41,8 +42,8 @@ class RuntimeChoice:
 
     venv: Path | None = None
     image: str | None = None
-    sandbox: str = "auto"
-    """`local`, `docker` or `auto`."""
+    kind: EnvironmentKind | None = None
+    """What the sandbox takes; None if none was named."""
 
 
 def read_issue(given: str, standard_input: str | None) -> str:
@@ -116,13 +117,13 @@ def _checkout(folder: Path, snapshot: Snapshot, place: RuntimeChoice) -> Checkou
                 f"{place.venv} is not a virtual environment, it has no pyvenv.cfg; make one with: python -m venv"
             )
         return Checkout(folder, venv=venv)
-    if place.sandbox != "docker":
+    if place.kind != "image":
         for name in VENVS:
             if (folder / name / "pyvenv.cfg").is_file():
                 return Checkout(folder, venv=folder / name)
-    if place.sandbox != "local" and DOCKERFILE in snapshot:
+    if place.kind != "folders" and DOCKERFILE in snapshot:
         return Checkout(folder, dockerfile=DOCKERFILE)
-    if place.sandbox == "local":
+    if place.kind == "folders":
         return Checkout(folder)
     raise BadInput(
         f"{folder} has neither a virtual environment ({', '.join(VENVS)}) nor a {DOCKERFILE} in the commit: give "
