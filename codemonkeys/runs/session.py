@@ -20,12 +20,11 @@ from codemonkeys.runs.models import open_models
 from codemonkeys.runs.outcomes import State, TaskResult
 from codemonkeys.runs.predictions_file import keeping_predictions_file
 from codemonkeys.runs.runner import Prepare, Solver, run_tasks
-from codemonkeys.runs.sandboxes import choose_sandbox
 from codemonkeys.settings import Settings, build
 from codemonkeys.stages import CONTEXT_MODES
+from codemonkeys.tasks.backends import choose_backend
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
-from sandboxes import open_sandbox
 
 
 @dataclass(frozen=True)
@@ -119,11 +118,11 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
     async with AsyncExitStack() as opened:
         models = await asyncio.to_thread(request.models, settings)
         opened.push_async_callback(models.close)
-        kind = await asyncio.to_thread(choose_sandbox, settings.sandbox.kind, tasks)
+        home = default_home()
+        kind, backend = await asyncio.to_thread(choose_backend, settings.sandbox.kind, tasks, home)
         settings = settled(settings, kind)
         journal = opened.enter_context(closing(open_journal(request, settings, options)))
-        sandbox = opened.enter_context(closing(open_sandbox(kind, journal.name, reuse=settings.sandbox.reuse)))
-        home = default_home()
+        sandbox = opened.enter_context(closing(backend.open(journal.name, reuse=settings.sandbox.reuse)))
         digests = open_digests(settings, home)
         if digests is not None:
             opened.enter_context(closing(digests))
@@ -136,7 +135,7 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
             stop=options.stop,
         )
         opened.callback(steps.close)
-        yield Session(request, settings, journal, steps, lambda task: prepare(task, home, kind))
+        yield Session(request, settings, journal, steps, lambda task: prepare(task, home, backend.environment))
 
 
 def settled(settings: Settings, sandbox: str) -> Settings:
