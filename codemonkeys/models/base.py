@@ -135,3 +135,12 @@ class Model(Protocol):
     async def close(self) -> None:
         """Release connections."""
         ...
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A model that has something to tell the user at the end of a session."""
+
+    def remarks(self) -> list[str]:
+        """Sentences for the user; empty if all was as expected."""
+        ...
