@@ -12,6 +12,7 @@ the exit code when it has ended. The server ends with the process that started i
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -25,6 +26,18 @@ import socket
 import sys
 import tempfile
 import threading
+
+exit_code: int | None = None
+
+
+@atexit.register
+def leave() -> None:
+    """End without taking apart everything that was imported; registered first, so the last that happens at the end."""
+    if exit_code is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
+
 
 STREAMS = 3
 MESSAGE = 1 << 18
@@ -113,4 +126,8 @@ def serve(listener: socket.socket) -> None:
 
 if __name__ == "__main__":
     serve(socket.socket(fileno=int(sys.argv[1])))
-    runpy.run_module("codemonkeys", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("codemonkeys", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        exit_code = end.code if isinstance(end.code, int) else exit_code
+        raise
