@@ -31,22 +31,22 @@ class TaskFilter:
     """Maximum number of tasks."""
 
 
-def choose(source: str | Path, wanted: TaskFilter, cached: bool = False) -> tuple[str, list[str]]:
+def choose(source: str | Path, task_filter: TaskFilter, cached: bool = False) -> tuple[str, list[str]]:
     """The source pinned, so that it means the same tasks at any later time, and the ids of the chosen tasks.
 
     `cached`: do not use the network if a local cache has the dataset. Raises UnknownDataset, BadInput, BadRecord.
     """
-    span = parse_slice(wanted.slice)
-    pattern = parse_filter(wanted.filter)
-    pinned = pin(source, wanted.split, cached)
-    ids = [record.id for record in read_records(pinned, wanted.ids or None, (), wanted.split)]
+    span = parse_slice(task_filter.slice)
+    pattern = parse_filter(task_filter.filter)
+    pinned = pin(source, task_filter.split, cached)
+    ids = [record.id for record in read_records(pinned, task_filter.ids or None, (), task_filter.split)]
     total = len(ids)
-    if wanted.shuffle:
+    if task_filter.shuffle:
         ids.sort()
         random.Random(SEED).shuffle(ids)
     ids = [id for id in ids if pattern.match(id)]
     matching = len(ids)
-    ids = ids[span][: wanted.limit]
+    ids = ids[span][: task_filter.limit]
     if not ids:
         raise BadInput(
             f"{pinned}: no task is left: it has {total}, {matching} of which match the filter, and none of those is "
