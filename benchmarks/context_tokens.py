@@ -35,6 +35,7 @@ from codemonkeys.engine.work import Work
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request, Usage
+from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.tokens import count_tokens
 from codemonkeys.prompting import Prompts
 from codemonkeys.settings import load_settings
@@ -132,7 +133,7 @@ def measure(task: Task, snapshot: Snapshot, store: Path, share: float) -> dict[s
             journal.add_tasks([task])
             digests = DigestStore(store)
             reader = Reader(keep)
-            steps = Steps(journal, reader, reader, LocalSandbox(), settings.operation, digests=digests)
+            steps = Steps(journal, ModelSet(reader, reader), LocalSandbox(), settings.operation, digests=digests)
             prompts = Prompts("0123abcd", None, {"repo": task.repo, "issue": task.issue})
             work = Work(task, snapshot, Environment("none"), settings, prompts, steps)
             asyncio.run(find_relevant(work))

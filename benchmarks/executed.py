@@ -19,6 +19,7 @@ from codemonkeys.generation.patch import check_patch
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.dry_run import answer
 from codemonkeys.models.fake import FakeModel
+from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.runner import open_work
 from codemonkeys.selection.collect_evidence import collect_evidence
 from codemonkeys.selection.evidence import Evidence
@@ -76,7 +77,7 @@ async def gather_one(task: Task, home: Path, runs: Path) -> tuple[Evidence, tupl
     rows = candidates_of(task)
     with closing(workspace.snapshot), closing(sandbox), closing(Journal(runs, "executed", task.id, {})) as journal:
         journal.add_tasks([task])
-        work = open_work(workspace, settings, Steps(journal, model, model, sandbox, settings.operation))
+        work = open_work(workspace, settings, Steps(journal, ModelSet(model, model), sandbox, settings.operation))
         applying = [n for n, row in enumerate(rows) if not check_patch(work.snapshot, str(row["model_patch"]))]
         candidates = [
             Candidate(n, str(rows[n]["model_patch"]), "", approved=True, source=str(rows[n]["model_name_or_path"]))

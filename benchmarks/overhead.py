@@ -36,6 +36,7 @@ from codemonkeys.journal.store import Journal
 from codemonkeys.models.dry_run import FILE, TEST
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.retry import Patience
+from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.runner import run_tasks
 from codemonkeys.settings import OperationSettings, Settings, load_settings
 from codemonkeys.tasks.base import Task
@@ -98,7 +99,7 @@ async def pipeline(
     model = Recorded(url, settings.operation.calls, runs.parent / "prices.json")
     journal = Journal(runs, f"run-{time.monotonic_ns()}", "simulated", {})
     try:
-        steps = Steps(journal, model, model, SimulatedSandbox(), settings.operation)
+        steps = Steps(journal, ModelSet(model, model), SimulatedSandbox(), settings.operation)
         began, cpu = time.perf_counter(), time.process_time()
         ended = await run_tasks(tasks, settings, steps, preparing(repository))
         measured = Measured(len(model.sent), time.perf_counter() - began, time.process_time() - cpu)

@@ -31,15 +31,19 @@ from typing import NamedTuple
 from benchmarks.parts import SimulatedSandbox, make_repository, make_tasks, preparing
 from codemonkeys.context.ranking import choose_context
 from codemonkeys.context.relevance import find_relevant
-from codemonkeys.engine.steps import Event, Steps
+from codemonkeys.engine.events import Event
+from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.editing import write_edit
 from codemonkeys.generation.trajectories import attempt_test
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.base import Completion, Price, Request, StepKey, Usage
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Price, Request, Usage
 from codemonkeys.models.dry_run import answer
+from codemonkeys.models.roles import ModelSet
 from codemonkeys.pipeline import solve_task
-from codemonkeys.runs.runner import Solver, State, run_tasks
+from codemonkeys.runs.outcomes import State
+from codemonkeys.runs.runner import Solver, run_tasks
 from codemonkeys.selection.collect_evidence import collect_evidence
 from codemonkeys.selection.deciding import Choice, decide
 from codemonkeys.settings import Settings, load_settings
@@ -134,7 +138,7 @@ def measure(
     journal = Journal(runs, f"run-{time.monotonic_ns()}", "simulated", {})
     moments: list[float] = []
     try:
-        steps = Steps(journal, model, model, SimulatedSandbox(), settings.operation)
+        steps = Steps(journal, ModelSet(model, model), SimulatedSandbox(), settings.operation)
         began, cpu = time.perf_counter(), time.process_time()
 
         def notify(event: Event) -> None:

@@ -15,6 +15,7 @@
     │   ├── MissingRecording     a replay holds no answer for this step
     │   └── UnpricedModel        a budget was given, but the model has no known price
     ├── BudgetReached            the next call could cost more than the budget has left
+    ├── RunInterrupted           the run was asked to stop
     ├── JournalError             the run's database cannot be used
     │   ├── CorruptJournal       the file is damaged or is no run database
     │   ├── NewerJournal         the file was written by a newer version
@@ -46,7 +47,7 @@ class BadRecord(BadInput):
 
 
 class BadSettings(BadInput):
-    """A setting is unknown or has an impossible value; `codemonkeys solve --help` lists them."""
+    """A setting is unknown or has an impossible value; `codemonkeys settings` lists them."""
 
 
 class ModelError(CodeMonkeysError):
@@ -89,6 +90,10 @@ class BudgetReached(CodeMonkeysError):
     """The next call could cost more than the budget has left; raise it and resume."""
 
 
+class RunInterrupted(CodeMonkeysError):
+    """The run was asked to stop; what has ended is stored, and a resumed run goes on from there."""
+
+
 class JournalError(CodeMonkeysError):
     """The run's database cannot be used."""
 
@@ -110,7 +115,7 @@ class RunBusy(JournalError, BadInput):
 
 
 class StepChanged(JournalError, BadInput):
-    """A stored step was asked with another request; pass --accept-changes to ask it anew."""
+    """A stored step was asked with another request; accept the changes to ask it again."""
 
 
 class EnvironmentFailed(CodeMonkeysError):

@@ -11,9 +11,10 @@ from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.trajectories import recall, run_trajectory, waves
 from codemonkeys.selection.after_wave import after_wave
-from codemonkeys.selection.collect_evidence import collect_evidence
-from codemonkeys.selection.deciding import Choice, decide
+from codemonkeys.selection.deciding import Choice, select
 from codemonkeys.selection.stop_policy import Decision
+
+__all__ = ["find_context", "run_trajectory", "select", "solve_task"]
 
 
 async def solve_task(work: Work) -> Choice | None:
@@ -36,7 +37,7 @@ async def solve_task(work: Work) -> Choice | None:
         return None
     if decision is Decision.ABSTAIN:
         return Choice(None, "", f"none of {len(candidates)} candidates is to be trusted")
-    return await decide(work, await collect_evidence(work, candidates))
+    return await select(work, candidates)
 
 
 async def find_context(work: Work) -> Sequence[ContextFile]:

@@ -33,6 +33,7 @@ def demo(
     runs: Runs = DEFAULT_RUNS,
     sandbox: Sandbox = None,
     run: Annotated[str, typer.Option("--run", help="Name of the run.")] = "demo",
+    prompts: OwnPrompts = None,
     json: Json = False,
 ) -> None:
     """Resolve a real, closed issue: no key, no Docker, 0 USD.
@@ -42,7 +43,7 @@ def demo(
     """
     from codemonkeys.cli import solving
 
-    end(lambda: solving.demo(runs, run, sandbox, json))
+    end(lambda: solving.demo(runs, run, sandbox, prompts, json))
 
 
 def solve(
@@ -148,10 +149,10 @@ def resume(
 
     Also with one that reached its budget: give more by --budget.
     """
-    from codemonkeys.cli import solving
+    from codemonkeys.cli import resuming
 
     operation = {"api_base": api_base, "budget": budget, "task_budget": task_budget}
-    end(lambda: solving.resume(runs, run, operation, accept_changes, json))
+    end(lambda: resuming.resume(runs, run, operation, accept_changes, json))
 
 
 def ensemble(

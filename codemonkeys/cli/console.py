@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from codemonkeys.engine.steps import Event
+from codemonkeys.engine.events import Event
 from codemonkeys.errors import JournalError
 from codemonkeys.redact import redact, safe_terminal
 from codemonkeys.report.run_status import Observer, RunStatus

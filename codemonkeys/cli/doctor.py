@@ -88,12 +88,12 @@ def keys() -> Check:
 
 def priced(model: str, api_base: str | None, configs: Sequence[str]) -> Check:
     """Whether a model can be used and has a price."""
-    from codemonkeys.runs.session import open_models
+    from codemonkeys.runs.models import open_models
 
     try:
         operation = {} if api_base is None else {"api_base": api_base}
         settings = load_settings(configs, model=model, operation=operation)
-        primary, _ = open_models(settings)
+        primary = open_models(settings).primary
     except CodeMonkeysError as error:
         return Check(f"model {model}", "problem", str(error))
     if primary.price is None:

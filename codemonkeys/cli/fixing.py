@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
-from codemonkeys.cli.solving import carry_out, name_of_run, without_none
+from codemonkeys.cli.solving import carry_out, without_none
 from codemonkeys.errors import BadInput, RunExists
 from codemonkeys.journal import queries, run_files
-from codemonkeys.settings import load_settings
+from codemonkeys.runs.session import RunRequest
+from codemonkeys.runs.solve import run_name
+from codemonkeys.settings import Settings, load_settings
 from codemonkeys.tasks import branches, own_issue
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.sources import task_file
@@ -40,14 +42,13 @@ def fix(
 ) -> Exit:
     """Solve the issue, print the patch on standard output and nothing else, and apply it if that was asked for."""
     settings = load_settings(configs, **without_none(given))
-    name = name_of_run(name)
+    name = run_name(name)
     task = task_of(asked, settings.sandbox.kind)
     branch = branches.branch_of(name) if asked.apply else None
     assert task.checkout is not None
     if branch:
         branches.check_can_apply(task.checkout.repository, branch, task.base_commit)
-    source = keep(runs, name, task)
-    summary = carry_out(str(source), [task.id], settings, runs, name, accept_changes)
+    summary = carry_out(request_to_fix(runs, name, task, settings), runs, name, accept_changes)
     with run_files.reading(summary.folder / "run.db") as connection:
         found = [row["model_patch"] for row in queries.predictions(connection)]
     patch = found[0] if found else ""
@@ -87,8 +88,8 @@ def task_of(asked: FixRequest, sandbox: str) -> Task:
     )
 
 
-def keep(runs: Path, name: str, task: Task) -> Path:
-    """Keep the issue in the run's folder, from where a resume reads it. Raises RunExists."""
+def request_to_fix(runs: Path, name: str, task: Task, settings: Settings) -> RunRequest:
+    """The request of the run, which keeps the issue in its folder, from where a resume reads it. Raises RunExists."""
     folder = run_files.run_folder(runs, name).absolute()
     path = folder / task_file.ISSUE_FILE
     if (folder / "run.db").exists() and not (
@@ -98,9 +99,7 @@ def keep(runs: Path, name: str, task: Task) -> Path:
             f"run {name!r} in {folder} is about something else: another issue, repository or commit. "
             f"Choose another name with --run, or go on with: codemonkeys resume {name}"
         )
-    run_files.make_private_folder(folder)
-    task_file.write_issue(path, task)
-    return path
+    return RunRequest(str(path), (task.id,), (task,), settings, write_files=lambda _: task_file.write_issue(path, task))
 
 
 def show(patch: str, as_json: bool, facts: dict[str, Any], ended: tuple[Any, ...]) -> None:

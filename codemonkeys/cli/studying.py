@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.errors import BadInput
-from codemonkeys.journal import queries, run_files
+from codemonkeys.journal import run_files
 from codemonkeys.tasks.predictions import Prediction
 
 if TYPE_CHECKING:
@@ -74,12 +74,12 @@ def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
 
 def grade_all(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None:
     """Grade every distinct candidate without a verdict by the hidden tests; with `earlier`, earlier edits too."""
-    from codemonkeys.cli.evaluating import How, grade
+    from codemonkeys.cli.evaluating import teller
+    from codemonkeys.grading.service import GradingOptions, grade_run
     from codemonkeys.report.verdict_sources import ungraded
 
     database = run_files.database_of(runs, name)
     with run_files.reading(database) as connection:
-        source = queries.run_overview(connection)["source"]
         waiting = ungraded(connection, earlier)
     say(f"{sum(map(len, waiting.values()))} patches of {len(waiting)} tasks have no verdict yet")
     # One patch of each task at a time: a harness run holds one prediction a task.
@@ -89,4 +89,5 @@ def grade_all(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None
             for task, patches in waiting.items()
             if number < len(patches)
         }
-        grade(runs, name, source, How(sandbox), runs / name / "grading", predictions)
+        tell = teller(len(predictions))
+        grade_run(runs, name, None, GradingOptions(sandbox), runs / name / "grading", predictions, tell)

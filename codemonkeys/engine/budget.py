@@ -1,8 +1,8 @@
 """The money of a run: what a call may use of it, so that every task begun can end with a prediction.
 
-A task that begins gets its minimum set aside, stage by stage: the least that leads to one candidate. What is set aside
-for a stage only that stage of that task may use. Besides, each task has its part of the share that is kept for
-selection. So calls that are nice to have, such as a tenth sample, end before those that a begun task needs.
+A task that begins reserves its minimum, stage by stage: the least that leads to one candidate. Only that stage of that
+task may use a reserve. Besides, each task has its part of the share that is kept for selection. So calls that are nice
+to have, such as a tenth sample, end before those that a begun task needs.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from codemonkeys.errors import BudgetReached
-from codemonkeys.models.base import StepKey
+from codemonkeys.keys import StepKey
 from codemonkeys.settings import OperationSettings
+from codemonkeys.stages import RESERVES, SELECT, reserve_of, sharing
+from codemonkeys.wording import option
 
-ORDER = ("relevance", "rank", "edit", "select")
-"""Stages that a task cannot do without, as they follow each other: money for one is free again when a later begins."""
-SAME_PURSE = {"relevance": ("relevance", "digest"), "select": ("select", "judge", "ballot")}
-"""Stages that share what is set aside for the first of them."""
-PURSES = {stage: purse for purse, stages in SAME_PURSE.items() for stage in stages}
+SELECTION = reserve_of(SELECT.name)
 
 TOLERANCE = 1e-9
 """What a sum of prices may be off, in US dollars: far below what anything costs."""
@@ -45,7 +43,7 @@ class SpendLimits(NamedTuple):
 
 
 class Budget:
-    """Sets money aside for the tasks begun."""
+    """Reserves money for the tasks begun."""
 
     def __init__(self, bill: Bill, operation: OperationSettings, tasks: int = 1) -> None:
         """`tasks`: how many the run has."""
@@ -53,17 +51,17 @@ class Budget:
         self._run, self._task = operation.budget, operation.task_budget
         self._share = operation.selection_share
         self.tasks = tasks
-        self._aside: dict[str, dict[str, float]] = {}
-        """For each task begun, what each of its stages needs at least."""
+        self._reserves: dict[str, dict[str, float]] = {}
+        """For each task begun, the minimum of each of its reserves."""
         self._sums: dict[str, tuple[int, float]] = {}
         """What is left of that, selection included, after so many bookings on the task's bill."""
         self._unsettled = 0
         self._change = asyncio.Event()
 
     async def begin(self, task: str, minimum: Mapping[str, float]) -> None:
-        """Set a task's minimum aside, in US dollars by stage; see `afford`."""
+        """Reserve a task's minimum, in US dollars by reserve; see `afford`."""
         await self.afford(task, minimum)
-        self._aside[task] = dict(minimum)
+        self._reserves[task] = dict(minimum)
         self._sums.pop(task, None)
 
     async def afford(self, task: str, minimum: Mapping[str, float]) -> None:
@@ -73,38 +71,39 @@ class Budget:
         """
         needed = sum(self._left(task, stage, amount) for stage, amount in minimum.items())
         while (lacking := self._lacking(task, needed)) is not None:
-            if not self._aside and not self._unsettled:
+            if not self._reserves and not self._unsettled:
                 raise BudgetReached(f"{task} is not begun: {lacking}")
             await self.change.wait()
 
     def _lacking(self, task: str, needed: float) -> str | None:
         needs = f"to end with a prediction it may need {needed:.4f} USD"
         if self._run is not None:
-            left = self._run - self._bill.spent() - self._set_aside_for_others(task, None)
+            left = self._run - self._bill.spent() - self._reserved_by_others(task, None)
             if needed + self._kept_for_selection(task) > left:
                 of_all = f"{max(0.0, left):.4f} of the budget of {self._run:.2f} USD"
-                return f"{needs} besides its selection, and {of_all} are left. Raise it with --budget USD"
+                return f"{needs} besides its selection, and {of_all} are left. Raise it with {option('budget', 'USD')}"
         if self._task is not None:
             left = self._task - self._bill.spent(task)
             if needed + self._share * self._task > left:
                 of_its_own = f"{max(0.0, left):.4f} USD of its own"
-                return f"{needs} besides its selection, and {of_its_own} are left. Raise them with --task-budget USD"
+                raised = option("task_budget", "USD")
+                return f"{needs} besides its selection, and {of_its_own} are left. Raise them with {raised}"
         return None
 
     def end(self, task: str) -> None:
-        """The task has ended: what was set aside for it is free."""
-        self._aside.pop(task, None)
+        """The task has ended: its reserves are released."""
+        self._reserves.pop(task, None)
         self._changed()
 
     def limits(self, key: StepKey) -> SpendLimits:
         """What the bill may come to with a call of a stage of a task."""
         run = task = None
-        purse = PURSES.get(key.stage, key.stage)
+        reserve = reserve_of(key.stage)
         if self._run is not None:
-            run = self._run - self._set_aside_for_others(key.task, purse)
+            run = self._run - self._reserved_by_others(key.task, reserve)
         if self._task is not None:
-            own = self._share * self._task if purse != "select" and key.task in self._aside else 0.0
-            task = self._task - own - self._set_aside(key.task, purse)
+            own = self._share * self._task if reserve != SELECTION and key.task in self._reserves else 0.0
+            task = self._task - own - self._reserved(key.task, reserve)
         return SpendLimits(run, task)
 
     def fits(self, key: StepKey, bound: float) -> bool:
@@ -114,35 +113,36 @@ class Budget:
             task is None or self._bill.spent(key.task) + bound <= task + TOLERANCE
         )
 
-    def _set_aside_for_others(self, task: str, stage: str | None) -> float:
-        total = sum(self._sum(other) for other in self._aside if other != task)
-        if stage is not None and task in self._aside:
-            total += self._set_aside(task, stage) + (stage != "select") * self._kept_for_selection(task)
+    def _reserved_by_others(self, task: str, stage: str | None) -> float:
+        total = sum(self._sum(other) for other in self._reserves if other != task)
+        if stage is not None and task in self._reserves:
+            total += self._reserved(task, stage) + (stage != SELECTION) * self._kept_for_selection(task)
         return total
 
     def _sum(self, task: str) -> float:
         bookings = self._bill.bookings(task)
         if task not in self._sums or self._sums[task][0] != bookings:
-            self._sums[task] = bookings, self._set_aside(task, None) + self._kept_for_selection(task)
+            self._sums[task] = bookings, self._reserved(task, None) + self._kept_for_selection(task)
         return self._sums[task][1]
 
-    def _set_aside(self, task: str, besides: str | None) -> float:
-        stages = self._aside.get(task, {})
+    def _reserved(self, task: str, besides: str | None) -> float:
+        stages = self._reserves.get(task, {})
         return sum(self._left(task, stage, amount) for stage, amount in stages.items() if stage != besides)
 
     def _left(self, task: str, stage: str, amount: float) -> float:
-        spent = sum(self._bill.spent(task, sharing) for sharing in SAME_PURSE.get(stage, (stage,)))
+        spent = sum(self._bill.spent(task, each) for each in sharing(stage))
         return max(0.0, amount - spent)
 
     def _kept_for_selection(self, task: str) -> float:
-        return self._left(task, "select", self._share * (self._run or 0.0) / max(1, self.tasks))
+        return self._left(task, SELECTION, self._share * (self._run or 0.0) / max(1, self.tasks))
 
-    def went_out(self, key: StepKey) -> None:
-        """A call's reservation is on the bill: to be told at once, or what was set aside for it counts twice."""
+    def reserved(self, key: StepKey) -> None:
+        """A call's upper bound is on the bill: to be told at once, or what was reserved for it counts twice."""
         self._unsettled += 1
-        stages, purse = self._aside.get(key.task, {}), PURSES.get(key.stage, key.stage)
-        for earlier in ORDER[: ORDER.index(purse)] if purse in ORDER else ():
-            stages.pop(earlier, None)
+        reserves, reserve = self._reserves.get(key.task, {}), reserve_of(key.stage)
+        # Once a later stage has begun, money for an earlier one is free again.
+        for earlier in RESERVES[: RESERVES.index(reserve)] if reserve in RESERVES else ():
+            reserves.pop(earlier, None)
         self._sums.pop(key.task, None)
 
     def settled(self, key: StepKey) -> None:

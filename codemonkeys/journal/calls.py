@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import texts
 from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
-from codemonkeys.models.base import Completion, Message, Request, StepKey, Usage
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Request, Usage
+from codemonkeys.wording import option, resume
 
 PARTS = 10**15
 """Money is added up in whole parts of a US dollar: what is added and taken away again leaves nothing behind."""
@@ -90,15 +92,15 @@ class Calls:
         those of its task `task_limit`.
         """
         task, bound = request.key.task, parts(upper_bound)
-        for most, spent, option in (
-            (limit, self._total, "--budget"),
-            (task_limit, sum(self._spent.get(task, {}).values()), "--task-budget"),
+        for most, spent, parameter in (
+            (limit, self._total, "budget"),
+            (task_limit, sum(self._spent.get(task, {}).values()), "task_budget"),
         ):
             if most is not None and spent + bound > parts(most) + TOLERANCE:
                 raise BudgetReached(
                     f"{request.key} could cost up to {upper_bound:.4f} USD, and {spent / PARTS:.4f} of the "
-                    f"{max(most, 0.0):.2f} USD it may use are spent or reserved. Raise it with {option}: "
-                    f"codemonkeys resume {self._writer.run} {option} USD"
+                    f"{max(most, 0.0):.2f} USD it may use are spent or reserved. To raise it, "
+                    f"{resume(self._writer.run, option(parameter, 'USD'))}"
                 )
         self._begun.of(task).add(request.key[1:4])
         with self._writer.writing() as connection:

@@ -63,5 +63,5 @@ class DigestStore:
         except (OSError, sqlite3.Error) as error:
             raise JournalError(
                 f"the store of digests {self._path} cannot be used: {error}. Free some disk space, name another file "
-                "with -c context.digests=FILE, or delete it: digests are then made anew"
+                "by the setting context.digests, or delete it: digests are then made again"
             ) from None

@@ -7,7 +7,7 @@ import json
 
 from codemonkeys.journal import texts
 from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
-from codemonkeys.models.base import StepKey
+from codemonkeys.keys import StepKey
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from codemonkeys.errors import UnknownDataset
 from codemonkeys.journal import texts
-from codemonkeys.models.base import Completion, StepKey, Usage
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Usage
 
 
 def rows(connection: sqlite3.Connection, query: str, *parameters: Any) -> list[dict[str, Any]]:

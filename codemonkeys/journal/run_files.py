@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from codemonkeys.errors import BadInput, CorruptJournal, JournalError, NewerJournal, RunBusy
 from codemonkeys.journal.schema import migrations
+from codemonkeys.wording import option
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -94,7 +95,7 @@ def make_private_folder(folder: Path) -> None:
         folder.chmod(0o700)
     except OSError as error:
         raise JournalError(
-            f"cannot make the run's folder {folder}: {error.strerror}; choose another with --runs FOLDER"
+            f"cannot make the run's folder {folder}: {error.strerror}; choose another with {option('runs', 'FOLDER')}"
         ) from None
 
 

@@ -17,6 +17,7 @@ from codemonkeys.journal.executions import Executions
 from codemonkeys.journal.writer import Writer, now
 from codemonkeys.models.base import Price
 from codemonkeys.tasks.base import Task
+from codemonkeys.wording import option, resume
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class Journal:
             raise RunExists(
                 f"run {self.name!r} in {self.folder} was begun with another {', '.join(differing)} "
                 f"({where} was {brief(was)}, is now {brief(is_now)}). "
-                f"Choose another name with --run, or go on with: codemonkeys resume {self.name}"
+                f"Choose another name ({option('name')}), or {resume(self.name)}"
             )
         with self._writer.writing() as connection:
             connection.execute(

@@ -24,9 +24,9 @@ def open_model(spec: str, operation: OperationSettings) -> Model:
         return FakeModel(answer)
     if spec.startswith("replay:"):
         return open_replay(Path(spec.removeprefix("replay:")))
-    from codemonkeys.engine.queues import Throttle
     from codemonkeys.models.hosted import HostedModel
     from codemonkeys.models.retry import Patience
+    from codemonkeys.models.throttle import Throttle
 
     limits = operation.limits_of(spec)
     assert limits.calls is not None

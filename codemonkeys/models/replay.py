@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from codemonkeys.errors import BadRecord, MissingRecording
-from codemonkeys.models.base import Completion, Price, Request, StepKey, Usage
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Price, Request, Usage
 from codemonkeys.models.tokens import count_tokens
 from codemonkeys.system.files import write_whole
 

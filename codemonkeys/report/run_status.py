@@ -13,11 +13,11 @@ from typing import Any
 
 from codemonkeys.journal import run_files
 from codemonkeys.journal.queries import retries, rows
+from codemonkeys.stages import STAGES
 
 PHASES = {
-    "selection": ("votes", "regression", "judge", "ballot", "select"),
-    "generation": ("edit", "memory"),
-    "context": ("digest", "relevance", "rank", "test"),
+    phase: tuple(stage.name for stage in STAGES.values() if stage.phase == phase)
+    for phase in ("selection", "generation", "context")
 }
 """Where a task is, latest first: told by the latest stage that it has taken a step of."""
 WINDOW = timedelta(minutes=10)

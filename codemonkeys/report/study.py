@@ -31,13 +31,11 @@ from codemonkeys.selection.evidence import Evidence, Ranking
 from codemonkeys.selection.rules import EXECUTION, RULES
 from codemonkeys.selection.rules_base import candidates
 from codemonkeys.selection.weaver import estimate, verify
+from codemonkeys.stages import STAGES
 
-STAGES: Mapping[str, tuple[str, ...]] = {
-    "edited": ("test", "votes"),
-    "breaks": ("regression",),
-    "scores": ("judge",),
-    "ballots": ("test", "votes", "ballot"),
-    "conversation": ("test", "votes", "select"),
+MADE_IN: Mapping[str, tuple[str, ...]] = {
+    kind: tuple(stage.name for stage in STAGES.values() if kind in stage.evidence)
+    for kind in ("edited", "breaks", "scores", "ballots", "conversation")
 }
 """Stages of the run in which the evidence that a rule needs was made."""
 SYSTEMS = "the candidates are of different systems, not samples of one"
@@ -243,14 +241,14 @@ def rule_result(
 def cost_of(needs: Sequence[str], run: StoredRun) -> Cost:
     """What the evidence of these kinds cost in the run."""
     total = Cost()
-    for stage in dict.fromkeys(stage for need in needs for stage in STAGES[need]):
+    for stage in dict.fromkeys(stage for need in needs for stage in MADE_IN[need]):
         total = total.plus(run.costs.get(stage, Cost()))
     return total
 
 
 def whole_cost(run: StoredRun) -> Cost:
     """What all evidence that was gathered cost."""
-    return cost_of(tuple(STAGES), run)
+    return cost_of(tuple(MADE_IN), run)
 
 
 def member_scores(

@@ -15,6 +15,7 @@ from codemonkeys.journal import texts
 from codemonkeys.journal.queries import rows
 from codemonkeys.selection.evidence import Evidence
 from codemonkeys.tasks.records import parse_json
+from codemonkeys.wording import option
 
 RESOLVED = "resolved"
 UNKNOWN = frozenset(("infrastructure failure", "unknown"))
@@ -102,7 +103,9 @@ def add_file(verdicts: Verdicts, given: str, sources: Sequence[str]) -> None:
     try:
         content = parse_json(path.read_text(encoding="utf-8-sig"), str(path))
     except OSError as error:
-        raise BadInput(f"--verdicts {given}: {path} cannot be read: {error.strerror}; check the path") from None
+        raise BadInput(
+            f"{option('verdicts', given)}: {path} cannot be read: {error.strerror}; check the path"
+        ) from None
     except UnicodeDecodeError as error:
         raise BadRecord(f"{path}: not UTF-8 (byte {error.start})") from None
     if not isinstance(content, dict):
@@ -127,7 +130,8 @@ def system_of(path: Path, sources: Sequence[str]) -> str:
         return sources[0]
     if not found:
         raise BadInput(
-            f"{path}: whose summary is that? Give it as --verdicts SYSTEM={path}; there are: {_few(sources)}"
+            f"{path}: whose summary is that? Give it as {option('verdicts', f'SYSTEM={path}')}; "
+            f"there are: {_few(sources)}"
         )
     return max(found, key=len)
 

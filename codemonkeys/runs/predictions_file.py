@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from codemonkeys.engine.steps import Event
+from codemonkeys.engine.events import Event, Notify, note
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries, run_files
 from codemonkeys.tasks.predictions import Prediction, write_predictions
@@ -18,9 +18,7 @@ PAUSE = 2.0
 
 
 @asynccontextmanager
-async def keeping_predictions_file(
-    folder: Path, notify: Callable[[Event], None]
-) -> AsyncIterator[Callable[[Event], None]]:
+async def keeping_predictions_file(folder: Path, notify: Notify) -> AsyncIterator[Notify]:
     """Gives `notify`, by which ended tasks soon stand in `preds.json` of the run's folder, and all at the end.
 
     The file is replaced in one step, so that whoever reads it meets whole predictions. It is a copy: where it cannot be
@@ -41,7 +39,7 @@ async def keeping_predictions_file(
         try:
             await asyncio.to_thread(copy_predictions, folder)
         except BadInput as error:
-            notify(Event("note", "", "", f"{error}. The run holds all the same: codemonkeys export {folder.name}"))
+            notify(note(f"{error}. The run holds all the same: codemonkeys export {folder.name}"))
 
     def told(event: Event) -> None:
         notify(event)

@@ -1,13 +1,14 @@
-"""What a task needs at least to end with a prediction: what is set aside for it when it begins."""
+"""The minimum reserve of a task: what it needs at least to end with a prediction."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from codemonkeys.context.languages import is_source, is_test
-from codemonkeys.engine.steps import TOKEN_MARGIN
+from codemonkeys.engine.calls import TOKEN_MARGIN
 from codemonkeys.models.base import Model
 from codemonkeys.settings import Settings
+from codemonkeys.stages import CONTEXT_MODES, EDIT, RANK, RELEVANCE
 from codemonkeys.tasks.snapshot import Entry
 
 BYTES_PER_TOKEN = 3
@@ -20,7 +21,9 @@ FILE_LINE_TOKENS = 100
 """A file in the list that is ranked."""
 
 
-def minimum(settings: Settings, primary: Model, scan: Model, entries: Iterable[Entry], issue: str) -> dict[str, float]:
+def minimum_reserve(
+    settings: Settings, primary: Model, scan: Model, entries: Iterable[Entry], issue: str
+) -> dict[str, float]:
     """US dollars by stage: relevance, the rankings, and the first answer of one edit conversation.
 
     `entries`: what the codebase holds. Each stage can pay for its longest possible answer at least once, so that one
@@ -32,16 +35,16 @@ def minimum(settings: Settings, primary: Model, scan: Model, entries: Iterable[E
     ]
     files = sum(min(size, context.file_tokens) for size in sizes)
     told = PROMPT_TOKENS + len(issue) // BYTES_PER_TOKEN
-    passes = {"full": 1, "outline": 2, "digest": 4}[context.mode]
+    passes = CONTEXT_MODES[context.mode].passes
     reading = max(1, min(len(sizes), 2 * files // max(1, context.batch_tokens) + 1)) if sizes else 0
     listed = told + FILE_LINE_TOKENS * len(sizes)
     shown = told + min(files, context.tokens)
     return {
-        "relevance": passes * several(scan, reading, files + reading * told, context.max_tokens),
-        "rank": several(
+        RELEVANCE.name: passes * several(scan, reading, files + reading * told, context.max_tokens),
+        RANK.name: several(
             primary, context.rankings if len(sizes) > 1 else 0, context.rankings * listed, context.max_tokens
         ),
-        "edit": several(primary, 1, shown, settings.generation.max_tokens),
+        EDIT.name: several(primary, 1, shown, settings.generation.max_tokens),
     }
 
 

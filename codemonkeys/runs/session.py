@@ -1,30 +1,53 @@
-"""One session of a run: opens all that it needs, refusing bad input before any money is spent, and carries it out."""
+"""One session of a run, of tasks or of an ensemble: opens all that it needs before money is spent, and closes it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any
 
-from codemonkeys.engine.steps import Event, Steps
-from codemonkeys.errors import BadInput, SandboxUnavailable, UnpricedModel
+from codemonkeys.engine.events import Notify, silent
+from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.stop import Stop
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
-from codemonkeys.models import open_model
-from codemonkeys.prompting import check_own
+from codemonkeys.models.roles import ModelSet
+from codemonkeys.prompting.check import check_prompts
+from codemonkeys.runs.models import open_models
+from codemonkeys.runs.outcomes import State, TaskResult
 from codemonkeys.runs.predictions_file import keeping_predictions_file
-from codemonkeys.runs.runner import State, TaskResult, run_tasks
-from codemonkeys.selection.deciding import check_rules
-from codemonkeys.settings import OperationSettings, Settings, build
+from codemonkeys.runs.runner import Prepare, Solver, run_tasks
+from codemonkeys.runs.sandboxes import choose_sandbox
+from codemonkeys.settings import Settings, build
+from codemonkeys.stages import CONTEXT_MODES
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.environments import default_home, prepare, why_not_locally
-from codemonkeys.tasks.sources import load_tasks
+from codemonkeys.tasks.environments import default_home, prepare
 from sandboxes import open_sandbox
 
-if TYPE_CHECKING:
-    from codemonkeys.models.base import Model
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run is to do."""
+
+    source: str
+    """Where its tasks come from, such that a resumed run finds them there."""
+    ids: tuple[str, ...]
+    """Tasks of the source that were asked for; empty: all."""
+    tasks: tuple[Task, ...]
+    settings: Settings
+    inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What else decides answers, stored with the settings: a resumed run must find it unchanged."""
+    models: Callable[[Settings], ModelSet] = open_models
+    """Opens the models; called in a thread."""
+    write_files: Callable[[Path], None] = lambda folder: None
+    """Writes into the run's folder what the source needs, once the run is open."""
+
+    def stored(self, settings: Settings) -> dict[str, Any]:
+        """What the journal keeps of it."""
+        return {"ids": list(self.ids), **self.inputs, **settings.model_dump(mode="json")}
 
 
 @dataclass(frozen=True)
@@ -43,130 +66,99 @@ class Summary:
     @property
     def predicted(self) -> int:
         """Tasks with a prediction."""
-        return sum(ended.state == State.PREDICTED for ended in self.ended)
+        return sum(result.state == State.PREDICTED for result in self.ended)
 
     @property
     def over_budget(self) -> bool:
         """Whether the budget kept a task from its end."""
-        return any(ended.state == State.OVER_BUDGET for ended in self.ended)
+        return any(result.state == State.OVER_BUDGET for result in self.ended)
 
 
-def run_session(
-    source: str,
-    ids: Sequence[str],
-    settings: Settings,
-    runs: Path,
-    name: str,
-    *,
-    accept_changes: bool = False,
-    notify: Callable[[Event], None] = lambda event: None,
-) -> Summary:
-    """Solve tasks of a source in a run that is begun or resumed, until done or stopped.
+@dataclass(frozen=True)
+class Session:
+    """A run that is open."""
+
+    request: RunRequest
+    settings: Settings
+    """As a resumed run would read them."""
+    journal: Journal
+    steps: Steps
+    prepare: Prepare
+
+    async def run(self, solver: Solver, settings: Settings | None = None) -> list[TaskResult]:
+        """Take every task through a solver; returns those that ended. `settings`: other ones than the run's."""
+        return await run_tasks(self.request.tasks, settings or self.settings, self.steps, self.prepare, solver)
+
+    def summary(self, ended: Sequence[TaskResult]) -> Summary:
+        """How the session ended, given the tasks that did."""
+        waiting = len(self.request.tasks) - len(ended)
+        return Summary(self.journal.name, self.journal.folder, tuple(ended), waiting, self.journal.calls.spent())
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a session is carried out."""
+
+    runs: Path
+    """Folder of all runs."""
+    name: str
+    accept_changes: bool = False
+    """Redo stored steps whose request has changed."""
+    notify: Notify = silent
+    stop: Stop | None = None
+
+
+@asynccontextmanager
+async def open_session(request: RunRequest, options: Options) -> AsyncIterator[Session]:
+    """Open a run, begun or resumed; nothing is left behind when that is refused.
 
     Raises BadInput and its kin before anything is spent, JournalError, SandboxUnavailable.
     """
-    tasks = load_tasks(source, ids or None)
-    if settings.prompts is not None:
-        check_own(settings.prompts)
-    check_rules(settings.selection)
-    primary, scan = open_models(settings)
-    writers = open_writers(settings, (primary, scan))
-    kind = choose_sandbox(settings.sandbox.kind, tasks)
-    plan = settings.model_dump(mode="json")
-    # What `auto` came to is part of the run: a resume is not to move it to another sandbox.
-    plan["sandbox"]["kind"] = kind
-    # From here on the settings are those that a resume would read.
-    settings = build(plan)
-    journal = Journal(runs, name, source, {"ids": list(ids), **plan})
-    try:
-        return asyncio.run(_carry_out(tasks, settings, journal, primary, scan, writers, kind, accept_changes, notify))
-    finally:
-        journal.close()
-
-
-async def _carry_out(
-    tasks: Sequence[Task],
-    settings: Settings,
-    journal: Journal,
-    primary: Model,
-    scan: Model,
-    writers: tuple[Model, ...],
-    kind: Literal["local", "docker"],
-    accept_changes: bool,
-    notify: Callable[[Event], None],
-) -> Summary:
-    sandbox = open_sandbox(kind, journal.name, reuse=settings.sandbox.reuse)
-    home = default_home()
-    context = settings.context
-    digests = DigestStore(context.digests or home / "digests.db") if context.mode == "digest" else None
-    try:
-        async with keeping_predictions_file(journal.folder, notify) as told:
-            steps = Steps(
-                *(journal, primary, scan, sandbox, settings.operation, accept_changes, told),
-                digests=digests,
-                writers=writers,
-            )
-            ended = await run_tasks(tasks, settings, steps, lambda task: prepare(task, home, kind))
-        return Summary(journal.name, journal.folder, tuple(ended), len(tasks) - len(ended), journal.calls.spent())
-    finally:
-        sandbox.close()
+    settings, tasks = request.settings, request.tasks
+    check_prompts(settings.prompts)
+    async with AsyncExitStack() as opened:
+        models = await asyncio.to_thread(request.models, settings)
+        opened.push_async_callback(models.close)
+        kind = await asyncio.to_thread(choose_sandbox, settings.sandbox.kind, tasks)
+        settings = settled(settings, kind)
+        journal = opened.enter_context(closing(open_journal(request, settings, options)))
+        sandbox = opened.enter_context(closing(open_sandbox(kind, journal.name, reuse=settings.sandbox.reuse)))
+        home = default_home()
+        digests = open_digests(settings, home)
         if digests is not None:
-            digests.close()
-        for model in {id(model): model for model in (primary, scan, *writers)}.values():
-            await model.close()
-
-
-def open_models(settings: Settings) -> tuple[Model, Model]:
-    """Primary and scan model; raises BadInput when none is named, MissingKey, UnpricedModel under a budget."""
-    if settings.model is None:
-        raise BadInput(
-            "no model was named: give one with -m, such as -m anthropic/claude-sonnet-4-5, "
-            "-m openai/NAME --api-base URL for a local endpoint, or -m fake for a dry run"
+            opened.enter_context(closing(digests))
+        notify = await opened.enter_async_context(keeping_predictions_file(journal.folder, options.notify))
+        steps = Steps(
+            *(journal, models, sandbox, settings.operation),
+            accept_changes=options.accept_changes,
+            notify=notify,
+            digests=digests,
+            stop=options.stop,
         )
-    operation = settings.operation
-    primary = open_model(settings.model, operation)
-    scan = primary if settings.scan_model in (None, settings.model) else open_model(str(settings.scan_model), operation)
-    check_prices(operation, (primary, scan))
-    return primary, scan
+        opened.callback(steps.close)
+        yield Session(request, settings, journal, steps, lambda task: prepare(task, home, kind))
 
 
-def open_writers(settings: Settings, opened: Sequence[Model]) -> tuple[Model, ...]:
-    """The models of `generation.models`, each opened once; raises as `open_models`."""
-    by_name = dict(zip((settings.model, settings.scan_model or settings.model), opened, strict=True))
-    for name in settings.generation.models:
-        if name not in by_name:
-            by_name[name] = open_model(name, settings.operation)
-    writers = tuple(by_name[name] for name in settings.generation.models)
-    check_prices(settings.operation, writers)
-    return writers
+def settled(settings: Settings, sandbox: str) -> Settings:
+    """The settings with what `auto` came to: a resumed run must not move to another sandbox."""
+    values = settings.model_dump(mode="json")
+    values["sandbox"]["kind"] = sandbox
+    return build(values)
 
 
-def check_prices(operation: OperationSettings, models: Sequence[Model]) -> None:
-    """Raise UnpricedModel for a model of unknown price under a budget."""
-    for model in models:
-        if operation.budget is not None and model.price is None:
-            raise UnpricedModel(
-                f"a budget was given, but nobody knows what {model.name} costs: give its prices in a registry file "
-                "with -c operation.prices=FILE (JSON, as LITELLM_MODEL_REGISTRY_PATH has it)"
-            )
+def open_journal(request: RunRequest, settings: Settings, options: Options) -> Journal:
+    """The run's journal: begun, or opened again if it was begun with equal settings and inputs."""
+    journal = Journal(options.runs, options.name, request.source, request.stored(settings))
+    try:
+        request.write_files(journal.folder)
+    except BaseException:
+        journal.close()
+        raise
+    return journal
 
 
-def choose_sandbox(kind: str, tasks: Sequence[Task]) -> Literal["local", "docker"]:
-    """`local` or `docker`: what was asked for, or the first that works here for every task.
-
-    Raises SandboxUnavailable saying why neither does.
-    """
-    from sandboxes import docker, local
-
-    why_not_local = local.unavailable() or (None if kind == "docker" else why_not_locally(tasks, default_home()))
-    if kind != "docker" and why_not_local is None:
-        return "local"
-    if kind == "local":
-        raise SandboxUnavailable(f"the local sandbox cannot be used: {why_not_local}")
-    why_not_docker = docker.unavailable()
-    if why_not_docker is None:
-        return "docker"
-    reasons = f"docker: {why_not_docker}"
-    if kind == "auto":
-        reasons = f"local: {why_not_local}; {reasons}"
-    raise SandboxUnavailable(f"no sandbox can run untrusted code here. {reasons}")
+def open_digests(settings: Settings, home: Path) -> DigestStore | None:
+    """The store of digests, where relevance reads them."""
+    if "digest" not in CONTEXT_MODES[settings.context.mode].forms:
+        return None
+    return DigestStore(settings.context.digests or home / "digests.db")

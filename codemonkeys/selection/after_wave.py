@@ -13,6 +13,8 @@ from codemonkeys.selection.rules_base import passed, valid_tests
 from codemonkeys.selection.stop_policy import Decision, StopPolicy
 from codemonkeys.settings import SelectionSettings
 
+NOTES = "enough"
+"""Under which name the journal keeps these decisions."""
 TYPES = tuple(
     (0.1, chance) for chance in (0.0002, 0.0052, 0.0344, 0.1195, 0.2843, 0.5129, 0.742, 0.9042, 0.9802, 0.999)
 )
@@ -32,7 +34,7 @@ async def after_wave(work: Work, candidates: Sequence[Candidate], drawn: int) ->
     wave = min(generation.wave or generation.samples, generation.samples - drawn) or 1
     decision = policy.decide(best, drawn, wave, generation.samples)
     told = {"drawn": drawn, "accepted": taken, "belief": round(best, 4), "needed": round(policy.trusted, 4)}
-    await work.note("enough", "decision", {**told, "decision": str(decision)}, drawn)
+    await work.note(NOTES, "decision", {**told, "decision": str(decision)}, drawn)
     return decision
 
 

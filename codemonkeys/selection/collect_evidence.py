@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from codemonkeys.engine.work import ISSUE_FIXED, ISSUE_PRESENT, Work
+from codemonkeys.engine.scripts import ISSUE_FIXED, ISSUE_PRESENT
+from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.journal import queries, texts
 from codemonkeys.journal.queries import rows

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BadSettings, BudgetReached, FilteredAnswer, RejectedRequest
+from codemonkeys.generation.candidate import Candidate
 from codemonkeys.selection.agreement import support
-from codemonkeys.selection.asking import judge, vote_by_ballots
-from codemonkeys.selection.collect_evidence import SelectionInput, of_classes
+from codemonkeys.selection.asking import judge_candidates, vote_by_ballots
+from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence, of_classes
 from codemonkeys.selection.conversation import converse, example_test, finalists_of
 from codemonkeys.selection.evidence import Evidence, Ranking
 from codemonkeys.selection.rules import RULES
@@ -45,6 +46,11 @@ def check_rules(settings: SelectionSettings) -> None:
                 f"selection.{setting}={name} asks a model, and a shortlist is made before one is asked; "
                 "take a rule over tests or texts"
             )
+
+
+async def select(work: Work, candidates: Sequence[Candidate], tests: Sequence[str] = ()) -> Choice:
+    """Choose one of a task's candidates: run the votes, then decide. `tests`: scripts beside the candidates' own."""
+    return await decide(work, await collect_evidence(work, candidates, tests))
 
 
 async def decide(work: Work, gathered: SelectionInput) -> Choice:
@@ -94,7 +100,7 @@ async def held(work: Work, gathered: SelectionInput, everyone: Sequence[int]) ->
 
 async def judged(work: Work, gathered: SelectionInput, everyone: Sequence[int]) -> Evidence:
     """With a judge's belief in every candidate."""
-    beliefs = await judge(work, gathered, everyone)
+    beliefs = await judge_candidates(work, gathered, everyone)
     of_first = {index + 1: belief for index, belief in beliefs.items()}
     return replace(gathered.evidence, scores=of_classes(gathered.evidence.classes, of_first))
 

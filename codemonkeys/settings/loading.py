@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from codemonkeys.errors import BadSettings
 from codemonkeys.settings.profiles import settings_of
 from codemonkeys.settings.tree import Settings
+from codemonkeys.wording import option
 
 
 def load_settings(configs: Sequence[str] = (), profile: str | None = None, **given: Any) -> Settings:
@@ -33,13 +34,13 @@ def load_settings(configs: Sequence[str] = (), profile: str | None = None, **giv
                 loaded = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
         except OSError as error:
             raise BadSettings(
-                f"-c {config}: no such file and no key=value pair ({error.strerror}); "
+                f"{option('config', config)}: no such file and no key=value pair ({error.strerror}); "
                 "give a YAML file or a pair such as generation.samples=4"
             ) from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise BadSettings(f"-c {config}: not YAML: {error}") from None
+            raise BadSettings(f"{option('config', config)}: not YAML: {error}") from None
         if not isinstance(loaded, dict):
-            raise BadSettings(f"-c {config}: expected settings by name, found {type(loaded).__name__}")
+            raise BadSettings(f"{option('config', config)}: expected settings by name, found {type(loaded).__name__}")
         merge(values, loaded)
     merge(values, {name: value for name, value in given.items() if value is not None})
     return build(values)

@@ -1,4 +1,4 @@
-"""Making what is costly once, whole or not at all, by one process or thread at a time, with room for it."""
+"""Creates folders that are expensive to make: once, by one process or thread, completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from pathlib import Path
 from codemonkeys.errors import EnvironmentFailed
 
 FREE_BYTES = 2 << 30
-"""Room that building an environment from a task's files can take: its packages twice, packed and installed."""
+"""Disk space required to build an environment from a task's files: its packages twice, as wheels and installed."""
 
 
 def make_once(folder: Path, fill: Callable[[Path], None], needed: int | None = None) -> None:
-    """Make a folder if it is not there. Raises EnvironmentFailed without `needed` bytes (`FREE_BYTES`) of room."""
+    """Create a folder and fill it, unless it exists. Raises EnvironmentFailed if fewer than `needed` bytes are free.
+
+    `fill` gets a temporary folder, which is renamed once it is complete. Default of `needed`: `FREE_BYTES`.
+    """
     if folder.is_dir():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -24,7 +27,7 @@ def make_once(folder: Path, fill: Callable[[Path], None], needed: int | None = N
             return
         check_room(folder.parent, FREE_BYTES if needed is None else needed, "name another folder in CODEMONKEYS_HOME")
         making = folder.with_name(f".{folder.name}.making")
-        if making.exists():  # its maker was killed, or it would hold the lock
+        if making.exists():  # left by a process that was killed: a living one would hold the lock
             shutil.rmtree(making)
         making.mkdir()
         try:
@@ -35,20 +38,20 @@ def make_once(folder: Path, fill: Callable[[Path], None], needed: int | None = N
 
 
 def unfinished(home: Path) -> list[Path]:
-    """What makers that were killed have left half made in the folders of a home folder."""
+    """Incomplete folders left in a home folder by processes that were killed."""
     found = []
     for making in sorted(home.glob("*/.*.making")):
         with making.with_name(making.name.removesuffix(".making") + ".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                continue  # somebody is making it
+                continue  # in the making
             found.append(making)
     return found
 
 
 def check_room(folder: Path, needed: int, otherwise: str) -> None:
-    """Raise EnvironmentFailed if the file system of a folder has fewer bytes free than are needed."""
+    """Raise EnvironmentFailed if fewer than `needed` bytes are free for a folder; `otherwise`: what else would help."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise EnvironmentFailed(
@@ -58,7 +61,7 @@ def check_room(folder: Path, needed: int, otherwise: str) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file that is made for it."""
+    """Hold an exclusive lock on a file, which is created for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -55,12 +55,12 @@ def can_run_locally(task: Task, home: Path) -> bool:
     """Whether no container engine is needed: the environment is built from files, or its image was copied earlier."""
     if task.checkout is not None:
         return task.checkout.runs_locally
-    return _has_inputs(task) or roots.copied(task, home) is not None
+    return _has_inputs(task) or roots.find_copy(task, home) is not None
 
 
 def why_not_locally(tasks: Sequence[Task], home: Path) -> str | None:
     """Why the local sandbox cannot run these tasks; None if it can, be it on copies of their container images."""
-    return roots.why_not([task for task in tasks if not can_run_locally(task, home)], home)
+    return roots.why_not_copyable([task for task in tasks if not can_run_locally(task, home)], home)
 
 
 def _has_inputs(task: Task) -> bool:
@@ -88,7 +88,7 @@ def prepare(task: Task, home: Path, sandbox: str) -> Workspace:
         elif task.folder is not None and _has_inputs(task):
             environment, repository = _from_folder(task, task.folder, home)
         else:
-            environment = replace(roots.environment_of(task, home), activate=_activate(task))
+            environment = replace(roots.prepare_environment(task, home), activate=_activate(task))
             repository = _snapshot(task, environment, home, partial(roots.copy_repository, environment))
     except SandboxError as error:
         raise EnvironmentFailed(f"{task.id}: {error}") from error

@@ -1,63 +1,53 @@
-"""Turns files into a git repository of one commit, in which nobody finds a history."""
+"""Turns files into a git repository with a single commit, so that no history can be found in it."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
+from dataclasses import replace
 from pathlib import Path
 
-from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.system.git import Git, identity
 
-# Fixed, so that equal files make an equal commit.
-STAMP = "2000-01-01T00:00:00Z"
-IDENTITY = {
-    f"GIT_{who}_{what}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "base"), ("EMAIL", "base@localhost"), ("DATE", STAMP))
-}
+IDENTITY = identity("base", date="2000-01-01T00:00:00Z")
+"""Author and committer, fixed so that equal files make an equal commit."""
 
 
 def commit_tree(tree: Path, git_dir: Path, paths: bytes | None = None) -> str:
     """Commit the files of a folder to a new repository in `git_dir`; returns the hash.
 
-    A `.git` that lies in the folder is removed first. `paths`, each ended by NUL, are the files to commit; without
-    them it is all, ignored ones too. The files are not trusted: no hook, filter or configuration of theirs is run.
+    A `.git` in the folder is removed first. `paths`, each terminated by NUL, are the files to commit; default: all,
+    ignored ones too. The files are not trusted: no hook, filter or configuration among them takes effect.
     Raises EnvironmentFailed.
     """
-    found = tree / ".git"
-    if found.is_dir() and not found.is_symlink():
-        shutil.rmtree(found)
+    old = tree / ".git"
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
     else:
-        found.unlink(missing_ok=True)
+        old.unlink(missing_ok=True)
     git_dir.mkdir(parents=True)
-    variables = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_DIR": str(git_dir),
-        "GIT_LITERAL_PATHSPECS": "1",
-        **IDENTITY,
-    }
-
-    def git(*arguments: str, given: bytes = b"") -> str:
-        try:
-            done = subprocess.run(["git", *arguments], input=given, capture_output=True, env=variables, cwd=tree)
-        except FileNotFoundError:
-            raise EnvironmentFailed("git does not run on this machine; install git") from None
-        if done.returncode:
-            said = done.stderr.decode(errors="replace")[-2000:].strip()
-            raise EnvironmentFailed(f"git {arguments[0]} failed in {tree}: {said}")
-        return done.stdout.decode().strip()
-
-    git("init", "--quiet", "--template=", "--initial-branch=main")
-    variables["GIT_WORK_TREE"] = str(tree)  # only now: git would write it down, but the folder may be moved
+    git = Git(git_dir.absolute(), tree, IDENTITY)
+    init_repository(git)
+    # Only now: git would store the path of the working tree, but the folder may be moved.
+    git = replace(git, variables={**IDENTITY, "GIT_WORK_TREE": str(tree.absolute())})
     if paths is None:
-        git("add", "--all", "--force")
+        git.run("add", "--all", "--force")
     else:
-        there = [path for path in paths.split(b"\0") if path and os.path.lexists(os.fsencode(tree) + b"/" + path)]
-        git("add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul", given=b"\0".join(there))
-    # Plumbing, not `git commit`: it neither runs hooks nor looks into nested repositories.
-    commit = git("commit-tree", "-m", "base", git("write-tree"))
-    git("update-ref", "HEAD", commit)
-    return commit
+        existing = [path for path in paths.split(b"\0") if path and os.path.lexists(os.fsencode(tree) + b"/" + path)]
+        git.run("add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=b"\0".join(existing))
+    return make_root_commit(git, git.text("write-tree"))
+
+
+def init_repository(git: Git) -> None:
+    """Make an empty repository."""
+    git.run("init", "--quiet", "--template=", "--initial-branch=main")
+
+
+def make_root_commit(git: Git, tree: str) -> str:
+    """Make a tree of the repository its only commit; returns the hash.
+
+    By plumbing: `git commit` would run hooks and look into nested repositories.
+    """
+    hash = git.text("commit-tree", "-m", "base", tree)
+    git.run("update-ref", "HEAD", hash)
+    return hash

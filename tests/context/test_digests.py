@@ -18,6 +18,7 @@ from codemonkeys.errors import JournalError
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Request
+from codemonkeys.models.roles import ModelSet
 from codemonkeys.tasks.snapshot import Snapshot
 from tests.context.test_relevance import numbers
 from tests.fakes import TASK, AnsweringModel
@@ -46,7 +47,7 @@ def answering(digest: Callable[[str], str | None] = lambda path: f"All about {pa
 
 
 def asked(work: Work, stage: str) -> list[Request]:
-    model = work.steps.scan
+    model = work.models.scan
     assert isinstance(model, AnsweringModel)
     return [request for request in model.requests if request.key.stage == stage]
 
@@ -131,7 +132,7 @@ def test_a_resumed_run_asks_what_it_asked_before_whatever_others_stored(
     model = AnsweringModel(answering())
     journal = Journal(tmp_path, "run", "source", {})
     try:
-        resumed = replace(work, steps=Steps(journal, model, model, work.steps.sandbox, work.steps.operation))
+        resumed = replace(work, steps=Steps(journal, ModelSet(model, model), work.steps.sandbox, work.steps.operation))
         (found,) = find(resumed, store)
         assert found.path == "package/plum.py"
         assert asked(resumed, "digest") == []  # answered by the journal

@@ -65,7 +65,7 @@ def test_unreadable_answer_is_asked_for_once_more_and_its_files_kept(
         found = asyncio.run(find_relevant(work))
         assert [file.path for file in found if file.maybe] == ["package/a.py", "package/b.py", "package/latin.py"]
         assert note(work)["maybe"] == [file.path for file in found]
-        assert len(work.steps.primary.requests) == 2 * 3  # type: ignore[attr-defined]
+        assert len(work.models.primary.requests) == 2 * 3  # type: ignore[attr-defined]
 
 
 def test_half_an_answer_is_used_and_the_other_half_asked_for(

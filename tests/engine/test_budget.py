@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 from codemonkeys.engine.steps import Steps
 from codemonkeys.errors import BudgetReached, RetriesExhausted
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.base import Completion, Message, Price, Request, StepKey, Usage
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Price, Request, Usage
 from codemonkeys.models.dry_run import FILE, answer
-from codemonkeys.runs.runner import TaskResult, run_tasks
+from codemonkeys.models.roles import ModelSet
+from codemonkeys.runs.outcomes import TaskResult
+from codemonkeys.runs.runner import run_tasks
 from codemonkeys.settings import OperationSettings, load_settings
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.snapshot import Snapshot
@@ -59,7 +62,7 @@ def test_sixty_four_workers_are_never_a_cent_over_nor_leave_more_than_one_reserv
     journal = Journal(tmp_path, name, "source", {})
     journal.add_tasks([TASK])
     model = Costly(seed, journal.calls.spent, limit)
-    steps = Steps(journal, model, model, FINE, OperationSettings(budget=limit, calls=64))
+    steps = Steps(journal, ModelSet(model, model), FINE, OperationSettings(budget=limit, calls=64))
     refused: list[float] = []
 
     async def worker(number: int) -> None:
@@ -67,7 +70,7 @@ def test_sixty_four_workers_are_never_a_cent_over_nor_leave_more_than_one_reserv
             key = StepKey(TASK.id, "edit", number, turn)
             request = Request(key, (Message("user", "Hello"),), max_tokens=rng.randint(1, largest))
             try:
-                await steps.call(request)
+                await steps.calls.call(request)
             except BudgetReached:
                 refused.append(request.max_tokens / 100)
             except RetriesExhausted:
@@ -94,7 +97,7 @@ def make_run(
     chosen = load_settings(generation={"samples": 4}, selection={"turns": 3})
     chosen = chosen.model_copy(update={"operation": operation})
     journal = Journal(tmp_path, f"run-{uuid.uuid4()}", "source", {})
-    steps = Steps(journal, model, model, FINE, operation)
+    steps = Steps(journal, ModelSet(model, model), FINE, operation)
     tasks = [Task(f"owner__name-{n}", "owner/name", "0" * 40, "It breaks.") for n in range(5)]
 
     def prepare(task: Task) -> Workspace:

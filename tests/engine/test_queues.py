@@ -1,4 +1,4 @@
-"""Turns: who goes next, and how much room there is, on clocks that tests move."""
+"""Priority queues in front of limited resources, on clocks that tests move."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codemonkeys.engine.queues import ExecutionSlots, PriorityQueue, Resource, Throttle, TokenBucket, urgency
+from codemonkeys.engine.queues import ExecutionSlots, Priority, PriorityQueue, Resource, priority, priority_to_begin
+from codemonkeys.models.throttle import Throttle, TokenBucket
+
+BEGIN = "begin"
 
 
 def test_later_stages_of_earlier_tasks_go_first_and_beginning_goes_last() -> None:
     order = [("select", 0), ("select", 9), ("votes", 0), ("edit", 0), ("edit", 1), ("rank", 0), ("test", 0)]
-    order += [("relevance", 1), ("begin", 0), ("begin", 7)]
+    order += [("relevance", 1), (BEGIN, 0), (BEGIN, 7)]
     asked = random.Random(1).sample(order, len(order))
     went: list[tuple[str, int]] = []
 
-    async def one(turns: PriorityQueue, stage: str, position: int) -> None:
-        async with turns.turn(urgency(stage, position)):
+    async def one(queue: PriorityQueue, stage: str, position: int) -> None:
+        async with queue.slot(priority_to_begin(position) if stage == BEGIN else priority(stage, position)):
             went.append((stage, position))
             await asyncio.sleep(0)
 
     async def all_of_them() -> None:
-        turns = PriorityQueue(ExecutionSlots(1, 1000))
-        async with turns.turn((-100, 0)):
-            waiting = [asyncio.ensure_future(one(turns, *who)) for who in asked]
+        queue = PriorityQueue(ExecutionSlots(1, 1000))
+        async with queue.slot(Priority(-100, 0)):
+            waiting = [asyncio.ensure_future(one(queue, *who)) for who in asked]
             await asyncio.sleep(0)
         await asyncio.gather(*waiting)
 
@@ -43,9 +46,9 @@ def test_no_more_than_fits_and_everybody_has_a_turn(
     inside: list[int] = []
     ended = 0
 
-    async def one(turns: PriorityQueue, size: int) -> None:
+    async def one(queue: PriorityQueue, size: int) -> None:
         nonlocal ended
-        async with turns.turn((0, 0), size):
+        async with queue.slot(Priority(0, 0), size):
             inside.append(size)
             try:
                 assert len(inside) <= most
@@ -56,15 +59,15 @@ def test_no_more_than_fits_and_everybody_has_a_turn(
         ended += 1
 
     async def all_of_them() -> int:
-        turns = PriorityQueue(ExecutionSlots(most, memory))
-        running = [asyncio.ensure_future(one(turns, size)) for size in sizes]
+        queue = PriorityQueue(ExecutionSlots(most, memory))
+        running = [asyncio.ensure_future(one(queue, size)) for size in sizes]
         for _ in range(rng.randrange(5)):
             await asyncio.sleep(0)
         for task in rng.sample(running, len(running) // 3):
             task.cancel()
         results = await asyncio.wait_for(asyncio.gather(*running, return_exceptions=True), 10)
         async with asyncio.timeout(10):
-            await asyncio.gather(*(one(turns, 1) for _ in range(most)))
+            await asyncio.gather(*(one(queue, 1) for _ in range(most)))
         return sum(isinstance(result, asyncio.CancelledError) for result in results)
 
     cancelled = asyncio.run(all_of_them())
@@ -74,7 +77,7 @@ def test_no_more_than_fits_and_everybody_has_a_turn(
 def fill(room: Resource, size: int = 1) -> int:
     """How many fit in."""
     count = 0
-    while room.enter(size) == 0:
+    while room.acquire(size) == 0:
         count += 1
     return count
 
@@ -84,19 +87,19 @@ def test_concurrency_backs_off_once_for_all_calls_under_way_and_recovers() -> No
     assert fill(throttle) == 10
     for _ in range(10):  # All ten are refused, but they went out together.
         throttle.too_many(0)
-    assert throttle.at_once == pytest.approx(7)
-    throttle.too_many(throttle.cuts)
-    assert throttle.at_once == pytest.approx(4.9)
+    assert throttle.concurrency == pytest.approx(7)
+    throttle.too_many(throttle.reductions)
+    assert throttle.concurrency == pytest.approx(4.9)
     for _ in range(100):
-        throttle.too_many(throttle.cuts)
-    assert throttle.at_once == 1
+        throttle.too_many(throttle.reductions)
+    assert throttle.concurrency == 1
     rounds = 0
-    while throttle.at_once < 10:
+    while throttle.concurrency < 10:
         throttle.answered(0)
         rounds += 1
     assert 40 <= rounds <= 60  # One more for each round of calls: about the sum of 1 to 9.
     throttle.answered(0)
-    assert throttle.at_once == 10
+    assert throttle.concurrency == 10
 
 
 class Clock:
@@ -111,16 +114,16 @@ class Clock:
 
 def test_a_minute_holds_so_many_requests_and_tokens() -> None:
     clock = Clock()
-    throttle = Throttle(1000, requests_a_minute=60, tokens_a_minute=6000, clock=clock)
+    throttle = Throttle(1000, requests_per_minute=60, tokens_per_minute=6000, clock=clock)
     assert fill(throttle, 10) == 60
-    assert throttle.enter(10) == pytest.approx(1)
+    assert throttle.acquire(10) == pytest.approx(1)
     clock.time += 30
     assert fill(throttle, 100) == 30  # 30 requests and 3000 tokens came back, of 5400 and 600 left.
     clock.time += 60
-    assert throttle.enter(9000) == 0  # Larger than a minute's: it goes when a whole minute is there,
-    assert throttle.enter(10) == pytest.approx(30.1)  # and the next ones make up for it.
+    assert throttle.acquire(9000) == 0  # Larger than a minute's: it goes when a whole minute is there,
+    assert throttle.acquire(10) == pytest.approx(30.1)  # and the next ones make up for it.
     throttle.count_attempt(600)
-    assert throttle.enter(10) == pytest.approx(36.1)
+    assert throttle.acquire(10) == pytest.approx(36.1)
 
 
 def test_clock_that_goes_back_takes_nothing_away() -> None:
@@ -138,10 +141,10 @@ def test_clock_that_goes_back_takes_nothing_away() -> None:
 
 def test_waiting_for_a_minute_ends_by_itself() -> None:
     async def two() -> None:
-        turns = PriorityQueue(Throttle(5, requests_a_minute=1200))
-        turns.room._requests.take(1200)  # type: ignore[attr-defined]
+        queue = PriorityQueue(Throttle(5, requests_per_minute=1200))
+        queue.resource._requests.take(1200)  # type: ignore[attr-defined]
         for _ in range(2):
-            async with turns.turn((0, 0)):
+            async with queue.slot(Priority(0, 0)):
                 pass
 
     asyncio.run(asyncio.wait_for(two(), 10))
@@ -150,4 +153,4 @@ def test_waiting_for_a_minute_ends_by_itself() -> None:
 def test_memory_limits_executions_but_one_always_runs() -> None:
     assert fill(ExecutionSlots(8, 10_000), 4_096) == 2
     assert fill(ExecutionSlots(8, 100), 4_096) == 1
-    assert ExecutionSlots(1, 100).enter(1) == 0 != math.inf
+    assert ExecutionSlots(1, 100).acquire(1) == 0 != math.inf

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from codemonkeys.engine.steps import Stopping
-from codemonkeys.errors import AccessRefused, ExecutionFailed, FilteredAnswer, NoAnswer, StepChanged
+from codemonkeys.engine.executions import ExecutionRequest
+from codemonkeys.errors import AccessRefused, ExecutionFailed, FilteredAnswer, NoAnswer, RunInterrupted, StepChanged
 from codemonkeys.journal import queries, run_files
-from codemonkeys.models.base import Completion, Message, Price, Request, StepKey
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Price, Request
 from codemonkeys.settings import OperationSettings
 from sandboxes.base import Execution, Limits, Reason, Script
 from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
@@ -29,7 +30,7 @@ def test_answer_comes_from_the_journal_the_second_time(tmp_path: Path) -> None:
     model = AnsweringModel(lambda request: f"answer {len(model.requests)}")
     for _ in range(2):
         steps = open_steps(tmp_path, model, fine())
-        assert asyncio.run(steps.call(REQUEST)).text == "answer 1"
+        assert asyncio.run(steps.calls.call(REQUEST)).text == "answer 1"
         steps.journal.close()
     assert len(model.requests) == 1
 
@@ -38,12 +39,12 @@ def test_changed_request_is_refused_by_name_and_done_anew_when_accepted(tmp_path
     model = AnsweringModel(lambda request: request.messages[-1].content)
     changed = replace(REQUEST, messages=(Message("user", "Changed"),))
     steps = open_steps(tmp_path, model, fine())
-    asyncio.run(steps.call(REQUEST))
-    with pytest.raises(StepChanged, match=r"owner__name-1 edit sample 0 turn 0.*--accept-changes"):
-        asyncio.run(steps.call(changed))
+    asyncio.run(steps.calls.call(REQUEST))
+    with pytest.raises(StepChanged, match=r"owner__name-1 edit sample 0 turn 0.*accept_changes=True"):
+        asyncio.run(steps.calls.call(changed))
     steps.journal.close()
     steps = open_steps(tmp_path, model, fine(), accept_changes=True)
-    assert asyncio.run(steps.call(changed)).text == "Changed"
+    assert asyncio.run(steps.calls.call(changed)).text == "Changed"
     with run_files.reading(steps.journal.folder / "run.db") as connection:
         rows = queries.rows(connection, "SELECT state FROM calls ORDER BY id")
     assert [row["state"] for row in rows] == ["superseded", "done"]
@@ -57,7 +58,7 @@ def test_empty_answer_is_kept_and_booked_at_its_upper_bound(tmp_path: Path) -> N
     model = AnsweringModel(nothing, price=Price(completion=0.001))
     steps = open_steps(tmp_path, model, fine())
     for _ in range(2):
-        completion = asyncio.run(steps.call(REQUEST))
+        completion = asyncio.run(steps.calls.call(REQUEST))
         assert (completion.text, completion.finish_reason) == ("", "empty")
     assert len(model.requests) == 1
     assert steps.journal.calls.spent() == pytest.approx(REQUEST.max_tokens * 0.001)
@@ -71,7 +72,7 @@ def test_filtered_answer_is_not_kept(tmp_path: Path) -> None:
     steps = open_steps(tmp_path, AnsweringModel(filtered), fine())
     for _ in range(2):
         with pytest.raises(FilteredAnswer):
-            asyncio.run(steps.call(REQUEST))
+            asyncio.run(steps.calls.call(REQUEST))
     assert steps.journal.calls.stored(KEY) is None
     steps.journal.close()
 
@@ -83,10 +84,10 @@ def test_paid_answer_is_stored_although_nobody_waits_for_it_any_more(tmp_path: P
             return await super().complete(request)
 
     async def cancelled() -> None:
-        waiting = asyncio.ensure_future(steps.call(REQUEST))
+        waiting = asyncio.ensure_future(steps.calls.call(REQUEST))
         await asyncio.sleep(0.01)
         waiting.cancel()
-        await steps.drain()
+        await steps.in_flight.drain()
 
     steps = open_steps(tmp_path, Slow(lambda request: "late"), fine())
     asyncio.run(cancelled())
@@ -97,11 +98,11 @@ def test_paid_answer_is_stored_although_nobody_waits_for_it_any_more(tmp_path: P
 
 def test_nothing_new_begins_once_stopping_but_the_journal_still_answers(tmp_path: Path) -> None:
     steps = open_steps(tmp_path, AnsweringModel(lambda request: "answer"), fine())
-    asyncio.run(steps.call(REQUEST))
-    steps.stopping = True
-    assert asyncio.run(steps.call(REQUEST)).text == "answer"
-    with pytest.raises(Stopping, match="codemonkeys resume run"):
-        asyncio.run(steps.call(replace(REQUEST, key=KEY._replace(turn=1))))
+    asyncio.run(steps.calls.call(REQUEST))
+    steps.stop.drain()
+    assert asyncio.run(steps.calls.call(REQUEST)).text == "answer"
+    with pytest.raises(RunInterrupted, match="resume the run 'run'"):
+        asyncio.run(steps.calls.call(replace(REQUEST, key=KEY._replace(turn=1))))
     steps.journal.close()
 
 
@@ -111,11 +112,12 @@ def test_equal_executions_run_once_even_side_by_side(tmp_path: Path) -> None:
 
     async def several() -> list[Execution]:
         keys = [KEY._replace(sample=n, part="original") for n in range(5)]
-        return await asyncio.gather(*(steps.execute(k, PLACE, Script("x"), None, Limits()) for k in keys))
+        request = ExecutionRequest(PLACE, Script("x"), None, Limits())
+        return await asyncio.gather(*(steps.executions.run(key, request) for key in keys))
 
     assert asyncio.run(several()) == [FINE] * 5
     assert asyncio.run(several()) == [FINE] * 5
-    asyncio.run(steps.execute(KEY, PLACE, Script("x"), "patch", Limits()))
+    asyncio.run(steps.executions.run(KEY, ExecutionRequest(PLACE, Script("x"), "patch", Limits())))
     assert sandbox.runs == [("x", None), ("x", "patch")]
     with run_files.reading(steps.journal.folder / "run.db") as connection:
         rows = queries.rows(connection, "SELECT reused FROM executions")
@@ -128,9 +130,9 @@ def test_sandbox_failure_is_retried_and_never_taken_for_an_answer(tmp_path: Path
     results = [broken, FINE]
     sandbox = AnsweringSandbox(lambda script, patch: results.pop(0) if results else broken)
     steps = open_steps(tmp_path, AnsweringModel(lambda request: ""), sandbox)
-    assert asyncio.run(steps.execute(KEY, PLACE, Script("x"), None, Limits())) == FINE
+    assert asyncio.run(steps.executions.run(KEY, ExecutionRequest(PLACE, Script("x"), None, Limits()))) == FINE
     with pytest.raises(ExecutionFailed, match="failed 3 times: engine gone"):
-        asyncio.run(steps.execute(KEY._replace(turn=1), PLACE, Script("y"), None, Limits()))
+        asyncio.run(steps.executions.run(KEY._replace(turn=1), ExecutionRequest(PLACE, Script("y"), None, Limits())))
     assert steps.journal.executions.stored(KEY._replace(turn=1)) is None
     steps.journal.close()
 
@@ -142,7 +144,7 @@ def test_call_waits_for_reservations_to_settle_before_the_budget_is_called_spent
     requests = [replace(REQUEST, key=KEY._replace(sample=n), max_tokens=100) for n in range(12)]
 
     async def all_at_once() -> list[object]:
-        return await asyncio.gather(*(steps.call(request) for request in requests), return_exceptions=True)
+        return await asyncio.gather(*(steps.calls.call(request) for request in requests), return_exceptions=True)
 
     ended = asyncio.run(all_at_once())
     assert [type(end).__name__ for end in ended] == ["Completion"] * 10 + ["BudgetReached"] * 2
@@ -159,7 +161,7 @@ def test_what_has_not_gone_out_stays_back_when_one_call_fails_for_good(tmp_path:
     async def several() -> None:
         async with asyncio.TaskGroup() as group:
             for number in range(5):
-                group.create_task(steps.call(replace(REQUEST, key=KEY._replace(sample=number))))
+                group.create_task(steps.calls.call(replace(REQUEST, key=KEY._replace(sample=number))))
 
     model = AnsweringModel(refused)
     steps = open_steps(tmp_path, model, fine(), operation=OperationSettings(calls=1))
@@ -176,7 +178,7 @@ def test_call_that_ends_unlike_any_other_keeps_no_other_waiting(tmp_path: Path) 
         raise ValueError("a fault of ours")
 
     async def both() -> list[object]:
-        calls = (steps.call(replace(REQUEST, key=KEY._replace(sample=number))) for number in range(2))
+        calls = (steps.calls.call(replace(REQUEST, key=KEY._replace(sample=number))) for number in range(2))
         return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
 
     model = AnsweringModel(broken, price=Price(completion=0.01))

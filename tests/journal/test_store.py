@@ -21,7 +21,8 @@ from codemonkeys.journal import queries, run_files, texts
 from codemonkeys.journal.executions import execution_hash
 from codemonkeys.journal.schema import migrations
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.base import Completion, Message, Price, Request, StepKey, Usage
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Price, Request, Usage
 from codemonkeys.tasks.base import Task
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
 

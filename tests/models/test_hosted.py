@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from codemonkeys.errors import BadSettings, MissingKey
+from codemonkeys.keys import StepKey
 from codemonkeys.models import open_model
-from codemonkeys.models.base import Completion, Message, Request, StepKey, Usage
+from codemonkeys.models.base import Completion, Message, Request, Usage
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.retry import Patience
 from codemonkeys.models.usage import read_usage
@@ -242,7 +243,8 @@ def test_a_call_can_be_abandoned() -> None:
 
 SILENT = """
 import asyncio, sys
-from codemonkeys.models.base import (Message, Request, StepKey)
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import (Message, Request)
 from codemonkeys.models.hosted import (HostedModel, load)
 from codemonkeys.models.retry import Patience
 from codemonkeys.errors import ModelError

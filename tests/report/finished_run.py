@@ -14,6 +14,7 @@ from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Price, Request
 from codemonkeys.models.dry_run import answer
 from codemonkeys.models.fake import FakeModel
+from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.runner import run_tasks
 from codemonkeys.settings import Settings, load_settings
 from codemonkeys.tasks.base import Task, Workspace
@@ -36,7 +37,7 @@ def finish_run(
     journal = Journal(runs, "run", "source", {"ids": [], **settings.model_dump(mode="json")})
     model = FakeModel(answered, PRICE)
     digests = DigestStore(settings.context.digests or runs / "digests.db")
-    steps = Steps(journal, model, model, AnsweringSandbox(present), settings.operation, digests=digests)
+    steps = Steps(journal, ModelSet(model, model), AnsweringSandbox(present), settings.operation, digests=digests)
 
     def prepare(task: Task) -> Workspace:
         return Workspace(task, Snapshot.of_repository(repository), PLACE)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from codemonkeys.engine.queues import TokenBucket
 from codemonkeys.journal import writer
 from codemonkeys.models import retry
 from codemonkeys.models.retry import retry_after
+from codemonkeys.models.throttle import TokenBucket
 from codemonkeys.report import run_status
 from codemonkeys.report.run_status import Observer
 from codemonkeys.report.status_view import status_view

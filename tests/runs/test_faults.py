@@ -113,7 +113,8 @@ STEPS = (("test", 0), ("edit", 0), ("test", 1))
 
 def said_by_the_fake_model(stage: str, turn: int, marker: str) -> str:
     """An answer of the fake model in a task with a marker."""
-    from codemonkeys.models.base import Message, Request, StepKey
+    from codemonkeys.keys import StepKey
+    from codemonkeys.models.base import Message, Request
 
     return answer(Request(StepKey("any", stage, 0, turn), (Message("system", f"<<<<<<< DONE {marker}"),)))
 

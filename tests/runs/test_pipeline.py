@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from codemonkeys.engine.steps import Stopping
-from codemonkeys.errors import BadRecord, FilteredAnswer, RetriesExhausted
+from codemonkeys.errors import BadRecord, FilteredAnswer, RetriesExhausted, RunInterrupted
 from codemonkeys.models.base import Completion, Request
 from codemonkeys.models.dry_run import FILE, answer
 from codemonkeys.pipeline import solve_task
-from codemonkeys.runs.runner import gravest, state_of
+from codemonkeys.runs.outcomes import gravest, state_of_error
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
 from tests.rooms import room
@@ -31,14 +30,14 @@ def test_issue_becomes_a_patch(tmp_path: Path, make_snapshot: Callable[..., Snap
     with room(tmp_path, make_snapshot(SOURCES), answer, finds_the_file, generation={"samples": 3}) as work:
         choice = asyncio.run(solve_task(work))
         assert choice is not None and FILE in choice.patch
-        stages = {request.key.stage for request in work.steps.primary.requests}  # type: ignore[attr-defined]
+        stages = {request.key.stage for request in work.models.primary.requests}  # type: ignore[attr-defined]
         assert stages == {"relevance", "rank", "test", "edit", "select"}
 
 
 def test_tests_are_written_while_the_context_is_found(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
     """Relevance is held back until a test conversation has ended: if that waited for it, both would wait for ever."""
     with room(tmp_path, make_snapshot(SOURCES), answer, finds_the_file, generation={"samples": 1}) as work:
-        model = work.steps.primary
+        model = work.models.primary
         complete = model.complete
         tested = asyncio.Event()
 
@@ -82,7 +81,7 @@ def test_prediction_is_the_same_whatever_the_order_of_answers(
     patches = set()
     for seed in range(3):
         with room(tmp_path / str(seed), snapshot, answer, finds_the_file, generation={"samples": 4}) as work:
-            model = work.steps.primary
+            model = work.models.primary
             complete = model.complete
 
             async def late(request: Request, complete=complete, seed=seed) -> Completion:  # type: ignore[no-untyped-def]
@@ -100,12 +99,12 @@ def test_prediction_is_the_same_whatever_the_order_of_answers(
 @pytest.mark.parametrize(
     ("errors", "kind"),
     [
-        ([RetriesExhausted("a"), BadRecord("b"), Stopping("c")], BadRecord),
-        ([RetriesExhausted("a"), Stopping("c")], Stopping),
+        ([RetriesExhausted("a"), BadRecord("b"), RunInterrupted("c")], BadRecord),
+        ([RetriesExhausted("a"), RunInterrupted("c")], RunInterrupted),
         ([RetriesExhausted("a"), ValueError("c")], RetriesExhausted),
     ],
 )
 def test_what_concerns_the_whole_run_is_told_first(errors: list[Exception], kind: type[Exception]) -> None:
     nested = ExceptionGroup("outer", [errors[0], ExceptionGroup("inner", errors[1:])])
     assert isinstance(gravest(nested), kind)
-    assert str(state_of(RetriesExhausted("a"))) == "model failed"
+    assert str(state_of_error(RetriesExhausted("a"))) == "model failed"

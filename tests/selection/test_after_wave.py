@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from codemonkeys.journal import queries, run_files
 from codemonkeys.models.dry_run import answer
 from codemonkeys.pipeline import solve_task
-from codemonkeys.runs.runner import State, how_it_ended
+from codemonkeys.runs.outcomes import State, state_of_choice
 from codemonkeys.selection.after_wave import TYPES, accepted, belief, policy_of
 from codemonkeys.selection.evidence import Evidence, ScriptOutcome
 from codemonkeys.settings import SelectionSettings
@@ -92,8 +92,8 @@ def test_waves_end_when_one_is_trusted_or_no_more_pays(
         tmp_path, make_snapshot({"a.py": "x\n"}), answer, fixes(share), generation=generation, selection=selection
     ) as work:
         choice = asyncio.run(solve_task(work))
-        ended = how_it_ended(choice, work.ended_early)
-        requests = work.steps.primary.requests  # type: ignore[attr-defined]
+        ended = state_of_choice(choice, work.ended_early)
+        requests = work.models.primary.requests  # type: ignore[attr-defined]
         with run_files.reading(work.steps.journal.folder / "run.db") as connection:
             notes = queries.task_story(connection, TASK.id)["notes"]
     decisions = [note["body"] for note in notes if note["kind"] == "decision"]

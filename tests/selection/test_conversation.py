@@ -14,7 +14,7 @@ from codemonkeys.errors import BudgetReached
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Request
-from codemonkeys.selection.asking import judge, vote_by_ballots
+from codemonkeys.selection.asking import judge_candidates, vote_by_ballots
 from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence, stored_evidence
 from codemonkeys.selection.deciding import Choice, decide
 from codemonkeys.tasks.snapshot import Snapshot
@@ -109,7 +109,7 @@ def test_distinguishing_test_runs_on_the_unedited_code_and_every_finalist(
     assert sorted(seen, key=str) == sorted(
         [("print()\n", None), *(("print()\n", PATCH.format(n)) for n in (1, 2, 3))], key=str
     )
-    system = work.steps.primary.requests[0].messages[0].content  # type: ignore[attr-defined]
+    system = work.models.primary.requests[0].messages[0].content  # type: ignore[attr-defined]
     assert "x = 1" in system and "Candidate 3" in system and "Candidate 4" not in system
     assert "none of them resolves" not in system and "tests of the repository" not in system
 
@@ -129,7 +129,7 @@ def test_ballots_are_shuffled_may_refuse_and_end_early(tmp_path: Path, make_snap
             return await vote_by_ballots(work, await gathered(work, [2, 1, 3, 0]), [2, 0, 1])
 
         assert asyncio.run(ballots()) == (1, None, 1, 1)
-        requests = work.steps.primary.requests  # type: ignore[attr-defined]
+        requests = work.models.primary.requests  # type: ignore[attr-defined]
         assert {request.key.sample for request in requests} == {0, 1, 2, 3, 4}
         first = {request.key.sample: request.messages[0].content for request in requests if request.key.turn == 0}
         orders = {tuple(sorted("123", key=lambda n: text.index(f"Candidate {n}"))) for text in first.values()}
@@ -147,7 +147,7 @@ def test_a_majority_of_ballots_decides_and_no_ballot_leaves_the_votes(
 ) -> None:
     snapshot = make_snapshot(SNAPSHOT)
     choice, work = decided(tmp_path / "two", snapshot, [2, 1, 3, 0], lambda r: chooses(2), rule="ballots")
-    assert (choice.number, len(work.steps.primary.requests)) == (2, 3)  # type: ignore[attr-defined]
+    assert (choice.number, len(work.models.primary.requests)) == (2, 3)  # type: ignore[attr-defined]
     choice, _ = decided(tmp_path / "none", snapshot, [2, 1, 3, 0], lambda r: chooses(0), rule="ballots")
     assert choice.number == 3 and "ballots are for none" in choice.reason
     choice, _ = decided(tmp_path / "mute", snapshot, [2, 1, 3, 0], lambda r: "rubbish", rule="ballots")
@@ -166,10 +166,10 @@ def test_a_judge_is_asked_again_and_again_and_believed_by_its_share_of_yes(
     with room(tmp_path / "all", snapshot, answer, runs, selection={"regression_files": 0}) as work:
 
         async def beliefs() -> dict[int, float | None]:
-            return await judge(work, await gathered(work, [2, 1, 3, 0]), [0, 1, 2, 3])
+            return await judge_candidates(work, await gathered(work, [2, 1, 3, 0]), [0, 1, 2, 3])
 
         assert asyncio.run(beliefs()) == {0: 0.0, 1: 0.75, 2: None, 3: 0.0}
-        requests = work.steps.primary.requests  # type: ignore[attr-defined]
+        requests = work.models.primary.requests  # type: ignore[attr-defined]
         assert len(requests) == 20 and len({request.messages[0].content for request in requests}) == 1
         assert not any("Candidate" in message.content for request in requests for message in request.messages)
     choice, work = decided(tmp_path / "rule", snapshot, [2, 1, 3, 0], answer, rule="judge")

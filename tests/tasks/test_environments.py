@@ -137,7 +137,7 @@ def test_a_task_that_is_only_an_image_needs_an_engine(
     task = Task("a__b-1", "a/b", "0" * 40, "", image="swebench/a")
     assert can_run_locally(tiny_task, tmp_path) and not can_run_locally(task, tmp_path)
     assert why_not_locally([tiny_task], tmp_path) is None
-    assert "a__b-1 comes as a container image only" in (why_not_locally([tiny_task, task], tmp_path) or "")
+    assert "a__b-1 exists only as a container image" in (why_not_locally([tiny_task, task], tmp_path) or "")
     for kind in ("local", "docker"):
         with pytest.raises(EnvironmentFailed, match="No Docker engine answers"):
             prepare(task, tmp_path, kind)

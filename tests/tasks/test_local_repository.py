@@ -1,4 +1,4 @@
-"""An own repository made ready: the very files of a commit, nothing else of it, and nothing of it run out here."""
+"""A task from the user's own repository: only the files of a commit are copied, byte for byte, and none is run here."""
 
 from __future__ import annotations
 
@@ -227,5 +227,5 @@ def test_scripts_run_in_an_image_on_the_patched_code(repository: Path, tmp_path:
 def test_a_dockerfile_that_fails_is_quoted(make_repository: Callable[..., Path], tmp_path: Path) -> None:
     recipe = "FROM codemonkeys/python:3.11\nRUN echo what went wrong && false\n"
     repository = make_repository({"Dockerfile": recipe, "a.py": ""})
-    with pytest.raises(EnvironmentFailed, match=r"(?s)could not be built. It said:.*what went wrong"):
+    with pytest.raises(EnvironmentFailed, match=r"(?s)its image could not be built: .*what went wrong"):
         prepare(task_of(repository), tmp_path / "home", "docker")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codemonkeys.errors import BadSettings
+from codemonkeys.wording import option
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -73,7 +74,7 @@ def templates(own: Path | None) -> Environment:
 
     folders = [shipped_folder()]
     if own is not None:
-        check_own(own)
+        check_folder(own)
         folders.insert(0, own)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
@@ -95,13 +96,14 @@ def templates(own: Path | None) -> Environment:
     return environment
 
 
-def check_own(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """Raise BadSettings unless every template in a user's folder replaces one of ours."""
     if not folder.is_dir():
-        raise BadSettings(f"--prompts {folder}: no such folder")
+        raise BadSettings(f"{option('prompts', str(folder))}: no such folder")
     known = {path.name for path in shipped_folder().glob("*.jinja")}
     unknown = sorted(path.name for path in folder.glob("*.jinja") if path.name not in known)
     if unknown:
         raise BadSettings(
-            f"--prompts {folder}: {', '.join(unknown)} replaces no template; the names are {', '.join(sorted(known))}"
+            f"{option('prompts', str(folder))}: {', '.join(unknown)} replaces no template; "
+            f"the names are {', '.join(sorted(known))}"
         )
