@@ -12,6 +12,7 @@ from pathlib import Path
 from codemonkeys.errors import BadInput
 from codemonkeys.tasks.base import Checkout, Task
 from codemonkeys.tasks.snapshot import Entry, Snapshot
+from codemonkeys.wording import option
 
 VENVS = (".venv", "venv")
 DOCKERFILE = "Dockerfile"
@@ -56,9 +57,11 @@ def read_issue(given: str, standard_input: str | None) -> str:
         try:
             text = Path(given).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"issue {given}: cannot be read as UTF-8 text: {error}") from None
+            raise BadInput(f"{option('issue')} {given}: cannot be read as UTF-8 text: {error}") from None
     elif re.fullmatch(r"\S+\.(?:md|txt|json|rst)|\S*/\S+", given.strip()):
-        raise BadInput(f"issue {given!r}: no such file; give a file, - for standard input, or the text of the issue")
+        raise BadInput(
+            f"{option('issue')} {given!r}: no such file; give a file, - for standard input, or the text of the issue"
+        )
     else:
         text = given
     if text.lstrip().startswith("{"):
@@ -106,14 +109,15 @@ def describe(repository: Path, issue: str, base: str, runtime: RuntimeChoice) ->
 def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice) -> Checkout:
     """Where the code runs: as given, or else in what the repository has that fits the sandbox."""
     if runtime.image is not None and runtime.venv is not None:
-        raise BadInput("both an image and a virtual environment: give one of them, the code runs in one place")
+        raise BadInput(f"both {option('image')} and {option('venv')}: give one of them, code runs in one place")
     if runtime.image is not None:
         return Checkout(folder, image=runtime.image)
     if runtime.venv is not None:
         venv = runtime.venv.expanduser().absolute()
         if not (venv / "pyvenv.cfg").is_file():
             raise BadInput(
-                f"{runtime.venv} is not a virtual environment, it has no pyvenv.cfg; make one with: python -m venv"
+                f"{option('venv')} {runtime.venv}: not a virtual environment, it has no pyvenv.cfg; make one with: "
+                "python -m venv"
             )
         return Checkout(folder, venv=venv)
     if runtime.sandbox != "docker":
@@ -126,7 +130,8 @@ def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice) -> Check
         return Checkout(folder)
     raise BadInput(
         f"{folder} has neither a virtual environment ({', '.join(VENVS)}) nor a {DOCKERFILE} in the commit: give "
-        "one, or the name of an image, or choose the local sandbox to use the programs of this machine"
+        f"{option('venv', 'FOLDER')} or {option('image', 'NAME')}, or {option('sandbox', 'local')} to use the programs "
+        "of this machine"
     )
 
 
