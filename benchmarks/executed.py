@@ -73,7 +73,7 @@ async def gather_one(task: Task, home: Path, runs: Path) -> tuple[Evidence, tupl
     settings = load_settings()
     model = FakeModel(answer)
     sandbox = LocalSandbox()
-    workspace = await asyncio.to_thread(prepare, task, home, "local")
+    workspace = await asyncio.to_thread(prepare, task, home, "folders")
     rows = candidates_of(task)
     with closing(workspace.snapshot), closing(sandbox), closing(Journal(runs, "executed", task.id, {})) as journal:
         journal.add_tasks([task])

@@ -30,6 +30,7 @@ from codemonkeys.runs.session import Options, Summary, open_session
 from codemonkeys.runs.solve import request_of, run_name
 from codemonkeys.runs.solve import solve as solve_request
 from codemonkeys.settings import Settings, load_settings
+from codemonkeys.tasks.backends import environment_kind
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.own_issue import RuntimeChoice, describe
 from codemonkeys.tasks.predictions import Prediction, read_predictions
@@ -191,9 +192,9 @@ def local_task(
     """The task that an issue of a git repository on this machine is; `solve([task])` solves it.
 
     `issue`: its text. `base`: the commit to start from. `venv`, `image`: in what the code runs; what is not given is
-    looked for in the repository, as `sandbox` can use it. Raises BadInput, EnvironmentFailed.
+    looked for in the repository, as `sandbox` (see `sandbox.kind`) can use it. Raises BadInput, EnvironmentFailed.
     """
-    choice = RuntimeChoice(None if venv is None else Path(venv), image, sandbox)
+    choice = RuntimeChoice(None if venv is None else Path(venv), image, environment_kind(sandbox))
     return describe(Path(repository), issue, base, choice)
 
 

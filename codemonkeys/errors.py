@@ -22,6 +22,7 @@
     │   ├── RunExists            a run of that name exists with other settings
     │   ├── RunBusy              another process works on this run
     │   └── StepChanged          a stored step was asked with another request
+    ├── RuleFailed               a selection rule from outside failed on a task
     ├── EnvironmentFailed        the place where a task's code runs could not be prepared
     ├── SandboxUnavailable       no sandbox can run untrusted code on this machine
     └── ExecutionFailed          the sandbox itself failed, again and again, on one script
@@ -116,6 +117,10 @@ class RunBusy(JournalError, BadInput):
 
 class StepChanged(JournalError, BadInput):
     """A stored step was asked with another request; accept the changes to ask it again."""
+
+
+class RuleFailed(CodeMonkeysError):
+    """A selection rule from outside failed on a task, or its answer is no ranking; correct it and resume the run."""
 
 
 class EnvironmentFailed(CodeMonkeysError):

@@ -141,7 +141,10 @@ def clean(
 
 
 def settings(json: Json = False) -> None:
-    """List every setting and profile, with what they mean."""
+    """List every setting, profile, sandbox, model and rule.
+
+    Settings and profiles with what they mean; the others by name, those of installed packages too.
+    """
     from codemonkeys.cli import reading
 
     end(lambda: reading.settings(json))

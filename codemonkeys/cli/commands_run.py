@@ -162,7 +162,11 @@ def ensemble(
     dataset: Annotated[str, typer.Argument(help="Dataset of the tasks.")],
     instance: Annotated[list[str] | None, typer.Option("--instance", "-i", help="Task to decide. Repeat it.")] = None,
     select: Annotated[
-        str, typer.Option("--select", help="Rule that chooses; `agreement` needs no model and no sandbox.")
+        str,
+        typer.Option(
+            "--select",
+            help="Rule that chooses: a name, or module:attribute. `agreement` needs no model and no sandbox.",
+        ),
     ] = "agreement",
     family: Annotated[
         list[str] | None,

@@ -16,6 +16,7 @@ from codemonkeys.runs.session import RunRequest
 from codemonkeys.runs.solve import run_name
 from codemonkeys.settings import Settings, load_settings
 from codemonkeys.tasks import branches, own_issue
+from codemonkeys.tasks.backends import environment_kind
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.sources import task_file
 
@@ -81,11 +82,10 @@ def plan(asked: FixRequest, configs: list[str], given: dict[str, Any], as_json: 
 
 
 def task_of(asked: FixRequest, sandbox: str) -> Task:
-    """The task; raises BadInput for an issue or a repository that cannot be used."""
+    """The task; `sandbox` as in `sandbox.kind`. Raises BadInput for an issue, repository or sandbox of no use."""
     issue = own_issue.read_issue(asked.issue, sys.stdin.read() if asked.issue == "-" else None)
-    return own_issue.describe(
-        asked.repository, issue, asked.base, own_issue.RuntimeChoice(asked.venv, asked.image, sandbox)
-    )
+    choice = own_issue.RuntimeChoice(asked.venv, asked.image, environment_kind(sandbox))
+    return own_issue.describe(asked.repository, issue, asked.base, choice)
 
 
 def request_to_fix(runs: Path, name: str, task: Task, settings: Settings) -> RunRequest:

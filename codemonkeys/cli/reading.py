@@ -83,7 +83,8 @@ def export(runs: Path, name: str, output: Path, format: str, overwrite: bool) ->
 
 
 def settings(as_json: bool) -> Exit:
-    """List every setting and profile."""
+    """List every setting, profile, sandbox, model and rule."""
+    from codemonkeys.cli.choices import kinds
     from codemonkeys.report.tables import new_table, plain
     from codemonkeys.settings import Settings
     from codemonkeys.settings.profiles import PROFILES
@@ -91,16 +92,24 @@ def settings(as_json: bool) -> Exit:
     listed = list(settings_of(Settings, ""))
     if as_json:
         rows = [{"name": name, "default": default, "meaning": meaning} for name, default, meaning in listed]
-        print_json({"settings": rows, "profiles": {name: found._asdict() for name, found in PROFILES.items()}})
+        profiles = {name: found._asdict() for name, found in PROFILES.items()}
+        choices = {name: kind.names for name, kind in kinds().items()}
+        print_json({"settings": rows, "profiles": profiles, "choices": choices})
         return Exit.DONE
     table = new_table("setting", "default", "meaning")
     for name, default, meaning in listed:
         table.add_row(plain(name, "bold"), plain(default), plain(meaning))
     out().print(table)
-    profiles = new_table("profile", "what it buys")
+    bought = new_table("profile", "what it buys")
     for name, found in PROFILES.items():
-        profiles.add_row(plain(name, "bold"), plain(found.why))
-    out().print(profiles)
+        bought.add_row(plain(name, "bold"), plain(found.why))
+    out().print(bought)
+    there = new_table("kind", "chosen by", "names")
+    for name, kind in kinds().items():
+        named = [*kind.names, kind.more] if kind.more else kind.names
+        there.add_row(plain(name, "bold"), plain(kind.option), plain(", ".join(named)))
+    out().print(there)
+    say("One of your own, in a file of the current folder or installed, is named as module:attribute.")
     say("Take a profile with --profile NAME; what else is given counts over it.")
     say("Set one with -c name=value, in a YAML file given by -c FILE, or as CODEMONKEYS_SECTION__NAME.")
     return Exit.DONE

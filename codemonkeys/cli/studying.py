@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
-from codemonkeys.errors import BadInput
+from codemonkeys.errors import BadInput, BadSettings
 from codemonkeys.journal import run_files
 from codemonkeys.tasks.predictions import Prediction
 
 if TYPE_CHECKING:
     from codemonkeys.report.study import Study
+    from codemonkeys.selection.rules import Rule
 
 GRADES = ("candidates", "turns")
 
@@ -69,7 +70,20 @@ def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
     sources = list(dict.fromkeys(source for evidence in run.evidence.values() for source in evidence.sources))
     for file in given:
         add_file(verdicts, file, sources)
-    return study(run, verdicts if verdicts.known else None)
+    return study(run, verdicts if verdicts.known else None, rules_for(run.rule))
+
+
+def rules_for(rule: str) -> dict[str, Rule]:
+    """All rules there are, and the run's own if it is none of them and can still be loaded."""
+    from codemonkeys.selection.rules import all_rules, find_rule
+
+    rules = all_rules()
+    if rule not in rules:
+        try:
+            rules[rule] = find_rule(rule)
+        except BadSettings as error:
+            say(f"the rule of the run is left out: {error}")
+    return rules
 
 
 def grade_all(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None:

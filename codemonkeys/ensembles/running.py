@@ -17,9 +17,9 @@ from codemonkeys.runs.models import open_models
 from codemonkeys.runs.outcomes import State, TaskResult
 from codemonkeys.runs.session import Options, RunRequest, Summary, open_journal, open_session
 from codemonkeys.selection.collect_evidence import stored_evidence
-from codemonkeys.selection.deciding import ASKING
+from codemonkeys.selection.deciding import asking
 from codemonkeys.selection.evidence import Evidence
-from codemonkeys.selection.rules import EXECUTION, RULES, Rule
+from codemonkeys.selection.rules import EXECUTION, Rule, all_rules, find_rule
 from codemonkeys.settings import SelectionSettings, Settings
 from codemonkeys.wording import option
 
@@ -42,7 +42,7 @@ async def choose(ensemble: Ensemble, settings: Settings, options: Options) -> Su
             return choose_by_texts(ensemble, selection.rule, journal)
     check_needs(settings, ensemble)
     async with open_session(request, options) as session:
-        pooled = RULES[selection.rule].pooled
+        pooled = find_rule(selection.rule).pooled
         # A rule that learns from all tasks comes last; until then each task is decided as its shortlist would be.
         first = first_rule(session.settings, selection) if pooled else session.settings
         ended = await session.run(ensemble_solver(ensemble.members, ensemble.tests), first)
@@ -63,11 +63,11 @@ def first_rule(settings: Settings, selection: SelectionSettings) -> Settings:
 def check_ensemble(ensemble: Ensemble, settings: Settings) -> None:
     """Raise BadSettings for a rule that does not exist, BadInput without anything to choose from."""
     selection = settings.selection
-    if selection.rule not in RULES:
-        raise BadSettings(f"{option('rule', selection.rule)}: no such rule; there are: {', '.join(RULES)}")
-    if selection.shortlist not in RULES or RULES[selection.shortlist].pooled:
-        single = ", ".join(name for name, rule in RULES.items() if not rule.pooled)
-        raise BadSettings(f"selection.shortlist={selection.shortlist}: choose one of: {single}")
+    find_rule(selection.rule, option("rule", selection.rule))
+    shortlist = f"selection.shortlist={selection.shortlist}"
+    if find_rule(selection.shortlist, shortlist).pooled:
+        single = ", ".join(name for name, rule in all_rules().items() if not rule.pooled)
+        raise BadSettings(f"{shortlist} learns from many tasks at once; choose one of: {single}")
     if settings.prompts is not None:
         check_folder(settings.prompts)
     if not any(member.patches for member in ensemble.members):
@@ -76,17 +76,17 @@ def check_ensemble(ensemble: Ensemble, settings: Settings) -> None:
 
 def is_textual(ensemble: Ensemble, rule: str) -> bool:
     """Whether choosing needs only the texts of the patches: no model, no sandbox, no repository."""
-    return not RULES[rule].needs and rule != EXECUTION and ensemble.tests.folder is None
+    return not find_rule(rule).needs and rule != EXECUTION and ensemble.tests.folder is None
 
 
 def check_needs(settings: Settings, ensemble: Ensemble) -> None:
     """Raise BadInput for a rule that needs a model or test scripts, where neither was given."""
     rule = settings.selection.rule
-    if rule in ASKING and settings.model is None:
+    if asking(rule) is not None and settings.model is None:
         raise BadInput(
             f"{option('rule', rule)} asks a model: name it with {option('model')}; the rule agreement needs none"
         )
-    if "edited" in RULES[rule].needs and settings.model is None and ensemble.tests.folder is None:
+    if "edited" in find_rule(rule).needs and settings.model is None and ensemble.tests.folder is None:
         raise BadInput(
             f"{option('rule', rule)} counts test scripts: give them with {option('tests', 'FOLDER')}, or name a model "
             f"that writes them with {option('model')}; the rule agreement needs neither"
@@ -95,7 +95,7 @@ def check_needs(settings: Settings, ensemble: Ensemble) -> None:
 
 def open_needed_models(settings: Settings, ensemble: Ensemble) -> ModelSet:
     """The models of the settings; where nothing asks one, a model that refuses. Raises as `open_models`."""
-    asks = settings.selection.rule in ASKING
+    asks = asking(settings.selection.rule) is not None
     if asks or (settings.model is not None and ensemble.tests.folder is None):
         return open_models(settings)
     return ModelSet(NoModel(), NoModel())
@@ -133,7 +133,7 @@ def rank_together(journal: Journal, rule: str, tasks: Sequence[str]) -> list[Tas
     with run_files.reading(journal.folder / "run.db") as connection:
         evidence = {task: stored_evidence(connection, task) for task in tasks}
     known = [found for found in evidence.values() if found is not None]
-    fitted = RULES[rule].fit(known)
+    fitted = find_rule(rule).fit(known)
     with journal.at_once():
         return [end_by_ranking(journal, task, found, fitted) for task, found in evidence.items()]
 

@@ -14,14 +14,13 @@ from codemonkeys.grading.sandboxed import SandboxGrader
 from codemonkeys.grading.verdict import Verdict
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
-from codemonkeys.runs.sandboxes import choose_sandbox
 from codemonkeys.tasks.answer_key import load_answer_keys
+from codemonkeys.tasks.backends import AUTO, choose_backend
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
 from codemonkeys.tasks.images import ensure_image
 from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.sources import load_tasks
-from sandboxes import open_sandbox
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class GradingOptions:
     """How predictions are to be graded."""
 
     sandbox: str | None = None
-    """Name of a sandbox; None: the first that works here."""
+    """As `sandbox.kind`; None: the first that works here."""
     isolated: bool = False
     """On Docker, not by the harness itself, whose containers have a network, but in ours."""
     workers: int | None = None
@@ -108,14 +107,14 @@ def grade_predictions(
 
 @contextmanager
 def open_grader(tasks: Mapping[str, Task], options: GradingOptions, run_id: str) -> Iterator[Grader]:
-    """The official harness where there is Docker, unless isolation was asked for; else a sandbox of ours."""
-    kind = choose_sandbox(options.sandbox or "auto", list(tasks.values()))
+    """The official harness if the sandbox is `docker`, unless isolation was asked for; else the sandbox."""
     home = default_home()
-    if kind == "docker" and not options.isolated:
+    name, backend = choose_backend(options.sandbox or AUTO, list(tasks.values()), home)
+    if name == "docker" and not options.isolated:
         yield HarnessGrader(lambda id: ensure_image(tasks[id], home))
         return
-    sandbox = open_sandbox(kind, f"evaluate-{run_id}")
+    sandbox = backend.open(f"evaluate-{run_id}")
     try:
-        yield SandboxGrader(lambda id: prepare(tasks[id], home, kind).environment, sandbox)
+        yield SandboxGrader(lambda id: prepare(tasks[id], home, backend.environment).environment, sandbox)
     finally:
         sandbox.close()

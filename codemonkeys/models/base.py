@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from codemonkeys.keys import StepKey
 
@@ -113,6 +113,7 @@ class Completion:
     """Attempts it took, retries included."""
 
 
+@runtime_checkable
 class Model(Protocol):
     """A language model. Safe to await many times at once."""
 
@@ -133,4 +134,13 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Release connections."""
+        ...
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A model that has something to tell the user at the end of a session."""
+
+    def remarks(self) -> list[str]:
+        """Sentences for the user; empty if all was as expected."""
         ...

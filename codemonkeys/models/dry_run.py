@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 from codemonkeys import stages
 from codemonkeys.models.base import Request
+from codemonkeys.models.fake import FakeModel
+
+if TYPE_CHECKING:
+    from codemonkeys.settings import OperationSettings
 
 TEST = """\
 import os
@@ -49,3 +54,8 @@ def files_shown(said: str) -> int:
 def marker(system: str) -> str:
     """The code of the task's delimiters, as the system message tells it."""
     return str(re.findall(r"^<<<<<<< DONE (\S+)$", system, re.M)[-1])
+
+
+def open_fake(spec: str, operation: OperationSettings) -> FakeModel:
+    """The model `fake`."""
+    return FakeModel(answer)

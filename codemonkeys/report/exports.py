@@ -75,7 +75,7 @@ def preds(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
 
 def recording(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
     """Every answer, to be replayed without a model."""
-    write_recording(output, queries.answers(connection))
+    write_recording(output, queries.answers(connection), queries.request_messages(connection))
     return f"recording written to {output}; replay it with --replay {output}"
 
 

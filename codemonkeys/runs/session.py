@@ -9,23 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codemonkeys.engine.events import Notify, silent
+from codemonkeys.engine.events import Notify, note, silent
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.stop import Stop
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
+from codemonkeys.models.base import Remarking
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.prompting.check import check_prompts
 from codemonkeys.runs.models import open_models
 from codemonkeys.runs.outcomes import State, TaskResult
 from codemonkeys.runs.predictions_file import keeping_predictions_file
 from codemonkeys.runs.runner import Prepare, Solver, run_tasks
-from codemonkeys.runs.sandboxes import choose_sandbox
 from codemonkeys.settings import Settings, build
 from codemonkeys.stages import CONTEXT_MODES
+from codemonkeys.tasks.backends import choose_backend
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
-from sandboxes import open_sandbox
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,11 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
     async with AsyncExitStack() as opened:
         models = await asyncio.to_thread(request.models, settings)
         opened.push_async_callback(models.close)
-        kind = await asyncio.to_thread(choose_sandbox, settings.sandbox.kind, tasks)
+        home = default_home()
+        kind, backend = await asyncio.to_thread(choose_backend, settings.sandbox.kind, tasks, home)
         settings = settled(settings, kind)
         journal = opened.enter_context(closing(open_journal(request, settings, options)))
-        sandbox = opened.enter_context(closing(open_sandbox(kind, journal.name, reuse=settings.sandbox.reuse)))
-        home = default_home()
+        sandbox = opened.enter_context(closing(backend.open(journal.name, reuse=settings.sandbox.reuse)))
         digests = open_digests(settings, home)
         if digests is not None:
             opened.enter_context(closing(digests))
@@ -136,7 +136,15 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
             stop=options.stop,
         )
         opened.callback(steps.close)
-        yield Session(request, settings, journal, steps, lambda task: prepare(task, home, kind))
+        opened.callback(tell_remarks, models, notify)
+        yield Session(request, settings, journal, steps, lambda task: prepare(task, home, backend.environment))
+
+
+def tell_remarks(models: ModelSet, notify: Notify) -> None:
+    """Tell what the models want to be known at the end of a session."""
+    for model in models.distinct():
+        for remark in model.remarks() if isinstance(model, Remarking) else ():
+            notify(note(remark))
 
 
 def settled(settings: Settings, sandbox: str) -> Settings:

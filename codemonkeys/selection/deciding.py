@@ -14,7 +14,7 @@ from codemonkeys.selection.asking import judge_candidates, vote_by_ballots
 from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence, of_classes
 from codemonkeys.selection.conversation import converse, example_test, finalists_of
 from codemonkeys.selection.evidence import Evidence, Ranking
-from codemonkeys.selection.rules import RULES
+from codemonkeys.selection.rules import find_rule
 from codemonkeys.settings import SelectionSettings
 
 ASKED = frozenset({"scores", "ballots", "conversation"})
@@ -33,9 +33,7 @@ class Choice(NamedTuple):
 def check_rules(settings: SelectionSettings) -> None:
     """Raise BadSettings for a rule that one task cannot be decided by."""
     for setting, name in (("rule", settings.rule), ("shortlist", settings.shortlist)):
-        rule = RULES.get(name)
-        if rule is None:
-            raise BadSettings(f"selection.{setting}={name}: no such rule; there are: {', '.join(RULES)}")
+        rule = find_rule(name, f"selection.{setting}={name}")
         if rule.pooled:
             raise BadSettings(
                 f"selection.{setting}={name} learns from many tasks at once, so it cannot decide one while it is "
@@ -57,17 +55,17 @@ async def decide(work: Work, gathered: SelectionInput) -> Choice:
     """Decide by `selection.rule`; where it comes to no answer, the first of the shortlist."""
     settings = work.settings.selection
     evidence = gathered.evidence
-    shortlist = RULES[settings.shortlist].rank(evidence)
+    shortlist = find_rule(settings.shortlist).rank(evidence)
     everyone = ranked(evidence, shortlist)
     if len(everyone) == 1:
         return choice(evidence, everyone[0], "the only distinct candidate")
     failed = ""
-    if settings.rule in ASKING:
+    if ask := asking(settings.rule):
         try:
-            evidence = await ASKING[settings.rule](work, gathered, everyone)
+            evidence = await ask(work, gathered, everyone)
         except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
             failed = f"the model could not go on: {error}"
-    ranking = Ranking((), 0.0, failed) if failed else RULES[settings.rule].rank(evidence)
+    ranking = Ranking((), 0.0, failed) if failed else find_rule(settings.rule).rank(evidence)
     if ranking.order:
         return choice(evidence, evidence.classes[ranking.order[0]], ranking.reason)
     first = shortlist.reason if shortlist.order else "most like the others"
@@ -116,7 +114,9 @@ async def balloted(work: Work, gathered: SelectionInput, everyone: Sequence[int]
     return replace(gathered.evidence, ballots=await vote_by_ballots(work, gathered, shortlist))
 
 
-ASKING: dict[str, Callable[[Work, SelectionInput, Sequence[int]], Awaitable[Evidence]]] = {
+Asking = Callable[[Work, SelectionInput, Sequence[int]], Awaitable[Evidence]]
+
+ASKING: dict[str, Asking] = {
     "conversation": held,
     "judge": judged,
     "hybrid": judged,
@@ -124,3 +124,13 @@ ASKING: dict[str, Callable[[Work, SelectionInput, Sequence[int]], Awaitable[Evid
     "ballots": balloted,
 }
 """What the rules that need a model's answers ask before they decide, of all distinct candidates in their order."""
+
+_ASKING_FOR: dict[str, Asking] = {"conversation": held, "scores": judged, "ballots": balloted}
+"""The same for any other rule, by the evidence that it needs."""
+
+
+def asking(name: str) -> Asking | None:
+    """What a rule has a model asked before it decides; None for a rule that calls no model. Raises BadSettings."""
+    if name in ASKING:
+        return ASKING[name]
+    return next((_ASKING_FOR[need] for need in find_rule(name).needs if need in _ASKING_FOR), None)

@@ -9,13 +9,14 @@ from codemonkeys.selection.evidence import Evidence, Ranking, ScriptOutcome
 
 Ranker = Callable[[Evidence], Ranking]
 
-_WORDS = {
+NEEDS = {
     "edited": "no test script ran",
     "breaks": "no regression test ran",
     "scores": "no judge was asked",
     "ballots": "no ballot was cast",
     "conversation": "no selection conversation was held",
 }
+"""What a rule can need: fields of Evidence, each with what the rule says without it."""
 _OF_CANDIDATES = ("edited", "breaks", "scores")
 
 
@@ -47,7 +48,7 @@ class Rule:
             known = getattr(evidence, need)
             # A ballot or a conversation that chose none of them has answered; a test or a judge has not.
             if not known or (need in _OF_CANDIDATES and not any(entry not in (None, ()) for entry in known)):
-                return Ranking((), 0.0, _WORDS[need])
+                return Ranking((), 0.0, NEEDS[need])
         return self.decide(evidence) if candidates(evidence) else Ranking((), 0.0, "no candidate changes anything")
 
 

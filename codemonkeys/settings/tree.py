@@ -80,7 +80,8 @@ class SelectionSettings(Section):
     rule: str = "conversation"
     """`conversation`: the selection conversation on the shortlist; `judge`: the belief of a judge on all candidates;
     `top judge`: the same on the shortlist; `hybrid`: the better half by a judge, then tests; `ballots`: several
-    conversations in shuffled order; or a rule that calls no model, by its name in `codemonkeys study`."""
+    conversations in shuffled order; a rule that calls no model, by its name in `codemonkeys study`; or a rule of your
+    own, as `module:attribute`."""
     shortlist: str = "tests then agreement"
     """Rule, calling no model, that chooses the shortlist, and decides where the model does not."""
     candidates: int = Field(3, ge=1)
@@ -114,8 +115,9 @@ class SelectionSettings(Section):
 class SandboxSettings(Section):
     """What one execution of a script may use."""
 
-    kind: Literal["auto", "local", "docker"] = "auto"
-    """Where scripts run; `auto` takes the first that works here for the task's environment, local before docker."""
+    kind: str = Field("auto", min_length=1)
+    """Where scripts run: `local`, `docker`, another sandbox by its name or as `module:attribute`, or `auto`: the first
+    that works here for all tasks, `local` before `docker`."""
     seconds: float = Field(100.0, gt=0)
     """Wall-clock time of one execution."""
     memory_mb: int = Field(4_096, ge=64)
@@ -123,7 +125,7 @@ class SandboxSettings(Section):
     processes: int = Field(256, ge=8)
     """Processes and threads of one execution."""
     reuse: bool = False
-    """Keep a container for the next script of the same candidate, if nothing is left in it; only for docker."""
+    """Keep a container for the candidate's next script if the last one left nothing in it; `docker` only."""
     output_characters: int = Field(8_192, ge=256)
     """Output shown to a model; more is cut in the middle."""
 
@@ -198,7 +200,8 @@ class Settings(BaseSettings):
     )
 
     model: str | None = None
-    """Primary model: a litellm name (`anthropic/...`, `openai/...`), `fake`, or `replay:FILE`."""
+    """Primary model: a litellm name (`anthropic/...`, `openai/...`), `fake`, `replay:FILE`, one that another package
+    has installed, or `module:attribute`."""
     scan_model: str | None = None
     """Cheap model that reads every file; the primary model if not given."""
     prompts: Path | None = None

@@ -25,7 +25,7 @@ from codemonkeys.tasks.images import BUILD_SECONDS, CONTENT, OF_TASK
 from codemonkeys.tasks.one_commit import IDENTITY, init_repository, make_root_commit
 from codemonkeys.tasks.snapshot import SUBMODULE, SYMLINK, Snapshot
 from codemonkeys.tasks.wheels import tail
-from sandboxes.base import Environment, Limits, Script
+from sandboxes.base import Environment, EnvironmentKind, Limits, Script
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 IN_IMAGE = "/testbed"
@@ -43,8 +43,8 @@ COPY ["tree/", "./"]
 """
 
 
-def prepare(task: Task, checkout: Checkout, home: Path, sandbox: str) -> Workspace:
-    """Prepare the task for a kind of sandbox, `local` or `docker`. Raises EnvironmentFailed, SandboxError."""
+def prepare(task: Task, checkout: Checkout, home: Path, kind: EnvironmentKind) -> Workspace:
+    """Prepare the task for sandboxes that take this kind of environment. Raises EnvironmentFailed, SandboxError."""
     tree = home / "repositories" / _key(task, checkout)
 
     def fill(making: Path) -> None:
@@ -53,7 +53,7 @@ def prepare(task: Task, checkout: Checkout, home: Path, sandbox: str) -> Workspa
             copy_generated(checkout.repository, making)
 
     make_once(tree, fill)
-    if sandbox == "docker":
+    if kind == "image":
         environment = _image_environment(task, checkout, tree)
     else:
         environment = _local_environment(task, checkout, tree)

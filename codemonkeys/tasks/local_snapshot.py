@@ -30,7 +30,7 @@ def local_snapshot(task: Task, home: Path) -> Snapshot | None:
     if task.image is None or not _engine_has(task.image):
         return None
     try:
-        return prepare(task, home, "docker").snapshot
+        return prepare(task, home, "image").snapshot
     except CodeMonkeysError:
         return None
 

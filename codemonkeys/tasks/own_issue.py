@@ -13,6 +13,7 @@ from codemonkeys.errors import BadInput
 from codemonkeys.tasks.base import Checkout, Task
 from codemonkeys.tasks.snapshot import Entry, Snapshot
 from codemonkeys.wording import option
+from sandboxes.base import EnvironmentKind
 
 VENVS = (".venv", "venv")
 DOCKERFILE = "Dockerfile"
@@ -42,8 +43,8 @@ class RuntimeChoice:
 
     venv: Path | None = None
     image: str | None = None
-    sandbox: str = "auto"
-    """`local`, `docker` or `auto`."""
+    kind: EnvironmentKind | None = None
+    """What the sandbox takes; None if none was named."""
 
 
 def read_issue(given: str, standard_input: str | None) -> str:
@@ -120,13 +121,13 @@ def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice) -> Check
                 "python -m venv"
             )
         return Checkout(folder, venv=venv)
-    if runtime.sandbox != "docker":
+    if runtime.kind != "image":
         for name in VENVS:
             if (folder / name / "pyvenv.cfg").is_file():
                 return Checkout(folder, venv=folder / name)
-    if runtime.sandbox != "local" and DOCKERFILE in snapshot:
+    if runtime.kind != "folders" and DOCKERFILE in snapshot:
         return Checkout(folder, dockerfile=DOCKERFILE)
-    if runtime.sandbox == "local":
+    if runtime.kind == "folders":
         return Checkout(folder)
     raise BadInput(
         f"{folder} has neither a virtual environment ({', '.join(VENVS)}) nor a {DOCKERFILE} in the commit: give "

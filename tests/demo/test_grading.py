@@ -43,7 +43,7 @@ TABLE = "    fmts = [\n"
 @pytest.fixture(scope="module")
 def environment(repository: Path, shared_home: Path) -> Environment:
     (task,) = load_tasks(str(repository))
-    workspace = prepare(task, shared_home, "local")
+    workspace = prepare(task, shared_home, "folders")
     workspace.snapshot.close()
     return workspace.environment
 

@@ -13,11 +13,11 @@ import pytest
 from codemonkeys.errors import BadInput, BadRecord, EnvironmentFailed, UnknownDataset
 from codemonkeys.grading.evaluation import HarnessGrader, Outcome, SandboxGrader, Verdict, evaluate, log_folder
 from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
+from codemonkeys.tasks.backends import BACKENDS
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.images import ensure_image
 from codemonkeys.tasks.predictions import Prediction, write_predictions
 from codemonkeys.tasks.sources import load_tasks
-from sandboxes import open_sandbox
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 from tests.tiny_task import GOLD, ID, WRONG, make_task_repository
 
@@ -191,9 +191,10 @@ def graded_for_real(
 ) -> list[Verdict]:
     """Verdicts of several patches for one task, its hidden tests run in a real sandbox."""
     (task,), keys = load_tasks(source, [id]), load_answer_keys(source, [id])
-    workspace = prepare(task, home, kind)
+    backend = BACKENDS.get(kind)
+    workspace = prepare(task, home, backend.environment)
     workspace.snapshot.close()
-    sandbox = open_sandbox(kind, "test")
+    sandbox = backend.open("test")
     try:
         return [
             verdict

@@ -144,7 +144,7 @@ def test_wrong_candidates_of_a_real_task_break_what_the_right_ones_keep(
 ) -> None:
     """Real patches by real systems for pytest-10051; nobody told which of the repository's tests to run."""
     (task,) = load_tasks(str(data_dir / "task_repo"), ["pytest-dev__pytest-10051"])
-    workspace = prepare(task, shared_home, "local")
+    workspace = prepare(task, shared_home, "folders")
     assert task.folder is not None
     rows = [json.loads(line) for line in (task.folder / "candidates.jsonl").read_text().splitlines()]
     candidates = [Numbered(n, Candidate(n, row["model_patch"], "", True)) for n, row in enumerate(rows, 1)]

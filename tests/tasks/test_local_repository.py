@@ -174,7 +174,7 @@ def test_scripts_run_in_the_virtual_environment_on_the_patched_code(
         (packages / "greet.pth").write_text(f"{repository}/src\n")
     elif installed == "as a copy":
         (packages / "greet.py").write_text("def greet(name): return 'stale'\n")
-    workspace = prepare(task_of(repository), tmp_path / "home", "local")
+    workspace = prepare(task_of(repository), tmp_path / "home", "folders")
     sandbox = LocalSandbox()
     try:
         check_both(run_both(sandbox, workspace.environment))
@@ -188,7 +188,7 @@ def test_scripts_run_in_the_virtual_environment_on_the_patched_code(
     )
     workspace.snapshot.close()
     with pytest.raises(EnvironmentFailed, match="needs --sandbox local"):
-        prepare(task_of(repository), tmp_path / "home", "docker")
+        prepare(task_of(repository), tmp_path / "home", "image")
 
 
 @pytest.mark.docker
@@ -202,7 +202,7 @@ def test_scripts_run_in_an_image_on_the_patched_code(repository: Path, tmp_path:
         task = task_of(repository)
     else:
         task = task_of(repository, image="codemonkeys/python:3.11")
-    workspace = prepare(task, tmp_path / "home", "docker")
+    workspace = prepare(task, tmp_path / "home", "image")
     assert workspace.environment.repository == ("/srv/app" if given == "Dockerfile" else "/testbed")
     sandbox = DockerSandbox()
     try:
@@ -220,7 +220,7 @@ def test_scripts_run_in_an_image_on_the_patched_code(repository: Path, tmp_path:
             for built in images.images_of_ours(client, {task.id}):
                 client.images.remove(built.id, force=True)
     with pytest.raises(EnvironmentFailed, match="needs --sandbox docker"):
-        prepare(task, tmp_path / "home", "local")
+        prepare(task, tmp_path / "home", "folders")
 
 
 @pytest.mark.docker
@@ -228,4 +228,4 @@ def test_a_dockerfile_that_fails_is_quoted(make_repository: Callable[..., Path],
     recipe = "FROM codemonkeys/python:3.11\nRUN echo what went wrong && false\n"
     repository = make_repository({"Dockerfile": recipe, "a.py": ""})
     with pytest.raises(EnvironmentFailed, match=r"(?s)its image could not be built: .*what went wrong"):
-        prepare(task_of(repository), tmp_path / "home", "docker")
+        prepare(task_of(repository), tmp_path / "home", "image")

@@ -10,6 +10,7 @@ from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.own_issue import RuntimeChoice, describe, read_issue
 from codemonkeys.tasks.sources import load_tasks, task_file
+from sandboxes.base import EnvironmentKind
 
 GITHUB = {"title": "It breaks", "body": "When empty.\r\n", "number": 3, "comments": [{"body": "use this fix"}]}
 
@@ -52,14 +53,9 @@ def test_where_code_runs_is_given_or_found(make_repository: Callable[..., Path])
     assert task.checkout.dockerfile == "Dockerfile" and task.language == "go"
     (folder / ".venv").mkdir()
     (folder / ".venv" / "pyvenv.cfg").touch()
-    found = {
-        kind: describe(folder, "x", "HEAD", RuntimeChoice(sandbox=kind)).checkout
-        for kind in ("auto", "local", "docker")
-    }
-    assert [c and (c.venv, c.dockerfile) for c in found.values()] == [
-        *[(folder / ".venv", None)] * 2,
-        (None, "Dockerfile"),
-    ]
+    kinds: tuple[EnvironmentKind | None, ...] = (None, "folders", "image")
+    found = [describe(folder, "x", "HEAD", RuntimeChoice(kind=kind)).checkout for kind in kinds]
+    assert [c and (c.venv, c.dockerfile) for c in found] == [*[(folder / ".venv", None)] * 2, (None, "Dockerfile")]
     assert describe(folder, "x", "HEAD", RuntimeChoice(image="mine:1")).image == "mine:1"
     with pytest.raises(BadInput, match="both image and venv: give one of them"):
         describe(folder, "x", "HEAD", RuntimeChoice(venv=folder / ".venv", image="mine:1"))
@@ -70,7 +66,7 @@ def test_where_code_runs_is_given_or_found(make_repository: Callable[..., Path])
     bare = make_repository({"a.py": ""}, "nothing")
     with pytest.raises(BadInput, match="give venv=FOLDER or image=NAME, or sandbox.kind=local to use"):
         describe(bare, "x", "HEAD", RuntimeChoice())
-    assert describe(bare, "x", "HEAD", RuntimeChoice(sandbox="local")).checkout is not None
+    assert describe(bare, "x", "HEAD", RuntimeChoice(kind="folders")).checkout is not None
     with pytest.raises(BadInput, match="is not a git repository"):
         describe(bare / ".git" / "hooks", "x", "HEAD", RuntimeChoice())
 
