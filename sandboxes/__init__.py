@@ -1,4 +1,4 @@
-"""Sandboxes: run scripts that nobody trusts on a repository. Knows nothing of models, tasks or grading."""
+"""Sandboxes: run untrusted scripts on a repository. Independent of models, tasks and grading."""
 
 from __future__ import annotations
 
