@@ -17,8 +17,8 @@ from codemonkeys.engine.steps import Steps
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.patch import check_patch
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.dry_run import answer
 from codemonkeys.models.fake import FakeModel
+from codemonkeys.models.fake_answers import answer
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.runner import open_work
 from codemonkeys.selection.collect_evidence import collect_evidence

@@ -33,7 +33,7 @@ from benchmarks.parts import SimulatedSandbox, make_repository, make_tasks, prep
 from codemonkeys.engine.steps import Steps
 from codemonkeys.generation.answers import marker_for
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.dry_run import FILE, TEST
+from codemonkeys.models.fake_answers import FILE, TEST
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.retry import Patience
 from codemonkeys.models.roles import ModelSet

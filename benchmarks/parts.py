@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codemonkeys.models.dry_run import FILE
+from codemonkeys.models.fake_answers import FILE
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Environment, Execution, Limits, Reason, Script

@@ -39,7 +39,7 @@ from codemonkeys.generation.trajectories import attempt_test
 from codemonkeys.journal.store import Journal
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Price, Request, Usage
-from codemonkeys.models.dry_run import answer
+from codemonkeys.models.fake_answers import answer
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.pipeline import solve_task
 from codemonkeys.runs.outcomes import State

@@ -10,11 +10,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from codemonkeys.tasks.snapshot import Snapshot
 from tests.cli.command import fork_server
 
 DATA = Path(os.environ.get("CODEMONKEYS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+settings.register_profile("untimed", deadline=None)  # A busy machine is slow, not wrong.
+settings.load_profile("untimed")
 REQUIRED = os.environ.get("CODEMONKEYS_TEST_REQUIRE", "").split()
 
 

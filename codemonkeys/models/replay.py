@@ -2,8 +2,8 @@
 
 A recording is JSON lines: first {"format": "codemonkeys-recording-2"}, then an object for each call with task, stage,
 sample, turn, text, finish_reason, model, usage (prompt_tokens, completion_tokens, cache_read_tokens,
-cache_write_tokens, or null), and messages: SHA-256 of each message that was answered, by which a replay tells that it
-asks something else. Format 1 has no messages.
+cache_write_tokens, or null), and messages: SHA-256 of each message of the request, by which a replay detects that it
+sends other ones. Format 1 has no messages.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ Digests = Mapping[StepKey, Sequence[str]]
 
 
 class ReplayModel:
-    """Answers every stage from recorded answers; costs nothing."""
+    """Answers every request from a recording; costs nothing."""
 
     def __init__(self, answers: Mapping[StepKey, Completion], source: str, messages: Digests | None = None) -> None:
-        """`source`: where the answers come from, for messages to the user. `messages`: what was answered, if known."""
+        """`source`: origin of the answers, for messages. `messages`: digests of the recorded requests, if known."""
         self.name = "replay"
         self.price: Price | None = Price()
         self._answers = answers
         self._source = source
         self._messages = messages or {}
         self._differing: Counter[str] = Counter()
-        """Messages that are not those that were answered: how often, by the template that they come from."""
+        """Number of messages that differ from the recorded ones, by template."""
 
     @classmethod
     def open(cls, path: Path) -> ReplayModel:
@@ -70,7 +70,7 @@ class ReplayModel:
         return answer
 
     def remarks(self) -> list[str]:
-        """What a session should tell at its end: that the answers were given to other messages."""
+        """Remarks for the end of a session: which messages differ from the recorded ones."""
         if not self._differing:
             return []
         listed = ", ".join(f"{name} ({count} times)" for name, count in sorted(self._differing.items()))
@@ -122,19 +122,19 @@ class Line(BaseModel):
 
 
 def read_recording(path: Path) -> dict[StepKey, Completion]:
-    """The answers of a recording by their steps. Raises BadRecord with the number of the line."""
+    """Answers of a recording by step. Raises BadRecord naming the line."""
     return {key: line.answer for key, line in read_lines(path).items()}
 
 
 def read_lines(path: Path) -> dict[StepKey, Line]:
-    """The calls of a recording by their steps. Raises BadRecord with the number of the line."""
+    """Calls of a recording by step. Raises BadRecord naming the line."""
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise BadRecord(f"{path}: the recording cannot be read: {error.strerror}") from None
     header = parse(lines[0], path, 1)
     if not isinstance(header, dict) or header.get("format") not in FORMATS:
-        raise BadRecord(f'{path}:1: no recording: its first line must be {{"format": "{FORMAT}"}}')
+        raise BadRecord(f'{path}:1: not a recording: its first line must be {{"format": "{FORMAT}"}}')
     calls: dict[StepKey, Line] = {}
     for number, line in enumerate(lines[1:], 2):
         if not line.strip():
@@ -153,15 +153,15 @@ def read_lines(path: Path) -> dict[StepKey, Line]:
 
 
 def parse(line: bytes, path: Path, number: int) -> Any:
-    """A line's JSON. Raises BadRecord."""
+    """Parse a line as JSON. Raises BadRecord."""
     try:
         return json.loads(line)
     except ValueError as error:
-        raise BadRecord(f"{path}:{number}: no JSON: {error}") from None
+        raise BadRecord(f"{path}:{number}: not JSON: {error}") from None
 
 
 def write_recording(path: Path, calls: Iterable[tuple[StepKey, Completion]], messages: Digests | None = None) -> None:
-    """Write a recording, in one step."""
+    """Write a recording atomically."""
     rows: list[dict[str, Any]] = [{"format": FORMAT}]
     for key, answer in calls:
         usage = answer.usage

@@ -20,7 +20,7 @@ from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.trajectories import recall, waves
 from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Completion, Request
-from codemonkeys.models.dry_run import answer as dry_run
+from codemonkeys.models.fake_answers import answer as dry_run
 from codemonkeys.pipeline import solve_task
 from codemonkeys.runs.models import check_prices, open_models
 from codemonkeys.settings import GenerationSettings, load_settings

@@ -60,10 +60,10 @@ def test_recordings_hold_any_text(calls: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", ":1: no JSON"),
-        ("[]\n", ":1: no recording"),
-        ('{"format": "other"}\n', ":1: no recording"),
-        (HEADER + "{\n", ":2: no JSON"),
+        ("", ":1: not JSON"),
+        ("[]\n", ":1: not a recording"),
+        ('{"format": "other"}\n', ":1: not a recording"),
+        (HEADER + "{\n", ":2: not JSON"),
         (HEADER + "\n[]\n", ":3: the line"),
         (HEADER + json.dumps({**LINE, "turn": -1}), ":2: turn"),
         (HEADER + json.dumps({**LINE, "text": None}), ":2: text"),

@@ -13,7 +13,7 @@ from codemonkeys.engine.work import Work
 from codemonkeys.errors import BadSettings
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.models.base import Request
-from codemonkeys.models.dry_run import answer
+from codemonkeys.models.fake_answers import answer
 from codemonkeys.pipeline import solve_task
 from codemonkeys.prompting import Prompts, shipped_folder
 from codemonkeys.prompting.check import check_prompts

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from codemonkeys.generation.answers import marker_for
-from codemonkeys.models.dry_run import answer
+from codemonkeys.models.fake_answers import answer
 from tests.cli.command import Command, Done, codemonkeys
 from tests.models.endpoint import Reply, Seen, serve
 from tests.recorded import dry_run

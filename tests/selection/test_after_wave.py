@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemonkeys.journal import queries, run_files
-from codemonkeys.models.dry_run import answer
+from codemonkeys.models.fake_answers import answer
 from codemonkeys.pipeline import solve_task
 from codemonkeys.runs.outcomes import State, state_of_choice
 from codemonkeys.selection.after_wave import TYPES, accepted, belief, policy_of
