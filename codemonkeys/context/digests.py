@@ -63,11 +63,11 @@ async def digests_of(work: Work, files: Mapping[str, SourceFile]) -> dict[str, s
         missing = [key for key in files if key not in found and key not in plan.unread]
         if not missing:
             return {key: text for key, text in found.items() if key not in plan.unread}
-        mine = [key for key in missing if key not in store.making]
+        mine = [key for key in missing if key not in store.pending]
         if mine:
             await make(work, store, plan, files, mine)
         else:
-            await store.making[missing[0]].wait()
+            await store.pending[missing[0]].wait()
 
 
 class Plan:
@@ -100,17 +100,17 @@ async def make(
 ) -> None:
     """Have digests made; other tasks that want them wait for this one."""
     done = asyncio.Event()
-    store.making |= dict.fromkeys(mine, done)
+    store.pending |= dict.fromkeys(mine, done)
     try:
         plan.add(work, {key: files[key] for key in mine})
         async with asyncio.TaskGroup() as group:
             for number, batch in enumerate(plan.batches):
                 # A batch is asked for as it was planned, or a resumed run would ask something else.
-                if not store.making.keys().isdisjoint(batch):
+                if not store.pending.keys().isdisjoint(batch):
                     group.create_task(make_batch(work, store, plan, number, {key: files[key] for key in batch}))
     finally:
         for key in mine:
-            del store.making[key]
+            del store.pending[key]
         done.set()
     plan.write()
 

@@ -17,7 +17,7 @@ from codemonkeys.runs.models import open_models
 from codemonkeys.runs.outcomes import State, TaskResult
 from codemonkeys.runs.session import Options, RunRequest, Summary, open_journal, open_session
 from codemonkeys.selection.collect_evidence import stored_evidence
-from codemonkeys.selection.deciding import asking
+from codemonkeys.selection.deciding import model_evidence_for
 from codemonkeys.selection.evidence import Evidence
 from codemonkeys.selection.rules import EXECUTION, Rule, all_rules, find_rule
 from codemonkeys.settings import SelectionSettings, Settings
@@ -82,7 +82,7 @@ def is_textual(ensemble: Ensemble, rule: str) -> bool:
 def check_needs(settings: Settings, ensemble: Ensemble) -> None:
     """Raise BadInput for a rule that needs a model or test scripts, where neither was given."""
     rule = settings.selection.rule
-    if asking(rule) is not None and settings.model is None:
+    if model_evidence_for(rule) is not None and settings.model is None:
         raise BadInput(
             f"{option('rule', rule)} asks a model: name it with {option('model')}; the rule agreement needs none"
         )
@@ -95,7 +95,7 @@ def check_needs(settings: Settings, ensemble: Ensemble) -> None:
 
 def open_needed_models(settings: Settings, ensemble: Ensemble) -> ModelSet:
     """The models of the settings; where nothing asks one, a model that refuses. Raises as `open_models`."""
-    asks = asking(settings.selection.rule) is not None
+    asks = model_evidence_for(settings.selection.rule) is not None
     if asks or (settings.model is not None and ensemble.tests.folder is None):
         return open_models(settings)
     return ModelSet(NoModel(), NoModel())
@@ -121,7 +121,7 @@ class NoModel:
 
 def choose_by_texts(ensemble: Ensemble, rule: str, journal: Journal) -> Summary:
     """Record all candidates and choose among them by their texts."""
-    with journal.at_once():
+    with journal.transaction():
         journal.add_tasks(ensemble.tasks)
         put_candidates(journal, ensemble.members, ensemble.tasks)
     ended = rank_together(journal, rule, [task.id for task in ensemble.tasks])
@@ -134,7 +134,7 @@ def rank_together(journal: Journal, rule: str, tasks: Sequence[str]) -> list[Tas
         evidence = {task: stored_evidence(connection, task) for task in tasks}
     known = [found for found in evidence.values() if found is not None]
     fitted = find_rule(rule).fit(known)
-    with journal.at_once():
+    with journal.transaction():
         return [end_by_ranking(journal, task, found, fitted) for task, found in evidence.items()]
 
 

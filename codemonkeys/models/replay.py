@@ -1,6 +1,6 @@
-"""Recorded conversations: a file of model answers, and the model that answers from it.
+"""Recordings: a file of model answers, and the model that replays it.
 
-A recording is JSON lines: first {"format": "codemonkeys-recording-1"}, then an object for each call with task, stage,
+A recording is JSON Lines: first {"format": "codemonkeys-recording-1"}, then one object per call with task, stage,
 sample, turn, text, finish_reason, model, and usage (prompt_tokens, completion_tokens, cache_read_tokens,
 cache_write_tokens, or null).
 """
@@ -24,10 +24,10 @@ FORMAT = "codemonkeys-recording-1"
 
 
 class ReplayModel:
-    """Answers every stage from recorded answers; costs nothing."""
+    """Replays recorded answers for every stage; free of charge."""
 
     def __init__(self, answers: Mapping[StepKey, Completion], source: str) -> None:
-        """`source`: where the answers come from, for messages."""
+        """`source`: where the answers come from, for error messages."""
         self.name = "replay"
         self.price: Price | None = Price()
         self._answers = answers
@@ -39,16 +39,16 @@ class ReplayModel:
         return cls(read_recording(path), str(path))
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text by the cl100k vocabulary."""
+        """Number of tokens in a text, by the cl100k vocabulary."""
         return count_tokens(text)
 
     async def complete(self, request: Request) -> Completion:
-        """Give the recorded answer of the request's step. Raises MissingRecording."""
+        """Return the recorded answer for the request's step. Raises MissingRecording."""
         answer = self._answers.get(request.key)
         if answer is None:
             raise MissingRecording(
-                f"{self._source} holds no answer for {request.key}: it was recorded with other settings or another "
-                "version. Record it anew, or run with a model"
+                f"{self._source} has no answer for {request.key}: it was recorded with different settings or another "
+                "version. Record it again, or run with a model"
             )
         return answer
 
@@ -68,7 +68,7 @@ class Counts(BaseModel):
 
 
 class Line(BaseModel):
-    """A recorded call, as a line of the file has it."""
+    """A recorded call: one line of the file."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -83,14 +83,14 @@ class Line(BaseModel):
 
 
 def read_recording(path: Path) -> dict[StepKey, Completion]:
-    """The answers of a recording by their steps. Raises BadRecord with the number of the line."""
+    """The answers of a recording by step key. Raises BadRecord with the line number."""
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise BadRecord(f"{path}: the recording cannot be read: {error.strerror}") from None
     header = parse(lines[0], path, 1)
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise BadRecord(f'{path}:1: no recording: its first line must be {{"format": "{FORMAT}"}}')
+        raise BadRecord(f'{path}:1: not a recording: the first line must be {{"format": "{FORMAT}"}}')
     answers: dict[StepKey, Completion] = {}
     for number, line in enumerate(lines[1:], 2):
         if not line.strip():
@@ -110,15 +110,15 @@ def read_recording(path: Path) -> dict[StepKey, Completion]:
 
 
 def parse(line: bytes, path: Path, number: int) -> Any:
-    """A line's JSON. Raises BadRecord."""
+    """Parse one line of JSON. Raises BadRecord."""
     try:
         return json.loads(line)
     except ValueError as error:
-        raise BadRecord(f"{path}:{number}: no JSON: {error}") from None
+        raise BadRecord(f"{path}:{number}: not JSON: {error}") from None
 
 
 def write_recording(path: Path, calls: Iterable[tuple[StepKey, Completion]]) -> None:
-    """Write a recording, in one step."""
+    """Write a recording atomically."""
     rows: list[dict[str, Any]] = [{"format": FORMAT}]
     for key, answer in calls:
         usage = answer.usage
