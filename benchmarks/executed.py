@@ -59,16 +59,16 @@ def contested(source: Path) -> list[Task]:
     return list(load_tasks(str(source), TASKS))
 
 
-def gather_all(tasks: Iterable[Task], home: Path) -> dict[str, tuple[Evidence, tuple[int, ...]]]:
+def collect_all(tasks: Iterable[Task], home: Path) -> dict[str, tuple[Evidence, tuple[int, ...]]]:
     """The evidence of each task, with the row in `candidates_of` of each of its candidates."""
     found = {}
     with TemporaryDirectory() as folder:
         for number, task in enumerate(tasks):
-            found[task.id] = asyncio.run(gather_one(task, home, Path(folder) / str(number)))
+            found[task.id] = asyncio.run(collect_one(task, home, Path(folder) / str(number)))
     return found
 
 
-async def gather_one(task: Task, home: Path, runs: Path) -> tuple[Evidence, tuple[int, ...]]:
+async def collect_one(task: Task, home: Path, runs: Path) -> tuple[Evidence, tuple[int, ...]]:
     """The evidence of one task, collected as the pipeline does for its own candidates."""
     settings = load_settings()
     model = FakeModel(answer)
@@ -83,5 +83,5 @@ async def gather_one(task: Task, home: Path, runs: Path) -> tuple[Evidence, tupl
             Candidate(n, str(rows[n]["model_patch"]), "", approved=True, source=str(rows[n]["model_name_or_path"]))
             for n in applying
         ]
-        gathered = await collect_evidence(work, candidates, scripts_of(task.id))
-    return gathered.evidence, tuple(applying)
+        inputs = await collect_evidence(work, candidates, scripts_of(task.id))
+    return inputs.evidence, tuple(applying)

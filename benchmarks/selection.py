@@ -241,11 +241,11 @@ def speed(tasks: int = 500, count: int = 10) -> float:
 
 def executed(folder: Path, home: Path) -> list[Case]:
     """The runnable tasks that have right and wrong candidates, with evidence by real execution."""
-    from benchmarks.executed import candidates_of, contested, gather_all
+    from benchmarks.executed import candidates_of, collect_all, contested
 
     tasks = {task.id: task for task in contested(folder / "task_repo")}
     cases = []
-    for task, (evidence, rows) in gather_all(tasks.values(), home).items():
+    for task, (evidence, rows) in collect_all(tasks.values(), home).items():
         found = candidates_of(tasks[task])
         cases.append(Case(evidence, tuple(bool(found[row]["resolved"]) for row in rows)))
     return [case for case in cases if len(set(case.verdicts)) > 1]

@@ -52,7 +52,7 @@ class BadSettings(BadInput):
 
 
 class ModelError(CodeMonkeysError):
-    """A language model could not answer; the task fails, the run goes on."""
+    """A language model could not answer; the task fails, the run continues."""
 
 
 class MissingKey(ModelError, BadInput):

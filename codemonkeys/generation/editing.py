@@ -37,7 +37,7 @@ async def write_edit(
     patch = ""
 
     async def parse_and_apply(answer: str) -> Answer:
-        """Parse an answer and adopt its edit or test script; raises EditRefused if the edit cannot be applied."""
+        """Parse an answer and adopt its edit or test script; raises EditRefused for an edit that cannot be applied."""
         nonlocal patch, script
         allowed: tuple[Kind, ...] = ("edits", "test", "done") if patch else ("edits", "test")
         parsed = parse_answer(answer, work.marker, allowed)

@@ -39,9 +39,9 @@ class Grader(Protocol):
         ...
 
     def grade(
-        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, tell: Callable[[Verdict], None]
+        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, on_verdict: Callable[[Verdict], None]
     ) -> None:
-        """Run the jobs, `workers` at a time; call `tell` with each verdict. A failure of one task stops no other."""
+        """Run the jobs, `workers` at a time; call `on_verdict` with each. A failing task does not stop the others."""
         ...
 
 
@@ -100,7 +100,7 @@ def _grade_once(
 ) -> list[Verdict]:
     verdicts: dict[str, Verdict] = {}
 
-    def tell(verdict: Verdict) -> None:
+    def record(verdict: Verdict) -> None:
         verdicts[verdict.id] = verdict
         on_verdict(verdict)
 
@@ -113,15 +113,15 @@ def _grade_once(
             prediction, key = predictions[id], keys[id]
             log = log_folder(folder, run_id, prediction)
             if not again and (stored := stored_verdict(log, id, key, prediction.model_patch)):
-                tell(stored)
+                record(stored)
                 continue
             remove_logs(log)
             if prediction.model_patch.strip():
                 jobs.append(Job(prediction, key, log))
             else:
-                tell(Verdict(id, Outcome.EMPTY_PATCH))
+                record(Verdict(id, Outcome.EMPTY_PATCH))
         if jobs:
-            grader.grade(jobs, run_id, folder, workers, tell)
+            grader.grade(jobs, run_id, folder, workers, record)
         write_run(root, dataset)
         write_summary(predictions, keys, verdicts, run_id=run_id, folder=folder)
     finally:

@@ -37,18 +37,18 @@ def suspicious(patch: str, test_patch: str = "") -> tuple[str, ...]:
 
 def kind_of(path: str, hidden: set[str]) -> str:
     """The kind of flag for a path; empty if it is not suspicious."""
-    place = PurePosixPath(path)
+    file = PurePosixPath(path)
     if path in hidden:
         return "hidden test"
-    if place.name == "conftest.py":
+    if file.name == "conftest.py":
         return "conftest"
-    if SITE.fullmatch(place.name):
+    if SITE.fullmatch(file.name):
         return "site settings"
-    if place.name in TEST_SETTINGS:
+    if file.name in TEST_SETTINGS:
         return "test settings"
-    if TEST_FILE.fullmatch(place.name) or TEST_FOLDERS.intersection(place.parts[:-1]):
+    if TEST_FILE.fullmatch(file.name) or TEST_FOLDERS.intersection(file.parts[:-1]):
         return "test"
     # At the root of the repository, which comes first on Python's path.
-    if place.suffix == ".py" and place.parts[0].removesuffix(".py") in SHADOWED and len(place.parts) <= 2:
+    if file.suffix == ".py" and file.parts[0].removesuffix(".py") in SHADOWED and len(file.parts) <= 2:
         return "shadowed module"
     return ""

@@ -57,16 +57,16 @@ class HarnessGrader:
             )
 
     def grade(
-        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, tell: Callable[[Verdict], None]
+        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, on_verdict: Callable[[Verdict], None]
     ) -> None:
-        """Run the jobs, `workers` at a time; `tell` is called with each verdict."""
+        """Run the jobs, `workers` at a time; `on_verdict` is called with each verdict."""
         ready: dict[str, Job] = {}
         images: dict[str, str] = {}
         with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="image") as pool:
             for job, image in zip(jobs, pool.map(self._image, jobs), strict=True):
                 if isinstance(image, EnvironmentFailed):
                     write_whole(job.log / LOG, f"{image}\n")
-                    tell(Verdict(job.prediction.instance_id, Outcome.INFRASTRUCTURE, str(image)))
+                    on_verdict(Verdict(job.prediction.instance_id, Outcome.INFRASTRUCTURE, str(image)))
                 else:
                     ready[job.prediction.instance_id], images[job.prediction.instance_id] = job, image
         if not ready:
@@ -93,10 +93,10 @@ class HarnessGrader:
                         whole = read_report(found / REPORT, id) is not None
                         if whole or self._read(id, found).outcome is not Outcome.INFRASTRUCTURE:
                             copy_logs(found, waiting.pop(id).log)
-                            tell(self._read(id, job.log))
+                            on_verdict(self._read(id, job.log))
             for id, job in waiting.items():
                 copy_logs(log_folder(scratch, unique, job.prediction), job.log)
-                tell(self._read(id, job.log))
+                on_verdict(self._read(id, job.log))
 
     def _image(self, job: Job) -> str | EnvironmentFailed:
         try:

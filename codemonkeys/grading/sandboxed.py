@@ -49,11 +49,11 @@ class SandboxGrader:
             )
 
     def grade(
-        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, tell: Callable[[Verdict], None]
+        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, on_verdict: Callable[[Verdict], None]
     ) -> None:
-        """Run the jobs, `workers` at a time; `tell` is called with each verdict, from a worker thread."""
+        """Run the jobs, `workers` at a time; `on_verdict` is called with each verdict, from a worker thread."""
         with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="grade") as pool:
-            for done in [pool.submit(lambda job: tell(self.grade_one(job)), job) for job in jobs]:
+            for done in [pool.submit(lambda job: on_verdict(self.grade_one(job)), job) for job in jobs]:
                 done.result()
 
     def grade_one(self, job: Job) -> Verdict:
@@ -63,15 +63,15 @@ class SandboxGrader:
         write_whole(log / "patch.diff", patch)
         write_whole(log / "eval.sh", spec.eval_script)
         try:
-            place = self.environment(id)
+            environment = self.environment(id)
         except EnvironmentFailed as error:
             write_whole(log / LOG, f"{error}\n")
             return Verdict(id, Outcome.INFRASTRUCTURE, str(error))
 
-        execution = self._run(place, spec.eval_script, patch or None)
+        execution = self._run(environment, spec.eval_script, patch or None)
         if execution.reason is Reason.PATCH_FAILED:
             refusal = execution.output
-            execution = self._run(place, _lenient(patch) + spec.eval_script, None)
+            execution = self._run(environment, _lenient(patch) + spec.eval_script, None)
             if execution.output.startswith(_apply_patch_fail()):
                 write_whole(log / LOG, f"{_apply_patch_fail()}:\n{refusal}\n")
                 return Verdict(id, Outcome.PATCH_FAILED, refusal.strip())
@@ -95,10 +95,10 @@ class SandboxGrader:
         write_whole(log / REPORT, json.dumps(report, indent=4))
         return verdict_of(id, report[id], execution.seconds)
 
-    def _run(self, place: Environment, text: str, patch: str | None) -> Execution:
+    def _run(self, environment: Environment, text: str, patch: str | None) -> Execution:
         script = Script(text=text, name="eval.sh", command=("bash",))
         for _ in range(SANDBOX_ATTEMPTS):
-            execution = self.sandbox.run(place, script, patch, self.limits)
+            execution = self.sandbox.run(environment, script, patch, self.limits)
             if execution.reason is not Reason.SANDBOX_FAILED:
                 break
         return execution

@@ -84,9 +84,9 @@ async def vote_by_ballots(work: Work, inputs: SelectionInput, shortlist: Sequenc
     for ballot in range(limit):
         order = list(finalists)
         random.Random(f"{work.task.id} {ballot}").shuffle(order)
-        place = ConversationKey(BALLOT, ballot, work.settings.generation.temperature, may_refuse=True)
+        key = ConversationKey(BALLOT, ballot, work.settings.generation.temperature, may_refuse=True)
         try:
-            number = await converse(work, inputs, order, example, place)
+            number = await converse(work, inputs, order, example, key)
         except (FilteredAnswer, RejectedRequest):
             continue
         if number is None:

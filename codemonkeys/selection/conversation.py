@@ -58,7 +58,7 @@ async def converse(
     inputs: SelectionInput,
     finalists: Sequence[Finalist],
     example: str,
-    place: ConversationKey = ConversationKey(),
+    key: ConversationKey = ConversationKey(),
 ) -> int | None:
     """The number that the model chooses, NONE if it rejects all; None if it runs out of turns without a valid choice.
 
@@ -74,10 +74,10 @@ async def converse(
         regressions=len(inputs.regressions.tests),
         example=example,
         script=work.script,
-        may_refuse=place.may_refuse,
+        may_refuse=key.may_refuse,
     )
-    valid = [*numbers, NONE] if place.may_refuse else numbers
-    talk = Conversation(work, place.stage, place.sample, system, settings.turns, place.temperature, settings.max_tokens)
+    valid = [*numbers, NONE] if key.may_refuse else numbers
+    talk = Conversation(work, key.stage, key.sample, system, settings.turns, key.temperature, settings.max_tokens)
     message = work.prompts("select.user")
 
     def parse(text: str) -> Answer:
@@ -95,22 +95,22 @@ async def converse(
             break
         if answer.test is None:
             return answer.choice
-        message = await show_results(work, talk, finalists, answer.test, place)
+        message = await show_results(work, talk, finalists, answer.test, key)
     return None
 
 
 async def show_results(
-    work: Work, talk: Conversation, finalists: Sequence[Finalist], test: str, place: ConversationKey
+    work: Work, talk: Conversation, finalists: Sequence[Finalist], test: str, key: ConversationKey
 ) -> str:
     """Run a test script on the unedited code and on every finalist; returns the message with the results."""
-    select = place.stage is SELECT
+    select = key.stage is SELECT
     async with asyncio.TaskGroup() as group:
-        original = group.create_task(work.run(place.stage, place.sample, talk.turn, "original", test))
+        original = group.create_task(work.run(key.stage, key.sample, talk.turn, "original", test))
         edited = [
             group.create_task(
-                work.run(place.stage, finalist.number, talk.turn, "edited", test, finalist.patch)
+                work.run(key.stage, finalist.number, talk.turn, "edited", test, finalist.patch)
                 if select
-                else work.run(place.stage, place.sample, talk.turn, f"edited {finalist.number}", test, finalist.patch)
+                else work.run(key.stage, key.sample, talk.turn, f"edited {finalist.number}", test, finalist.patch)
             )
             for finalist in finalists
         ]

@@ -64,7 +64,7 @@ async def decide(work: Work, inputs: SelectionInput) -> Choice:
         try:
             evidence = await collect(work, inputs, order)
         except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-            failed = f"the model could not go on: {error}"
+            failed = f"the model could not continue: {error}"
     ranking = Ranking((), 0.0, failed) if failed else find_rule(settings.rule).rank(evidence)
     if ranking.order:
         return choose(evidence, evidence.classes[ranking.order[0]], ranking.reason)

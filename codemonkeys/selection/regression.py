@@ -105,7 +105,7 @@ def read(execution: Execution) -> PytestReport:
         outcomes = {str(name): str(outcome) for name, outcome in report["tests"].items()}
         end, timed_out = report["exit"], bool(report["timed_out"])
     except (IndexError, ValueError, KeyError, TypeError, AttributeError):
-        return PytestReport({}, False, "the tests could not be run: their reporter told nothing")
+        return PytestReport({}, False, "the tests could not be run: no report from their runner")
     if end == "no pytest":
         return PytestReport({}, False, "the tests could not be run: the environment has no pytest")
     return PytestReport(outcomes, not timed_out)

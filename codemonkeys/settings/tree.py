@@ -37,7 +37,7 @@ class ContextSettings(Section):
     aim_tokens: int = Field(60_000, ge=0)
     """Context size, in tokens, that a ranking is asked to aim for."""
     most_tokens: int = Field(120_000, ge=0)
-    """Maximum context size, in tokens, that a ranking is told it may choose."""
+    """Maximum context size, in tokens, that a ranking may choose."""
     tokens: int = Field(128_000, ge=0)
     """Maximum context size in tokens; files are added in rank order."""
     max_tokens: int = Field(4_096, ge=1)
