@@ -84,7 +84,7 @@ class ModelCalls:
             return step
 
         try:
-            step = await self._journal.together(reserve)
+            step = await self._journal.group_commit(reserve)
             if self._in_flight.stop.draining or self._in_flight.refused is not None:
                 calls.fail(step, "it did not go out", billed=False)
                 self._in_flight.check()
@@ -107,14 +107,14 @@ class ModelCalls:
             if isinstance(error, BadInput):
                 self._in_flight.refused = error
             message, billed = redact(str(error)), isinstance(error, RetriesExhausted | FilteredAnswer)
-            await self._journal.together(lambda: calls.fail(step, message, billed))
+            await self._journal.group_commit(lambda: calls.fail(step, message, billed))
             raise
-        await self._journal.together(lambda: calls.finish(step, answer))
+        await self._journal.group_commit(lambda: calls.finish(step, answer))
         return answer
 
     def _record_retry(self, model: str, status: str, words: str) -> None:
         """An attempt failed and is made again: whoever wonders why a run is slow finds it in the journal."""
-        self._in_flight.start(self._journal.together(partial(self._journal.put_retry, model, status, words)))
+        self._in_flight.start(self._journal.group_commit(partial(self._journal.put_retry, model, status, words)))
         self._context.notify(Event("retry", "", status, words))
 
     async def _upper_bound(self, request: Request, model: Model) -> tuple[float, int]:

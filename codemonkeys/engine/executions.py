@@ -56,7 +56,7 @@ class Executions:
             executions.supersede(stored)
         if (result := await self._equal(request_hash)) is not None:
             put = partial(executions.put, key, request_hash, *request[:3], result)
-            await self._journal.together(partial(put, reused=True, attempts=0))
+            await self._journal.group_commit(partial(put, reused=True, attempts=0))
             return result
         running: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
         self._running[request_hash] = running
@@ -86,7 +86,7 @@ class Executions:
             self._in_flight.check()
             result = self._redacted(await loop.run_in_executor(self._threads, self._sandbox.run, *request))
             put = partial(self._journal.executions.put, key, request_hash, *request[:3], result)
-            await self._journal.together(partial(put, reused=False, attempts=attempt))
+            await self._journal.group_commit(partial(put, reused=False, attempts=attempt))
             self._context.notify(Event("execution", key.task, key.stage))
             if result.reason is not Reason.SANDBOX_FAILED:
                 return result

@@ -1,4 +1,4 @@
-"""Recorded conversations: a file of model answers, and the model that answers from it.
+"""Recordings: a file of model answers, and the model that replays it.
 
 A recording is JSON lines: first {"format": "codemonkeys-recording-2"}, then an object for each call with task, stage,
 sample, turn, text, finish_reason, model, usage (prompt_tokens, completion_tokens, cache_read_tokens,
@@ -51,11 +51,11 @@ class ReplayModel:
         return cls({key: line.answer for key, line in lines.items()}, str(path), messages)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text by the cl100k vocabulary."""
+        """Number of tokens in a text, by the cl100k vocabulary."""
         return count_tokens(text)
 
     async def complete(self, request: Request) -> Completion:
-        """Give the recorded answer of the request's step. Raises MissingRecording."""
+        """Return the recorded answer for the request's step. Raises MissingRecording."""
         answer = self._answers.get(request.key)
         if answer is None:
             raise MissingRecording(
@@ -100,7 +100,7 @@ class Counts(BaseModel):
 
 
 class Line(BaseModel):
-    """A recorded call, as a line of the file has it."""
+    """A recorded call: one line of the file."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

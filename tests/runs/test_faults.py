@@ -212,7 +212,7 @@ def test_a_second_process_is_refused_and_told_the_first(batch: Batch) -> None:
             sent = len(endpoint.requests)
             for words in (batch.solve(endpoint.url, "shared"), ["resume", "shared"]):
                 second = batch(*words)
-                assert second.code == 2 and f"process {first.pid} works on the run" in second.err, second.err
+                assert second.code == 2 and f"process {first.pid} is working on the run" in second.err, second.err
             assert len(endpoint.requests) >= sent and first.poll() is None
         finally:
             first.kill()
