@@ -69,7 +69,7 @@ def test_what_is_left_goes_and_all_else_stays(tmp_path: Path) -> None:
             assert {*there, scratch, str(home / "environments" / ".old.making")} <= names
             assert Path(scratch).exists()
             done = clean()
-        assert done.code == 0 and "Containers were not looked for" in done.err, done.err
+        assert done.code == 0 and "Containers were not checked" in done.err, done.err
         assert scratch in done.out
         gone = [*map(Path, (*groups, scratch)), home / "environments" / ".old.making"]
         assert not any(path.exists() for path in gone)

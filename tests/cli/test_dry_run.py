@@ -29,7 +29,7 @@ def plan(folder: Path, *arguments: str) -> Done:
 def test_a_plan_for_people_and_for_scripts(folder: Path) -> None:
     done = plan(folder, "solve", "tasks", *SONNET, "--budget", "5")
     assert done.code == 0, done.err
-    for word in ("relevance", "select", "at most", "For 5.00 USD for the run", "samples for each task", "2501.14723"):
+    for word in ("relevance", "select", "upper bound", "For 5.00 USD for the run", "samples per task", "2501.14723"):
         assert word in done.out
     told = json.loads(plan(folder, "solve", "tasks", *SONNET, "--budget", "5", "--json").out)
     assert told["tasks"][0]["measured"] is True and told["tasks"][0]["files"] == 1

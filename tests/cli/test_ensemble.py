@@ -94,7 +94,7 @@ def test_texts_alone_need_no_model_and_no_sandbox(room: Room) -> None:
     few = room.ensemble("--run", "few", "--select", "weaver", members="alpha_1 beta")
     assert few.code == 4 and "abstained: fewer than three verifiers" in few.out
     again = room.ensemble("--run", "texts", "-o", "chosen.jsonl", members=members)
-    assert again.code == 2 and "there already" in again.err
+    assert again.code == 2 and "already exists" in again.err
     assert room.ensemble("--run", "texts", "-o", "chosen.jsonl", "--overwrite", members=members).code == 0
     assert room("resume", "texts").code == 0
     assert "predicted" in room("show", "texts").out
@@ -136,7 +136,7 @@ def test_verdicts_of_a_file_and_input_that_cannot_be_used(room: Room) -> None:
     verdicts = room.folder / "resolved.json"
     verdicts.write_text(json.dumps({"alpha_1": [], "alpha_2": [], "beta": [ID], "gamma": [ID], "delta": []}))
     done = room.ensemble("--run", "judged", "--verdicts", str(verdicts))
-    assert done.code == 0 and "a random candidate is right in 40.0%" in done.out, done.err
+    assert done.code == 0 and "a random candidate is correct in 40.0%" in done.out, done.err
     for arguments, word in (
         (["--select", "votes"], "--tests FOLDER"),
         (["--select", "oracle"], "no such rule"),

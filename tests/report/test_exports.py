@@ -175,7 +175,7 @@ def test_a_submission_has_all_that_is_asked_for(
     put_verdicts(
         runs / "run" / "run.db", {id: GradedPatch(patches[id], found, [found]) for id, found in gradings.items()}
     )
-    assert write(folder, "leaderboard", True).endswith("(what was there is replaced)")
+    assert write(folder, "leaderboard", True).endswith("(existing files were overwritten)")
     results = json.loads((folder / "results" / "results.json").read_text())
     assert results == {"no_generation": [], "no_logs": ["owner__name-1"], "resolved": ["owner__name-0"]}
     assert "Resolved 1 of 2 tasks (50.0%)" in (folder / "README.md").read_text()
@@ -191,7 +191,7 @@ def test_nothing_is_overwritten_unasked(write: Callable[..., str], tmp_path: Pat
     first = write(output, format)
     with pytest.raises(BadInput, match="--overwrite"):
         write(output, format)
-    assert write(output, format, True) == f"{first} (what was there is replaced)"
+    assert write(output, format, True) == f"{first} (existing files were overwritten)"
     if format == "recording":
         assert len(read_recording(output)) > 10
     blocked = tmp_path / "file"

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codemonkeys.report.forecast import Chances, fit, forecast, log_likelihood
+from codemonkeys.report.forecast import SuccessDistribution, fit, forecast, log_likelihood
 
-PAPER = Chances(0.252, 0.298)
+PAPER = SuccessDistribution(0.252, 0.298)
 
 
-def drawn(tasks: int, samples: int, chances: Chances, seed: int = 0) -> list[tuple[int, int]]:
+def drawn(tasks: int, samples: int, chances: SuccessDistribution, seed: int = 0) -> list[tuple[int, int]]:
     """So many right of so many samples, for tasks whose chances are distributed as told."""
     dice = random.Random(seed)
     found = []
@@ -50,7 +50,7 @@ def test_likelihood_is_that_of_the_published_form(a: float, b: float, c: float, 
     samples, right = of
     published = comb(samples, right) * c**right * beta(right + a, b) / beta(a, b)
     published *= hyp2f1(right - samples, right + a, right + a + b, c)
-    ours = np.exp(log_likelihood(Chances(a, b, c), np.array([samples]), np.array([right]))[0])
+    ours = np.exp(log_likelihood(SuccessDistribution(a, b, c), np.array([samples]), np.array([right]))[0])
     assert ours == pytest.approx(float(published), rel=1e-6)
 
 
@@ -58,13 +58,13 @@ def test_likelihood_is_that_of_the_published_form(a: float, b: float, c: float, 
 @given(st.floats(0.1, 5), st.floats(0.1, 5), st.floats(0.05, 1), st.integers(1, 60))
 def test_likelihoods_are_a_distribution(alpha: float, beta: float, ceiling: float, samples: int) -> None:
     right = np.arange(samples + 1)
-    chances = np.exp(log_likelihood(Chances(alpha, beta, ceiling), np.full(samples + 1, samples), right))
+    chances = np.exp(log_likelihood(SuccessDistribution(alpha, beta, ceiling), np.full(samples + 1, samples), right))
     assert chances.sum() == pytest.approx(1)
     assert (chances @ right) / samples == pytest.approx(ceiling * alpha / (alpha + beta))
 
 
 def test_ceiling_is_told_where_the_tasks_show_one() -> None:
-    known = Chances(0.5, 1.0, 0.6)
+    known = SuccessDistribution(0.5, 1.0, 0.6)
     found = fit(drawn(800, 20, known))
     assert found.ceiling == pytest.approx(0.6, abs=0.1)
     assert found.coverage(200) == pytest.approx(known.coverage(200), abs=0.03)

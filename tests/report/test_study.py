@@ -119,7 +119,7 @@ def test_lost_trajectories_are_samples_too() -> None:
     more = study(replace(run, samples=drawn, without=("t-x",)), verdicts)
     assert more.tasks == 9 and len(more.coverage) == 2 * SAMPLES
     assert more.coverage[0][1].value == pytest.approx(found.coverage[0][1].value / 2 * 8 / 9)
-    assert "9 graded tasks tell too little" in more.no_forecast and more.forecast == ()
+    assert "9 graded tasks are too few" in more.no_forecast and more.forecast == ()
 
 
 def test_tests_and_verifiers(whole: Study) -> None:
@@ -142,7 +142,7 @@ def test_without_verdicts_the_rest_is_told(made: tuple[StoredRun, Verdicts]) -> 
     assert all(row.score is None for row in found.rules)
     assert isinstance(found.saving, Saving) and found.saving.score is None
     shown = text(found)
-    assert "no verdicts" in shown and "takes tasks with right and wrong candidates" in shown
+    assert "no verdicts" in shown and "needs tasks with correct and incorrect candidates" in shown
     assert "coverage so far" not in shown and "coverage so far" in text(study(*made))
 
 
@@ -210,7 +210,7 @@ def test_diversity_is_counted_by_wave_and_by_model() -> None:
     assert blind is not None and [wave.new for wave in blind.waves] == [3, 2]
     assert all(wave.right is None and wave.coverage is None for wave in blind.waves)
     shown = text(study(run, verdicts))
-    assert "5 of 8 candidates are distinct" in shown and "Later waves see: memory" in shown and "only its own" in shown
+    assert "5 of 8 candidates are distinct" in shown and "Later waves see: memory" in shown and "unique" in shown
 
 
 def test_tables_show_everything_and_no_control_code(whole: Study) -> None:
