@@ -10,9 +10,7 @@ import typer
 from codemonkeys.cli.exits import end
 from codemonkeys.cli.options import Json
 
-images = typer.Typer(
-    no_args_is_help=True, help="Build, check and remove container images for tasks without a published one."
-)
+images = typer.Typer(no_args_is_help=True, help="Build, check and remove container images of tasks.")
 Dataset = Annotated[str, typer.Argument(help="SWE-bench rows or a SWE-bench 5 task repository.")]
 Instances = Annotated[list[str] | None, typer.Option("--instance", "-i", help="Only this task. Repeatable.")]
 

@@ -57,8 +57,8 @@ def python() -> Check:
 
 def git() -> Check:
     """git, which makes and checks patches."""
-    found = shutil.which("git")
-    return Check("git", "ok", found) if found else Check("git", "problem", "not found; install git")
+    path = shutil.which("git")
+    return Check("git", "ok", path) if path else Check("git", "problem", "not found; install git")
 
 
 def sandboxes() -> list[Check]:
@@ -106,8 +106,8 @@ def disk(folder: Path) -> Check:
 
 def keys() -> Check:
     """Which API keys are set; never their values."""
-    found = [name for name in KEYS if os.environ.get(name)]
-    return Check("keys", "ok" if found else "warning", f"set: {', '.join(found) or 'none'} (values are never shown)")
+    names = [name for name in KEYS if os.environ.get(name)]
+    return Check("keys", "ok" if names else "warning", f"set: {', '.join(names) or 'none'} (values are never shown)")
 
 
 def model_check(model: str, api_base: str | None, configs: Sequence[str]) -> Check:

@@ -23,7 +23,7 @@ TOOLS = ("python", "git", "bash", "perl")
 TOOL_CHECK = f"for tool in {' '.join(TOOLS)}; do command -v $tool >/dev/null || echo $tool; done"
 
 
-def build(source: str, ids: Sequence[str], file: Path | None, given: Recipe, as_json: bool) -> Exit:
+def build(source: str, ids: Sequence[str], file: Path | None, overrides: Recipe, as_json: bool) -> Exit:
     """Build the images of tasks; one failed build does not stop the others."""
     tasks = load_tasks(source, ids or None)
     for_all, for_one = recipes.load_recipes(file) if file else (Recipe(), {})
@@ -33,7 +33,7 @@ def build(source: str, ids: Sequence[str], file: Path | None, given: Recipe, as_
     failed: dict[str, str] = {}
     with images.engine() as client:
         for task in tasks:
-            recipe = recipes.merged(for_all, for_one.get(task.id, Recipe()), given)
+            recipe = recipes.merged(for_all, for_one.get(task.id, Recipe()), overrides)
             say(f"{task.id}: building")
             try:
                 built[task.id] = recipes.build(client, task, recipe)
@@ -61,14 +61,13 @@ def check(source: str, ids: Sequence[str], as_json: bool) -> Exit:
         for task in tasks.values():
             problems[task.id] = missing_tools(task, home, sandbox)
             if not problems[task.id]:
-                found = validate(
+                problems |= validate(
                     source, {task.id: task}, lambda id: environment_of(tasks[id], home), sandbox, home / "checks"
                 )
-                problems |= found
             say(f"{task.id}: {'; '.join(problems[task.id]) or 'ok'}")
     finally:
         sandbox.close()
-    good = sum(not found for found in problems.values())
+    good = sum(not reasons for reasons in problems.values())
     if as_json:
         print_json(problems)
     else:

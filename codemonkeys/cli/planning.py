@@ -37,7 +37,7 @@ def dry_run(tasks: list[Task], settings: Settings, as_json: bool) -> Exit:
     if settings.operation.budget is not None and settings.model is not None and None in (primary, scan):
         raise UnpricedModel(
             f"a budget was given, but {settings.model} or {settings.scan_model} has no known price: give prices "
-            "in a registry file with -c operation.prices=FILE (JSON, as LITELLM_MODEL_REGISTRY_PATH has it)"
+            "in a registry file with -c operation.prices=FILE (JSON, in the format of LITELLM_MODEL_REGISTRY_PATH)"
         )
     plan = make_plan(
         tasks, settings, primary, scan, default_home(), lambda task: say(f"{task}: counting tokens of its repository")

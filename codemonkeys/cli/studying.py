@@ -57,7 +57,7 @@ def print_study(study: Study) -> None:
     out().print(study_view(study))
 
 
-def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
+def open_study(runs: Path, name: str, verdict_files: Sequence[str]) -> Study:
     """Study a run with its stored verdicts and those of files; without any, only what needs no labels."""
     from codemonkeys.report.stored_run import read_run
     from codemonkeys.report.study import study
@@ -68,7 +68,7 @@ def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
         verdicts = Verdicts()
         add_stored(verdicts, connection)
     sources = list(dict.fromkeys(source for evidence in run.evidence.values() for source in evidence.sources))
-    for file in given:
+    for file in verdict_files:
         add_file(verdicts, file, sources)
     return study(run, verdicts if verdicts.known else None, rules_for(run.rule))
 

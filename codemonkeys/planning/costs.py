@@ -260,8 +260,8 @@ def _select(measures: Measures, settings: Settings, price: Price | None, count: 
     generation, selection, output = settings.generation, settings.selection, settings.sandbox.output_characters
     finalists = min(selection.candidates, generation.samples)
     turns = selection.turns if finalists > 1 and count else 0
-    shown = min(TOUCHED, measures.source) + finalists * PATCH + TEST_PROFILE.answer
-    typical = Conversations(count, turns, measures.systems[SELECT.name] + shown, SELECT_PROFILE.first, SELECT_PROFILE)
+    prompt = min(TOUCHED, measures.source) + finalists * PATCH + TEST_PROFILE.answer
+    typical = Conversations(count, turns, measures.systems[SELECT.name] + prompt, SELECT_PROFILE.first, SELECT_PROFILE)
     script = generation.max_tokens * TOKEN_MARGIN
     touched = min(settings.context.tokens, measures.source) + measures.paths
     each = upper_bound(

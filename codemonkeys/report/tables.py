@@ -83,8 +83,8 @@ def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
     }
     totals = {name: sum(row[name] or 0 for row in spend) for name in titles}
     names = [name for name in titles if totals[name] or not name.startswith("cache")]
-    shown = [titles[name] for name in names] + ["cache hit"] * bool(totals["cache_read_tokens"])
-    table = new_table("stage", "model", *shown, "cost", numbers=("stage", *shown, "cost"))
+    headers = [titles[name] for name in names] + ["cache hit"] * bool(totals["cache_read_tokens"])
+    table = new_table("stage", "model", *headers, "cost", numbers=("stage", *headers, "cost"))
     table.columns[0].justify = "left"
     order = list(STAGES)
     for row in sorted(spend, key=lambda r: order.index(r["stage"]) if r["stage"] in order else len(order)):

@@ -153,10 +153,10 @@ def _add_summary(verdicts: Verdicts, content: Mapping[str, Any], path: Path, sys
 
 def _add_table(verdicts: Verdicts, content: Mapping[str, Any], path: Path, sources: Sequence[str]) -> None:
     """Add a table {task: {patch hash or system: verdict}}."""
-    for task, judged in content.items():
-        if not isinstance(judged, dict):
-            raise BadRecord(f"{path}: {task[:80]!r} holds {type(judged).__name__}; verdicts are {FORMATS}")
-        for key, verdict in judged.items():
+    for task, verdict_of in content.items():
+        if not isinstance(verdict_of, dict):
+            raise BadRecord(f"{path}: {task[:80]!r} holds {type(verdict_of).__name__}; verdicts are {FORMATS}")
+        for key, verdict in verdict_of.items():
             if not isinstance(verdict, bool | str):
                 raise BadRecord(f"{path}: the verdict on {key[:80]!r} of {task[:80]} is {json.dumps(verdict)[:80]}")
             if verdict in UNDECIDED:

@@ -25,17 +25,17 @@ from tests.report.finished_run import finish_run
 FILES: dict[str, str | bytes] = {"module.py": "def function():\n    return 1\n"}
 
 
-def shown(status: RunStatus, width: int = 120) -> str:
+def rendered(status: RunStatus, width: int = 120) -> str:
     console = Console(width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     with console.file:
         console.print(status_view(status))
     return console.export_text()
 
 
-def looks_of_a_run(
+def statuses_of_a_run(
     tmp_path: Path, make_repository: Callable[..., Path], answered: Callable[[Request], str] = answer, tasks: int = 4
 ) -> list[tuple[Request, RunStatus]]:
-    """How a run of some tasks, one call at a time, stood at each of its calls; the last look is at its end."""
+    """The status at each call of a run with one call at a time; the last status is that of the finished run."""
     reader = StatusReader(tmp_path / "runs" / "run")
     statuses: list[tuple[Request, RunStatus]] = []
 
@@ -51,8 +51,8 @@ def looks_of_a_run(
     return statuses
 
 
-def test_every_look_adds_up(tmp_path: Path, make_repository: Callable[..., Path]) -> None:
-    statuses = looks_of_a_run(tmp_path, make_repository)
+def test_every_status_adds_up(tmp_path: Path, make_repository: Callable[..., Path]) -> None:
+    statuses = statuses_of_a_run(tmp_path, make_repository)
     *during, (_, after) = statuses
     for request, status in during:
         assert sum(status.tasks.values()) == 4 and status.owner == os.getpid()
@@ -71,11 +71,11 @@ def test_every_look_adds_up(tmp_path: Path, make_repository: Callable[..., Path]
     assert ended == sorted(ended) and ended[0] == 0 and ended[-1] == 4
 
 
-def test_money_is_that_of_the_bill_and_the_outlook_is_that_of_equal_tasks(
+def test_spend_matches_the_bill_and_projections_match_equal_tasks(
     tmp_path: Path, make_repository: Callable[..., Path]
 ) -> None:
-    """All tasks are equal, so that one that has ended tells what all will come to."""
-    statuses = looks_of_a_run(tmp_path, make_repository)
+    """All tasks are equal, so the first one to end determines the projection."""
+    statuses = statuses_of_a_run(tmp_path, make_repository)
     connection = sqlite3.connect(tmp_path / "runs" / "run" / "run.db")
     (bill,) = connection.execute("SELECT sum(cost_usd) FROM calls").fetchone()
     connection.close()
@@ -89,24 +89,24 @@ def test_money_is_that_of_the_bill_and_the_outlook_is_that_of_equal_tasks(
     assert all(status.seconds_left is not None for status in with_outlook[:-1])
 
 
-def test_failures_are_told_newest_first(tmp_path: Path, make_repository: Callable[..., Path]) -> None:
+def test_failures_are_listed_newest_first(tmp_path: Path, make_repository: Callable[..., Path]) -> None:
     def failing(request: Request) -> str:
         if request.key.task.endswith("-2") and request.key.stage == "edit":
             raise RetriesExhausted(f"the provider is away, said {request.key}")
         return answer(request)
 
-    after = looks_of_a_run(tmp_path, make_repository, failing)[-1][1]
+    after = statuses_of_a_run(tmp_path, make_repository, failing)[-1][1]
     assert after.tasks == {"predicted": 3, "model failed": 1}
-    assert [trouble.at for trouble in after.troubles] == sorted((t.at for t in after.troubles), reverse=True)
-    text = shown(after)
+    assert [failure.at for failure in after.troubles] == sorted((t.at for t in after.troubles), reverse=True)
+    text = rendered(after)
     assert "owner__name-2 model failed" in text and "the provider is away" in text and "1 model failed" in text
 
 
 HOSTILE = "[red]bold[/red] \x1b[31mescape\x1b]0;title\x07 \u202e[link=http://x]here[/link]"
 
 
-def test_text_of_others_stays_text() -> None:
-    """Neither markup nor control codes of an error or a name act on the terminal."""
+def test_foreign_text_is_shown_literally() -> None:
+    """Markup and control codes in errors and names have no effect on the terminal."""
     task = RunningTask(HOSTILE, "generation", 3, 1, 2, (1, 2), 0.5, "2026-01-01T00:00:00.000+00:00")
     at = "2026-01-01T00:10:00+00:00"
     status = RunStatus(
@@ -129,14 +129,14 @@ def test_text_of_others_stays_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5_900, "98 min"), (6_100, "1 h 42 min")]
+    ("seconds", "expected"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5_900, "98 min"), (6_100, "1 h 42 min")]
 )
-def test_durations(seconds: float, told: str) -> None:
-    assert duration(seconds) == told
+def test_durations(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected
 
 
-def test_whoever_looks_keeps_no_session_from_its_run(tmp_path: Path) -> None:
-    """`owner_of` holds the lock for a moment; a session that begins in that moment waits it out."""
+def test_reading_the_status_never_blocks_a_session(tmp_path: Path) -> None:
+    """`owner_of` holds the lock for a moment; a session that starts meanwhile waits for it."""
     Journal(tmp_path, "run", "source", {}).close()
     program = (
         "import sys, time\nfrom pathlib import Path\nfrom codemonkeys.journal.run_files import owner_of\n"
