@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from codemonkeys.report.statistics import Scored, bootstrap, bootstrap_of, oracle, random_score, recovery, score
+from codemonkeys.report.statistics import TaskScore, bootstrap, bootstrap_of, oracle, random_score, recovery, score
 from codemonkeys.selection.agreement import competences, support
 from codemonkeys.selection.evidence import Evidence, ScriptOutcome
 from codemonkeys.selection.rules import AGREEMENT, EXECUTION, RULES
@@ -95,7 +95,7 @@ def _only(case: Case, kept: Sequence[int], name: str) -> Case:
     return Case(evidence, tuple(case.verdicts[k] for k in kept))
 
 
-def scores(cases: Sequence[Case], rule: str) -> tuple[list[Scored], int, float]:
+def scores(cases: Sequence[Case], rule: str) -> tuple[list[TaskScore], int, float]:
     """A rule's result on each case, how often it abstained, and how long it took, in seconds."""
     start = time.perf_counter()
     pool = [case.evidence for case in cases]
@@ -103,7 +103,7 @@ def scores(cases: Sequence[Case], rule: str) -> tuple[list[Scored], int, float]:
     rankings = [fitted.rank(evidence) for evidence in pool]
     seconds = time.perf_counter() - start
     found = [
-        Scored(random_score(case.verdicts), float(score(ranking, case.verdicts)), float(oracle(case.verdicts)))
+        TaskScore(random_score(case.verdicts), float(score(ranking, case.verdicts)), float(oracle(case.verdicts)))
         for case, ranking in zip(cases, rankings, strict=True)
     ]
     return found, sum(not ranking.order for ranking in rankings), seconds
@@ -134,13 +134,13 @@ def table(cases: Sequence[Case], rules: Sequence[str], each: int = 1) -> dict[st
     return reached
 
 
-def by_task(found: Sequence[Scored], each: int) -> list[Scored]:
+def by_task(found: Sequence[TaskScore], each: int) -> list[TaskScore]:
     """The mean result of each task, for a fixed number of consecutive cases per task."""
     return [_mean(found[start : start + each]) for start in range(0, len(found), each)]
 
 
-def _mean(results: Sequence[Scored]) -> Scored:
-    return Scored(*(sum(column) / len(results) for column in zip(*results, strict=True)))
+def _mean(results: Sequence[TaskScore]) -> TaskScore:
+    return TaskScore(*(sum(column) / len(results) for column in zip(*results, strict=True)))
 
 
 def _print_bound(name: str, values: Sequence[float]) -> None:

@@ -1,4 +1,4 @@
-"""The `codemonkeys` command. Modules here parse, call and print; everything else happens elsewhere."""
+"""The `codemonkeys` command. Modules here only parse arguments, call the library and print."""
 
 from codemonkeys.cli.app import app as main
 

@@ -1,4 +1,4 @@
-"""The command line: all commands, in the order of its help."""
+"""The command-line application: every command, in the order `--help` lists them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be chosen by name: built in, or installed by other packages."""
+"""Everything selectable by name, whether built in or installed by another package."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """Things of one kind that a run can use."""
+    """One kind of pluggable component."""
 
     option: str
-    """What chooses one."""
+    """The option or setting that selects one."""
     names: list[str]
     load: Callable[[str], object]
-    """Raises BadSettings for one that cannot be loaded."""
-    more: str = ""
-    """What can be named besides, other than a `module:attribute`."""
+    """Loads one by name. Raises BadSettings if it cannot be loaded."""
+    also: str = ""
+    """Other accepted names, besides `module:attribute`."""
 
 
 def kinds() -> dict[str, Kind]:
-    """All kinds there are."""
+    """Every kind, by its plural name."""
     from codemonkeys.models import MODELS
     from codemonkeys.selection.rules import find_rule, rule_names
     from codemonkeys.tasks.backends import BACKENDS
@@ -27,7 +27,7 @@ def kinds() -> dict[str, Kind]:
 
     sources = task_sources()
     return {
-        "task sources": Kind("NAME:DATASET, or what the dataset looks like", sources.names(), sources.get),
+        "task sources": Kind("NAME:DATASET, or detected from the dataset", sources.names(), sources.get),
         "sandboxes": Kind("--sandbox", BACKENDS.names(), BACKENDS.get),
         "models": Kind("--model", MODELS.names(), MODELS.get, "any litellm name"),
         "selection rules": Kind("-c selection.rule=", rule_names(), find_rule),

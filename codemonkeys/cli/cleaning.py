@@ -1,4 +1,4 @@
-"""`clean`: what sessions that were killed have left on this machine."""
+"""`clean`: removes what killed sessions left on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sandboxes.base import SandboxError
 
 
 class Leftover(NamedTuple):
-    """Something of ours whose process has died."""
+    """A resource of ours whose owning process is dead."""
 
     kind: str
     name: str
@@ -26,9 +26,9 @@ class Leftover(NamedTuple):
 
 
 def clean(dry_run: bool, as_json: bool) -> Exit:
-    """Remove what has no living owner and is provably ours, or only tell what that is."""
+    """Remove resources that are provably ours and whose owner is dead; with `dry_run`, only list them."""
     rows: list[dict[str, str]] = []
-    for kind, name, remove in chain(containers(), others()):
+    for kind, name, remove in chain(orphaned_containers(), orphaned_files()):
         kept = ""
         if not dry_run:
             try:
@@ -46,15 +46,15 @@ def clean(dry_run: bool, as_json: bool) -> Exit:
             table.add_row(row["kind"], plain(row["name"]), plain(row["kept"], "yellow"))
         if rows:
             out().print(table)
-        gone = sum(not row["kept"] for row in rows)
+        removed = sum(not row["kept"] for row in rows)
         print(
-            f"{gone} {'would be removed' if dry_run else 'removed'}. Images are removed by `codemonkeys images clean`."
+            f"{removed} {'would be removed' if dry_run else 'removed'}. To remove images: `codemonkeys images clean`."
         )
     return Exit.FAILED if any(row["kept"] for row in rows) else Exit.DONE
 
 
-def containers() -> Iterator[Leftover]:
-    """Containers with our labels, of processes of this machine; none where no engine answers."""
+def orphaned_containers() -> Iterator[Leftover]:
+    """Containers with our labels started by dead processes of this machine; none without an engine."""
     from docker.errors import DockerException
 
     from sandboxes.engine import open_engine, orphans, remove
@@ -62,23 +62,23 @@ def containers() -> Iterator[Leftover]:
     try:
         engine = open_engine(timeout=60)
     except SandboxError as error:
-        say(f"Containers were not looked for: {error}")
+        say(f"Containers were not checked: {error}")
         return
     try:
-        for found in orphans(engine):
-            name = str(found["Names"][0] if found["Names"] else found["Id"]).removeprefix("/")
-            yield Leftover("container", name, partial(remove, engine, found["Id"]))
+        for container in orphans(engine):
+            name = str(container["Names"][0] if container["Names"] else container["Id"]).removeprefix("/")
+            yield Leftover("container", name, partial(remove, engine, container["Id"]))
     except DockerException as error:
-        say(f"Containers were not all looked at: {error}")
+        say(f"Not all containers were checked: {error}")
     finally:
         engine.close()
 
 
-def others() -> Iterator[Leftover]:
-    """Control groups, temporary folders, and what was being built."""
+def orphaned_files() -> Iterator[Leftover]:
+    """Control groups, temporary folders and unfinished builds."""
     for group in cgroups.orphans(cgroups.parents()):
         yield Leftover("control group", str(group), group.rmdir)
     for folder in leftovers():
         yield Leftover("temporary folder", str(folder), partial(shutil.rmtree, folder))
     for folder in unfinished(default_home()):
-        yield Leftover("half-built folder", str(folder), partial(shutil.rmtree, folder))
+        yield Leftover("unfinished build", str(folder), partial(shutil.rmtree, folder))

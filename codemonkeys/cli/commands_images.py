@@ -1,4 +1,4 @@
-"""`images build`, `check` and `clean`: their arguments and options."""
+"""Arguments and options of `images build`, `check` and `clean`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import typer
 from codemonkeys.cli.exits import end
 from codemonkeys.cli.options import Json
 
-images = typer.Typer(no_args_is_help=True, help="Container images for tasks that have no published one.")
+images = typer.Typer(no_args_is_help=True, help="Build, check and remove container images of tasks.")
 Dataset = Annotated[str, typer.Argument(help="SWE-bench rows or a SWE-bench 5 task repository.")]
-Instances = Annotated[list[str] | None, typer.Option("--instance", "-i", help="Only this task. Repeat it.")]
+Instances = Annotated[list[str] | None, typer.Option("--instance", "-i", help="Only this task. Repeatable.")]
 
 
 @images.command("build")
@@ -20,40 +20,42 @@ def images_build(
     dataset: Dataset,
     instance: Instances = None,
     recipes: Annotated[
-        Path | None, typer.Option("--recipes", help="YAML with these options for all tasks and, below tasks:, by id.")
+        Path | None,
+        typer.Option("--recipes", help="YAML file with these options for all tasks and, under `tasks:`, per task id."),
     ] = None,
-    python: Annotated[str | None, typer.Option("--python", help="Version of Python, such as 3.11.")] = None,
-    base: Annotated[
-        str | None, typer.Option("--base", help="Image to begin with; python:VERSION-slim if not given.")
+    python: Annotated[str | None, typer.Option("--python", help="Python version, such as 3.11.")] = None,
+    base: Annotated[str | None, typer.Option("--base", help="Base image. Default: python:VERSION-slim.")] = None,
+    requirements: Annotated[
+        Path | None, typer.Option("--requirements", help="Requirements file to install with pip.")
     ] = None,
-    requirements: Annotated[Path | None, typer.Option("--requirements", help="What pip is to install.")] = None,
     install: Annotated[
-        str | None, typer.Option("--install", help="Command that installs the repository, without network.")
+        str | None, typer.Option("--install", help="Command that installs the repository. It runs without network.")
     ] = None,
     repository: Annotated[
-        str | None, typer.Option("--repository", help="Git repository, a path or an address; GitHub's if not given.")
+        str | None, typer.Option("--repository", help="Git repository, as a path or URL. Default: the one on GitHub.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Build images of tasks.
+    """Build container images for tasks.
 
-    From a task's Dockerfile, or from a version of Python, requirements and an install command. Packages
-    are fetched by this machine's pip; the build itself has no network.
+    Each is built from the task's Dockerfile, or from a Python version, requirements and an install command.
+    This machine's pip downloads the packages; the build itself has no network.
     """
     from codemonkeys.cli import images as commands
     from codemonkeys.tasks.recipes import Recipe
 
-    def given() -> Recipe:
+    def recipe() -> Recipe:
         return Recipe(python, base, str(requirements) if requirements else None, install, repository)
 
-    end(lambda: commands.build(dataset, instance or [], recipes, given(), json))
+    end(lambda: commands.build(dataset, instance or [], recipes, recipe(), json))
 
 
 @images.command("check")
 def images_check(dataset: Dataset, instance: Instances = None, json: Json = False) -> None:
-    """Check images by the reference fixes.
+    """Validate images with the reference fixes.
 
-    The tools are there, the hidden tests fail on the unedited code and pass with the reference fix.
+    An image passes if it has the required tools and the hidden tests fail on the base commit and pass with the
+    reference fix.
     """
     from codemonkeys.cli import images as commands
 
@@ -63,12 +65,12 @@ def images_check(dataset: Dataset, instance: Instances = None, json: Json = Fals
 @images.command("clean")
 def images_clean(
     instance: Instances = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
     json: Json = False,
 ) -> None:
-    """Remove images built here, and copies made for the local sandbox.
+    """Remove images built here, and image copies of the local sandbox.
 
-    Not while a run uses them, and no others.
+    Other images are never touched. Do not run it while a run uses these images.
     """
     from codemonkeys.cli import images as commands
 

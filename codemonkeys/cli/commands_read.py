@@ -1,4 +1,4 @@
-"""Commands that look at what there is: their arguments and options."""
+"""Arguments and options of the commands that inspect, grade and maintain."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from codemonkeys.cli.options import DEFAULT_RUNS, ApiBase, Config, Json, Model, 
 
 def show(
     run: Annotated[str, typer.Argument(help="Name of the run.")],
-    task: Annotated[str | None, typer.Argument(help="Task to show in full.")] = None,
+    task: Annotated[str | None, typer.Argument(help="Id of a task to show in full.")] = None,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Show what happened in a run, or to one of its tasks.
+    """Show a run, or one of its tasks.
 
-    Tasks and money; for one task its stages, candidates, votes and choice.
+    For a run: its tasks and spend. For a task: its stages, candidates, votes and the chosen patch.
     """
     from codemonkeys.cli import reading
 
@@ -27,14 +27,17 @@ def show(
 
 
 def status(
-    run: Annotated[str | None, typer.Argument(help="Name of the run; all of them if not given.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="On a terminal: look again while a session goes on.")] = False,
+    run: Annotated[str | None, typer.Argument(help="Name of the run. Default: all runs.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep refreshing while the run is active (on a terminal).")
+    ] = False,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Tell how a run stands, while it goes on or after.
+    """Show the status of a run, live or finished.
 
-    Tasks by stage, votes, spend, speed, time left, failures. It only reads: another session may be working on the run.
+    Prints tasks by stage, votes, spend, throughput, time left and failures. It is read-only, so it is safe while
+    another process works on the run.
     """
     from codemonkeys.cli import reading
 
@@ -52,10 +55,10 @@ def export(
             "trajectories) or recording (for --replay).",
         ),
     ] = "preds",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing output.")] = False,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Write predictions, a submission, trajectories or a recording."""
+    """Export predictions, a submission, trajectories or a recording."""
     from codemonkeys.cli import reading
 
     end(lambda: reading.export(runs, run, output, format, overwrite))
@@ -63,26 +66,39 @@ def export(
 
 def evaluate(
     predictions: Annotated[str, typer.Argument(help="Name of a run, or a predictions file.")],
-    dataset: Annotated[str | None, typer.Argument(help="Dataset of the tasks; that of the run if not given.")] = None,
+    dataset: Annotated[str | None, typer.Argument(help="Dataset of the tasks. Default: the run's own.")] = None,
     sandbox: Sandbox = None,
     isolated: Annotated[
-        bool, typer.Option("--isolated", help="On Docker, use our containers: no network, limits. Else the harness's.")
+        bool,
+        typer.Option(
+            "--isolated",
+            help="On Docker, grade in our containers (no network, resource limits) instead of the harness's.",
+        ),
     ] = False,
-    workers: Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Tasks at one time.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", min=1, help="Number of tasks graded in parallel.")
+    ] = None,
     repeats: Annotated[
         int,
-        typer.Option("--repeats", min=1, help="Grade each so often; the majority counts, unstable ones are marked."),
+        typer.Option(
+            "--repeats", min=1, help="Gradings per prediction; the majority decides, and unstable ones are flagged."
+        ),
     ] = 1,
-    again: Annotated[bool, typer.Option("--again", help="Grade anew what has a verdict already.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Regrade predictions that already have a verdict.")] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for logs and reports; the run's own, or this one.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for logs and reports. Default: the run's folder, or the current one for a predictions file.",
+        ),
     ] = None,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Grade predictions by the hidden tests.
+    """Grade predictions with the hidden tests.
 
-    By the official harness on Docker, or equally in the local sandbox.
+    Uses the official harness on Docker, or an equivalent grader in the local sandbox.
     """
     from codemonkeys.cli import evaluating
     from codemonkeys.grading.service import GradingOptions
@@ -92,23 +108,27 @@ def evaluate(
 
 
 def study(
-    run: Annotated[str, typer.Argument(help="Name of a run, of `solve` or of `ensemble`.")],
+    run: Annotated[str, typer.Argument(help="Name of a `solve` or `ensemble` run.")],
     verdicts: Annotated[
         list[str] | None,
-        typer.Option("--verdicts", help="File of verdicts, or SYSTEM=FILE. Repeat it. Else those the run holds."),
+        typer.Option("--verdicts", help="Verdicts file, or SYSTEM=FILE; added to those stored in the run. Repeatable."),
     ] = None,
     grade: Annotated[
         str | None,
-        typer.Option("--grade", help="First grade what has no verdict: `candidates`, or `turns` (earlier edits too)."),
+        typer.Option(
+            "--grade", help="First grade patches without a verdict: `candidates`, or `turns` (earlier edits too)."
+        ),
     ] = None,
-    figures: Annotated[Path | None, typer.Option("--figures", help="Folder for figures, as PNG and SVG.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", help="Folder to write figures to, as PNG and SVG.")
+    ] = None,
     sandbox: Sandbox = None,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Compare all selection rules on what a run has stored.
+    """Compare all selection rules on a stored run.
 
-    And tell what more samples would bring.
+    Also estimates what more samples would gain.
     """
     from codemonkeys.cli import studying
 
@@ -120,7 +140,7 @@ def doctor(
 ) -> None:
     """Check this machine: Python, sandboxes, disk, keys, prices.
 
-    Keys are never shown.
+    The values of keys are never printed.
     """
     from codemonkeys.cli import doctor as checks
 
@@ -128,12 +148,13 @@ def doctor(
 
 
 def clean(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
     json: Json = False,
 ) -> None:
-    """Remove what killed sessions have left on this machine.
+    """Remove what killed sessions left on this machine.
 
-    Containers, control groups, temporary and half-built folders, if they are ours and their process has died.
+    Removes containers, control groups, temporary folders and unfinished builds that are ours and whose process is
+    dead.
     """
     from codemonkeys.cli import cleaning
 
@@ -143,7 +164,7 @@ def clean(
 def settings(json: Json = False) -> None:
     """List every setting, profile, sandbox, model and rule.
 
-    Settings and profiles with what they mean; the others by name, those of installed packages too.
+    Settings and profiles are described; components, also those of installed packages, are listed by name.
     """
     from codemonkeys.cli import reading
 

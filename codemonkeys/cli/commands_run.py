@@ -1,4 +1,4 @@
-"""Commands that solve: their arguments and options."""
+"""Arguments and options of the commands that run a pipeline."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def demo(
 ) -> None:
     """Resolve a real, closed issue: no key, no Docker, 0 USD.
 
-    Model answers are replayed, all else happens, and the patch is graded. Needs the package index once,
-    to fetch two releases of the demo's package and its dependencies.
+    Model answers are replayed; everything else runs live, and the patch is graded. The first time, it needs the
+    package index to download two releases of the demo's package and its dependencies.
     """
     from codemonkeys.cli import solving
 
@@ -54,12 +54,19 @@ def solve(
             "(.parquet, .jsonl, .json); or a SWE-bench 5 task repository."
         ),
     ],
-    instance: Annotated[list[str] | None, typer.Option("--instance", "-i", help="Task to solve. Repeat it.")] = None,
+    instance: Annotated[
+        list[str] | None, typer.Option("--instance", "-i", help="Id of a task to solve. Repeatable.")
+    ] = None,
     split: Annotated[str | None, typer.Option("--split", help="Split of the dataset.")] = None,
-    filter: Annotated[str | None, typer.Option("--filter", help="Regular expression that ids begin with.")] = None,
-    slice: Annotated[str | None, typer.Option("--slice", help="Part of the tasks, as in Python: 0:50, -10:.")] = None,
-    shuffle: Annotated[bool, typer.Option("--shuffle", help="Shuffle first, the same each time.")] = False,
-    limit: Annotated[int | None, typer.Option("--limit", help="At most so many tasks.", min=1)] = None,
+    filter: Annotated[
+        str | None,
+        typer.Option("--filter", help="Only ids that match this regular expression (anchored at the start)."),
+    ] = None,
+    slice: Annotated[str | None, typer.Option("--slice", help="Slice of the tasks, as in Python: 0:50, -10:.")] = None,
+    shuffle: Annotated[
+        bool, typer.Option("--shuffle", help="Shuffle before slicing, always in the same order.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option("--limit", help="Maximum number of tasks.", min=1)] = None,
     model: Model = None,
     scan_model: ScanModel = None,
     api_base: ApiBase = None,
@@ -76,31 +83,35 @@ def solve(
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Solve tasks of a dataset.
+    """Solve tasks from a dataset.
 
     Example: codemonkeys solve tasks.jsonl -i pallets__flask-5014 -m anthropic/claude-sonnet-4-5 --budget 10
     """
     from codemonkeys.cli import solving
 
     given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile)
-    wanted: dict[str, object] = {"ids": instance or [], "split": split, "filter": filter, "slice": slice}
-    wanted |= {"shuffle": shuffle, "limit": limit}
+    selection: dict[str, object] = {"ids": instance or [], "split": split, "filter": filter, "slice": slice}
+    selection |= {"shuffle": shuffle, "limit": limit}
     if dry_run:
-        end(lambda: solving.plan(dataset, wanted, config or [], given, json))
-    end(lambda: solving.solve(dataset, wanted, config or [], given, runs, run, accept_changes, json))
+        end(lambda: solving.plan(dataset, selection, config or [], given, json))
+    end(lambda: solving.solve(dataset, selection, config or [], given, runs, run, accept_changes, json))
 
 
 def fix(
-    repository: Annotated[Path, typer.Argument(help="Folder of a git repository.")],
+    repository: Annotated[Path, typer.Argument(help="Folder of the git repository.")],
     issue: Annotated[
-        str, typer.Option("--issue", help="File (text, or JSON of a GitHub issue), - for standard input, or the text.")
+        str,
+        typer.Option(
+            "--issue", help="File (text, or a GitHub issue as JSON), - for standard input, or the issue text itself."
+        ),
     ],
-    base: Annotated[str, typer.Option("--base", help="Commit to start from.")] = "HEAD",
+    base: Annotated[str, typer.Option("--base", help="Base commit.")] = "HEAD",
     venv: Annotated[
-        Path | None, typer.Option("--venv", help="Virtual environment to run in; .venv of the repository if not given.")
+        Path | None, typer.Option("--venv", help="Virtual environment to run in. Default: .venv of the repository.")
     ] = None,
     image: Annotated[
-        str | None, typer.Option("--image", help="Container image to run in; else the repository's Dockerfile.")
+        str | None,
+        typer.Option("--image", help="Container image to run in. Default: built from the repository's Dockerfile."),
     ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Commit the patch on a new branch, codemonkeys/RUN, and check it out.")
@@ -121,19 +132,19 @@ def fix(
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Resolve an issue of your own git repository.
+    """Resolve an issue in your own git repository.
 
-    Prints the patch: on standard output there is nothing else.
+    Standard output gets the patch and nothing else.
 
     Example: codemonkeys fix . --issue bug.md -m anthropic/claude-sonnet-4-5 --budget 3 > fix.patch
     """
     from codemonkeys.cli import fixing
 
     given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile)
-    asked = fixing.FixRequest(repository, issue, base, venv, image, apply)
+    request = fixing.FixRequest(repository, issue, base, venv, image, apply)
     if dry_run:
-        end(lambda: fixing.plan(asked, config or [], given, json))
-    end(lambda: fixing.fix(asked, config or [], given, runs, run, accept_changes, json))
+        end(lambda: fixing.plan(request, config or [], given, json))
+    end(lambda: fixing.fix(request, config or [], given, runs, run, accept_changes, json))
 
 
 def resume(
@@ -145,9 +156,9 @@ def resume(
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Go on with a run that was stopped or that failed in part.
+    """Resume a run that was stopped or partly failed.
 
-    Also with one that reached its budget: give more by --budget.
+    To resume a run that reached its budget, raise it with --budget.
     """
     from codemonkeys.cli import resuming
 
@@ -157,42 +168,48 @@ def resume(
 
 def ensemble(
     members: Annotated[
-        list[Path], typer.Argument(metavar="PRED...", help="Submissions: .json, .jsonl, or folders of the leaderboard.")
+        list[Path],
+        typer.Argument(metavar="PRED...", help="Submissions: .json or .jsonl files, or leaderboard folders."),
     ],
     dataset: Annotated[str, typer.Argument(help="Dataset of the tasks.")],
-    instance: Annotated[list[str] | None, typer.Option("--instance", "-i", help="Task to decide. Repeat it.")] = None,
+    instance: Annotated[
+        list[str] | None, typer.Option("--instance", "-i", help="Id of a task to decide. Repeatable.")
+    ] = None,
     select: Annotated[
         str,
         typer.Option(
             "--select",
-            help="Rule that chooses: a name, or module:attribute. `agreement` needs no model and no sandbox.",
+            help="Selection rule: a name, or module:attribute. `agreement` needs no model and no sandbox.",
         ),
     ] = "agreement",
     family: Annotated[
         list[str] | None,
-        typer.Option("--family", help="NAME=GLOB: members whose names match are of one family. Repeat it."),
+        typer.Option("--family", help="NAME=GLOB: members whose names match form one family. Repeatable."),
     ] = None,
     tests: Annotated[
-        Path | None, typer.Option("--tests", help="Folder with test scripts, FOLDER/<task id>/*.py; else a model's.")
+        Path | None,
+        typer.Option("--tests", help="Folder with test scripts, FOLDER/<task id>/*.py. Default: a model writes them."),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Predictions file to write.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace that file if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
     verdicts: Annotated[
-        list[str] | None, typer.Option("--verdicts", help="File of verdicts for a report after the choice.")
+        list[str] | None, typer.Option("--verdicts", help="Verdicts file, for a report after selection. Repeatable.")
     ] = None,
     model: Model = None,
     api_base: ApiBase = None,
     config: Config = None,
     sandbox: Sandbox = None,
-    run: Annotated[str | None, typer.Option("--run", help="Name of the run; the time of day if not given.")] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Name of the run. Default: the current date and time.")
+    ] = None,
     budget: Budget = None,
     accept_changes: AcceptChanges = False,
     runs: Runs = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Choose one of the patches that other systems submitted.
+    """Select among patches that other systems submitted.
 
-    For each task, and without knowing which are right.
+    Picks one patch per task, without access to labels.
 
     Example: codemonkeys ensemble one.jsonl two/preds.json three/ tasks.jsonl -o chosen.jsonl
     """

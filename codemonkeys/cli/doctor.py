@@ -1,4 +1,4 @@
-"""`doctor`: whether this machine can do the work."""
+"""`doctor`: checks whether this machine is ready."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from codemonkeys.tasks.environments import default_home
 
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY", "HF_TOKEN")
 ENOUGH_DISK = 20 << 30
-"""Bytes below which a batch of container images will not fit."""
+"""Free bytes that a batch of container images needs."""
 
 
 class Check(NamedTuple):
-    """One thing that was looked at."""
+    """Result of one check."""
 
     name: str
     verdict: str
@@ -32,11 +32,11 @@ class Check(NamedTuple):
 
 
 def doctor(model: str | None, api_base: str | None, configs: Sequence[str], runs: Path, as_json: bool) -> Exit:
-    """Print all checks; failed only if no sandbox works, or the model named cannot be used."""
+    """Print all checks; fails only if no sandbox works or the given model cannot be used."""
     folders = (default_home(), runs)
     checks = [python(), git(), *sandboxes(), *choices(), *(disk(folder) for folder in folders), keys()]
     if model is not None:
-        checks.append(priced(model, api_base, configs))
+        checks.append(model_check(model, api_base, configs))
     if as_json:
         print_json([check._asdict() for check in checks])
     else:
@@ -57,21 +57,21 @@ def python() -> Check:
 
 def git() -> Check:
     """git, which makes and checks patches."""
-    found = shutil.which("git")
-    return Check("git", "ok", found) if found else Check("git", "problem", "not found; install git")
+    path = shutil.which("git")
+    return Check("git", "ok", path) if path else Check("git", "problem", "not found; install git")
 
 
 def sandboxes() -> list[Check]:
-    """All sandboxes; one that works is enough."""
+    """Every sandbox; one that works is enough."""
     from codemonkeys.tasks.backends import BACKENDS
 
-    def why_not(name: str) -> str | None:
+    def unavailable(name: str) -> str | None:
         try:
             return BACKENDS.get(name).unavailable()
         except BadSettings as error:
             return str(error)
 
-    reasons = {name: why_not(name) for name in BACKENDS.names()}
+    reasons = {name: unavailable(name) for name in BACKENDS.names()}
     missing = "warning" if None in reasons.values() else "problem"
     return [
         Check(f"sandbox {name}", "ok" if why is None else missing, why or "works here") for name, why in reasons.items()
@@ -79,39 +79,39 @@ def sandboxes() -> list[Check]:
 
 
 def choices() -> list[Check]:
-    """What else can be chosen by name, and whether it can be loaded."""
+    """Every other pluggable kind, and whether its components load."""
     return [choice(name, kind) for name, kind in kinds().items() if name != "sandboxes"]
 
 
-def choice(what: str, kind: Kind) -> Check:
-    """All of one kind, or what is wrong with some."""
-    wrong = []
+def choice(label: str, kind: Kind) -> Check:
+    """The components of one kind, or the errors of those that do not load."""
+    errors = []
     for name in kind.names:
         try:
             kind.load(name)
         except BadSettings as error:
-            wrong.append(str(error))
-    named = [*kind.names, kind.more] if kind.more else kind.names
-    return Check(what, "warning" if wrong else "ok", "; ".join(wrong) or ", ".join(named))
+            errors.append(str(error))
+    names = [*kind.names, kind.also] if kind.also else kind.names
+    return Check(label, "warning" if errors else "ok", "; ".join(errors) or ", ".join(names))
 
 
 def disk(folder: Path) -> Check:
-    """Room where environments and runs go."""
-    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(there).free
-    writable = os.access(there, os.W_OK)
+    """Free space for environments or runs."""
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    writable = os.access(existing, os.W_OK)
     verdict = "problem" if not writable else "ok" if free >= ENOUGH_DISK else "warning"
     return Check(f"disk {folder}", verdict, f"{free / (1 << 30):.0f} GiB free{'' if writable else ', not writable'}")
 
 
 def keys() -> Check:
-    """Which keys are in the environment; never their values."""
-    found = [name for name in KEYS if os.environ.get(name)]
-    return Check("keys", "ok" if found else "warning", f"set: {', '.join(found) or 'none'} (values are never shown)")
+    """Which API keys are set; never their values."""
+    names = [name for name in KEYS if os.environ.get(name)]
+    return Check("keys", "ok" if names else "warning", f"set: {', '.join(names) or 'none'} (values are never shown)")
 
 
-def priced(model: str, api_base: str | None, configs: Sequence[str]) -> Check:
-    """Whether a model can be used and has a price."""
+def model_check(model: str, api_base: str | None, configs: Sequence[str]) -> Check:
+    """Whether a model is usable and has a price."""
     from codemonkeys.runs.models import open_models
 
     try:
@@ -121,6 +121,8 @@ def priced(model: str, api_base: str | None, configs: Sequence[str]) -> Check:
     except CodeMonkeysError as error:
         return Check(f"model {model}", "problem", str(error))
     if primary.price is None:
-        return Check(f"model {model}", "warning", "no price known: a budget needs one, see -c operation.prices=FILE")
+        return Check(
+            f"model {model}", "warning", "no known price, which --budget needs; give one with -c operation.prices=FILE"
+        )
     per_million = f"{primary.price.prompt * 1e6:.2f} in, {primary.price.completion * 1e6:.2f} out"
     return Check(f"model {model}", "ok", f"US dollars per million tokens: {per_million}")

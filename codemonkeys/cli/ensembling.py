@@ -1,4 +1,4 @@
-"""`ensemble`: one choice among other systems' submissions."""
+"""`ensemble`: selects one patch per task among other systems' submissions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
 from codemonkeys.cli.signals import run_until_stopped
 from codemonkeys.cli.solving import without_none
-from codemonkeys.cli.studying import open_study, print_one
+from codemonkeys.cli.studying import open_study, print_study
 from codemonkeys.ensembles.ensemble import Ensemble, read_ensemble
 from codemonkeys.ensembles.running import choose
 from codemonkeys.errors import BadInput
@@ -24,12 +24,12 @@ from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.sources import absolute
 
 MEMBERS = "members.json"
-"""File in the run's folder that lists the members and every record that was left out."""
+"""File in the run's folder that lists the members and every dropped record."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What an ensemble is made of."""
+    """Inputs of an ensemble, as given on the command line."""
 
     members: Sequence[Path]
     dataset: str
@@ -40,7 +40,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is to be written and printed."""
+    """What to write and how to print it."""
 
     file: Path | None = None
     overwrite: bool = False
@@ -57,60 +57,62 @@ def ensemble(
     accept_changes: bool,
     outputs: Outputs,
 ) -> Exit:
-    """Choose among submissions in a run that is begun, or gone on with."""
+    """Select among submissions, in a new run or one resumed by name."""
     check_output(outputs)
     settings = load_settings(configs, **without_none(given))
-    chosen = read_ensemble(absolute(inputs.dataset), inputs.ids, inputs.members, inputs.families, inputs.tests)
-    return carry_out(chosen, settings, runs, run_name(name), accept_changes, outputs)
+    members = read_ensemble(absolute(inputs.dataset), inputs.ids, inputs.members, inputs.families, inputs.tests)
+    return carry_out(members, settings, runs, run_name(name), accept_changes, outputs)
 
 
 def check_output(outputs: Outputs) -> None:
-    """Raise BadInput for a file that could not be written at the end."""
+    """Raise BadInput early for an output file that could not be written at the end."""
     file = outputs.file
     if file is not None and file.suffix not in (".json", ".jsonl"):
-        raise BadInput(f"-o {file}: predictions are written as .jsonl or .json; choose one of these endings")
+        raise BadInput(f"-o {file}: predictions are written as .jsonl or .json; use one of these extensions")
     if file is not None and file.exists() and not outputs.overwrite:
-        raise BadInput(f"-o {file}: it is there already; choose another name, or give --overwrite")
+        raise BadInput(f"-o {file}: already exists; choose another name, or pass --overwrite")
 
 
 def carry_out(
-    chosen: Ensemble, settings: Settings, runs: Path, name: str, accept_changes: bool, outputs: Outputs
+    members: Ensemble, settings: Settings, runs: Path, name: str, accept_changes: bool, outputs: Outputs
 ) -> Exit:
-    """Run the session with its progress shown, and print what came of it."""
+    """Run the session with progress output, and print its results."""
     from codemonkeys.report.ensemble import ensemble_report
     from codemonkeys.report.verdict_sources import Verdicts, add_file
     from codemonkeys.tasks.predictions import Prediction, write_predictions
 
-    for file in outputs.verdicts:  # What cannot be read is refused before the work; nothing of it is kept.
-        add_file(Verdicts(), file, [member.name for member in chosen.members])
+    for file in outputs.verdicts:  # Unreadable files are refused before any work; the verdicts are discarded here.
+        add_file(Verdicts(), file, [member.name for member in members.members])
     with Progress(run_files.run_folder(runs, name)) as progress:
         options = Options(runs, name, accept_changes, progress.notify)
-        summary = run_until_stopped(lambda stop: choose(chosen, settings, replace(options, stop=stop)), progress.notify)
+        summary = run_until_stopped(
+            lambda stop: choose(members, settings, replace(options, stop=stop)), progress.notify
+        )
     code = exit_of(summary)
     with run_files.reading(summary.folder / "run.db") as connection:
-        report = ensemble_report(connection, chosen.members, settings.selection.rule)
+        report = ensemble_report(connection, members.members, settings.selection.rule)
         predictions = {row["instance_id"]: Prediction(**row) for row in queries.predictions(connection)}
     write_whole(summary.folder / MEMBERS, json.dumps(report["members"], indent=2) + "\n")
     if outputs.file is not None:
         write_predictions(outputs.file, predictions)
         say(f"{len(predictions)} predictions written to {outputs.file}")
-    found = open_study(runs, name, outputs.verdicts) if outputs.verdicts else None
+    study = open_study(runs, name, outputs.verdicts) if outputs.verdicts else None
     if outputs.as_json:
         numbers = {"predicted": summary.predicted, "waiting": summary.waiting, "spent_usd": summary.spent}
         values = {"run": name, "folder": str(summary.folder), "exit": int(code), **numbers, **report}
-        print_json(values if found is None else {**values, "study": asdict(found)})
+        print_json(values if study is None else {**values, "study": asdict(study)})
     else:
         print_report(report, summary)
-        if found is not None:
-            print_one(found)
+        if study is not None:
+            print_study(study)
     if code in (Exit.INTERRUPTED, Exit.BUDGET):
         where = "" if runs == Path("runs") else f" --runs {runs}"
-        say(f"Go on with: codemonkeys resume {name}{where}")
+        say(f"Resume with: codemonkeys resume {name}{where}")
     return code
 
 
 def print_report(report: dict[str, Any], summary: Summary) -> None:
-    """Members and choices as tables, and where the rest is."""
+    """Print members and choices as tables, and where the details are."""
     from codemonkeys.report.ensemble import choices_table, members_table, mixed_models
     from codemonkeys.report.tables import dollars, plain
 
@@ -118,9 +120,11 @@ def print_report(report: dict[str, Any], summary: Summary) -> None:
     console.print(members_table(report))
     for line in mixed_models(report):
         console.print(plain(line, "yellow"))
-    print("Sources of one family speak with one voice. Families are told from names; else give --family NAME=GLOB.")
+    print(
+        "Members of one family count as one voice. Families are inferred from names; override with --family NAME=GLOB."
+    )
     console.print()
     console.print(choices_table(report))
     console.print()
     print(f"Chosen by {report['rule']}. Spent: {dollars(summary.spent)}. Run: {summary.folder}")
-    print(f"What was left out, record by record: {summary.folder / MEMBERS}\n")
+    print(f"Dropped records: {summary.folder / MEMBERS}\n")

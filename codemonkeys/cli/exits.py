@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 class Exit(IntEnum):
-    """What an exit code says."""
+    """Meaning of an exit code."""
 
     DONE = 0
-    """Everything that was asked for was done."""
+    """Everything requested was done."""
     FAILED = 1
     """This machine or a service could not do it; the message says what to do."""
     BAD_INPUT = 2
-    """Something given cannot be used; nothing was spent."""
+    """Invalid input; nothing was spent."""
     PARTIAL = 3
-    """Some tasks have a prediction, others have none or were not finished."""
+    """Some tasks have a prediction; others have none or were not finished."""
     NOTHING_SOLVED = 4
     """No task has a prediction, or, for `evaluate` and `demo`, none is resolved."""
     BUDGET = 5
-    """The budget kept a task from its end."""
+    """The budget stopped a task before it was finished."""
     INTERRUPTED = 130
-    """The user stopped it; `codemonkeys resume` goes on."""
+    """Stopped by the user; continue with `codemonkeys resume`."""
 
 
 def exit_of(summary: Summary) -> Exit:
@@ -43,7 +43,7 @@ def exit_of(summary: Summary) -> Exit:
 
 
 def end(command: Callable[[], Exit]) -> NoReturn:
-    """Carry out a command and exit; an expected error is one message, a fault of ours keeps its traceback."""
+    """Run a command and exit. Expected errors print one message; bugs keep their traceback."""
     import typer
 
     from codemonkeys import wording

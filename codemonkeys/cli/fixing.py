@@ -1,4 +1,4 @@
-"""`fix`: an issue of the user's own repository."""
+"""`fix`: resolves an issue in the user's own repository."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from codemonkeys.tasks.sources import task_file
 
 
 class FixRequest(NamedTuple):
-    """What is to be fixed, and where."""
+    """The issue to fix, and where to run."""
 
     repository: Path
     issue: str
@@ -33,7 +33,7 @@ class FixRequest(NamedTuple):
 
 
 def fix(
-    asked: FixRequest,
+    request: FixRequest,
     configs: list[str],
     given: dict[str, Any],
     runs: Path,
@@ -41,18 +41,18 @@ def fix(
     accept_changes: bool,
     as_json: bool,
 ) -> Exit:
-    """Solve the issue, print the patch on standard output and nothing else, and apply it if that was asked for."""
+    """Solve the issue, print the patch (and nothing else) to standard output, and apply it with `--apply`."""
     settings = load_settings(configs, **without_none(given))
     name = run_name(name)
-    task = task_of(asked, settings.sandbox.kind)
-    branch = branches.branch_of(name) if asked.apply else None
+    task = task_of(request, settings.sandbox.kind)
+    branch = branches.branch_of(name) if request.apply else None
     assert task.checkout is not None
     if branch:
         branches.check_can_apply(task.checkout.repository, branch, task.base_commit)
     summary = carry_out(request_to_fix(runs, name, task, settings), runs, name, accept_changes)
     with run_files.reading(summary.folder / "run.db") as connection:
-        found = [row["model_patch"] for row in queries.predictions(connection)]
-    patch = found[0] if found else ""
+        patches = [row["model_patch"] for row in queries.predictions(connection)]
+    patch = patches[0] if patches else ""
     refused: BadInput | None = None
     if branch and patch:
         try:
@@ -65,45 +65,45 @@ def fix(
         raise refused
     where = "" if runs == Path("runs") else f" --runs {runs}"
     if not patch:
-        say(f"There is no patch. More: codemonkeys show {name}{where}")
+        say(f"No patch was produced. Details: codemonkeys show {name}{where}")
     elif branch:
-        say(f"Applied on the new branch {branch}, which is checked out. More: codemonkeys show {name}{where}")
+        say(f"Applied on the new branch {branch}, now checked out. Details: codemonkeys show {name}{where}")
     else:
-        say(f"Apply it with `git apply`, or call again with --run {name} --apply. More: codemonkeys show {name}{where}")
+        say(f"Apply it with `git apply`, or rerun with --run {name} --apply. Details: codemonkeys show {name}{where}")
     return exit_of(summary)
 
 
-def plan(asked: FixRequest, configs: list[str], given: dict[str, Any], as_json: bool) -> Exit:
-    """Tell what `fix` would come to."""
+def plan(request: FixRequest, configs: list[str], given: dict[str, Any], as_json: bool) -> Exit:
+    """Print a cost estimate for `fix`."""
     from codemonkeys.cli.planning import dry_run
 
     settings = load_settings(configs, **without_none(given))
-    return dry_run([task_of(asked, settings.sandbox.kind)], settings, as_json)
+    return dry_run([task_of(request, settings.sandbox.kind)], settings, as_json)
 
 
-def task_of(asked: FixRequest, sandbox: str) -> Task:
-    """The task; `sandbox` as in `sandbox.kind`. Raises BadInput for an issue, repository or sandbox of no use."""
-    issue = own_issue.read_issue(asked.issue, sys.stdin.read() if asked.issue == "-" else None)
-    choice = own_issue.RuntimeChoice(asked.venv, asked.image, environment_kind(sandbox))
-    return own_issue.describe(asked.repository, issue, asked.base, choice)
+def task_of(request: FixRequest, sandbox: str) -> Task:
+    """The task; `sandbox` as in `sandbox.kind`. Raises BadInput for an unusable issue, repository or sandbox."""
+    issue = own_issue.read_issue(request.issue, sys.stdin.read() if request.issue == "-" else None)
+    choice = own_issue.RuntimeChoice(request.venv, request.image, environment_kind(sandbox))
+    return own_issue.describe(request.repository, issue, request.base, choice)
 
 
 def request_to_fix(runs: Path, name: str, task: Task, settings: Settings) -> RunRequest:
-    """The request of the run, which keeps the issue in its folder, from where a resume reads it. Raises RunExists."""
+    """The run's request. It stores the issue in the run's folder, where `resume` finds it. Raises RunExists."""
     folder = run_files.run_folder(runs, name).absolute()
     path = folder / task_file.ISSUE_FILE
     if (folder / "run.db").exists() and not (
         task_file.SOURCE.claims(str(path)) and task_file.read_tasks(path) == [task]
     ):
         raise RunExists(
-            f"run {name!r} in {folder} is about something else: another issue, repository or commit. "
-            f"Choose another name with --run, or go on with: codemonkeys resume {name}"
+            f"run {name!r} in {folder} is about a different issue, repository or commit. "
+            f"Choose another name with --run, or resume it: codemonkeys resume {name}"
         )
     return RunRequest(str(path), (task.id,), (task,), settings, write_files=lambda _: task_file.write_issue(path, task))
 
 
 def show(patch: str, as_json: bool, facts: dict[str, Any], ended: tuple[Any, ...]) -> None:
-    """Print the patch: as JSON, in colour on a terminal, else byte for byte."""
+    """Print the patch: as JSON, coloured on a terminal, otherwise byte for byte."""
     if as_json:
         print_json({**facts, "patch": patch, "tasks": [asdict(task) for task in ended]})
     elif sys.stdout.isatty():

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -7,34 +7,39 @@ from typing import Annotated
 
 import typer
 
-Runs = Annotated[Path, typer.Option("--runs", help="Folder of all runs.", envvar="CODEMONKEYS_RUNS")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs.", envvar="CODEMONKEYS_RUNS")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[
     str | None,
     typer.Option("--model", "-m", help="Primary model: a litellm name, `fake`, `replay:FILE`, or module:attribute."),
 ]
-ScanModel = Annotated[str | None, typer.Option("--scan-model", help="Cheap model that reads every file.")]
-ApiBase = Annotated[str | None, typer.Option("--api-base", help="Address of an OpenAI-compatible endpoint.")]
+ScanModel = Annotated[
+    str | None, typer.Option("--scan-model", help="Cheap model for reading every file. Default: the primary model.")
+]
+ApiBase = Annotated[str | None, typer.Option("--api-base", help="Base URL of an OpenAI-compatible endpoint.")]
 Config = Annotated[
-    list[str] | None, typer.Option("--config", "-c", help="Settings: a YAML file, or key=value. Repeat it.")
+    list[str] | None, typer.Option("--config", "-c", help="Settings: a YAML file, or key=value. Repeatable.")
 ]
 ProfileName = Annotated[
-    str | None, typer.Option("--profile", help="Settings for a purse: paper, balanced (the defaults) or cheap.")
+    str | None, typer.Option("--profile", help="Preset of settings: paper, balanced (the defaults) or cheap.")
 ]
 Sandbox = Annotated[
     str | None,
     typer.Option("--sandbox", help="Where scripts run: auto, local, docker, or another by name or module:attribute."),
 ]
-Budget = Annotated[float | None, typer.Option("--budget", help="US dollars the whole run may cost.")]
-TaskBudget = Annotated[float | None, typer.Option("--task-budget", help="US dollars one task may cost.")]
-AcceptChanges = Annotated[
-    bool, typer.Option("--accept-changes", help="Do stored steps anew whose request has changed since.")
+Budget = Annotated[float | None, typer.Option("--budget", help="Spending limit for the whole run, in US dollars.")]
+TaskBudget = Annotated[float | None, typer.Option("--task-budget", help="Spending limit for each task, in US dollars.")]
+AcceptChanges = Annotated[bool, typer.Option("--accept-changes", help="Redo stored steps whose request has changed.")]
+Run = Annotated[str | None, typer.Option("--run", help="Name of the run. Default: the current date and time.")]
+Replay = Annotated[Path | None, typer.Option("--replay", help="Replay answers from this recording or run.db.")]
+OwnPrompts = Annotated[
+    Path | None, typer.Option("--prompts", help="Folder of templates that override the built-in ones.")
 ]
-Run = Annotated[str | None, typer.Option("--run", help="Name of the run; the time of day if not given.")]
-Replay = Annotated[Path | None, typer.Option("--replay", help="Recording or run.db that answers.")]
-OwnPrompts = Annotated[Path | None, typer.Option("--prompts", help="Folder of templates that replace ours.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only tell what it would cost and what --budget buys; no network, no key.")
+    bool,
+    typer.Option(
+        "--dry-run", help="Print an estimate of the cost and of what --budget buys; needs no network and no key."
+    ),
 ]
 DEFAULT_RUNS = Path("runs")
 
@@ -50,7 +55,7 @@ def settings_of(
     task_budget: float | None,
     profile: str | None,
 ) -> dict[str, object]:
-    """The settings that options give."""
+    """Settings given by options."""
     return {
         "model": f"replay:{replay}" if replay else model,
         "scan_model": scan_model,

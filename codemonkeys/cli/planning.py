@@ -1,4 +1,4 @@
-"""`--dry-run`: what a run would come to, before anything is spent."""
+"""`--dry-run`: an estimate of a run's cost before anything is spent."""
 
 from __future__ import annotations
 
@@ -18,37 +18,39 @@ from codemonkeys.stages import STAGES
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home
 
-SHOWN_TASKS = 30
+MAX_TASKS = 30
 ASSUMPTIONS = (
-    "Relevance and the templates are counted on the real codebases, in cl100k tokens; a provider may count up to a "
+    "Relevance and the templates are counted on the real repositories, in cl100k tokens; a provider may count up to a "
     "quarter more.",
-    "Expected: conversations as long, and as often ended early, as in the CodeMonkeys paper (arXiv 2501.14723, Table 1 "
-    "and Figure 5), and prompts read from the provider's cache as there.",
-    "At most: every conversation makes all its turns, every answer is as long as it may be, nothing is cached. "
-    "Summaries of files are taken to have up to 200 tokens, outputs a token a character, patches twice an answer. A "
-    "call that is cut off and asked again, as after a crash, is paid twice and not in it.",
+    "Expected: conversations are as long, and end early as often, as in the CodeMonkeys paper (arXiv 2501.14723, Table "
+    "1 and Figure 5), and prompts hit the provider's cache as there.",
+    "Upper bound: every conversation uses all its turns, every answer has the maximum length, nothing is cached. "
+    "File summaries count 200 tokens, outputs one token per character, patches twice an answer. A "
+    "call that is cut off and retried, as after a crash, is paid twice, which is not included.",
 )
 
 
 def dry_run(tasks: list[Task], settings: Settings, as_json: bool) -> Exit:
-    """Print the plan of a run. Raises UnpricedModel under a budget, as the run would."""
-    primary = price_known(settings.model, settings)
-    scan = price_known(settings.scan_model or settings.model, settings)
+    """Print the estimate of a run. Raises UnpricedModel under a budget, as the run would."""
+    primary = known_price(settings.model, settings)
+    scan = known_price(settings.scan_model or settings.model, settings)
     if settings.operation.budget is not None and settings.model is not None and None in (primary, scan):
         raise UnpricedModel(
-            f"a budget was given, but nobody knows what {settings.model} or {settings.scan_model} costs: give prices "
-            "in a registry file with -c operation.prices=FILE (JSON, as LITELLM_MODEL_REGISTRY_PATH has it)"
+            f"a budget was given, but {settings.model} or {settings.scan_model} has no known price: give prices "
+            "in a registry file with -c operation.prices=FILE (JSON, in the format of LITELLM_MODEL_REGISTRY_PATH)"
         )
-    plan = make_plan(tasks, settings, primary, scan, default_home(), lambda task: say(f"{task}: counting its codebase"))
+    plan = make_plan(
+        tasks, settings, primary, scan, default_home(), lambda task: say(f"{task}: counting tokens of its repository")
+    )
     if as_json:
-        print_json(as_plain(plan, settings))
+        print_json(plan_json(plan, settings))
     else:
         show(plan, settings)
     return Exit.DONE
 
 
-def price_known(name: str | None, settings: Settings) -> Price | None:
-    """The price of a model, looked up without the model; None if nobody knows."""
+def known_price(name: str | None, settings: Settings) -> Price | None:
+    """The price of a model, looked up without opening the model; None if unknown."""
     if name is None:
         return None
     if name == "fake" or name.startswith("replay:"):
@@ -56,8 +58,8 @@ def price_known(name: str | None, settings: Settings) -> Price | None:
     return price_of(name, settings.operation.prices)
 
 
-def as_plain(plan: Plan, settings: Settings) -> dict[str, Any]:
-    """The plan as JSON has it."""
+def plan_json(plan: Plan, settings: Settings) -> dict[str, Any]:
+    """The estimate as a JSON-able value."""
     tasks = [
         {
             "task": planned.task,
@@ -73,54 +75,56 @@ def as_plain(plan: Plan, settings: Settings) -> dict[str, Any]:
         "model": settings.model,
         "scan_model": settings.scan_model or settings.model,
         "samples": settings.generation.samples,
-        "stages": {name: plain_stage(stage) for name, stage in in_use(plan).items()},
-        "total": plain_stage(plan.total),
+        "stages": {name: stage_json(stage) for name, stage in in_use(plan).items()},
+        "total": stage_json(plan.total),
         "budget_usd": settings.operation.budget,
-        "affordable": [asdict(offer) for offer in plan.affordable],
+        "affordable": [asdict(option) for option in plan.affordable],
         "tasks": tasks,
         "assumptions": ASSUMPTIONS,
     }
 
 
 def in_use(plan: Plan) -> dict[str, StageCost]:
-    """The stages of every run, and those that other settings have added."""
+    """Stages that every run has, plus those enabled by the settings."""
     return {name: stage for name, stage in plan.stages.items() if stage.most_calls or STAGES[name].always}
 
 
-def plain_stage(stage: StageCost) -> dict[str, Any]:
-    """A stage as JSON has it: expected calls and tokens, and dollars."""
+def stage_json(stage: StageCost) -> dict[str, Any]:
+    """A stage as a JSON-able value: expected calls and tokens, and US dollars."""
     usage = {name: count for name, count in asdict(stage.usage).items() if name != "raw"}
     dollars = {"expected_usd": stage.expected_usd, "most_usd": stage.most_usd}
     return {"expected_calls": round(stage.calls), "most_calls": stage.most_calls, **usage, **dollars}
 
 
 def show(plan: Plan, settings: Settings) -> None:
-    """Print the plan for people."""
+    """Print the estimate as tables."""
     from codemonkeys.report.tables import dollars, new_table, plain
 
     console = out()
-    table = new_table("task", "files", "source tokens", "expected", "at most", "", numbers=("files", "source tokens"))
-    for planned in plan.tasks[:SHOWN_TASKS]:
-        note = "" if planned.measured else "estimated: its codebase is not here yet"
+    table = new_table(
+        "task", "files", "source tokens", "expected", "upper bound", "", numbers=("files", "source tokens")
+    )
+    for planned in plan.tasks[:MAX_TASKS]:
+        note = "" if planned.measured else "extrapolated: its repository is not on this machine"
         total = planned.total
         sizes = (f"{planned.files:,}", f"{planned.source_tokens:,}")
         table.add_row(plain(planned.task), *sizes, dollars(total.expected_usd), dollars(total.most_usd), note)
     console.print(table)
-    if len(plan.tasks) > SHOWN_TASKS:
-        console.print(f"and {len(plan.tasks) - SHOWN_TASKS} more, all with --json")
+    if len(plan.tasks) > MAX_TASKS:
+        console.print(f"and {len(plan.tasks) - MAX_TASKS} more; --json lists all")
     columns: dict[str, Callable[[StageCost], str]] = {
         "calls": lambda stage: f"{stage.calls:,.0f}",
-        "at most ": lambda stage: f"{stage.most_calls:,}",
+        "max calls": lambda stage: f"{stage.most_calls:,}",
         "prompt": lambda stage: f"{stage.usage.prompt_tokens:,}",
-        "of it cached": lambda stage: f"{stage.usage.cache_read_tokens:,}",
+        "cached": lambda stage: f"{stage.usage.cache_read_tokens:,}",
         "completion": lambda stage: f"{stage.usage.completion_tokens:,}",
         "expected": lambda stage: dollars(stage.expected_usd),
-        "at most": lambda stage: dollars(stage.most_usd),
+        "upper bound": lambda stage: dollars(stage.most_usd),
     }
     table = new_table("stage", *columns, numbers=tuple(columns))
     for name, stage in in_use(plan).items():
         table.add_row(name, *(cell(stage) for cell in columns.values()))
-    table.add_row("all", *(cell(plan.total) for cell in columns.values()), style="bold")
+    table.add_row("total", *(cell(plan.total) for cell in columns.values()), style="bold")
     console.print()
     console.print(table)
     console.print()
@@ -128,29 +132,27 @@ def show(plan: Plan, settings: Settings) -> None:
     missing = sum(not planned.measured for planned in plan.tasks)
     if missing:
         console.print(
-            f"{missing} of {len(plan.tasks)} codebases are not on this machine yet: they are taken to be as large as "
-            "those that are, those of the same repository first; if none is, as the average of the paper."
+            f"{missing} of {len(plan.tasks)} repositories are not on this machine yet; their size is assumed to be the "
+            "mean of those that are, of the same project if possible, else the paper's average."
         )
     for assumption in ASSUMPTIONS:
         console.print(plain(assumption, "dim"))
 
 
 def show_budget(plan: Plan, settings: Settings) -> None:
-    """What the budget can buy."""
+    """Print what the budget can buy."""
     from codemonkeys.report.tables import dollars, new_table
 
     if not plan.affordable:
         return
     console, operation = out(), settings.operation
     limits = [f"{dollars(operation.budget)} for the run"] if operation.budget else []
-    limits += [f"{dollars(operation.task_budget)} for a task"] if operation.task_budget else []
+    limits += [f"{dollars(operation.task_budget)} per task"] if operation.task_budget else []
     console.print(f"For {' and '.join(limits)}, expected:")
-    table = new_table(
-        "turns of a conversation", "samples for each task", "cost", numbers=("samples for each task", "cost")
-    )
-    for offer in plan.affordable:
-        samples = str(offer.samples) if offer.samples else "none: one costs"
-        table.add_row(str(offer.turns), samples, dollars(offer.expected_usd))
+    table = new_table("turns per conversation", "samples per task", "cost", numbers=("samples per task", "cost"))
+    for option in plan.affordable:
+        samples = str(option.samples) if option.samples else "none; one costs"
+        table.add_row(str(option.turns), samples, dollars(option.expected_usd))
     console.print(table)
     console.print("Set them with -c generation.samples=N -c generation.test_turns=T -c generation.edit_turns=T.")
     console.print()

@@ -15,7 +15,7 @@ from codemonkeys.cli.exits import Exit
 from codemonkeys.journal import queries, run_files
 
 WATCH_SECONDS = 2.0
-"""Between two looks of `status --watch`."""
+"""Seconds between two refreshes of `status --watch`."""
 
 
 def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
@@ -31,49 +31,49 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     if task:
         console.print(task_view(story))
         return Exit.DONE
-    console.print(plain(f"{story['name']}  {story['source']}  begun {story['created_at']}", "bold"))
+    console.print(plain(f"{story['name']}  {story['source']}  started {story['created_at']}", "bold"))
     console.print()
     console.print(tasks_table(story["tasks"]))
     console.print()
     console.print(spend_table(story["spend"]))
     if story["tasks"]:
-        console.print(plain(f"\nOne task in full: codemonkeys show {name} {story['tasks'][0]['id']}"))
+        console.print(plain(f"\nTo show one task in full: codemonkeys show {name} {story['tasks'][0]['id']}"))
     known = [row["cost_usd"] for row in story["spend"] if row["cost_usd"] is not None]
     console.print(plain(f"Spent: {dollars(sum(known) if known or not story['spend'] else None)}"))
     return Exit.DONE
 
 
 def status(runs: Path, name: str | None, watch: bool, as_json: bool) -> Exit:
-    """Show how a run stands, once or as long as a session works on it; without a name, all runs in a line each."""
-    from codemonkeys.report.run_status import Observer
+    """Print the status of a run, with `watch` until its session ends; without a name, one line per run."""
+    from codemonkeys.report.run_status import StatusReader
     from codemonkeys.report.status_view import runs_table, status_view
 
     if name is None:
-        found = [Observer(path.parent).look() for path in sorted(runs.glob("*/run.db"))]
+        statuses = [StatusReader(path.parent).read() for path in sorted(runs.glob("*/run.db"))]
         if as_json:
-            print_json([asdict(standing) for standing in found])
-        elif found:
-            out().print(runs_table(found))
+            print_json([asdict(run_status) for run_status in statuses])
+        elif statuses:
+            out().print(runs_table(statuses))
         else:
-            say(f"There is no run in {runs.absolute()}; another folder of runs is given by --runs.")
+            say(f"No runs in {runs.absolute()}; choose another folder with --runs.")
         return Exit.DONE
-    observer, console = Observer(run_files.database_of(runs, name).parent), out()
-    standing = observer.look()
+    reader, console = StatusReader(run_files.database_of(runs, name).parent), out()
+    run_status = reader.read()
     if as_json:
-        print_json(asdict(standing))
+        print_json(asdict(run_status))
     elif watch and console.is_terminal:
-        with Live(status_view(standing), console=console, auto_refresh=False) as live:
-            while standing.owner is not None:
+        with Live(status_view(run_status), console=console, auto_refresh=False) as live:
+            while run_status.owner is not None:
                 time.sleep(WATCH_SECONDS)
-                standing = observer.look()
-                live.update(status_view(standing, max(3, console.height - 20)), refresh=True)
+                run_status = reader.read()
+                live.update(status_view(run_status, max(3, console.height - 20)), refresh=True)
     else:
-        console.print(status_view(standing))
+        console.print(status_view(run_status))
     return Exit.DONE
 
 
 def export(runs: Path, name: str, output: Path, format: str, overwrite: bool) -> Exit:
-    """Write a run as others take it."""
+    """Export a run in one of the formats of `report.exports`."""
     from codemonkeys.report import exports
 
     path = run_files.database_of(runs, name)
@@ -89,34 +89,34 @@ def settings(as_json: bool) -> Exit:
     from codemonkeys.settings import Settings
     from codemonkeys.settings.profiles import PROFILES
 
-    listed = list(settings_of(Settings, ""))
+    rows_of_settings = list(settings_of(Settings, ""))
     if as_json:
-        rows = [{"name": name, "default": default, "meaning": meaning} for name, default, meaning in listed]
-        profiles = {name: found._asdict() for name, found in PROFILES.items()}
+        rows = [{"name": name, "default": default, "meaning": meaning} for name, default, meaning in rows_of_settings]
+        profiles = {name: profile._asdict() for name, profile in PROFILES.items()}
         choices = {name: kind.names for name, kind in kinds().items()}
         print_json({"settings": rows, "profiles": profiles, "choices": choices})
         return Exit.DONE
     table = new_table("setting", "default", "meaning")
-    for name, default, meaning in listed:
+    for name, default, meaning in rows_of_settings:
         table.add_row(plain(name, "bold"), plain(default), plain(meaning))
     out().print(table)
-    bought = new_table("profile", "what it buys")
-    for name, found in PROFILES.items():
-        bought.add_row(plain(name, "bold"), plain(found.why))
-    out().print(bought)
-    there = new_table("kind", "chosen by", "names")
+    profiles_table = new_table("profile", "purpose")
+    for name, profile in PROFILES.items():
+        profiles_table.add_row(plain(name, "bold"), plain(profile.why))
+    out().print(profiles_table)
+    kinds_table = new_table("kind", "selected by", "names")
     for name, kind in kinds().items():
-        named = [*kind.names, kind.more] if kind.more else kind.names
-        there.add_row(plain(name, "bold"), plain(kind.option), plain(", ".join(named)))
-    out().print(there)
-    say("One of your own, in a file of the current folder or installed, is named as module:attribute.")
-    say("Take a profile with --profile NAME; what else is given counts over it.")
-    say("Set one with -c name=value, in a YAML file given by -c FILE, or as CODEMONKEYS_SECTION__NAME.")
+        names = [*kind.names, kind.also] if kind.also else kind.names
+        kinds_table.add_row(plain(name, "bold"), plain(kind.option), plain(", ".join(names)))
+    out().print(kinds_table)
+    say("Name your own component, in the current folder or an installed package, as module:attribute.")
+    say("Use a profile with --profile NAME; explicit settings override it.")
+    say("Set a value with -c name=value, a YAML file (-c FILE), or CODEMONKEYS_SECTION__NAME in the environment.")
     return Exit.DONE
 
 
 def settings_of(section: type[BaseModel], prefix: str) -> list[tuple[str, Any, str]]:
-    """(name, default, meaning) of every setting below a section."""
+    """(name, default, meaning) of every setting in a section."""
     listed: list[tuple[str, Any, str]] = []
     for name, field in section.model_fields.items():
         default = field.get_default(call_default_factory=True)

@@ -1,4 +1,4 @@
-"""`resume`: going on with a run, of `solve`, `fix` or `ensemble`."""
+"""`resume`: resumes a run of `solve`, `fix` or `ensemble`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from codemonkeys.runs.resuming import read_stored, stored_request
 
 
 def resume(runs: Path, name: str, operation: dict[str, Any], accept_changes: bool, as_json: bool) -> Exit:
-    """Go on with a run, with its own source, inputs and settings."""
+    """Resume a run with its stored source, inputs and settings."""
     stored = read_stored(runs, name, without_none(operation))
     if stored.ensemble is not None:
-        chosen = stored_ensemble(stored)
+        members = stored_ensemble(stored)
         return ensembling.carry_out(
-            chosen, stored.settings, runs, name, accept_changes, ensembling.Outputs(as_json=as_json)
+            members, stored.settings, runs, name, accept_changes, ensembling.Outputs(as_json=as_json)
         )
     return solving.finish(solving.carry_out(stored_request(stored), runs, name, accept_changes), runs, as_json)

@@ -1,4 +1,4 @@
-"""Signals: Ctrl-C once drains the run, twice aborts it."""
+"""Signal handling: Ctrl-C once drains the run, twice aborts it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_until_stopped(session: Callable[[Stop], Awaitable[T]], notify: Notify) -> T:
-    """Run a session in an event loop of its own; SIGINT and SIGTERM stop it."""
+    """Run a session in its own event loop; the first SIGINT or SIGTERM drains it, the second aborts it."""
 
     async def main() -> T:
         stop, loop = Stop(), asyncio.get_running_loop()
 
-        def interrupted() -> None:
+        def on_signal() -> None:
             if stop.draining:
                 stop.abort()
             else:
                 stop.drain()
-                notify(note("stopping: calls in flight will end and be kept; again to stop at once"))
+                notify(
+                    note("draining: waiting for calls in flight, whose answers are kept; press Ctrl-C again to abort")
+                )
 
         for number in SIGNALS:
-            loop.add_signal_handler(number, interrupted)
+            loop.add_signal_handler(number, on_signal)
         try:
             return await session(stop)
         finally:

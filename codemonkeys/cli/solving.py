@@ -19,7 +19,7 @@ from codemonkeys.settings import load_settings
 
 def solve(
     dataset: str,
-    wanted: dict[str, Any],
+    selection: dict[str, Any],
     configs: Sequence[str],
     given: dict[str, Any],
     runs: Path,
@@ -27,34 +27,34 @@ def solve(
     accept_changes: bool,
     as_json: bool,
 ) -> Exit:
-    """Begin a run, or go on with one of equal settings; `wanted` are the fields of `TaskFilter`."""
+    """Start a run, or resume one with equal settings. `selection`: the fields of `TaskFilter`."""
     from codemonkeys.tasks.filtering import TaskFilter, choose
 
     settings, name = load_settings(configs, **without_none(given)), run_name(name)
-    source, ids = choose(dataset, TaskFilter(**wanted))
+    source, ids = choose(dataset, TaskFilter(**selection))
     request = request_of(source, settings, ids, runs, name)
     return finish(carry_out(request, runs, name, accept_changes), runs, as_json)
 
 
-def plan(dataset: str, wanted: dict[str, Any], configs: Sequence[str], given: dict[str, Any], as_json: bool) -> Exit:
-    """Tell what `solve` would come to."""
+def plan(dataset: str, selection: dict[str, Any], configs: Sequence[str], given: dict[str, Any], as_json: bool) -> Exit:
+    """Print a cost estimate for `solve`."""
     from codemonkeys.cli.planning import dry_run
     from codemonkeys.tasks.filtering import TaskFilter, choose
     from codemonkeys.tasks.sources import load_tasks
 
     settings = load_settings(configs, **without_none(given))
-    source, ids = choose(dataset, TaskFilter(**wanted), cached=True)
+    source, ids = choose(dataset, TaskFilter(**selection), cached=True)
     return dry_run(load_tasks(source, ids), settings, as_json)
 
 
 def demo(runs: Path, name: str, sandbox: str | None, prompts: Path | None, as_json: bool) -> Exit:
     """Solve the demo's task with recorded answers, and grade the patch."""
-    from codemonkeys.cli.evaluating import teller
+    from codemonkeys.cli.evaluating import verdict_printer
     from codemonkeys.demo import INSTANCE_ID, RECORDING, build_task_repository
     from codemonkeys.grading.service import GradingOptions, grade_run
     from codemonkeys.tasks.environments import default_home
 
-    say("Fetching the demo's task: a real, closed issue. Model answers are replayed; all else happens live.")
+    say("Fetching the demo's task: a real, closed issue. Model answers are replayed; everything else runs live.")
     source = str(build_task_repository(default_home()))
     settings = load_settings(
         [str(RECORDING.with_name("settings.yaml"))],
@@ -65,8 +65,8 @@ def demo(runs: Path, name: str, sandbox: str | None, prompts: Path | None, as_js
     summary = carry_out(request_of(source, settings, [INSTANCE_ID], runs, name), runs, name, False)
     if summary.waiting or not summary.predicted:
         return finish(summary, runs, as_json)
-    say("Grading the chosen patch by the hidden tests.")
-    verdicts = grade_run(runs, name, source, GradingOptions(sandbox), on_verdict=teller(1))
+    say("Grading the chosen patch with the hidden tests.")
+    verdicts = grade_run(runs, name, source, GradingOptions(sandbox), on_verdict=verdict_printer(1))
     with run_files.reading(run_files.database_of(runs, name)) as connection:
         story = queries.task_story(connection, INSTANCE_ID)
     if as_json:
@@ -81,14 +81,14 @@ def demo(runs: Path, name: str, sandbox: str | None, prompts: Path | None, as_js
 
 
 def carry_out(request: RunRequest, runs: Path, name: str, accept_changes: bool) -> Summary:
-    """Run a session with its progress shown, until it ends or is stopped by a signal."""
+    """Run a session with progress output until it ends or a signal stops it."""
     with Progress(run_files.run_folder(runs, name)) as progress:
         options = Options(runs, name, accept_changes, progress.notify)
         return run_until_stopped(lambda stop: solve_request(request, replace(options, stop=stop)), progress.notify)
 
 
 def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
-    """Print how a session ended; returns its exit code."""
+    """Print the summary of a session; returns its exit code."""
     code = exit_of(summary)
     if as_json:
         ended = [asdict(task) for task in summary.ended]
@@ -106,11 +106,11 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
     if code is Exit.DONE:
         print(f"Next: codemonkeys export {summary.run} -o preds.jsonl{where}")
     else:
-        print(f"Go on with: codemonkeys resume {summary.run}{where}")
+        print(f"Resume with: codemonkeys resume {summary.run}{where}")
     return code
 
 
 def without_none(given: dict[str, Any]) -> dict[str, Any]:
-    """What was given: neither None nor a section in which nothing was."""
+    """Options that were given: without None values and empty sections."""
     cleaned = {name: without_none(value) if isinstance(value, dict) else value for name, value in given.items()}
     return {name: value for name, value in cleaned.items() if value is not None and value != {}}

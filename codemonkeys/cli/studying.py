@@ -1,4 +1,4 @@
-"""`study`: all rules on what one run has stored, and what more would bring."""
+"""`study`: compares all selection rules on a stored run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from codemonkeys.report.study import Study
     from codemonkeys.selection.rules import Rule
 
-GRADES = ("candidates", "turns")
+GRADE_CHOICES = ("candidates", "turns")
 
 
 def study_command(
@@ -31,34 +31,34 @@ def study_command(
 ) -> Exit:
     """Study a run."""
     if grade is not None:
-        if grade not in GRADES:
-            raise BadInput(f"--grade {grade}: choose {' or '.join(GRADES)}")
-        grade_all(runs, name, sandbox, earlier=grade == "turns")
-    found = open_study(runs, name, verdicts)
+        if grade not in GRADE_CHOICES:
+            raise BadInput(f"--grade {grade}: choose {' or '.join(GRADE_CHOICES)}")
+        grade_missing(runs, name, sandbox, earlier=grade == "turns")
+    study = open_study(runs, name, verdicts)
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(study))
     else:
-        print_one(found)
+        print_study(study)
     if figures is not None:
         from codemonkeys.report.figures import write_figures
 
-        drawn = write_figures(found, figures)
-        for path in drawn:
+        files = write_figures(study, figures)
+        for path in files:
             say(f"figure written to {path}")
-        if not drawn:
-            say("no figure was written: without verdicts there is nothing to draw; give --verdicts FILE or --grade")
+        if not files:
+            say("no figure was written: figures need verdicts; give --verdicts FILE or --grade")
     return Exit.DONE
 
 
-def print_one(found: Study) -> None:
-    """A study, as tables."""
+def print_study(study: Study) -> None:
+    """Print a study as tables."""
     from codemonkeys.report.study_tables import study_view
 
-    out().print(study_view(found))
+    out().print(study_view(study))
 
 
-def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
-    """The study of a run, with the verdicts it holds and those of files; without any, what needs none."""
+def open_study(runs: Path, name: str, verdict_files: Sequence[str]) -> Study:
+    """Study a run with its stored verdicts and those of files; without any, only what needs no labels."""
     from codemonkeys.report.stored_run import read_run
     from codemonkeys.report.study import study
     from codemonkeys.report.verdict_sources import Verdicts, add_file, add_stored
@@ -68,13 +68,13 @@ def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
         verdicts = Verdicts()
         add_stored(verdicts, connection)
     sources = list(dict.fromkeys(source for evidence in run.evidence.values() for source in evidence.sources))
-    for file in given:
+    for file in verdict_files:
         add_file(verdicts, file, sources)
     return study(run, verdicts if verdicts.known else None, rules_for(run.rule))
 
 
 def rules_for(rule: str) -> dict[str, Rule]:
-    """All rules there are, and the run's own if it is none of them and can still be loaded."""
+    """All registered rules, plus the run's own if it is not among them and still loads."""
     from codemonkeys.selection.rules import all_rules, find_rule
 
     rules = all_rules()
@@ -82,13 +82,13 @@ def rules_for(rule: str) -> dict[str, Rule]:
         try:
             rules[rule] = find_rule(rule)
         except BadSettings as error:
-            say(f"the rule of the run is left out: {error}")
+            say(f"skipping the run's own rule: {error}")
     return rules
 
 
-def grade_all(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None:
-    """Grade every distinct candidate without a verdict by the hidden tests; with `earlier`, earlier edits too."""
-    from codemonkeys.cli.evaluating import teller
+def grade_missing(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None:
+    """Grade every distinct candidate without a verdict with the hidden tests; with `earlier`, earlier edits too."""
+    from codemonkeys.cli.evaluating import verdict_printer
     from codemonkeys.grading.service import GradingOptions, grade_run
     from codemonkeys.report.verdict_sources import ungraded
 
@@ -96,12 +96,12 @@ def grade_all(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None
     with run_files.reading(database) as connection:
         waiting = ungraded(connection, earlier)
     say(f"{sum(map(len, waiting.values()))} patches of {len(waiting)} tasks have no verdict yet")
-    # One patch of each task at a time: a harness run holds one prediction a task.
+    # One patch per task at a time: a harness run takes one prediction per task.
     for number in range(max(map(len, waiting.values()), default=0)):
         predictions = {
             task: Prediction(task, f"patch-{number + 1}", patches[number])
             for task, patches in waiting.items()
             if number < len(patches)
         }
-        tell = teller(len(predictions))
-        grade_run(runs, name, None, GradingOptions(sandbox), runs / name / "grading", predictions, tell)
+        print_verdict = verdict_printer(len(predictions))
+        grade_run(runs, name, None, GradingOptions(sandbox), runs / name / "grading", predictions, print_verdict)

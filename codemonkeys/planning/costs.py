@@ -1,8 +1,8 @@
-"""What a task may cost, by stage: what is to be expected, and what it cannot exceed.
+"""Cost estimate of a task by stage: the expected cost and the upper bound.
 
-Expected conversations are those of the CodeMonkeys paper (arXiv 2501.14723): its Table 1 gives, for 10 samples of 8
-turns on 500 tasks, dollars by stage and kind of token, from which follow the tokens of a trajectory; its Figure 5 how
-many trajectories go on after each turn. `tests/planning` holds the check that these numbers give that table again.
+Expected conversations follow the CodeMonkeys paper (arXiv 2501.14723). Its Table 1 lists dollars by stage and kind of
+token for 10 samples of 8 turns on 500 tasks, which gives the tokens of a trajectory; its Figure 5 shows how many
+trajectories continue after each turn. `tests/planning` checks that these numbers reproduce the table.
 """
 
 from __future__ import annotations
@@ -17,61 +17,64 @@ from codemonkeys.stages import BALLOT, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SEL
 
 
 @dataclass(frozen=True)
-class Talk:
-    """A usual conversation of a stage, in tokens."""
+class ConversationProfile:
+    """A typical conversation of a stage, in tokens."""
 
-    going_on: tuple[float, ...]
-    """Which share of conversations makes its first, second, ... call; the last holds for all later ones."""
+    continuing: tuple[float, ...]
+    """Share of conversations that make the first, second, ... call; the last value holds for all later calls."""
     answer: int
+    """Length of an answer."""
     first: int
-    """Of the first message of a sample, beside what the templates say."""
+    """Length of a sample's first message, without the template."""
     reply: int
-    """Of a message that tells what an execution did."""
+    """Length of a message with an execution's result."""
 
     def share(self, turn: int) -> float:
-        """Which share of conversations makes a call at a turn, from 0."""
-        return self.going_on[min(turn, len(self.going_on) - 1)]
+        """Share of conversations that make a call in a turn, from 0."""
+        return self.continuing[min(turn, len(self.continuing) - 1)]
 
 
-EDIT_TALK = Talk((1, 1, 0.83, 0.66, 0.57, 0.51, 0.46, 0.41), answer=870, first=1_500, reply=1_300)
-TEST_TALK = Talk((1, 1, 0.65, 0.45, 0.32, 0.24, 0.19, 0.15), answer=985, first=100, reply=900)
-SELECT_TALK = Talk((1, 1, 1, 1, 0.5, 0.3, 0.1, 0.1, 0, 0), answer=1_360, first=100, reply=2_300)
+EDIT_PROFILE = ConversationProfile((1, 1, 0.83, 0.66, 0.57, 0.51, 0.46, 0.41), answer=870, first=1_500, reply=1_300)
+TEST_PROFILE = ConversationProfile((1, 1, 0.65, 0.45, 0.32, 0.24, 0.19, 0.15), answer=985, first=100, reply=900)
+SELECT_PROFILE = ConversationProfile((1, 1, 1, 1, 0.5, 0.3, 0.1, 0.1, 0, 0), answer=1_360, first=100, reply=2_300)
 RANK_ANSWER = 530
 CONTEXT_SHARE = 74_570 / 128_000
-"""How full the context is on average."""
+"""Mean fill level of the context."""
 RELEVANT_FILES = 46
-"""Files that relevance keeps, and the ranking is shown."""
+"""Number of relevant files, which the ranking sees."""
 SUMMARY = 50
-SUMMARY_MOST = 200
-"""The longest summary of a file that an upper bound allows for."""
+MAX_SUMMARY = 200
+"""Length of a file summary assumed in upper bounds."""
 RELEVANCE_ANSWER = 30
-"""For each file: 22 to 32 tokens in recorded conversations."""
+"""Per file; recorded conversations have 22 to 32 tokens."""
 KEPT_BY_OUTLINE = 0.1
-"""Share of files whose outline does not rule them out."""
+"""Share of files that are not ruled out by their outline."""
 DIGEST_LENGTH = 0.1
-"""Tokens of a digest for each token of its outline; measured by `benchmarks/context_tokens.py`."""
+"""Tokens of a digest per token of its outline; measured by `benchmarks/context_tokens.py`."""
 DIGEST_ANSWER = 70
-"""For each file: 50 words."""
+"""Per file: 50 words."""
 TOUCHED = 16_000
-"""The files that the candidates touch."""
+"""Tokens of the files that the candidates touch."""
 PATCH = 600
 BROKEN_TESTS = 1_000
-"""The list of the repository's tests that a candidate breaks: ten at most."""
-JUDGE_TALK = Talk((1,), answer=700, first=PATCH, reply=0)
+"""Tokens of the list of repository tests that a candidate breaks, at most ten."""
+JUDGE_PROFILE = ConversationProfile((1,), answer=700, first=PATCH, reply=0)
 PAPER_SOURCE = 2_940_000
-"""Tokens of a task's source files, where its codebase is not at hand and no other is."""
+"""Tokens of a task's source files if no repository is on this machine."""
 
 
 @dataclass(frozen=True)
 class StageCost:
-    """What a stage of one task or of many comes to. Tokens and calls are expected ones."""
+    """Estimated cost of a stage, for one or more tasks. Tokens and calls are expected values."""
 
     calls: float = 0.0
     usage: Usage = Usage()
     expected_usd: float | None = 0.0
-    """None where nobody knows the price."""
+    """None if the price is unknown."""
     most_calls: int = 0
+    """Upper bound."""
     most_usd: float | None = 0.0
+    """Upper bound; None if the price is unknown."""
 
     def __add__(self, other: StageCost) -> StageCost:
         mine, its = self.usage, other.usage
@@ -92,22 +95,22 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 @dataclass(frozen=True)
 class Conversations:
-    """Equal conversations that share a system message, of which all but the first read it from the cache."""
+    """Equal conversations that share a system message; all but the first read it from the provider's cache."""
 
     count: int
     turns: int
     system: int
     first: int
-    talk: Talk
+    profile: ConversationProfile
 
     def usage(self) -> tuple[float, Usage]:
-        """Expected calls, and their tokens."""
+        """Expected number of calls, and their tokens."""
         if not self.count or not self.turns:
             return 0.0, Usage()
-        shares = [self.talk.share(turn) for turn in range(self.turns)]
-        grown = self.talk.answer + self.talk.reply
+        shares = [self.profile.share(turn) for turn in range(self.turns)]
+        grown = self.profile.answer + self.profile.reply
         calls = self.count * sum(shares)
-        # Every call reads what the one before it wrote: the system message, and all but the newest messages.
+        # Every call reads the cache entry of the call before it: the system message and all but the newest messages.
         read = sum(
             share * (self.system + (self.first + (turn - 1) * grown if turn else 0))
             for turn, share in enumerate(shares)
@@ -115,11 +118,11 @@ class Conversations:
         written = self.first + sum(shares[1:]) * grown
         cache_read = round(self.count * read - self.system)
         cache_write = round(self.count * written + self.system)
-        return calls, Usage(cache_read + cache_write, round(calls * self.talk.answer), cache_read, cache_write)
+        return calls, Usage(cache_read + cache_write, round(calls * self.profile.answer), cache_read, cache_write)
 
 
 def costs(measures: Measures, settings: Settings, primary: Price | None, scan: Price | None) -> dict[str, StageCost]:
-    """Every stage of a task."""
+    """Estimated cost of every stage of a task, by stage name."""
     rule = settings.selection.rule
     return {
         DIGEST.name: _digest(measures, settings, scan),
@@ -133,11 +136,13 @@ def costs(measures: Measures, settings: Settings, primary: Price | None, scan: P
     }
 
 
-def most(price: Price | None, system: float, first: float, turns: int, answer: int, reply: float) -> float | None:
-    """The most that a conversation can cost: every turn is made, nothing is cached, all is as long as it may be."""
+def upper_bound(
+    price: Price | None, system: float, first: float, turns: int, answer: int, reply: float
+) -> float | None:
+    """Upper bound of a conversation's cost: every turn is used, nothing is cached, all messages have maximum length."""
     if price is None:
         return None
-    # A provider may count fewer tokens than we do, so an answer of its longest may be more of ours.
+    # A provider may count fewer tokens than we do, so its longest answer may have more of ours.
     grown = answer * TOKEN_MARGIN + reply + 2 * MESSAGE_TOKENS
     prompts = (system + first + 2 * MESSAGE_TOKENS + turn * grown for turn in range(turns))
     return sum(price.at_most(prompt * TOKEN_MARGIN, answer) for prompt in prompts)
@@ -146,7 +151,7 @@ def most(price: Price | None, system: float, first: float, turns: int, answer: i
 def _stage(calls: float, usage: Usage, price: Price | None, most_calls: int, most_usd: float | None) -> StageCost:
     if price is None:
         return StageCost(calls, usage, None, most_calls, None)
-    # Prices may depend on the length of a prompt: each call is priced as an average one.
+    # Prices may depend on prompt length: every call is priced at the mean length.
     each = price.of(round(usage.prompt_tokens / max(calls, 1)))
     return StageCost(calls, usage, replace(each, tiers=()).cost(usage), most_calls, most_usd)
 
@@ -163,19 +168,21 @@ def _relevance(measures: Measures, settings: Settings, price: Price | None) -> S
         completion += share * sum(batch.files * RELEVANCE_ANSWER for batch in batches)
         most_calls += 2 * len(batches)
         for batch in batches:
-            each = most(price, measures.systems[RELEVANCE.name], batch.prompt, 2, longest, measures.repair)
+            each = upper_bound(price, measures.systems[RELEVANCE.name], batch.prompt, 2, longest, measures.repair)
             most_usd = _sum(most_usd, each)
     return _stage(calls, Usage(round(prompt), round(completion)), price, most_calls, most_usd)
 
 
 def _digest(measures: Measures, settings: Settings, price: Price | None) -> StageCost:
-    """All digests made anew; those that an earlier task has left cost nothing."""
+    """Assumes that no digest is cached."""
     batches, system = measures.digests, measures.systems[DIGEST.name]
     prompt = sum(system + batch.prompt for batch in batches)
     completion = sum(batch.files for batch in batches) * DIGEST_ANSWER
     most_usd: float | None = 0.0
     for batch in batches:
-        most_usd = _sum(most_usd, most(price, system, batch.prompt, 2, settings.context.max_tokens, measures.repair))
+        most_usd = _sum(
+            most_usd, upper_bound(price, system, batch.prompt, 2, settings.context.max_tokens, measures.repair)
+        )
     return _stage(len(batches), Usage(prompt, completion), price, 2 * len(batches), most_usd)
 
 
@@ -183,21 +190,21 @@ def _rank(measures: Measures, settings: Settings, price: Price | None) -> StageC
     context = settings.context
     count = context.rankings if measures.files > 1 else 0
     listed = min(measures.files, RELEVANT_FILES) * (SUMMARY + 15)
-    talk = Talk((1, 0), RANK_ANSWER, measures.users[RANK.name], 0)
-    usual = Conversations(count, 1, measures.systems[RANK.name] + listed, measures.users[RANK.name], talk)
-    calls, usage = usual.usage()
-    system = measures.systems[RANK.name] + measures.paths + measures.files * SUMMARY_MOST
-    each = most(price, system, measures.users[RANK.name], 2, context.max_tokens, measures.users[RANK.name])
+    profile = ConversationProfile((1, 0), RANK_ANSWER, measures.users[RANK.name], 0)
+    typical = Conversations(count, 1, measures.systems[RANK.name] + listed, measures.users[RANK.name], profile)
+    calls, usage = typical.usage()
+    system = measures.systems[RANK.name] + measures.paths + measures.files * MAX_SUMMARY
+    each = upper_bound(price, system, measures.users[RANK.name], 2, context.max_tokens, measures.users[RANK.name])
     return _stage(calls, usage, price, 2 * count, None if each is None else count * each)
 
 
 def _test(measures: Measures, settings: Settings, price: Price | None) -> StageCost:
     generation, output = settings.generation, settings.sandbox.output_characters
-    usual = Conversations(
-        generation.samples, generation.test_turns, measures.systems[TEST.name], TEST_TALK.first, TEST_TALK
+    typical = Conversations(
+        generation.samples, generation.test_turns, measures.systems[TEST.name], TEST_PROFILE.first, TEST_PROFILE
     )
     reply = measures.users[TEST.name] + output
-    each = most(
+    each = upper_bound(
         price,
         measures.systems[TEST.name],
         measures.users[TEST.name],
@@ -205,7 +212,7 @@ def _test(measures: Measures, settings: Settings, price: Price | None) -> StageC
         generation.max_tokens,
         reply,
     )
-    calls, usage = usual.usage()
+    calls, usage = typical.usage()
     samples = generation.samples
     return _stage(calls, usage, price, samples * generation.test_turns, None if each is None else samples * each)
 
@@ -213,13 +220,15 @@ def _test(measures: Measures, settings: Settings, price: Price | None) -> StageC
 def _edit(measures: Measures, settings: Settings, price: Price | None) -> StageCost:
     generation, output = settings.generation, settings.sandbox.output_characters
     fullest = min(settings.context.tokens, measures.source)
-    usual_context = min(round(CONTEXT_SHARE * settings.context.tokens), measures.source)
+    typical_context = min(round(CONTEXT_SHARE * settings.context.tokens), measures.source)
     system = measures.systems[EDIT.name]
-    usual = Conversations(generation.samples, generation.edit_turns, system + usual_context, EDIT_TALK.first, EDIT_TALK)
+    typical = Conversations(
+        generation.samples, generation.edit_turns, system + typical_context, EDIT_PROFILE.first, EDIT_PROFILE
+    )
     script = generation.max_tokens * TOKEN_MARGIN
     patch = 2 * script
     earlier = 0 if generation.diversity == "none" else generation.memory_characters
-    each = most(
+    each = upper_bound(
         price,
         system + fullest + measures.paths,
         measures.users[EDIT.name] + script + output + earlier,
@@ -227,7 +236,7 @@ def _edit(measures: Measures, settings: Settings, price: Price | None) -> StageC
         generation.max_tokens,
         measures.users[EDIT.name] + patch + 2 * output,
     )
-    calls, usage = usual.usage()
+    calls, usage = typical.usage()
     samples = generation.samples
     return _stage(calls, usage, price, samples * generation.edit_turns, None if each is None else samples * each)
 
@@ -237,25 +246,25 @@ def _judge(measures: Measures, settings: Settings, price: Price | None) -> Stage
     asked = {"judge": generation.samples, "top judge": min(selection.candidates, generation.samples)}
     count = selection.judge_samples * asked.get(selection.rule, 0)
     system = measures.systems[JUDGE.name] + min(TOUCHED, measures.source)
-    calls, usage = Conversations(count, 1, system, measures.users[JUDGE.name] + PATCH, JUDGE_TALK).usage()
+    calls, usage = Conversations(count, 1, system, measures.users[JUDGE.name] + PATCH, JUDGE_PROFILE).usage()
     touched = min(settings.context.tokens, measures.source) + measures.paths
     patch = 2 * generation.max_tokens * TOKEN_MARGIN
-    each = most(
+    each = upper_bound(
         price, measures.systems[JUDGE.name] + touched, measures.users[JUDGE.name] + patch, 1, selection.max_tokens, 0
     )
     return _stage(calls, usage, price, count, None if each is None else count * each)
 
 
 def _select(measures: Measures, settings: Settings, price: Price | None, count: int) -> StageCost:
-    """So many selection conversations."""
+    """`count`: number of selection conversations."""
     generation, selection, output = settings.generation, settings.selection, settings.sandbox.output_characters
     finalists = min(selection.candidates, generation.samples)
     turns = selection.turns if finalists > 1 and count else 0
-    shown = min(TOUCHED, measures.source) + finalists * PATCH + TEST_TALK.answer
-    usual = Conversations(count, turns, measures.systems[SELECT.name] + shown, SELECT_TALK.first, SELECT_TALK)
+    prompt = min(TOUCHED, measures.source) + finalists * PATCH + TEST_PROFILE.answer
+    typical = Conversations(count, turns, measures.systems[SELECT.name] + prompt, SELECT_PROFILE.first, SELECT_PROFILE)
     script = generation.max_tokens * TOKEN_MARGIN
     touched = min(settings.context.tokens, measures.source) + measures.paths
-    each = most(
+    each = upper_bound(
         price,
         measures.systems[SELECT.name] + touched + finalists * (2 * script + BROKEN_TESTS) + script,
         measures.users[SELECT.name],
@@ -263,5 +272,5 @@ def _select(measures: Measures, settings: Settings, price: Price | None, count: 
         selection.max_tokens,
         measures.users[SELECT.name] + (1 + finalists) * output,
     )
-    calls, usage = usual.usage()
+    calls, usage = typical.usage()
     return _stage(calls, usage, price, count * turns, None if each is None else count * each)

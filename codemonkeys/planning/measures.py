@@ -1,4 +1,4 @@
-"""What the prompts of a task come to in tokens: its real codebase in our real templates, without asking any model."""
+"""Measures the prompts of a task in tokens, from its real repository and our templates, without calling a model."""
 
 from __future__ import annotations
 
@@ -27,67 +27,67 @@ from sandboxes.base import Environment, Execution, Limits, Script
 from sandboxes.inside import failed
 
 LISTED_TOKENS = 60
-"""What a file costs in a list or a context beside its path, text and summary: delimiters and its length."""
+"""Overhead of a file in a list or context, beside its path, text and summary: delimiters and length."""
 
 LONGEST_VERDICT = "It did not end within 100000 seconds and was stopped for using more than 1000000 MiB of memory."
-"""As long as any line in which an execution's end is told."""
+"""At least as long as any verdict line of an execution."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One call of relevance."""
+    """One relevance or digest call."""
 
     files: int
     prompt: int
-    """Tokens of the message that shows them."""
+    """Tokens of the message that contains the files."""
 
 
 @dataclass(frozen=True)
 class Measures:
-    """Tokens of one task's prompts."""
+    """Prompt sizes of one task, in tokens."""
 
     passes: tuple[tuple[Batch, ...], ...]
-    """The calls of relevance, a tuple for each reading: digests, outlines and whole files, as the mode has them."""
+    """Relevance calls, one tuple per pass: digests, outlines and whole files, depending on the mode."""
     digests: tuple[Batch, ...]
-    """The calls that make digests, if none of them has been made before."""
+    """Calls that write digests, assuming none is cached."""
     repair: int
-    """A message that asks relevance again."""
+    """The repair message of relevance."""
     files: int
     source: int
-    """All files that relevance reads, whole."""
+    """All files that relevance reads, in full."""
     paths: int
-    """The paths of these files, and what stands around each."""
+    """The paths of these files, with delimiters."""
     systems: dict[str, int] = field(hash=False)
-    """The system message of each stage, without files, candidates and tests."""
+    """System message by stage, without files, candidates and tests."""
     users: dict[str, int] = field(hash=False)
-    """The longest message of each stage without scripts, patches and outputs."""
+    """Longest user message by stage, without scripts, patches and outputs."""
 
 
 @dataclass
-class Counter:
-    """Stands where a model does, and only counts."""
+class CountingModel:
+    """A stand-in for a model that only counts tokens."""
 
     name: str
     price: Price | None
-    _known: dict[bytes, int] = field(default_factory=dict)
+    _cache: dict[bytes, int] = field(default_factory=dict)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens by the cl100k vocabulary; equal texts, as of many tasks of a repository, are counted once."""
+        """Tokens by the cl100k vocabulary. Counts are cached, as tasks of one repository share most texts."""
         key = sha256(text.encode("utf-8", "surrogateescape")).digest()
-        if key not in self._known:
-            self._known[key] = count_tokens(text)
-        return self._known[key]
+        if key not in self._cache:
+            self._cache[key] = count_tokens(text)
+        return self._cache[key]
 
     async def complete(self, request: Request) -> Completion:
-        """Refuse."""
-        raise CodeMonkeysError(f"{request.key}: a dry run asks no model")
+        """Always raises CodeMonkeysError."""
+        raise CodeMonkeysError(f"{request.key}: a dry run calls no model")
 
     async def close(self) -> None:
         """Nothing to release."""
 
 
-class Nowhere:
-    """Stands where a sandbox does, and runs nothing."""
+class NoSandbox:
+    """A stand-in for a sandbox that runs nothing."""
 
     name = "none"
 
@@ -97,20 +97,20 @@ class Nowhere:
     def run(
         self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
     ) -> Execution:
-        """Refuse."""
+        """Always returns a failed execution."""
         return failed("a dry run executes nothing")
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Nothing to close."""
 
 
 @contextmanager
-def counting(settings: Settings, counter: Counter) -> Iterator[Steps]:
-    """The steps of a run that takes none: everything as in a run, but for a journal that nobody keeps."""
+def counting_steps(settings: Settings, counter: CountingModel) -> Iterator[Steps]:
+    """Steps for measuring: as in a run, but with a temporary journal and without model and sandbox."""
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder), "plan", "plan", {})
         try:
-            steps = Steps(journal, ModelSet(counter, counter), Nowhere(), settings.operation)
+            steps = Steps(journal, ModelSet(counter, counter), NoSandbox(), settings.operation)
             yield steps
             steps.close()
         finally:
@@ -118,11 +118,11 @@ def counting(settings: Settings, counter: Counter) -> Iterator[Steps]:
 
 
 def measure(task: Task, snapshot: Snapshot, settings: Settings, steps: Steps) -> Measures:
-    """Measure a task by what a run would send. Raises BadSettings for a template that cannot be rendered."""
-    return _measured(open_work(Workspace(task, snapshot, Environment("plan")), settings, steps))
+    """Measure the prompts that a run would send. Raises BadSettings for a template that cannot be rendered."""
+    return _measure_work(open_work(Workspace(task, snapshot, Environment("plan")), settings, steps))
 
 
-def _measured(work: Work) -> Measures:
+def _measure_work(work: Work) -> Measures:
     context = work.settings.context
     count = work.models.primary.count_tokens
     files = source_files(work)
@@ -130,25 +130,25 @@ def _measured(work: Work) -> Measures:
     outlines = [as_outline(file) for file in files] if shorter else []
     shortened = [file if file.tokens <= context.file_tokens else as_outline(file) for file in files]
     passes = [_batches(work, shortened, context.batch_tokens)]
-    # A digest is never longer than the outline that it is made of.
+    # A digest is never longer than its outline.
     for _ in shorter:
         passes.insert(0, _batches(work, outlines, context.outline_batch_tokens))
-    most = max((batch.files for calls in passes for batch in calls), default=1)
-    numbers = ", ".join(str(n) for n in range(1, most + 1))
+    largest = max((batch.files for calls in passes for batch in calls), default=1)
+    numbers = ", ".join(str(n) for n in range(1, largest + 1))
     aims = {"aim_tokens": context.aim_tokens, "most_tokens": context.most_tokens}
     script = {"script": work.script}
-    shown = {"verdict": LONGEST_VERDICT, "output": ""}
+    result = {"verdict": LONGEST_VERDICT, "output": ""}
     candidates = [
         {"number": n, "votes": 10, "patch": "", "broken": ()} for n in range(1, work.settings.selection.candidates + 1)
     ]
     several = {"files": [], "candidates": candidates, "tests": 10, "regressions": 10, "example": " ", **script}
     seconds = f"{work.settings.sandbox.seconds:g}"
-    results = [{"number": c["number"], **shown} for c in candidates]
-    both, turns = {"original": shown, "edited": shown}, {"turns_left": 1}
+    results = [{"number": c["number"], **result} for c in candidates]
+    both, turns = {"original": result, "edited": result}, {"turns_left": 1}
     return Measures(
         passes=tuple(passes),
         digests=_digest_batches(work, outlines) if "digest" in forms else (),
-        repair=count(work.prompts("relevance.repair", problem=f"no JSON object for file {numbers}", count=most)),
+        repair=count(work.prompts("relevance.repair", problem=f"no JSON object for file {numbers}", count=largest)),
         files=len(files),
         source=sum(file.tokens for file in files),
         paths=sum(count(file.path) + LISTED_TOKENS for file in files),
@@ -163,19 +163,20 @@ def _measured(work: Work) -> Measures:
         },
         users={
             RANK.name: count(work.prompts("rank.user")) + LISTED_TOKENS,
-            TEST.name: count(work.prompts("test.result", result=shown, **turns)) + LISTED_TOKENS,
+            TEST.name: count(work.prompts("test.result", result=result, **turns)) + LISTED_TOKENS,
             EDIT.name: count(work.prompts("edit.result", patch=" ", **both, **turns)) + LISTED_TOKENS,
             JUDGE.name: count(work.prompts("judge.user", patch=" ")),
-            SELECT.name: count(work.prompts("select.result", original=shown, results=results, **turns)) + LISTED_TOKENS,
+            SELECT.name: count(work.prompts("select.result", original=result, results=results, **turns))
+            + LISTED_TOKENS,
         },
     )
 
 
-def _batches(work: Work, files: Sequence[SourceFile], most: int) -> tuple[Batch, ...]:
-    """The calls that show these files. What stands around the texts is counted with the texts left out."""
+def _batches(work: Work, files: Sequence[SourceFile], limit: int) -> tuple[Batch, ...]:
+    """The relevance calls for these files. Everything around the texts is counted on messages without them."""
     count = work.models.scan.count_tokens
     batches = []
-    for batch in pack(work, files, most):
+    for batch in pack(work, files, limit):
         around = count(work.prompts("relevance.user", files=[replace(file, text="") for file in batch]))
         texts = sum(shown_tokens(work, file) for file in batch)
         batches.append(Batch(len(batch), around + texts + len(batch)))

@@ -1,4 +1,4 @@
-"""A plan of a run: what its tasks come to before anything is spent, and what a budget can buy."""
+"""Estimates a run before anything is spent: cost of its tasks, and what a budget can buy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from statistics import fmean
 
 from codemonkeys.models.base import Price
 from codemonkeys.planning.costs import PAPER_SOURCE, StageCost, costs
-from codemonkeys.planning.measures import LISTED_TOKENS, Batch, Counter, Measures, counting, measure
+from codemonkeys.planning.measures import LISTED_TOKENS, Batch, CountingModel, Measures, counting_steps, measure
 from codemonkeys.settings import Settings
 from codemonkeys.stages import ASKING, CONTEXT_MODES
 from codemonkeys.tasks.base import Task
@@ -21,56 +21,56 @@ from codemonkeys.tasks.one_commit import commit_tree
 from codemonkeys.tasks.snapshot import Snapshot
 
 TURNS = (1, 2, 4, 8)
-MOST_SAMPLES = 100
+MAX_SAMPLES = 100
 PATH_TOKENS = 12
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A task of the plan."""
+class TaskEstimate:
+    """The estimate of one task."""
 
     task: str
     measured: bool
-    """Its codebase is on this machine; else it is estimated by those that are."""
+    """Whether its repository is on this machine and was measured; otherwise its size is extrapolated."""
     files: int
     source_tokens: int
     stages: Mapping[str, StageCost]
 
     @property
     def total(self) -> StageCost:
-        """All stages."""
+        """The sum over all stages."""
         return sum(self.stages.values(), StageCost())
 
 
 @dataclass(frozen=True)
-class Affordable:
-    """How many samples a task can have, with so many turns in each conversation, for the money that is given."""
+class BudgetOption:
+    """How many samples per task the budget buys at a number of turns per conversation."""
 
     turns: int
     samples: int
-    """0: not one."""
+    """0 if the budget does not buy a single one."""
     expected_usd: float
-    """Of the whole run with them; of one sample if not one can be had."""
+    """Cost of the whole run with this many samples, or with one if the budget buys none."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run comes to."""
+    """The estimate of a run."""
 
-    tasks: tuple[Planned, ...]
-    affordable: tuple[Affordable, ...]
-    """Empty without a budget, or where nobody knows the prices."""
+    tasks: tuple[TaskEstimate, ...]
+    affordable: tuple[BudgetOption, ...]
+    """Empty without a budget or without known prices."""
 
     @property
     def stages(self) -> dict[str, StageCost]:
-        """All tasks, by stage."""
+        """The sum over all tasks, by stage."""
         return {
             stage.name: sum((planned.stages[stage.name] for planned in self.tasks), StageCost()) for stage in ASKING
         }
 
     @property
     def total(self) -> StageCost:
-        """All tasks and stages."""
+        """The sum over all tasks and stages."""
         return sum(self.stages.values(), StageCost())
 
 
@@ -82,35 +82,35 @@ def make_plan(
     home: Path,
     notify: Callable[[str], None] = lambda task: None,
 ) -> Plan:
-    """Plan a run of tasks; nothing goes over the network. Raises EnvironmentFailed, BadSettings.
+    """Estimate a run of tasks, without network access. Raises EnvironmentFailed, BadSettings.
 
-    `notify` is called with the id of each task whose codebase is here and about to be counted.
+    `notify` is called with the id of each task whose repository is about to be measured.
     """
     measured: dict[str, Measures] = {}
-    with counting(settings, Counter("plan", primary)) as steps:
+    with counting_steps(settings, CountingModel("plan", primary)) as steps:
         for task in tasks:
             snapshot = local_snapshot(task, home)
             if snapshot is not None:
                 notify(task.id)
                 with snapshot:
                     measured[task.id] = measure(task, snapshot, settings, steps)
-        typical = _typical(tasks, measured)
-        with _empty() as nothing:
+        source_tokens = _source_tokens(tasks, measured)
+        with _empty_snapshot() as empty:
             all_measures = {
                 task.id: measured.get(task.id)
-                or _estimated(measure(task, nothing, settings, steps), settings, typical[task.id])
+                or _extrapolate(measure(task, empty, settings, steps), settings, source_tokens[task.id])
                 for task in tasks
             }
     planned = tuple(
-        Planned(task.id, task.id in measured, m.files, m.source, costs(m, settings, primary, scan))
+        TaskEstimate(task.id, task.id in measured, m.files, m.source, costs(m, settings, primary, scan))
         for task in tasks
         for m in (all_measures[task.id],)
     )
     return Plan(planned, _affordable(tuple(all_measures.values()), settings, primary, scan))
 
 
-def _typical(tasks: Sequence[Task], measured: Mapping[str, Measures]) -> dict[str, float]:
-    """Source tokens of each task: the mean of its repository's measured tasks, else of all, else the paper's."""
+def _source_tokens(tasks: Sequence[Task], measured: Mapping[str, Measures]) -> dict[str, float]:
+    """Assumed source tokens by task: the mean of its project's measured tasks, else of all, else the paper's."""
     by_repo = defaultdict(list)
     for task in tasks:
         if task.id in measured:
@@ -120,8 +120,8 @@ def _typical(tasks: Sequence[Task], measured: Mapping[str, Measures]) -> dict[st
 
 
 @contextmanager
-def _empty() -> Iterator[Snapshot]:
-    """A codebase without files."""
+def _empty_snapshot() -> Iterator[Snapshot]:
+    """A snapshot without files."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "tree").mkdir()
         commit_tree(Path(folder) / "tree", Path(folder) / "git")
@@ -129,8 +129,8 @@ def _empty() -> Iterator[Snapshot]:
             yield snapshot
 
 
-def _estimated(empty: Measures, settings: Settings, source: float) -> Measures:
-    """The measures of a task whose codebase is not here: of its issue alone, and source files of so many tokens."""
+def _extrapolate(empty: Measures, settings: Settings, source: float) -> Measures:
+    """Measures of a task without a local repository. `empty`: its measures without files; `source`: assumed tokens."""
     batch = max(1, settings.context.batch_tokens)
     files_each = max(1, batch // 1_500)
     number = max(1, round(source / batch))
@@ -152,7 +152,7 @@ def _estimated(empty: Measures, settings: Settings, source: float) -> Measures:
 
 def _affordable(
     measures: Sequence[Measures], settings: Settings, primary: Price | None, scan: Price | None
-) -> tuple[Affordable, ...]:
+) -> tuple[BudgetOption, ...]:
     operation = settings.operation
     budgets = [operation.task_budget and operation.task_budget * len(measures), operation.budget]
     money = min((budget for budget in budgets if budget is not None), default=None)
@@ -160,14 +160,14 @@ def _affordable(
         return ()
 
     def cost(samples: int, turns: int) -> float:
-        turned = {"samples": samples, "test_turns": turns, "edit_turns": turns}
-        wanted = settings.model_copy(update={"generation": settings.generation.model_copy(update=turned)})
-        return sum(stage.expected_usd or 0.0 for m in measures for stage in costs(m, wanted, primary, scan).values())
+        generation = {"samples": samples, "test_turns": turns, "edit_turns": turns}
+        changed = settings.model_copy(update={"generation": settings.generation.model_copy(update=generation)})
+        return sum(stage.expected_usd or 0.0 for m in measures for stage in costs(m, changed, primary, scan).values())
 
-    found = []
+    options = []
     for turns in TURNS:
         samples = 0
-        while samples < MOST_SAMPLES and cost(samples + 1, turns) <= money:
+        while samples < MAX_SAMPLES and cost(samples + 1, turns) <= money:
             samples += 1
-        found.append(Affordable(turns, samples, cost(max(samples, 1), turns)))
-    return tuple(found)
+        options.append(BudgetOption(turns, samples, cost(max(samples, 1), turns)))
+    return tuple(options)

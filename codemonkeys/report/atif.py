@@ -1,7 +1,7 @@
 """Trajectories of a run in ATIF v1.7, the Agent Trajectory Interchange Format (Harbor's RFC 0001).
 
-A task is a trajectory; each conversation of it, one for every sample, is among its `subagent_trajectories`. Relevance,
-which reads the whole codebase file by file, is told in sums.
+Each task is a trajectory, and its conversations, one per sample, are its `subagent_trajectories`. Relevance calls,
+which read the whole repository file by file, are only summed up.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from codemonkeys.stages import ASKING, RELEVANCE, SELECT
 
 VERSION = "ATIF-v1.7"
 CONVERSATIONS = tuple(stage.name for stage in ASKING if stage.exported)
-"""Stages whose conversations are told whole, in the order of the pipeline."""
+"""Stages whose conversations are exported in full, in pipeline order."""
 ANSWERING = ("context", "generation", "selection")
-"""Sections of the settings that decide answers."""
+"""Sections of the settings that influence answers."""
 NOTES = (
-    "Made from the journal of a codemonkeys run. Each entry of subagent_trajectories is one conversation of a sample; "
-    "they ran in parallel. The calls of stage relevance, in which a model reads every file of the codebase, are summed "
-    "up in the first agent step. A system message that an earlier conversation has too is named, not repeated."
+    "Exported from the journal of a codemonkeys run. An entry of subagent_trajectories is a conversation of a sample; "
+    "they ran in parallel. The calls of stage relevance, in which a model reads every file of the repository, are "
+    "summed up in the first agent step. A system message equal to an earlier conversation's is referenced, not copied."
 )
 
 Json = dict[str, Any]
 
 
 def trajectory(connection: sqlite3.Connection, task: str) -> Json:
-    """The trajectory of one task of a run, without secrets. Raises UnknownDataset if the run lacks the task."""
+    """The trajectory of one task of a run, without secrets. Raises UnknownDataset if the run has no such task."""
     run = queries.run_overview(connection)
     story = queries.task_story(connection, task)
     agent = {
@@ -61,7 +61,7 @@ def trajectory(connection: sqlite3.Connection, task: str) -> Json:
     }
     if not conversations:
         del whole["subagent_trajectories"]
-    redacted: Json = _redacted(_without_none(whole))
+    redacted: Json = _redact_all(_without_none(whole))
     return redacted
 
 
@@ -74,7 +74,7 @@ def _numbered(steps: Iterable[Json]) -> list[Json]:
 
 
 def _task_steps(story: Json, conversations: list[Json]) -> list[Json]:
-    """What happened to the task, stage by stage: the agent here is the pipeline, which asks no model itself."""
+    """The task stage by stage. The agent of this trajectory is the pipeline, which calls no model itself."""
     steps: list[Json] = [{"source": "user", "message": story["issue"], "timestamp": story["started_at"]}]
     for stage in (RELEVANCE.name, *CONVERSATIONS):
         if stage == SELECT.name and story["votes"]:
@@ -111,14 +111,14 @@ def _dispatch(message: str, name: str, arguments: Json, results: list[Json]) -> 
 def _conversation(
     connection: sqlite3.Connection, id: str, calls: list[Json], executions: dict[Any, list[Json]], seen: dict[str, str]
 ) -> list[Json]:
-    """The messages, answers and executions of one conversation, in order; `seen`: system messages told before."""
+    """Messages, answers and executions of one conversation, in order. `seen`: where a system message first occurred."""
     steps: list[Json] = []
     for call in calls:
         messages = json.loads(call["request"])["messages"]
         role, digest = messages[0]
         if not steps and role == "system":
-            told = seen.setdefault(digest, id)
-            text = texts.get(connection, digest) if told == id else f"[the same as the first step of {told}]"
+            first = seen.setdefault(digest, id)
+            text = texts.get(connection, digest) if first == id else f"[the same as the first step of {first}]"
             steps.append({"source": "system", "message": text})
         steps.append({"source": "user", "message": texts.get(connection, messages[-1][1])})
         step = {
@@ -178,11 +178,11 @@ def _executions(connection: sqlite3.Connection, task: str) -> dict[Any, list[Jso
         "FROM execution_steps WHERE task = ? AND state = 'done' AND stage IN ('test', 'edit', 'select') "
         "ORDER BY stage, turn, part DESC, sample"
     )
-    found: dict[Any, list[Json]] = {}
+    by_turn: dict[Any, list[Json]] = {}
     for row in queries.rows(connection, query, task):
         key = (row["stage"], None if row["stage"] == SELECT.name else row["sample"], row["turn"])
-        found.setdefault(key, []).append(row)
-    return found
+        by_turn.setdefault(key, []).append(row)
+    return by_turn
 
 
 def _sums(spend: list[Json]) -> Json:
@@ -198,10 +198,10 @@ def _without_none(value: Any) -> Any:
     return [_without_none(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _redacted(value: Any) -> Any:
-    """The value with every text in it free of secrets, and of what looks like one: it is going to be published."""
+def _redact_all(value: Any) -> Any:
+    """The value with secrets, and strings that look like one, redacted in every text: exports get published."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {name: _redacted(inner) for name, inner in value.items()}
-    return [_redacted(inner) for inner in value] if isinstance(value, list) else value
+        return {name: _redact_all(inner) for name, inner in value.items()}
+    return [_redact_all(inner) for inner in value] if isinstance(value, list) else value

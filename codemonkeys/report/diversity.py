@@ -1,4 +1,4 @@
-"""How much samples differ from each other, wave by wave and model by model: what more diverse generation is to raise.
+"""Diversity of samples, by wave and by model.
 
 Compare a run with `generation.diversity=memory`, or several `generation.models`, with one without.
 """
@@ -16,26 +16,26 @@ from codemonkeys.selection.patch_similarity import similarities
 
 @dataclass(frozen=True)
 class WaveResult:
-    """What one wave of trajectories brought, over all tasks that came to it."""
+    """Contribution of one wave of trajectories, over all tasks that reached it."""
 
     wave: int
     """From 1."""
     tasks: int
-    """With a candidate of this wave."""
+    """Tasks with a candidate of this wave."""
     candidates: int
     new: int
-    """Distinct candidates that no earlier trajectory of the task had written."""
+    """Candidates not equivalent to any from an earlier trajectory of the task."""
     alike: float | None
-    """How alike, from 0 to 1, its candidates are to those of earlier waves by places and words; None for the first."""
+    """Mean similarity, 0 to 1, of its candidates to earlier ones, by location and words; None for the first wave."""
     right: float | None
-    """Share of its candidates that are right; None without verdicts."""
+    """Share of its candidates that are correct; None without verdicts."""
     coverage: float | None
-    """Share of graded tasks with a right candidate in this wave or an earlier one."""
+    """Share of graded tasks with a correct candidate in this wave or an earlier one."""
 
 
 @dataclass(frozen=True)
 class ModelResult:
-    """What one of several models brought."""
+    """Contribution of one of several models."""
 
     model: str
     candidates: int
@@ -43,36 +43,36 @@ class ModelResult:
     alone: int
     """Distinct candidates that no other model wrote."""
     right: float | None
-    """Share of its candidates that are right; None without verdicts."""
+    """Share of its candidates that are correct; None without verdicts."""
     coverage: float | None
-    """Share of graded tasks for which it wrote a right candidate."""
+    """Share of graded tasks for which it wrote a correct candidate."""
 
 
 @dataclass(frozen=True)
 class Diversity:
-    """How much the candidates of a run's own samples differ."""
+    """Diversity of the candidates that a run sampled."""
 
     how: str
-    """What the run did for it: `none` or `memory`."""
+    """The run's `generation.diversity`: `none` or `memory`."""
     candidates: int
     distinct: int
-    """Classes of equivalent candidates, summed over tasks."""
+    """Equivalence classes of candidates, summed over tasks."""
     alike: float | None
-    """Mean likeness of two candidates of a task; None where no task has two."""
+    """Mean similarity of two candidates of a task; None if no task has two."""
     waves: tuple[WaveResult, ...]
     models: tuple[ModelResult, ...]
-    """Only where several wrote candidates."""
+    """Empty unless several models wrote candidates."""
 
 
 def diversity_of(run: StoredRun, used: Sequence[str], labels: Mapping[str, Sequence[Verdict]]) -> Diversity | None:
-    """How much the samples differ; None for an ensemble, whose candidates are no samples.
+    """Diversity of a run's samples; None for an ensemble, whose candidates are not samples.
 
-    `used`: the tasks with candidates that count; with verdicts each of them is graded.
+    `used`: the tasks with candidates that count; if there are verdicts, all of them are graded.
     """
     tasks = [run.evidence[task] for task in used]
     if not tasks or any(len(run.wave_of.get(e.task, ())) != len(e.patches) for e in tasks):
         return None
-    # Tasks that ended without a candidate have none that is right: they count in every coverage.
+    # Tasks that ended without a candidate count as not covered.
     graded = len(used) + len(run.without) if all(task in labels for task in used) else 0
     pairs = [row[m] for e in tasks for k, row in enumerate(similarities(e.patches)) for m in range(k)]
     last = max(max(run.wave_of[e.task]) for e in tasks)

@@ -1,4 +1,4 @@
-"""What an ensemble was made of and what was chosen, as tables and plain values. No verdict is needed."""
+"""Report on an ensemble: its members and choices, as tables and plain values. It needs no verdicts."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.rules import find_rule
 
 REASONS = ("no record", "unknown id", "repeated", "empty patch", "no diff", "too large", "does not apply")
-"""Why records are left out, in the order of a table."""
+"""Why records are dropped, in the order of the table's columns."""
 
 
 def ensemble_report(connection: sqlite3.Connection, members: Sequence[Member], rule: str) -> dict[str, Any]:
-    """Members with what was left out of them, and every task with how sure the rule was. All of it JSON-able."""
-    found = rows(connection, "SELECT id, state, reason, candidate FROM tasks ORDER BY position")
-    evidence = {row["id"]: e for row in found if (e := stored_evidence(connection, row["id"]))}
+    """Members with their dropped records, and every task with the rule's confidence, as JSON-able values."""
+    task_rows = rows(connection, "SELECT id, state, reason, candidate FROM tasks ORDER BY position")
+    evidence = {row["id"]: e for row in task_rows if (e := stored_evidence(connection, row["id"]))}
     fitted = find_rule(rule).fit(list(evidence.values()))
     tasks, chosen = [], Counter[str]()
-    for row in found:
-        known = evidence.get(row["id"])
-        source = known.sources[row["candidate"] - 1] if known and row["candidate"] else None
+    for row in task_rows:
+        own = evidence.get(row["id"])
+        source = own.sources[row["candidate"] - 1] if own and row["candidate"] else None
         chosen.update([source] if source else [])
         tasks.append(
             {
                 "task": row["id"],
                 "state": row["state"],
                 "reason": row["reason"],
-                "candidates": len(known.patches) if known else 0,
-                "distinct": len(set(known.classes)) if known else 0,
+                "candidates": len(own.patches) if own else 0,
+                "distinct": len(set(own.classes)) if own else 0,
                 "source": source,
-                "confidence": fitted.rank(known).confidence if known and source else None,
+                "confidence": fitted.rank(own).confidence if own and source else None,
             }
         )
     return {
@@ -73,41 +73,41 @@ def not_applying(connection: sqlite3.Connection, member: Member) -> list[Any]:
 
 
 def members_table(report: dict[str, Any]) -> Table:
-    """One line for each member: what it brought, what was left out and why, and how often it was chosen."""
+    """One line per member: usable candidates, dropped records by reason, and how often it was chosen."""
     counts = [Counter(record["why"] for record in member["dropped"]) for member in report["members"]]
-    shown = [reason for reason in REASONS if any(count[reason] for count in counts)]
-    columns = ("candidates", *shown, "chosen")
+    reasons = [reason for reason in REASONS if any(count[reason] for count in counts)]
+    columns = ("candidates", *reasons, "chosen")
     table = new_table("member", "family", *columns, numbers=columns)
     for member, count in zip(report["members"], counts, strict=True):
         used = member["used"] - count["does not apply"]
-        numbers = [str(n) for n in (used, *(count[reason] for reason in shown), member["chosen"])]
+        numbers = [str(n) for n in (used, *(count[reason] for reason in reasons), member["chosen"])]
         table.add_row(plain(member["name"]), plain(member["family"]), *numbers)
     return table
 
 
 def choices_table(report: dict[str, Any]) -> Table:
-    """What there was to choose from, and what came of it, in a few lines."""
+    """Summary of the candidates and the choices."""
     tasks = report["tasks"]
-    having = [task for task in tasks if task["candidates"]]
-    sure = sorted(task["confidence"] for task in tasks if task["confidence"] is not None)
-    # Why one was chosen differs from task to task; why none was is mostly the same, and needed.
+    with_candidates = [task for task in tasks if task["candidates"]]
+    confidences = sorted(task["confidence"] for task in tasks if task["confidence"] is not None)
+    # Only reasons for choosing none are counted: reasons for a choice differ from task to task.
     ended = Counter((t["state"], "" if t["source"] else t["reason"] or "") for t in tasks)
-    table = new_table("what", "how many", numbers=("how many",))
+    table = new_table("quantity", "count", numbers=("count",))
     table.show_header = False
     table.add_row("tasks of the dataset", str(len(tasks)))
-    table.add_row("tasks with a candidate", str(len(having)))
+    table.add_row("tasks with a candidate", str(len(with_candidates)))
     table.add_row("candidates", str(sum(task["candidates"] for task in tasks)))
     table.add_row("distinct candidates", str(sum(task["distinct"] for task in tasks)))
     for (state, why), count in sorted(ended.items()):
         table.add_row(plain(f"{state}: {why}" if why else state), str(count))
-    if sure:
-        quartiles = [sure[len(sure) * part // 4] for part in (1, 2, 3)]
+    if confidences:
+        quartiles = [confidences[len(confidences) * part // 4] for part in (1, 2, 3)]
         table.add_row("confidence, quartiles", "  ".join(f"{value:.2f}" for value in quartiles))
     return table
 
 
 def mixed_models(report: dict[str, Any]) -> list[str]:
-    """A line for each member whose records name more than one model."""
+    """One line per member whose records name more than one model."""
     return [
         f"{member['name']} mixes {len(member['models'])} models: {', '.join(member['models'][:5])}"
         for member in report["members"]

@@ -1,4 +1,4 @@
-"""What others take from a run: predictions, a recording, trajectories, a folder for the SWE-bench leaderboard."""
+"""Export formats of a run: predictions, a recording, trajectories, a SWE-bench leaderboard submission."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from codemonkeys.tasks.predictions import Prediction, write_predictions
 from codemonkeys.wording import flag, option
 
 LOGS = ("report.json", "test_output.txt", "run_instance.log", "patch.diff", "eval.sh")
-"""Files of a task's evaluation that a submission holds."""
+"""Evaluation files of a task that a submission includes."""
 
 README = """\
 # {name}
@@ -26,16 +26,16 @@ README = """\
 {count} predictions of a codemonkeys run (version {version}) on `{source}`.
 
 - Models: {models}
-- Samples for each task: {samples}; of these one is chosen by generated tests and a model, without the hidden tests.
+- Samples per task: {samples}; one is selected by generated tests and a model, without the hidden tests.
 - Spent: {spent}
 
 ## Checklist
 
-- [x] One prediction for each task (pass@1): what is submitted was chosen before any hidden test was run. As a
-      system it makes {attempts} attempts at a task.
-- [x] The system does not see `PASS_TO_PASS` and `FAIL_TO_PASS`: the process that solves does not load these columns.
-- [x] The system does not see `hints_text`: neither is that column.
-- [x] No web look-up: the model has no tool but scripts, and they run without network.
+- [x] One prediction per task (pass@1): every submitted patch was selected before any hidden test was run. The
+      system makes {attempts} attempts at a task.
+- [x] The system does not see `PASS_TO_PASS` and `FAIL_TO_PASS`: the solving process does not load these columns.
+- [x] The system does not see `hints_text`: that column is not loaded either.
+- [x] No web browsing: the model's only tool is running scripts, and they have no network.
 
 ## Results
 
@@ -44,22 +44,20 @@ README = """\
 
 
 def export(connection: sqlite3.Connection, folder: Path, output: Path, format: str, overwrite: bool) -> str:
-    """Write a run, whose files are in `folder`, in a format of `FORMATS`; returns what was written, for people.
+    """Write a run, whose files are in `folder`, in a format of `FORMATS`; returns a message about what was written.
 
-    Raises BadInput for an unknown format, and for an output that is there already unless `overwrite` is given.
+    Raises BadInput for an unknown format, and for existing output unless `overwrite` is set.
     """
     if format not in FORMATS:
         raise BadInput(f"{option('format', format)}: choose {', '.join(FORMATS)}")
-    there = output.is_file() or (output.is_dir() and any(output.iterdir()))
-    if there and not overwrite:
-        raise BadInput(
-            f"{output} exists; choose another place, or pass {flag('overwrite')} to replace what is written there"
-        )
+    exists = output.is_file() or (output.is_dir() and any(output.iterdir()))
+    if exists and not overwrite:
+        raise BadInput(f"{output} exists; choose another path, or pass {flag('overwrite')} to replace it")
     try:
-        said = FORMATS[format](connection, folder, output)
+        message = FORMATS[format](connection, folder, output)
     except OSError as error:
-        raise BadInput(f"{output}: cannot be written: {error.strerror}; choose another place") from None
-    return f"{said} (what was there is replaced)" if there else said
+        raise BadInput(f"{output}: cannot be written: {error.strerror}; choose another path") from None
+    return f"{message} (existing files were overwritten)" if exists else message
 
 
 def _predictions(connection: sqlite3.Connection) -> dict[str, Prediction]:
@@ -67,7 +65,7 @@ def _predictions(connection: sqlite3.Connection) -> dict[str, Prediction]:
 
 
 def preds(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
-    """Predictions, as `swebench eval -p` takes them."""
+    """Predictions in the format of `swebench eval -p`."""
     rows = _predictions(connection)
     write_predictions(output, rows)
     return f"{len(rows)} predictions written to {output}"
@@ -80,15 +78,15 @@ def recording(connection: sqlite3.Connection, folder: Path, output: Path) -> str
 
 
 def atif(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
-    """A folder with a trajectory for each task that was begun."""
-    begun = [task["id"] for task in queries.run_overview(connection)["tasks"] if task["state"] != "waiting"]
-    for task in begun:
+    """A folder with a trajectory for each started task."""
+    started = [task["id"] for task in queries.run_overview(connection)["tasks"] if task["state"] != "waiting"]
+    for task in started:
         write_whole(output / f"{task}.json", json.dumps(trajectory(connection, task), indent=1) + "\n")
-    return f"{len(begun)} trajectories written to {output}"
+    return f"{len(started)} trajectories written to {output}"
 
 
 def leaderboard(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
-    """A submission folder, as github.com/SWE-bench/experiments wants it; what only its owner knows is left empty."""
+    """A submission folder for github.com/SWE-bench/experiments; fields only the submitter knows are left null."""
     import yaml
 
     run = queries.run_overview(connection)
@@ -113,7 +111,7 @@ def leaderboard(connection: sqlite3.Connection, folder: Path, output: Path) -> s
             "system": {"attempts": attempts},
         },
     }
-    head = "# What is null is yours to fill in: nothing in a run says it.\n"
+    head = "# Fill in the null fields: they cannot be derived from the run.\n"
     write_whole(output / "metadata.yaml", head + redact(yaml.safe_dump(metadata, sort_keys=False)))
     known = [row["cost_usd"] for row in run["spend"] if row["cost_usd"] is not None]
     text = README.format(
@@ -125,14 +123,14 @@ def leaderboard(connection: sqlite3.Connection, folder: Path, output: Path) -> s
         samples=run["settings"]["generation"]["samples"],
         spent=f"{sum(known):.2f} USD" if known else "unknown",
         attempts=attempts,
-        results=_told(results, len(run["tasks"])),
+        results=_results_sentence(results, len(run["tasks"])),
     )
     write_whole(output / "README.md", redact(text))
     return f"{len(rows)} predictions, {len(logs)} evaluation logs and the trajectories written to {output}"
 
 
 def _copy_logs(folder: Path, name: str, output: Path) -> list[str]:
-    """Copy the logs of an evaluation, without secrets; the ids of the tasks that have any."""
+    """Copy the logs of an evaluation, redacted; returns the ids of the tasks that have any."""
     copied = set()
     for file in sorted((folder / "logs" / "run_evaluation" / name).glob("*/*/*")):
         if file.name in LOGS and file.is_file() and not file.is_symlink():
@@ -143,7 +141,7 @@ def _copy_logs(folder: Path, name: str, output: Path) -> list[str]:
 
 
 def _results(connection: sqlite3.Connection, run: dict[str, Any], logs: list[str]) -> dict[str, list[str]] | None:
-    """What the leaderboard counts; None if the run was not evaluated."""
+    """The leaderboard's result lists; None if the run was not evaluated."""
     query = "SELECT v.task, v.outcome FROM verdicts v JOIN tasks t ON t.id = v.task AND t.patch_hash = v.patch_hash"
     outcomes = {row["task"]: row["outcome"] for row in queries.rows(connection, query)}
     if not outcomes:
@@ -157,7 +155,7 @@ def _results(connection: sqlite3.Connection, run: dict[str, Any], logs: list[str
     }
 
 
-def _told(results: dict[str, list[str]] | None, tasks: int) -> str:
+def _results_sentence(results: dict[str, list[str]] | None, tasks: int) -> str:
     if results is None:
         return "Not evaluated yet: `codemonkeys evaluate RUN`, then export again."
     resolved = len(results["resolved"])
@@ -173,4 +171,4 @@ FORMATS: dict[str, Callable[[sqlite3.Connection, Path, Path], str]] = {
     "atif": atif,
     "recording": recording,
 }
-"""What a run can be written as."""
+"""Writers by name of the format."""

@@ -1,4 +1,4 @@
-"""Figures of a study, as PNG and SVG. The same study gives the same bytes."""
+"""Figures of a study, as PNG and SVG. Output is deterministic: equal studies give equal bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A8A8A"
-"""Colours that stay apart for all kinds of sight (Okabe and Ito)."""
+"""Colour-blind-safe palette (Okabe and Ito)."""
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -38,7 +38,7 @@ NAME_CHARACTERS = 40
 
 
 def write_figures(study: Study, folder: Path) -> list[Path]:
-    """Write those figures that the study has numbers for; returns the files. Raises BadInput if none can be written."""
+    """Write every figure the study has data for; returns the files. Raises BadInput if the folder is not writable."""
     import matplotlib
 
     drawn: list[Path] = []
@@ -57,7 +57,7 @@ def write_figures(study: Study, folder: Path) -> list[Path]:
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write a figure as .png and .svg, without the date."""
+    """Write a figure as .png and .svg, without timestamps."""
     files = [path.with_suffix(".png"), path.with_suffix(".svg")]
     figure.savefig(files[0], dpi=160, metadata={"Software": None})
     figure.savefig(files[1], metadata={"Date": None})
@@ -65,7 +65,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """An empty figure of a size in inches; it belongs to no window."""
+    """An empty figure of a size in inches, independent of any window system."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -74,14 +74,14 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def shown(name: str) -> str:
-    """Somebody's name for something, short and without control characters."""
+def short_label(name: str) -> str:
+    """A name for a label: shortened, without control characters."""
     clean = " ".join(safe_terminal(name).split())
     return clean if len(clean) <= NAME_CHARACTERS else clean[: NAME_CHARACTERS - 1] + "…"
 
 
 def rules_figure(study: Study) -> Figure | None:
-    """The score of every rule with its interval, between random and oracle."""
+    """Score of every rule with its interval, between random and oracle."""
     if study.random is None or study.oracle is None or not study.rules:
         return None
     rules = sorted(study.rules, key=lambda r: (r.score.value if r.score else 0.0, r.name))
@@ -94,40 +94,40 @@ def rules_figure(study: Study) -> Figure | None:
     axes.scatter([i.value for i in intervals], list(places), color=colours, s=26, zorder=3)
     bounds = [("random", study.random.value), ("oracle", study.oracle.value)]
     if study.members:
-        bounds.append(("best system, known only afterwards", study.members[0][1]))
+        bounds.append(("best single system (in hindsight)", study.members[0][1]))
     for (word, value), style in zip(bounds, ("--", "-", ":"), strict=False):
         axes.axvline(value, color=GREY, linestyle=style, linewidth=1.1, label=f"{word}: {value:.1%}")
-    axes.set_yticks(list(places), [shown(row.name) for row in rules])
+    axes.set_yticks(list(places), [short_label(row.name) for row in rules])
     axes.set_ylim(-0.7, len(rules) - 0.3)
     as_percent(axes, "x")
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"tasks resolved, of {study.tasks}; bars: 95 % over resampled tasks")
-    axes.set_title("What each selection rule reaches on the same candidates")
+    axes.set_xlabel(f"tasks resolved, of {study.tasks}; bars: 95 % bootstrap interval over tasks")
+    axes.set_title("Score of each selection rule on the same candidates")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
 
 def coverage_figure(study: Study) -> Figure | None:
-    """Coverage by samples, drawn and forecast, and the best rule's score below it."""
+    """Coverage by number of samples, drawn and forecast, with the best rule's score."""
     if len(study.coverage) + len(study.forecast) < 2:
         return None
     figure, axes = new_figure(6.4, 4.0)
-    curve(axes, study.coverage, BLUE, "of the samples drawn" if not study.members else "of so many systems", "o")
+    curve(axes, study.coverage, BLUE, "observed" if not study.members else "by number of systems", "o")
     if study.forecast:
         curve(axes, [study.coverage[-1], *study.forecast], ORANGE, "forecast", "s", "--")
         axes.set_xscale("log")
     best = max(study.rules, key=lambda r: r.score.value if r.score else 0.0, default=None)
     if best is not None and best.score is not None:
-        label = f"best rule on all of them, {shown(best.name)}: {best.score.value:.1%}"
+        label = f"best rule on all candidates, {short_label(best.name)}: {best.score.value:.1%}"
         axes.axhline(best.score.value, color=GREY, linestyle=":", linewidth=1.2, label=label)
     ticks = [k for k, _ in (*study.coverage, *study.forecast)]
-    axes.set_xticks(few(ticks), [str(k) for k in few(ticks)])
+    axes.set_xticks(sparse_ticks(ticks), [str(k) for k in sparse_ticks(ticks)])
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
     as_percent(axes, "y")
-    axes.set_xlabel("samples for each task" if not study.members else "systems")
-    axes.set_ylabel("tasks with a right candidate")
-    axes.set_title(f"Coverage, {study.tasks} tasks; bands: 95 % over resampled tasks")
+    axes.set_xlabel("samples per task" if not study.members else "systems")
+    axes.set_ylabel("tasks with a correct candidate")
+    axes.set_title(f"Coverage, {study.tasks} tasks; bands: 95 % bootstrap interval over tasks")
     axes.legend(loc="lower right", fontsize=8)
     return figure
 
@@ -140,25 +140,30 @@ def turns_figure(study: Study) -> Figure | None:
     turns = [row.turn for row in study.turns]
     axes.plot(turns, [row.any for row in study.turns], color=BLUE, marker="o", markersize=4, label="any trajectory")
     axes.plot(
-        turns, [row.single for row in study.turns], color=GREEN, marker="s", markersize=4, label="one, on average"
+        turns,
+        [row.single for row in study.turns],
+        color=GREEN,
+        marker="s",
+        markersize=4,
+        label="one trajectory, on average",
     )
     axes.set_xticks(turns)
     axes.set_ylim(bottom=0)
     as_percent(axes, "y")
     axes.set_xlabel("model calls of the edit conversation")
-    axes.set_ylabel("tasks with a right candidate")
+    axes.set_ylabel("tasks with a correct candidate")
     axes.set_title(f"Coverage by turns, {study.turn_tasks} tasks")
     axes.legend(loc="lower right", fontsize=8)
     return figure
 
 
 def verifiers_figure(study: Study) -> Figure | None:
-    """For each verifier how often it accepts right and wrong candidates, estimated and true."""
+    """True and false positive rate of each verifier, estimated and actual."""
     rows = [row for row in study.verifiers if None not in (row.tpr, row.fpr, row.true_tpr, row.true_fpr)][::-1]
     if not rows:
         return None
     figure, axes = new_figure(7.2, 1.5 + 0.36 * len(rows))
-    for kind, colour, word, shift in (("tpr", BLUE, "right", 0.12), ("fpr", ORANGE, "wrong", -0.12)):
+    for kind, colour, word, shift in (("tpr", BLUE, "correct", 0.12), ("fpr", ORANGE, "incorrect", -0.12)):
         places = [place + shift for place in range(len(rows))]
         true, estimated = ([getattr(row, name) for row in rows] for name in (f"true_{kind}", kind))
         axes.hlines(places, true, estimated, color=colour, linewidth=1.4, alpha=0.5)
@@ -172,13 +177,13 @@ def verifiers_figure(study: Study) -> Figure | None:
             linewidths=1.3,
             label=f"{word} candidates, estimated",
         )
-    axes.set_yticks(range(len(rows)), [shown(row.name) for row in rows])
+    axes.set_yticks(range(len(rows)), [short_label(row.name) for row in rows])
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlim(-0.03, 1.03)
     axes.grid(visible=False, axis="y")
     as_percent(axes, "x")
-    axes.set_xlabel("of right or wrong candidates, accepted; estimates use no label")
-    axes.set_title("How often verifiers accept candidates")
+    axes.set_xlabel("share of correct or incorrect candidates accepted; estimates use no labels")
+    axes.set_title("Acceptance rates of verifiers")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
@@ -186,7 +191,7 @@ def verifiers_figure(study: Study) -> Figure | None:
 def curve(
     axes: Axes, points: Sequence[tuple[int, Interval]], colour: str, label: str, marker: str, style: str = "-"
 ) -> None:
-    """A curve with a band around it."""
+    """Draw a curve with its interval as a band."""
     ks = [k for k, _ in points]
     axes.fill_between(
         ks, [i.low for _, i in points], [i.high for _, i in points], color=colour, alpha=0.15, linewidth=0
@@ -195,8 +200,8 @@ def curve(
     axes.plot(ks, values, color=colour, marker=marker, markersize=4, linestyle=style, label=label)
 
 
-def few(ticks: Sequence[int]) -> list[int]:
-    """Some of the ticks, the first and the last among them, so that their numbers do not touch."""
+def sparse_ticks(ticks: Sequence[int]) -> list[int]:
+    """A subset of the ticks, with the first and last, whose labels do not overlap."""
     if ticks[-1] - ticks[0] < 12:
         return list(ticks)
     kept = [
@@ -218,4 +223,4 @@ FIGURES: dict[str, Callable[[Study], Figure | None]] = {
     "turns": turns_figure,
     "verifiers": verifiers_figure,
 }
-"""By file name; None where the study has no numbers for it."""
+"""By file name; a function returns None if the study has no data for it."""

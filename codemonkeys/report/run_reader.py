@@ -1,4 +1,4 @@
-"""A stored run, read as typed objects or by SQL; nothing of it is changed, and another process may be writing."""
+"""Read-only access to a stored run, as typed objects or by SQL, even while another process writes it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class TaskRecord:
     base_commit: str
     issue: str
     state: str
-    """`waiting`, `running`, or how it ended."""
+    """`waiting`, `running`, or a final state."""
     reason: str
     candidate: int | None
-    """Number of the candidate that was chosen."""
+    """Number of the chosen candidate."""
     patch: str
-    """What is submitted; empty without a choice."""
+    """The submitted patch; empty if none was chosen."""
     started_at: str | None
     ended_at: str | None
     """ISO 8601, UTC."""
@@ -43,10 +43,10 @@ class CandidateRecord:
     sample: int
     patch: str
     test: str
-    """The test script that its trajectory wrote; empty if it has none."""
+    """The trajectory's test script; empty if there is none."""
     approved: bool
     duplicate_of: int | None
-    """Number of the equivalent candidate before it."""
+    """Number of the first equivalent candidate."""
     source: str
     """The model or the system that wrote it."""
     family: str
@@ -54,7 +54,7 @@ class CandidateRecord:
 
 @dataclass(frozen=True)
 class VoteRecord:
-    """One test script on one distinct candidate."""
+    """Result of one test script on one distinct candidate."""
 
     task: str
     candidate: int
@@ -64,9 +64,9 @@ class VoteRecord:
     """Exit code on the unedited repository; None if the script did not exit by itself."""
     edited_exit: int | None
     valid: bool
-    """The script found the issue in the unedited repository."""
+    """The script reproduced the issue in the unedited repository."""
     vote: bool
-    """It is valid, and says that the candidate fixes the issue."""
+    """The test is valid and passes on the candidate."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,12 @@ class CallRecord:
     attempts: int | None
     seconds: float | None
     cost_usd: float | None
-    """US dollars; the reserved upper bound where the provider told no usage, None where no price is known."""
+    """US dollars; the reserved upper bound if the provider reported no usage, None if no price is known."""
 
 
 @dataclass(frozen=True)
 class CostRecord:
-    """What the calls of one stage to one model cost."""
+    """Usage and cost of one stage's calls to one model."""
 
     stage: str
     model: str
@@ -109,7 +109,7 @@ class CostRecord:
 
 @dataclass(frozen=True)
 class VerdictRecord:
-    """What grading found about a patch."""
+    """The verdict of grading on a patch."""
 
     task: str
     patch_hash: str
@@ -127,62 +127,62 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Run:
-    """A stored run. Each method reads what the file holds at that moment."""
+    """A stored run. Each method reads the current content of the database."""
 
     database: Path
     name: str
     source: str
     settings: dict[str, Any]
-    """Every setting it was begun with."""
+    """Every setting the run was started with."""
 
     def tasks(self) -> list[TaskRecord]:
         """All tasks, in the order of the run."""
         query = "SELECT * FROM tasks ORDER BY position"
         with self._reading() as connection:
-            found = queries.rows(connection, query)
-            for row in found:
+            records = queries.rows(connection, query)
+            for row in records:
                 row["issue"] = texts.get(connection, row["issue_hash"])
                 row["patch"] = texts.get(connection, row["patch_hash"])
-        return [_record(TaskRecord, row) for row in found]
+        return [_record(TaskRecord, row) for row in records]
 
     def candidates(self, task: str | None = None) -> list[CandidateRecord]:
-        """Candidates of one task or of all, equivalent ones included, in their order."""
+        """Candidates of one task or of all, in order, including equivalent ones."""
         query = "SELECT * FROM candidates WHERE ? IN (task, '') ORDER BY task, number"
         with self._reading() as connection:
-            found = queries.rows(connection, query, task or "")
-            for row in found:
+            records = queries.rows(connection, query, task or "")
+            for row in records:
                 row["patch"] = texts.get(connection, row["patch_hash"])
                 row["test"] = texts.get(connection, row["test_hash"])
                 row["approved"] = bool(row["approved"])
-        return [_record(CandidateRecord, {"source": "", "family": "", **row}) for row in found]
+        return [_record(CandidateRecord, {"source": "", "family": "", **row}) for row in records]
 
     def votes(self, task: str | None = None) -> list[VoteRecord]:
         """The vote matrix of one task or of all."""
         query = "SELECT * FROM votes WHERE ? IN (task, '') ORDER BY task, candidate, test"
-        found = self.sql(query, task or "")
-        return [_record(VoteRecord, {**r, "valid": bool(r["valid"]), "vote": bool(r["vote"])}) for r in found]
+        records = self.sql(query, task or "")
+        return [_record(VoteRecord, {**r, "valid": bool(r["valid"]), "vote": bool(r["vote"])}) for r in records]
 
     def calls(self, task: str | None = None) -> list[CallRecord]:
-        """Model calls of one task or of all, in the order in which they went out."""
+        """Model calls of one task or of all, in the order they were sent."""
         query = "SELECT * FROM calls WHERE ? IN (task, '') ORDER BY id"
         return [_record(CallRecord, row) for row in self.sql(query, task or "")]
 
     def costs(self, task: str | None = None) -> list[CostRecord]:
-        """What the run, or one task, has cost by stage and model."""
+        """Cost of the run, or of one task, by stage and model."""
         with self._reading() as connection:
             return [_record(CostRecord, row) for row in queries.spend(connection, task)]
 
     def verdicts(self) -> list[VerdictRecord]:
-        """What grading found; empty before `evaluate`."""
+        """Verdicts of grading; empty before `evaluate`."""
         with self._reading() as connection:
-            found = queries.rows(connection, "SELECT * FROM verdicts ORDER BY task, patch_hash")
-        for row in found:
+            records = queries.rows(connection, "SELECT * FROM verdicts ORDER BY task, patch_hash")
+        for row in records:
             row["flags"] = tuple(json.loads(row.get("flags", "[]")))
             row["unstable"] = bool(row.get("unstable", 0))
-        return [_record(VerdictRecord, row) for row in found]
+        return [_record(VerdictRecord, row) for row in records]
 
     def sql(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
-        """The rows of a query; docs/files.md describes tables and views. The database cannot be changed by it."""
+        """The rows of a query; docs/files.md describes tables and views. The database is opened read-only."""
         with self._reading() as connection:
             return queries.rows(connection, query, *parameters)
 
@@ -193,7 +193,7 @@ class Run:
 
 
 def open_run(path: str | Path) -> Run:
-    """The run in a folder, or of a `run.db`. Raises BadInput if there is none, CorruptJournal, NewerJournal."""
+    """Open the run in a folder, or of a `run.db`. Raises BadInput if there is none, CorruptJournal, NewerJournal."""
     given = Path(path)
     database = given if given.suffix == ".db" else given / "run.db"
     if not database.is_file():
@@ -204,6 +204,6 @@ def open_run(path: str | Path) -> Run:
 
 
 def _record(kind: type[R], row: dict[str, Any]) -> R:
-    """A row as a record; columns that the record does not name are left out."""
+    """Convert a row to a record, dropping columns that are not fields."""
     names: Sequence[str] = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     return kind(**{name: row[name] for name in names})

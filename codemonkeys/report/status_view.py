@@ -1,4 +1,4 @@
-"""How a run stands, for a terminal and as one line for a log."""
+"""The status of a run: a live view for terminals, and one line for logs."""
 
 from __future__ import annotations
 
@@ -15,115 +15,115 @@ from codemonkeys.report.tables import dollars, heading, new_table, plain
 
 BAR = 30
 """Width of a bar, in columns."""
-SHORT = 100
-"""Characters of an error that are shown."""
+ERROR_CHARACTERS = 100
+"""Maximum characters shown of an error."""
 
 
-def status_view(standing: RunStatus, tasks: int = 16) -> RenderableType:
-    """All of it; of the tasks in work at most so many."""
-    total = sum(standing.tasks.values())
-    works = "nobody works on it" if standing.owner is None else f"process {standing.owner} works on it"
+def status_view(status: RunStatus, tasks: int = 16) -> RenderableType:
+    """The full status. `tasks`: maximum number of running tasks listed."""
+    total = sum(status.tasks.values())
+    activity = "not active" if status.owner is None else f"active in process {status.owner}"
     facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_row("tasks", bar(standing.ended, total), f"{standing.ended} of {total} ended")
-    facts.add_row("", "", in_words(standing.tasks))
-    spent, budget = standing.spent_usd, standing.budget_usd
+    facts.add_row("tasks", bar(status.ended, total), f"{status.ended} of {total} ended")
+    facts.add_row("", "", state_counts(status.tasks))
+    spent, budget = status.spent_usd, status.budget_usd
     if spent is None or budget is None:
-        facts.add_row("spent", "", money_line(standing))
+        facts.add_row("spent", "", money_line(status))
     else:
-        facts.add_row("spent", bar(spent, budget), money_line(standing))
-    if standing.owner is not None:
-        facts.add_row("speed", "", speed_line(standing))
-    if standing.asked_again:
-        again = ", ".join(f"{times} after {what}" for what, times in standing.asked_again.items())
-        facts.add_row("again", "", plain(f"calls asked again: {again}"))
-    parts: list[RenderableType] = [plain(f"{standing.run}: {works}", "bold"), facts]
-    if standing.in_work:
-        parts += [Text(), in_work_table(standing, tasks)]
-    if standing.troubles:
-        parts += [heading("Last failures"), troubles_table(standing)]
+        facts.add_row("spent", bar(spent, budget), money_line(status))
+    if status.owner is not None:
+        facts.add_row("speed", "", speed_line(status))
+    if status.asked_again:
+        retried = ", ".join(f"{times} after {what}" for what, times in status.asked_again.items())
+        facts.add_row("retries", "", plain(retried))
+    parts: list[RenderableType] = [plain(f"{status.run}: {activity}", "bold"), facts]
+    if status.in_work:
+        parts += [Text(), running_table(status, tasks)]
+    if status.troubles:
+        parts += [heading("Last failures"), failures_table(status)]
     return Group(*parts)
 
 
 def bar(done: float, of: float) -> ProgressBar:
-    """How far something is."""
+    """A progress bar."""
     return ProgressBar(of or 1.0, done, BAR, complete_style="cyan", finished_style="green")
 
 
-def status_line(standing: RunStatus) -> str:
-    """The sums, in one line."""
-    total = sum(standing.tasks.values())
-    return f"{standing.ended} of {total} tasks ended; {money_line(standing)}; {speed_line(standing)}"
+def status_line(status: RunStatus) -> str:
+    """The summary in one line."""
+    total = sum(status.tasks.values())
+    return f"{status.ended} of {total} tasks ended; {money_line(status)}; {speed_line(status)}"
 
 
 def runs_table(runs: Sequence[RunStatus]) -> Table:
-    """One line for each run."""
+    """One line per run."""
     table = new_table("run", "process", "tasks", "ended", "spent", numbers=("process", "ended", "spent"))
-    for standing in runs:
-        total = sum(standing.tasks.values())
-        owner = "" if standing.owner is None else str(standing.owner)
-        ended = f"{standing.ended} of {total}"
-        table.add_row(plain(standing.run), owner, in_words(standing.tasks), ended, dollars(standing.spent_usd))
+    for status in runs:
+        total = sum(status.tasks.values())
+        owner = "" if status.owner is None else str(status.owner)
+        ended = f"{status.ended} of {total}"
+        table.add_row(plain(status.run), owner, state_counts(status.tasks), ended, dollars(status.spent_usd))
     return table
 
 
-def in_words(tasks: Mapping[str, int]) -> str:
-    """How many tasks are where: those that wait, then those in work, then those that ended."""
+def state_counts(tasks: Mapping[str, int]) -> str:
+    """Task counts by state: waiting, then running, then ended."""
     ended = sorted((state for state in tasks if state not in UNFINISHED), key=lambda state: -tasks[state])
     return ", ".join(f"{tasks[state]} {state}" for state in (*UNFINISHED, *ended) if tasks.get(state))
 
 
-def money_line(standing: RunStatus) -> str:
-    """What was spent, of what, and what it will come to."""
-    of = "" if standing.budget_usd is None else f", of {dollars(standing.budget_usd)}"
-    reserved = f", {dollars(standing.reserved_usd)} of it reserved" if standing.reserved_usd else ""
-    unfinished = any(standing.tasks.get(state) for state in UNFINISHED)
-    if standing.expected_usd is None or not unfinished:
-        return f"{dollars(standing.spent_usd)}{reserved}{of}"
-    return f"{dollars(standing.spent_usd)}{reserved}{of}; about {dollars(standing.expected_usd)} in the end"
+def money_line(status: RunStatus) -> str:
+    """Spend, reserved amount, budget and projected total."""
+    of = "" if status.budget_usd is None else f", of {dollars(status.budget_usd)}"
+    reserved = f", {dollars(status.reserved_usd)} of it reserved" if status.reserved_usd else ""
+    unfinished = any(status.tasks.get(state) for state in UNFINISHED)
+    if status.expected_usd is None or not unfinished:
+        return f"{dollars(status.spent_usd)}{reserved}{of}"
+    return f"{dollars(status.spent_usd)}{reserved}{of}; about {dollars(status.expected_usd)} in total"
 
 
-def speed_line(standing: RunStatus) -> str:
-    """How fast it goes, and how long it may take."""
-    line = f"{standing.calls_a_minute:,.0f} calls and {standing.tokens_a_minute:,.0f} tokens a minute"
-    if standing.seconds_left:
-        line += f", about {duration(standing.seconds_left)} left"
+def speed_line(status: RunStatus) -> str:
+    """Throughput and estimated time left."""
+    line = f"{status.calls_a_minute:,.0f} calls and {status.tokens_a_minute:,.0f} tokens per minute"
+    if status.seconds_left:
+        line += f", about {duration(status.seconds_left)} left"
     return line
 
 
-def in_work_table(standing: RunStatus, most: int) -> RenderableType:
-    """One line for each task in work."""
-    numbers = ("calls", "in flight", "executions", "votes", "cost", "for")
+def running_table(status: RunStatus, limit: int) -> RenderableType:
+    """One line per running task."""
+    numbers = ("calls", "in flight", "executions", "votes", "cost", "running for")
     table = new_table("task", "stage", *numbers, numbers=numbers)
-    for task in standing.in_work[:most]:
+    for task in status.in_work[:limit]:
         cast, of = task.votes
-        since = seconds_between(task.began, standing.at)
+        since = seconds_between(task.began, status.at)
         table.add_row(
             *(plain(task.id), task.phase, str(task.calls), str(task.in_flight), str(task.executions)),
             *(f"{cast} of {of}" if of else "", dollars(task.cost_usd), duration(since)),
         )
-    more = len(standing.in_work) - most
+    more = len(status.in_work) - limit
     return Group(table, plain(f"and {more} more", "dim")) if more > 0 else table
 
 
-def troubles_table(standing: RunStatus) -> Table:
-    """What failed last."""
+def failures_table(status: RunStatus) -> Table:
+    """The most recent failures."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    for trouble in standing.troubles:
-        text = trouble.text if len(trouble.text) <= SHORT else trouble.text[:SHORT] + "…"
-        time = datetime.fromisoformat(trouble.at).astimezone().strftime("%H:%M:%S")
-        table.add_row(plain(time, "dim"), plain(trouble.where, "yellow"), plain(text))
+    for failure in status.troubles:
+        text = failure.text if len(failure.text) <= ERROR_CHARACTERS else failure.text[:ERROR_CHARACTERS] + "…"
+        time = datetime.fromisoformat(failure.at).astimezone().strftime("%H:%M:%S")
+        table.add_row(plain(time, "dim"), plain(failure.where, "yellow"), plain(text))
     return table
 
 
 def seconds_between(earlier: str, later: str) -> float:
-    """Seconds from one moment of the journal to another; none before the first, nor where there is no first."""
+    """Seconds between two timestamps of the journal; 0 if the first is missing or the later one."""
     if not earlier:
         return 0.0
     return max(0.0, (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds())
 
 
 def duration(seconds: float) -> str:
-    """A duration, as precise as anybody wants it."""
+    """A duration, rounded for reading."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""What a study needs of a run, read from its journal: evidence, choices, costs, and edits turn by turn. No verdict."""
+"""Reads from a journal what a study needs: evidence, choices, costs, and edits turn by turn, but no verdicts."""
 
 from __future__ import annotations
 
@@ -13,71 +13,77 @@ from codemonkeys.selection.evidence import Evidence
 
 
 class Cost(NamedTuple):
-    """What one kind of evidence cost in a whole run."""
+    """Cost of one kind of evidence in a whole run."""
 
     calls: int = 0
     usd: float | None = 0.0
-    """None where no price is known."""
+    """None if no price is known."""
     executions: int = 0
-    """Those that ran; what an equal one answered cost nothing."""
+    """Executions that actually ran; cached results are free."""
     seconds: float = 0.0
-    """Of executions, one after the other."""
+    """Total duration of the executions."""
 
     def plus(self, other: Cost) -> Cost:
-        """Both together."""
+        """The sum of both."""
         usd = None if self.usd is None or other.usd is None else self.usd + other.usd
         return Cost(self.calls + other.calls, usd, self.executions + other.executions, self.seconds + other.seconds)
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as a study sees it."""
+    """The parts of a run that a study reads."""
 
     name: str
     rule: str
-    """That chose in the run itself."""
+    """The selection rule that the run used."""
     samples: dict[str, int]
-    """By task, trajectories that came to edit, with an edit at the end or without one. Empty for ensembles."""
+    """By task, trajectories that reached the edit stage, with or without a final edit. Empty for ensembles."""
     tasks: tuple[str, ...]
     evidence: dict[str, Evidence]
-    """Of the tasks that have candidates and whose evidence is whole."""
+    """By task, for tasks with candidates and complete evidence."""
     without: tuple[str, ...]
     """Tasks that ended without a candidate."""
     incomplete: tuple[str, ...]
-    """Tasks that have candidates, and evidence that is not whole: the run was stopped there."""
+    """Tasks with candidates but incomplete evidence, because the run was stopped."""
     choices: dict[str, int | None]
-    """Index of the candidate that the run chose; None if it abstained. Of tasks that came to a decision."""
+    """By decided task, index of the chosen candidate; None if the run abstained."""
     costs: dict[str, Cost]
     """By stage."""
     turns: dict[str, tuple[tuple[str | None, ...], ...]]
-    """For each task, and each trajectory, hash of its patch after each model call of the edit conversation; empty while
-    it has none, None where that is not known."""
+    """By task, for each trajectory, the hash of its patch after each model call of the edit conversation: empty without
+    a patch, None if unknown."""
     wave_of: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
-    """For each task, and each candidate, the wave that its trajectory was in, from 1. Empty for ensembles."""
+    """By task, for each candidate, the wave of its trajectory, from 1. Empty for ensembles."""
     diversity: str = "none"
-    """What later waves were told of earlier ones: `generation.diversity` of the run."""
+    """The run's `generation.diversity`: what later waves see of earlier ones."""
 
 
 def read_run(connection: sqlite3.Connection) -> StoredRun:
-    """A run from its journal, open for reading."""
+    """Read a run from a connection to its journal."""
     run = rows(connection, "SELECT name, settings FROM run")[0]
     settings = json.loads(run["settings"])
-    # A run of an early version names no rule: then it was the conversation.
+    # Runs of early versions store no rule; they used the conversation.
     rule = settings.get("selection", {}).get("rule", "conversation")
     generation = settings.get("generation", {})
     drawn = "SELECT task, count(DISTINCT sample) AS samples FROM call_steps WHERE stage = 'edit' GROUP BY task"
-    found = rows(connection, "SELECT id, state, candidate FROM tasks ORDER BY position")
-    has = {row["task"] for row in rows(connection, "SELECT DISTINCT task FROM candidates")}
-    evidence = {row["id"]: e for row in found if row["id"] in has and (e := stored_evidence(connection, row["id"]))}
-    ended = [row for row in found if row["id"] in evidence and row["state"] not in ("waiting", "running")]
+    task_rows = rows(connection, "SELECT id, state, candidate FROM tasks ORDER BY position")
+    with_candidates = {row["task"] for row in rows(connection, "SELECT DISTINCT task FROM candidates")}
+    evidence = {
+        row["id"]: e
+        for row in task_rows
+        if row["id"] in with_candidates and (e := stored_evidence(connection, row["id"]))
+    }
+    ended = [row for row in task_rows if row["id"] in evidence and row["state"] not in ("waiting", "running")]
     return StoredRun(
         name=run["name"],
         rule=rule,
         samples={row["task"]: row["samples"] for row in rows(connection, drawn)},
-        tasks=tuple(row["id"] for row in found),
+        tasks=tuple(row["id"] for row in task_rows),
         evidence=evidence,
-        without=tuple(row["id"] for row in found if row["id"] not in has and row["state"] == "no candidate"),
-        incomplete=tuple(row["id"] for row in found if row["id"] in has and row["id"] not in evidence),
+        without=tuple(
+            row["id"] for row in task_rows if row["id"] not in with_candidates and row["state"] == "no candidate"
+        ),
+        incomplete=tuple(row["id"] for row in task_rows if row["id"] in with_candidates and row["id"] not in evidence),
         choices={row["id"]: None if row["candidate"] is None else row["candidate"] - 1 for row in ended},
         costs=stage_costs(connection),
         turns={task: edits_by_turn(connection, task) for task in evidence},
@@ -87,16 +93,16 @@ def read_run(connection: sqlite3.Connection) -> StoredRun:
 
 
 def waves_of(connection: sqlite3.Connection, size: int | None) -> dict[str, tuple[int, ...]]:
-    """For each task the waves of its candidates, in their order. `size`: trajectories of a wave; None: all in one."""
-    found: dict[str, tuple[int, ...]] = {}
+    """By task, the wave of each candidate, in order. `size`: trajectories per wave; None: a single wave."""
+    waves: dict[str, tuple[int, ...]] = {}
     for row in rows(connection, "SELECT task, sample FROM candidates ORDER BY task, number"):
         wave = 1 if size is None else row["sample"] // size + 1
-        found[row["task"]] = (*found.get(row["task"], ()), wave)
-    return found
+        waves[row["task"]] = (*waves.get(row["task"], ()), wave)
+    return waves
 
 
 def stage_costs(connection: sqlite3.Connection) -> dict[str, Cost]:
-    """What each stage cost: model calls and executions."""
+    """Cost of each stage: model calls and executions."""
     costs: dict[str, Cost] = {}
     for row in rows(
         connection,
@@ -111,7 +117,7 @@ def stage_costs(connection: sqlite3.Connection) -> dict[str, Cost]:
 
 
 def edits_by_turn(connection: sqlite3.Connection, task: str) -> tuple[tuple[str | None, ...], ...]:
-    """For each trajectory, hash of its patch after each call of its edit conversation; see `StoredRun.turns`."""
+    """For each trajectory, the hash of its patch after each call of its edit conversation; see `StoredRun.turns`."""
     calls = rows(
         connection,
         "SELECT sample, count(*) AS calls FROM call_steps WHERE task = ? AND stage = 'edit' AND state = 'done' "
@@ -136,7 +142,7 @@ def edits_by_turn(connection: sqlite3.Connection, task: str) -> tuple[tuple[str 
         after: list[str | None] = []
         for turn in range(row["calls"]):
             before = after[-1] if after else ""
-            # Without a test script nothing is run, and so nothing tells when a patch was first there.
+            # Without a test script nothing runs, so the turn in which a patch appeared is unknown.
             after.append(states.get(turn, before if states or sample not in last else None))
         if after and sample in last:
             after[-1] = last[sample]

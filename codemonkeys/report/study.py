@@ -1,6 +1,6 @@
-"""Compares selection rules on what a run has stored, and tells what samples, turns, tests and verifiers are worth.
+"""Compares selection rules on a stored run, and measures the value of samples, turns, tests and verifiers.
 
-Without verdicts a study holds what can be said without labels. Everything here is a function of its arguments.
+Without verdicts, a study holds only what needs no labels. All functions here are pure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from codemonkeys.report.forecast import forecast
 from codemonkeys.report.savings import Saving, saving
 from codemonkeys.report.statistics import (
     Interval,
-    Scored,
+    TaskScore,
     Verdict,
     bootstrap,
     bootstrap_of,
@@ -33,48 +33,48 @@ from codemonkeys.selection.rules_base import candidates
 from codemonkeys.selection.weaver import estimate, verify
 from codemonkeys.stages import STAGES
 
-MADE_IN: Mapping[str, tuple[str, ...]] = {
+STAGES_OF_EVIDENCE: Mapping[str, tuple[str, ...]] = {
     kind: tuple(stage.name for stage in STAGES.values() if kind in stage.evidence)
     for kind in ("edited", "breaks", "scores", "ballots", "conversation")
 }
-"""Stages of the run in which the evidence that a rule needs was made."""
+"""Stages that produce each kind of evidence."""
 AS_RUN = "as the run chose"
-SYSTEMS = "the candidates are of different systems, not samples of one"
-USES: Mapping[str, tuple[str, ...]] = {
+SYSTEMS = "the candidates come from different systems and are not samples of one"
+OPTIONAL_EVIDENCE: Mapping[str, tuple[str, ...]] = {
     EXECUTION: ("edited", "breaks"),
     "weaver": ("edited", "breaks", "scores"),
     "weaver of families": ("edited", "breaks", "scores"),
 }
-"""Evidence that a rule uses where it is there, and does without where it is not."""
+"""Evidence that a rule uses if available but does not need."""
 FORECAST_TASKS = 10
-"""Graded tasks from which on a distribution of chances is fitted."""
+"""Minimum number of graded tasks for a forecast."""
 FORECAST_FACTORS = (2, 3, 5, 10)
-"""How many times the samples drawn a forecast looks ahead."""
+"""Forecast horizons, as multiples of the samples drawn."""
 
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What a rule does on the stored evidence."""
+    """Result of a rule on the stored evidence."""
 
     name: str
     source: str
     score: Interval | None
-    """Share of tasks whose first choice is right; None without verdicts."""
+    """Share of tasks whose first choice is correct; None without verdicts."""
     recovered: Interval | None
-    """Share of the distance from random to oracle."""
+    """Share of the gap from random to oracle that the rule closes."""
     abstained: int
-    """Tasks, of those with candidates, for which it chose none. They count as not resolved."""
+    """Number of tasks with candidates on which it abstained; they count as not resolved."""
     as_run: float
-    """Share of tasks in which it chose what the run chose."""
+    """Share of tasks on which it agrees with the run's choice."""
     confidence: float | None
-    """Mean, where it chose; on the rule's own scale. None where it has none."""
+    """Mean over tasks with a choice, on the rule's own scale; None for the run's choices and without a choice."""
     cost: Cost
-    """Of the evidence it needs."""
+    """Cost of the evidence it needs."""
 
 
 @dataclass(frozen=True)
 class VerifierResult:
-    """How often a verifier accepts right (TPR) and wrong (FPR) candidates, as estimated without labels, and truly."""
+    """True and false positive rate of a verifier, estimated without labels and measured with them."""
 
     name: str
     tpr: float | None
@@ -85,47 +85,48 @@ class VerifierResult:
 
 @dataclass(frozen=True)
 class Study:
-    """All that is told of a run."""
+    """Result of studying a run."""
 
     run: str
     rule: str
     tasks: int
-    """That count: with candidates of whole evidence, or ended without any. With verdicts: graded ones only."""
+    """Tasks that count: with candidates and complete evidence, or ended without candidates; with verdicts, only graded
+    ones."""
     ungraded: int
-    """Tasks left out because some candidate has no verdict."""
+    """Tasks excluded because some candidate has no verdict."""
     incomplete: int
-    """Tasks left out because their evidence is not whole."""
+    """Tasks excluded because their evidence is incomplete."""
     random: Interval | None
     oracle: Interval | None
     rules: tuple[RuleResult, ...]
     unavailable: tuple[tuple[str, str], ...]
-    """Rules that the run has no evidence for, and what is missing."""
+    """Rules that the run lacks evidence for, with the reason."""
     members: tuple[tuple[str, float], ...]
-    """For candidates of several systems: the score of each of them alone, best first."""
+    """For candidates from several systems: the score of each system alone, best first."""
     coverage: tuple[tuple[int, Interval], ...]
     """By number of samples."""
     forecast: tuple[tuple[int, Interval], ...]
     no_forecast: str
-    """Why there is none; empty if there is."""
+    """Why there is no forecast; empty if there is one."""
     turns: tuple[TurnResult, ...]
     turn_tasks: int
-    """Tasks behind `turns`: those whose earlier edits all have a verdict."""
+    """Number of tasks behind `turns`: those whose earlier edits all have verdicts."""
     diversity: Diversity | None
-    """How much the samples differ, by wave and by model; None for an ensemble."""
+    """Diversity of samples, by wave and by model; None for an ensemble."""
     tests: TestsResult | None
     verifiers: tuple[VerifierResult, ...]
     share: tuple[float, float | None] | None
-    """Right candidates among all: as estimated without labels, and truly."""
+    """Share of correct candidates: estimated without labels, and measured with them."""
     saving: Saving | str
-    """What stopping early would save, or why that cannot be told."""
+    """Savings of early stopping, or why they cannot be estimated."""
 
 
 def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] = RULES) -> Study:
-    """Compare rules, and with verdicts tell the rest too. Raises RuleFailed for a rule from outside."""
+    """Compare rules; with verdicts, compute the scores too. Raises RuleFailed if a plugged-in rule fails."""
     labels = {} if verdicts is None else {task: verdicts.of_candidates(e) for task, e in run.evidence.items()}
-    graded = [task for task, said in labels.items() if None not in said]
+    graded = [task for task, task_labels in labels.items() if None not in task_labels]
     used = graded if verdicts is not None else list(run.evidence)
-    # A rule learns from everything that is stored, with a verdict or without: it never sees one.
+    # Rules are fitted on all stored evidence, graded or not: they never see a verdict.
     pool = list(run.evidence.values())
     fitted = {name: rule.fit(pool) for name, rule in rules.items()}
     rankings = {name: {task: rule.rank(e) for task, e in run.evidence.items()} for name, rule in fitted.items()}
@@ -138,12 +139,12 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
     known = [labels[task] for task in graded]
     counts = [(max(len(labels[task]), run.samples.get(task, 0)), sum(map(bool, labels[task]))) for task in graded]
     counts += [(run.samples.get(task, 0), 0) for task in run.without] if known else []
-    exchangeable, why = can_forecast(run, counts)
+    forecastable, why = can_forecast(run, counts)
     turns, turn_tasks = by_turn(run, labels, verdicts) if verdicts is not None else ((), 0)
-    names, believed = estimate(pool, sources=False) if pool else ([], None)
+    names, estimated = estimate(pool, sources=False) if pool else ([], None)
     votes = [[row.get(name) for name in names] for task in used for row in verify(run.evidence[task], sources=False)]
-    flat: list[Verdict] = [verdict for said in known for verdict in said]
-    true = true_rates(votes, flat) if flat else [None] * len(names)
+    flat: list[Verdict] = [verdict for task_labels in known for verdict in task_labels]
+    actual = true_rates(votes, flat) if flat else [None] * len(names)
     most = max((n for n, _ in counts), default=0)
     return Study(
         run=run.name,
@@ -152,7 +153,7 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
         ungraded=len(labels) - len(graded),
         incomplete=len(run.incomplete),
         random=bootstrap([*map(random_score, known), *(0.0 for _ in run.without)]) if known else None,
-        oracle=bootstrap([*(float(oracle(said)) for said in known), *(0.0 for _ in run.without)]) if known else None,
+        oracle=bootstrap([*map(float, map(oracle, known)), *(0.0 for _ in run.without)]) if known else None,
         rules=(
             *(
                 rule_result(
@@ -162,7 +163,7 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
                     run,
                     used,
                     labels,
-                    cost_of(rules[name].needs or USES.get(name, ()), run),
+                    cost_of(rules[name].needs or OPTIONAL_EVIDENCE.get(name, ()), run),
                 )
                 for name in available
             ),
@@ -175,7 +176,7 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
         unavailable=tuple((name, rankings[name][used[0]].reason) for name in rules if name not in available and used),
         members=member_scores(run, labels, graded),
         coverage=tuple((k, coverage(counts, k)) for k in range(1, most + 1)),
-        forecast=tuple(forecast(counts, [k * most for k in FORECAST_FACTORS]).items()) if exchangeable else (),
+        forecast=tuple(forecast(counts, [k * most for k in FORECAST_FACTORS]).items()) if forecastable else (),
         no_forecast=why,
         turns=turns,
         turn_tasks=turn_tasks,
@@ -184,20 +185,20 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
         verifiers=tuple(
             VerifierResult(
                 name,
-                believed.tpr[n] if believed else None,
-                believed.fpr[n] if believed else None,
-                *(rates if (rates := true[n]) else (None, None)),
+                estimated.tpr[n] if estimated else None,
+                estimated.fpr[n] if estimated else None,
+                *(rates if (rates := actual[n]) else (None, None)),
             )
             for n, name in enumerate(names)
-            if believed is None or believed.tpr[n] is not None
+            if estimated is None or estimated.tpr[n] is not None
         ),
-        share=(believed.share, sum(map(bool, flat)) / len(flat) if flat else None) if believed else None,
-        saving=SYSTEMS if one_each(run) else saving(run, labels),
+        share=(estimated.share, sum(map(bool, flat)) / len(flat) if flat else None) if estimated else None,
+        saving=SYSTEMS if is_ensemble(run) else saving(run, labels),
     )
 
 
 def first_choice(ranking: Ranking, evidence: Evidence) -> Ranking:
-    """A rule's answer; where there is one distinct candidate, that: nothing is left to decide."""
+    """A rule's ranking; if it abstains on a single distinct candidate, that candidate: there is nothing to decide."""
     distinct = candidates(evidence)
     return (
         ranking if ranking.order or len(distinct) != 1 else Ranking((distinct[0],), ranking.confidence, "the only one")
@@ -213,13 +214,13 @@ def rule_result(
     labels: Mapping[str, Sequence[Verdict]],
     cost: Cost,
 ) -> RuleResult:
-    """A rule's row. `used`: the tasks with candidates that count."""
+    """The result of one rule. `used`: the tasks with candidates that count."""
     scored = [
-        Scored(random_score(said := labels[task]), float(score(ranked[task], said)), float(oracle(said)))
+        TaskScore(random_score(verdicts := labels[task]), float(score(ranked[task], verdicts)), float(oracle(verdicts)))
         for task in used
         if task in labels
     ]
-    scored += [Scored(0.0, 0.0, 0.0)] * len(run.without) if scored else []
+    scored += [TaskScore(0.0, 0.0, 0.0)] * len(run.without) if scored else []
     chosen = [task for task in used if ranked[task].order]
     classes = {task: run.evidence[task].classes for task in used}
     same = [
@@ -240,41 +241,41 @@ def rule_result(
 
 
 def cost_of(needs: Sequence[str], run: StoredRun) -> Cost:
-    """What the evidence of these kinds cost in the run."""
+    """Cost of these kinds of evidence in the run."""
     total = Cost()
-    for stage in dict.fromkeys(stage for need in needs for stage in MADE_IN[need]):
+    for stage in dict.fromkeys(stage for need in needs for stage in STAGES_OF_EVIDENCE[need]):
         total = total.plus(run.costs.get(stage, Cost()))
     return total
 
 
 def whole_cost(run: StoredRun) -> Cost:
-    """What all evidence that was gathered cost."""
-    return cost_of(tuple(MADE_IN), run)
+    """Cost of all evidence that the run collected."""
+    return cost_of(tuple(STAGES_OF_EVIDENCE), run)
 
 
 def member_scores(
     run: StoredRun, labels: Mapping[str, Sequence[Verdict]], graded: Sequence[str]
 ) -> tuple[tuple[str, float], ...]:
-    """The score of each system alone, best first; none where all candidates are of one."""
+    """The score of each system alone, best first; empty if all candidates come from one."""
     right: dict[str, int] = {}
     for task in graded:
         for source, verdict in zip(run.evidence[task].sources, labels[task], strict=False):
             right[source] = right.get(source, 0) + bool(verdict)
     total = len(graded) + len(run.without)
-    scores = [(name, count / total) for name, count in right.items()] if one_each(run) else []
+    scores = [(name, count / total) for name, count in right.items()] if is_ensemble(run) else []
     return tuple(sorted(scores, key=lambda pair: (-pair[1], pair[0])))
 
 
-def one_each(run: StoredRun) -> bool:
-    """Whether candidates are of different systems, not samples of one run, whose models may take turns."""
-    apart = all(len(e.sources) > 0 and len(set(e.sources)) == len(e.sources) for e in run.evidence.values())
-    return apart and not run.wave_of and any(len(e.sources) > 1 for e in run.evidence.values())
+def is_ensemble(run: StoredRun) -> bool:
+    """Whether candidates come from different systems, as opposed to one run with several models."""
+    distinct_sources = all(len(e.sources) > 0 and len(set(e.sources)) == len(e.sources) for e in run.evidence.values())
+    return distinct_sources and not run.wave_of and any(len(e.sources) > 1 for e in run.evidence.values())
 
 
 def can_forecast(run: StoredRun, counts: Sequence[tuple[int, int]]) -> tuple[bool, str]:
-    """Whether coverage at more samples can be told, else why not."""
-    if one_each(run):
+    """Whether coverage at more samples can be forecast, and if not, why."""
+    if is_ensemble(run):
         return False, SYSTEMS
     if len(counts) < FORECAST_TASKS:
-        return False, f"{len(counts)} graded tasks tell too little; {FORECAST_TASKS} are needed"
+        return False, f"{len(counts)} graded tasks are too few; {FORECAST_TASKS} are needed"
     return True, ""

@@ -15,45 +15,47 @@ from codemonkeys.report.tests_and_turns import TestsResult
 
 
 def study_view(study: Study) -> RenderableType:
-    """All that a study tells."""
+    """The whole study, as tables."""
     parts: list[RenderableType] = [summary(study), heading("Rules"), rules_table(study)]
     parts += [plain(f"{why}: {', '.join(names)}", "dim") for why, names in missing(study).items()]
-    parts += [heading("What they need, and where they come from"), needs_table(study)]
+    parts += [heading("Cost and origin of each rule"), needs_table(study)]
     if study.members:
         parts += [heading("Each system alone"), members_table(study)]
     if study.coverage:
-        parts += [heading("Coverage: tasks with a right candidate"), coverage_table(study)]
+        parts += [heading("Coverage: tasks with a correct candidate"), coverage_table(study)]
         parts += [plain(f"No forecast: {study.no_forecast}.", "dim")] if study.no_forecast else []
     if study.turns:
         parts += [heading(f"Coverage by turns, over {study.turn_tasks} tasks"), turns_table(study)]
     if study.diversity is not None:
-        parts += [heading("How much the samples differ"), *diversity_view(study.diversity)]
+        parts += [heading("Diversity of samples"), *diversity_view(study.diversity)]
     if study.tests is not None:
         parts += [heading("Test scripts"), tests_view(study.tests)]
     if any(row.tpr is not None or row.true_tpr is not None for row in study.verifiers):
         parts += [heading("Verifiers"), verifiers_table(study)]
-    return Group(*parts, heading("Stopping early"), saving_view(study))
+    return Group(*parts, heading("Early stopping"), saving_view(study))
 
 
 def summary(study: Study) -> Text:
-    """How many tasks count, and between which bounds a rule can lie."""
+    """How many tasks count, and the range in which a rule's score can lie."""
     lines = [f"{study.run}: {study.tasks} tasks count"]
     if study.ungraded:
-        lines.append(f"{study.ungraded} left out, as some of their candidates have no verdict")
+        lines.append(f"{study.ungraded} excluded because some candidates have no verdict")
     if study.incomplete:
-        lines.append(f"{study.incomplete} left out, as the run was stopped before all was known of them")
+        lines.append(f"{study.incomplete} excluded because the run was stopped before their evidence was complete")
     if study.random is not None and study.oracle is not None:
-        lines.append(f"a random candidate is right in {percent(study.random)}, the best one in {percent(study.oracle)}")
+        lines.append(
+            f"a random candidate is correct in {percent(study.random)}, the best one in {percent(study.oracle)}"
+        )
     else:
-        lines.append("no verdicts: give --verdicts FILE, or --grade candidates, for scores")
+        lines.append("no verdicts: for scores, give --verdicts FILE or --grade candidates")
     return plain("; ".join(lines))
 
 
 def rules_table(study: Study) -> Table:
-    """One line for each rule, best first: what it reaches."""
+    """One line per rule, best first, with its score."""
     graded = study.random is not None
     scores = ("score", "95 %", "recovered", "95 % of it") if graded else ()
-    columns = (*scores, "abstains", "as the run")
+    columns = (*scores, "abstains", "agrees with run")
     table = new_table("rule", *columns, numbers=columns)
     for row in by_score(study):
         cells = [*interval_cells(row.score), *interval_cells(row.recovered)] if graded else []
@@ -63,9 +65,9 @@ def rules_table(study: Study) -> Table:
 
 
 def needs_table(study: Study) -> Table:
-    """What the evidence of each rule cost, how sure the rule is, and where it comes from."""
+    """Cost of each rule's evidence, its mean confidence, and its origin."""
     columns = ("calls", "cost", "executions", "confidence")
-    table = new_table("rule", *columns, "after", numbers=columns)
+    table = new_table("rule", *columns, "origin", numbers=columns)
     for row in by_score(study):
         confidence = "" if row.confidence is None else f"{row.confidence:.2f}"
         table.add_row(plain(row.name), *cost_cells(row.cost), confidence, plain(row.source))
@@ -78,11 +80,11 @@ def by_score(study: Study) -> list[RuleResult]:
 
 
 def missing(study: Study) -> dict[str, list[str]]:
-    """What is not there, and the rules that need it."""
-    found: dict[str, list[str]] = {}
+    """Reasons why rules are unavailable, each with its rules."""
+    by_reason: dict[str, list[str]] = {}
     for name, why in study.unavailable:
-        found.setdefault(why, []).append(name)
-    return found
+        by_reason.setdefault(why, []).append(name)
+    return by_reason
 
 
 def members_table(study: Study) -> Table:
@@ -94,7 +96,7 @@ def members_table(study: Study) -> Table:
 
 
 def coverage_table(study: Study) -> Table:
-    """Coverage at numbers of samples: what was drawn, then what is forecast."""
+    """Coverage by number of samples, drawn and forecast."""
     table = new_table("samples", "coverage", "95 %", "", numbers=("samples", "coverage", "95 %"))
     for k, interval in study.coverage:
         table.add_row(str(k), *interval_cells(interval), "")
@@ -111,37 +113,46 @@ def turns_table(study: Study) -> Table:
     return table
 
 
-def diversity_view(found: Diversity) -> list[RenderableType]:
-    """How many candidates say something new: in all, by wave, and by model."""
-    alike = "" if found.alike is None else f"; two candidates of a task are alike by {found.alike:.2f} of 1"
+def diversity_view(diversity: Diversity) -> list[RenderableType]:
+    """How many candidates are distinct: overall, by wave and by model."""
+    alike = (
+        ""
+        if diversity.alike is None
+        else f"; mean similarity of two candidates of a task: {diversity.alike:.2f} (0 to 1)"
+    )
     parts: list[RenderableType] = [
-        plain(f"{found.distinct} of {found.candidates} candidates are distinct{alike}. Later waves see: {found.how}.")
+        plain(
+            f"{diversity.distinct} of {diversity.candidates} candidates are distinct{alike}. "
+            f"Later waves see: {diversity.how}."
+        )
     ]
-    graded = any(wave.coverage is not None for wave in found.waves)
-    columns = ("tasks", "candidates", "new", "like earlier", *(("right", "coverage so far") if graded else ()))
+    graded = any(wave.coverage is not None for wave in diversity.waves)
+    columns = ("tasks", "candidates", "new", "similarity", *(("correct", "coverage so far") if graded else ()))
     waves = new_table("wave", *columns, numbers=("wave", *columns))
-    for wave in found.waves:
+    for wave in diversity.waves:
         earlier = "" if wave.alike is None else f"{wave.alike:.2f}"
         counts = (str(wave.wave), str(wave.tasks), str(wave.candidates), str(wave.new))
         waves.add_row(*counts, earlier, *((rate(wave.right), rate(wave.coverage)) if graded else ()))
-    columns = ("candidates", "distinct", "only its own", *(("right", "coverage") if graded else ()))
+    columns = ("candidates", "distinct", "unique", *(("correct", "coverage") if graded else ()))
     models = new_table("model", *columns, numbers=columns)
-    for model in found.models:
+    for model in diversity.models:
         written = (str(model.candidates), str(model.distinct), str(model.alone))
         models.add_row(plain(model.model), *written, *((rate(model.right), rate(model.coverage)) if graded else ()))
-    return [*parts, waves, *([models] if found.models else [])]
+    return [*parts, waves, *([models] if diversity.models else [])]
 
 
-def tests_view(found: TestsResult) -> RenderableType:
-    """How often test scripts discriminate and mislead, where that is known."""
-    valid_ones = f"{found.valid} of the run's {found.scripts} test scripts are valid."
-    if not found.judged:
-        return plain(f"{valid_ones} Whether they discriminate or mislead takes tasks with right and wrong candidates.")
+def tests_view(tests: TestsResult) -> RenderableType:
+    """How often test scripts discriminate and mislead, if known."""
+    valid_ones = f"{tests.valid} of the run's {tests.scripts} test scripts are valid."
+    if not tests.judged:
+        return plain(
+            f"{valid_ones} Whether they discriminate or mislead needs tasks with correct and incorrect candidates."
+        )
     columns = ("scripts", "discriminate", "mislead")
-    table = new_table("of tasks with right and wrong candidates", *columns, numbers=columns)
-    all_of_them = (found.judged, found.discriminating, found.misleading)
-    valid = (found.valid_judged, found.valid_discriminating, found.valid_misleading)
-    for name, (count, good, bad) in (("all", all_of_them), ("valid: they found the issue in the unedited code", valid)):
+    table = new_table("of tasks with correct and incorrect candidates", *columns, numbers=columns)
+    all_of_them = (tests.judged, tests.discriminating, tests.misleading)
+    valid = (tests.valid_judged, tests.valid_discriminating, tests.valid_misleading)
+    for name, (count, good, bad) in (("all", all_of_them), ("valid: fails on the base commit", valid)):
         table.add_row(name, str(count), *(f"{n / count:.0%}" if count else "" for n in (good, bad)))
     table.caption = valid_ones
     table.caption_justify = "left"
@@ -149,28 +160,28 @@ def tests_view(found: TestsResult) -> RenderableType:
 
 
 def verifiers_table(study: Study) -> Table:
-    """How often each accepts right and wrong candidates, estimated and true."""
-    columns = ("right, estimated", "true", "wrong, estimated", "true ")
-    table = new_table("accepts candidates that are", *columns, numbers=columns)
+    """True and false positive rate of each verifier, estimated and actual."""
+    columns = ("TPR, estimated", "actual", "FPR, estimated", "actual ")
+    table = new_table("verifier", *columns, numbers=columns)
     for row in study.verifiers:
         table.add_row(plain(row.name), *(rate(value) for value in (row.tpr, row.true_tpr, row.fpr, row.true_fpr)))
     if study.share is not None:
-        table.add_row("share of right candidates", rate(study.share[0]), rate(study.share[1]), "", "", style="bold")
+        table.add_row("share of correct candidates", rate(study.share[0]), rate(study.share[1]), "", "", style="bold")
     return table
 
 
 def saving_view(study: Study) -> RenderableType:
-    """What stopping early would save."""
-    found = study.saving
-    if isinstance(found, str):
-        return plain(f"Cannot be told: {found}.", "dim")
+    """Savings of early stopping."""
+    saving = study.saving
+    if isinstance(saving, str):
+        return plain(f"Cannot be estimated: {saving}.", "dim")
     lines = [
-        f"Drawing samples until {found.verifier!r} accepts one, at most {found.most} (it is taken to accept "
-        f"{found.completeness:.0%} of right and {1 - found.soundness:.0%} of wrong ones):",
-        f"{found.expected:.1f} samples a task are expected, {found.replayed:.1f} on the stored ones, "
-        f"instead of {found.drawn:.1f}; saved: {dollars(found.usd)}.",
-        f"It accepts one in {found.accepted:.0%} of the tasks, and abstains in the others."
-        + ("" if found.score is None else f" In {found.score:.1%} of the graded tasks what it accepts is right."),
+        f"Drawing samples until {saving.verifier!r} accepts one, at most {saving.most} (estimated to accept "
+        f"{saving.completeness:.0%} of correct and {1 - saving.soundness:.0%} of incorrect ones):",
+        f"{saving.expected:.1f} samples per task expected, {saving.replayed:.1f} replayed on the stored candidates, "
+        f"instead of {saving.drawn:.1f}; saved: {dollars(saving.usd)}.",
+        f"It accepts one in {saving.accepted:.0%} of the tasks and abstains on the others."
+        + ("" if saving.score is None else f" In {saving.score:.1%} of the graded tasks the accepted one is correct."),
     ]
     return plain("\n".join(lines))
 

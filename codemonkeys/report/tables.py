@@ -1,4 +1,4 @@
-"""What a run did, as terminal tables. All text that others wrote is shown as text, never as markup."""
+"""A run as terminal tables. Text from outside is always shown literally, never as markup."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def dollars(amount: float | None) -> str:
 
 
 def new_table(*columns: str, numbers: Sequence[str] = ()) -> Table:
-    """A table in the one style used here."""
+    """A table in the house style. `numbers`: right-aligned columns."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         right = column in numbers
@@ -34,12 +34,12 @@ def new_table(*columns: str, numbers: Sequence[str] = ()) -> Table:
 
 
 def heading(text: str) -> Text:
-    """The title of a part."""
+    """A section heading."""
     return Text(f"\n{text}", style="bold cyan")
 
 
 def tasks_table(tasks: Sequence[dict[str, Any]]) -> Table:
-    """One line for each task: how it ended and what it cost."""
+    """One line per task: its state and cost."""
     table = new_table("task", "state", "candidates", "cost", "reason", numbers=("candidates", "cost"))
     for task in tasks:
         style = "green" if task["state"] == "predicted" else "yellow"
@@ -48,27 +48,29 @@ def tasks_table(tasks: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-ALL_SHOWN = 20
-"""So many tasks are listed at the end of a run; of more, only those without a prediction."""
+MAX_LISTED = 20
+"""A summary lists all tasks up to this number; beyond it, only those without a prediction."""
 
 
 def summary_view(overview: dict[str, Any]) -> RenderableType:
-    """How a run ended: outcomes, every task that was not solved and why, and the bill by stage and model."""
-    # No session works on it any more: what was running has not ended.
+    """Summary of a session: outcomes, unsolved tasks with the reason, and spend by stage and model."""
+    # The session is over, so a task still marked as running was not finished.
     tasks = [task | {"state": "not finished"} if task["state"] == "running" else task for task in overview["tasks"]]
     states = Counter(task["state"] for task in tasks)
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
-    listed = tasks if len(tasks) <= ALL_SHOWN else [task for task in tasks if task["state"] != "predicted"]
+    listed = tasks if len(tasks) <= MAX_LISTED else [task for task in tasks if task["state"] != "predicted"]
     parts: list[RenderableType] = [tasks_table(listed), Text()] if listed else []
     parts += [spend_table(overview["spend"]), Text(), plain(f"{len(tasks)} tasks: {counts}", "bold")]
     if overview["retries"]:
-        again = ", ".join(f"{row['times']} times after {row['status']} ({row['model']})" for row in overview["retries"])
-        parts.append(plain(f"Calls asked again: {again}"))
+        retried = ", ".join(
+            f"{row['times']} times after {row['status']} ({row['model']})" for row in overview["retries"]
+        )
+        parts.append(plain(f"Retried calls: {retried}"))
     return Group(*parts)
 
 
 def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
-    """Calls, tokens and money by stage and model, with a total; columns without any token are left out.
+    """Calls, tokens and cost by stage and model, with a total; empty cache columns are omitted.
 
     `cache hit` is the share of the prompt that was read from the provider's cache.
     """
@@ -81,8 +83,8 @@ def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
     }
     totals = {name: sum(row[name] or 0 for row in spend) for name in titles}
     names = [name for name in titles if totals[name] or not name.startswith("cache")]
-    shown = [titles[name] for name in names] + ["cache hit"] * bool(totals["cache_read_tokens"])
-    table = new_table("stage", "model", *shown, "cost", numbers=("stage", *shown, "cost"))
+    headers = [titles[name] for name in names] + ["cache hit"] * bool(totals["cache_read_tokens"])
+    table = new_table("stage", "model", *headers, "cost", numbers=("stage", *headers, "cost"))
     table.columns[0].justify = "left"
     order = list(STAGES)
     for row in sorted(spend, key=lambda r: order.index(r["stage"]) if r["stage"] in order else len(order)):
@@ -90,19 +92,19 @@ def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
         table.add_row(row["stage"], plain(row["model"]), *numbers, dollars(row["cost_usd"]))
     known = [row["cost_usd"] for row in spend if row["cost_usd"] is not None]
     cost = dollars(sum(known) if known or not spend else None)
-    table.add_row("all", "", *(f"{totals[name]:,}" for name in names), *cache_hit(totals, totals), cost, style="bold")
+    table.add_row("total", "", *(f"{totals[name]:,}" for name in names), *cache_hit(totals, totals), cost, style="bold")
     return table
 
 
 def cache_hit(row: dict[str, Any], totals: dict[str, int]) -> list[str]:
-    """The share of prompt tokens that came from a cache, as a cell; no cell where none ever did."""
+    """Share of prompt tokens read from a cache, as a cell; no cell if the run never hit one."""
     if not totals["cache_read_tokens"]:
         return []
     return [f"{(row['cache_read_tokens'] or 0) / row['prompt_tokens']:.0%}" if row["prompt_tokens"] else ""]
 
 
 def votes_table(story: dict[str, Any]) -> RenderableType:
-    """The matrix: a column for each candidate, a row for each test script."""
+    """The vote matrix: a row per test script, a column per candidate."""
     votes = {(row["candidate"], row["test"]): row for row in story["votes"]}
     distinct = [c for c in story["candidates"] if c["duplicate_of"] is None]
     tests = sorted({test for _, test in votes})
@@ -124,20 +126,20 @@ def votes_table(story: dict[str, Any]) -> RenderableType:
     signals = {(signal["kind"], signal["number"]): signal["value"] for signal in story["signals"]}
     if ran := signals.get(("regression tests", 0)):
         broken = [signals.get(("breaks", c["number"])) for c in distinct]
-        cells = ["not known" if value is None else f"{value:.0f}" for value in broken]
+        cells = ["unknown" if value is None else f"{value:.0f}" for value in broken]
         table.add_row(f"breaks, of the repository's {ran:.0f}", "", *cells)
     return table
 
 
 def outcome(exit_code: int | None, reason: str) -> Text:
-    """What a test script said, in a word."""
+    """The outcome of a test script, in one or two words."""
     words = {0: "fixed", 2: "issue present"}
     return Text(words.get(exit_code, f"exit {exit_code}") if exit_code is not None else reason)
 
 
 def candidates_table(story: dict[str, Any]) -> Table:
-    """One line for each candidate."""
-    table = new_table("candidate", "sample", "lines", "approved by the model", "same as", "")
+    """One line per candidate."""
+    table = new_table("candidate", "sample", "lines", "approved by the model", "equivalent to", "")
     for c in story["candidates"]:
         chosen = Text("chosen", style="bold green") if c["number"] == story["candidate"] else Text("")
         approved = "yes" if c["approved"] else "no, out of turns"
@@ -147,7 +149,7 @@ def candidates_table(story: dict[str, Any]) -> Table:
 
 
 def changed_lines(patch: str) -> str:
-    """How many lines a patch adds and removes."""
+    """Lines added and removed by a patch, as `+A -R`."""
     lines = [line for line in patch.splitlines() if not line.startswith(("+++", "---"))]
     added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
     return f"+{added} -{removed}"
@@ -161,7 +163,7 @@ def diff_view(patch: str) -> Text:
 
 
 def context_view(notes: Sequence[dict[str, Any]]) -> RenderableType:
-    """Which files were read, kept and chosen."""
+    """Files read, judged relevant, and put into the context."""
     by_stage = {(note["stage"], note["kind"]): note["body"] for note in notes}
     files = by_stage.get((RELEVANCE.name, "files"))
     context = by_stage.get((RANK.name, "context"))
@@ -177,7 +179,7 @@ def context_view(notes: Sequence[dict[str, Any]]) -> RenderableType:
 
 
 def task_view(story: dict[str, Any]) -> RenderableType:
-    """All that happened to one task."""
+    """Everything that happened to one task."""
     conversations = new_table("stage", "sample", "calls", "cost", numbers=("sample", "calls", "cost"))
     for row in story["conversations"]:
         if row["stage"] in STAGES and STAGES[row["stage"]].per_sample:
@@ -196,6 +198,6 @@ def task_view(story: dict[str, Any]) -> RenderableType:
     for verdict in story["verdicts"]:
         parts += [heading("Verdict"), plain(f"{verdict['outcome']} {verdict['detail']}".strip())]
         if verdict.get("unstable"):
-            parts.append(plain("unstable: repeats of the grading disagreed", "yellow"))
+            parts.append(plain("unstable: repeated gradings disagreed", "yellow"))
         parts += [plain(f"the patch touches {flag}", "yellow") for flag in verdict["flags"]]
     return Group(*parts)

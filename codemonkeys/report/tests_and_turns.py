@@ -1,4 +1,4 @@
-"""What verdicts tell of test scripts, and of the turns of the edit conversations."""
+"""Quality of test scripts and value of edit turns, measured with verdicts."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from codemonkeys.selection.rules_base import valid_tests
 
 @dataclass(frozen=True)
 class TestsResult:
-    """What the test scripts are worth, on tasks that have right and wrong candidates."""
+    """Quality of the test scripts, on tasks with correct and incorrect candidates."""
 
     __test__ = False
 
     scripts: int
-    """Of all tasks."""
+    """Test scripts of all tasks."""
     valid: int
-    """Of these: found the issue in the unedited code."""
+    """Of these, scripts that fail on the base commit."""
     judged: int
-    """Test scripts of tasks with right and wrong candidates."""
+    """Test scripts of tasks with correct and incorrect candidates."""
     discriminating: int
-    """Tell right ones from wrong ones at all."""
+    """Of the judged, scripts that separate correct from incorrect candidates at all."""
     misleading: int
-    """A wrong one passes, no right one does."""
+    """Of the judged, scripts that an incorrect candidate passes and no correct one does."""
     valid_judged: int
     valid_discriminating: int
     valid_misleading: int
@@ -35,19 +35,19 @@ class TestsResult:
 
 @dataclass(frozen=True)
 class TurnResult:
-    """What there is after so many model calls of every edit conversation."""
+    """Coverage after a number of model calls in every edit conversation."""
 
     turn: int
     single: float
-    """Share of right ones among trajectories, mean over tasks."""
+    """Share of trajectories with a correct patch, mean over tasks."""
     any: float
-    """Share of tasks with a right one."""
+    """Share of tasks with a correct patch in any trajectory."""
 
 
 def by_turn(
     run: StoredRun, labels: Mapping[str, Sequence[Verdict]], verdicts: Verdicts
 ) -> tuple[tuple[TurnResult, ...], int]:
-    """Coverage after each turn of the edit conversations, over tasks whose edits all have a verdict; and how many."""
+    """Coverage after each edit turn, over tasks whose edits all have verdicts; and the number of these tasks."""
     tasks: list[list[list[bool]]] = []
     for task, evidence in run.evidence.items():
         known = dict(zip(map(patch_hash, evidence.patches), labels.get(task, ()), strict=False))
@@ -56,25 +56,25 @@ def by_turn(
             return False if state == "" else known.get(state or "", verdicts.by_patch.get((task, state or "")))
 
         judged = [[verdict(state) for state in trajectory] for trajectory in run.turns.get(task, ()) if trajectory]
-        if judged and all(said is not None for trajectory in judged for said in trajectory):
-            tasks.append([[bool(said) for said in trajectory] for trajectory in judged])
+        if judged and not any(None in trajectory for trajectory in judged):
+            tasks.append([list(map(bool, trajectory)) for trajectory in judged])
     longest = max((len(trajectory) for task in tasks for trajectory in task), default=0)
-    found = []
+    turns = []
     for turn in range(longest):
         now = [[trajectory[min(turn, len(trajectory) - 1)] for trajectory in task] for task in tasks]
         single = sum(sum(task) / len(task) for task in now) / len(now)
-        found.append(TurnResult(turn + 1, single, sum(any(task) for task in now) / len(now)))
-    return tuple(found), len(tasks)
+        turns.append(TurnResult(turn + 1, single, sum(any(task) for task in now) / len(now)))
+    return tuple(turns), len(tasks)
 
 
 def tests_result(tasks: Sequence[tuple[Evidence, Sequence[Verdict] | None]]) -> TestsResult | None:
-    """How many test scripts tell right candidates from wrong ones, and how many mislead. None without a test script."""
+    """Counts of discriminating and misleading test scripts; None without test scripts."""
     valid = {evidence.task: set(valid_tests(evidence)) for evidence, _ in tasks}
     scripts = sum(len(evidence.original) for evidence, _ in tasks)
     judged = [
-        (discriminates(evidence, t, said), misleads(evidence, t, said), t in valid[evidence.task])
-        for evidence, said in tasks
-        if said is not None and True in said and False in said
+        (discriminates(evidence, t, verdicts), misleads(evidence, t, verdicts), t in valid[evidence.task])
+        for evidence, verdicts in tasks
+        if verdicts is not None and True in verdicts and False in verdicts
         for t in range(len(evidence.original))
     ]
     kept = [test for test in judged if test[2]]

@@ -1,4 +1,4 @@
-"""Verdicts on candidates, for reports. Nothing that selects can import this: it lies above everything that does."""
+"""Verdicts on candidates, for reports only. The layering keeps selection code from importing this module."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from codemonkeys.tasks.records import parse_json
 from codemonkeys.wording import option
 
 RESOLVED = "resolved"
-UNKNOWN = frozenset(("infrastructure failure", "unknown"))
-"""Outcomes that say nothing of a patch."""
-ACCEPTED = (
+UNDECIDED = frozenset(("infrastructure failure", "unknown"))
+"""Outcomes that do not judge the patch."""
+FORMATS = (
     "{system: [resolved ids]}, {task: {patch hash or system: true, false or an outcome}}, or a summary file of the "
     "harness, given as SYSTEM=FILE"
 )
@@ -28,22 +28,22 @@ ACCEPTED = (
 
 @dataclass
 class Verdicts:
-    """Which patches are known to be right or wrong."""
+    """Known verdicts on patches: True if resolved."""
 
     by_patch: dict[tuple[str, str], bool] = field(default_factory=dict[tuple[str, str], bool])
     """By task and SHA-256 of the patch."""
     by_source: dict[tuple[str, str], bool] = field(default_factory=dict[tuple[str, str], bool])
     """By task and system."""
     resolved: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
-    """By system, where the list is complete: all other tasks are not resolved."""
+    """Resolved tasks by system, for complete lists: all other tasks are not resolved."""
 
     @property
     def known(self) -> bool:
-        """Whether there is any verdict."""
+        """Whether there are any verdicts."""
         return bool(self.by_patch or self.by_source or self.resolved)
 
     def of(self, task: str, patch: str, source: str = "") -> bool | None:
-        """Whether a patch is right; None if nobody said."""
+        """Whether a patch is correct; None if unknown."""
         known = self.by_patch.get((task, patch_hash(patch)))
         if known is None:
             known = self.by_source.get((task, source))
@@ -52,7 +52,7 @@ class Verdicts:
         return known
 
     def of_candidates(self, evidence: Evidence) -> tuple[bool | None, ...]:
-        """For each candidate whether it is right; one that nobody judged is what those equivalent to it are."""
+        """The verdict of each candidate. One without a verdict takes that of its equivalents, if they agree."""
         sources = evidence.sources or ("",) * len(evidence.patches)
         known = [self.of(evidence.task, patch, source) for patch, source in zip(evidence.patches, sources, strict=True)]
         of_class: dict[int, set[bool]] = {}
@@ -66,19 +66,19 @@ class Verdicts:
 
 
 def patch_hash(patch: str) -> str:
-    """SHA-256 of a patch, as the journal names it."""
+    """SHA-256 of a patch, as stored in the journal."""
     return hashlib.sha256(patch.encode("utf-8", "replace")).hexdigest()
 
 
 def add_stored(verdicts: Verdicts, connection: sqlite3.Connection) -> None:
-    """Take in the verdicts that a run's journal holds."""
+    """Add the verdicts stored in a run's journal."""
     for row in rows(connection, "SELECT task, patch_hash, outcome FROM verdicts"):
-        if row["outcome"] not in UNKNOWN:
+        if row["outcome"] not in UNDECIDED:
             verdicts.by_patch[row["task"], row["patch_hash"]] = row["outcome"] == RESOLVED
 
 
 def ungraded(connection: sqlite3.Connection, earlier: bool = False) -> dict[str, list[str]]:
-    """Patches without a verdict, by task: of distinct candidates; with `earlier`, what edit turns tried too."""
+    """Patches without a verdict, by task: distinct candidates, and with `earlier` also those of earlier edit turns."""
     query = "SELECT task, patch_hash FROM candidates WHERE duplicate_of IS NULL"
     if earlier:
         query += (
@@ -86,16 +86,16 @@ def ungraded(connection: sqlite3.Connection, earlier: bool = False) -> dict[str,
             " AND state = 'done' AND (task, patch_hash) NOT IN (SELECT task, patch_hash FROM candidates)"
         )
     graded = "SELECT task, patch_hash FROM verdicts WHERE outcome != 'infrastructure failure'"
-    found: dict[str, list[str]] = {}
+    patches: dict[str, list[str]] = {}
     for row in rows(connection, f"{query} EXCEPT {graded} ORDER BY task, patch_hash"):
-        found.setdefault(row["task"], []).append(texts.get(connection, row["patch_hash"]))
-    return found
+        patches.setdefault(row["task"], []).append(texts.get(connection, row["patch_hash"]))
+    return patches
 
 
 def add_file(verdicts: Verdicts, given: str, sources: Sequence[str]) -> None:
-    """Take in a file of verdicts: `FILE`, or `SYSTEM=FILE` for what one system resolves.
+    """Add the verdicts of a file: `FILE`, or `SYSTEM=FILE` for one system's summary.
 
-    `sources`: the systems whose candidates are judged. Raises BadInput for a file that cannot be understood.
+    `sources`: the systems whose candidates are judged. Raises BadInput for an unreadable or malformed file.
     """
     system, equals, name = given.partition("=")
     path = Path(name) if equals and not Path(given).exists() else Path(given)
@@ -109,14 +109,14 @@ def add_file(verdicts: Verdicts, given: str, sources: Sequence[str]) -> None:
     except UnicodeDecodeError as error:
         raise BadRecord(f"{path}: not UTF-8 (byte {error.start})") from None
     if not isinstance(content, dict):
-        raise BadRecord(f"{path}: holds {type(content).__name__}; verdicts are {ACCEPTED}")
+        raise BadRecord(f"{path}: holds {type(content).__name__}; verdicts are {FORMATS}")
     if "resolved_ids" in content or isinstance(content.get("resolved"), list) and system:
         _add_summary(verdicts, content, path, system or system_of(path, sources))
     elif content and all(_is_list_of_ids(value) for value in content.values()):
         if not set(content) & set(sources):
             raise BadInput(
-                f"{path} names {', '.join(sorted(content)[:5])}, and none of the systems here: {', '.join(sources)}. "
-                "For a summary of one system give SYSTEM=FILE"
+                f"{path} names {', '.join(sorted(content)[:5])}, but none of this run's systems: {', '.join(sources)}. "
+                "For one system's summary, give SYSTEM=FILE"
             )
         verdicts.resolved |= {name: frozenset(ids) for name, ids in content.items()}
     else:
@@ -124,42 +124,42 @@ def add_file(verdicts: Verdicts, given: str, sources: Sequence[str]) -> None:
 
 
 def system_of(path: Path, sources: Sequence[str]) -> str:
-    """The system that a summary is of: its file is named MODEL.RUN.json. Raises BadInput if that is none of ours."""
-    found = [source for source in sources if path.name.startswith(source.replace("/", "__") + ".")]
+    """The system of a summary file, which is named MODEL.RUN.json. Raises BadInput if it is not one of `sources`."""
+    matches = [source for source in sources if path.name.startswith(source.replace("/", "__") + ".")]
     if len(sources) == 1:
         return sources[0]
-    if not found:
+    if not matches:
         raise BadInput(
-            f"{path}: whose summary is that? Give it as {option('verdicts', f'SYSTEM={path}')}; "
-            f"there are: {_few(sources)}"
+            f"{path}: its name does not say whose summary it is; give it as {option('verdicts', f'SYSTEM={path}')}; "
+            f"systems: {_few(sources)}"
         )
-    return max(found, key=len)
+    return max(matches, key=len)
 
 
 def _add_summary(verdicts: Verdicts, content: Mapping[str, Any], path: Path, system: str) -> None:
-    """What the harness wrote of one system. What it could not grade is not known."""
+    """Add the harness's summary of one system; tasks that it could not grade stay unknown."""
     resolved = content.get("resolved_ids", content.get("resolved"))
     if not _is_list_of_ids(resolved):
-        raise BadRecord(f"{path}: its resolved ids are no list of ids")
-    wrong = [*content.get("unresolved_ids", ()), *content.get("empty_patch_ids", ())]
-    unknown = {*content.get("infra_failure_ids", ()), *content.get("ambiguous_failure_ids", ())}
+        raise BadRecord(f"{path}: its resolved ids are not a list of ids")
+    unresolved = [*content.get("unresolved_ids", ()), *content.get("empty_patch_ids", ())]
+    ungraded_ids = {*content.get("infra_failure_ids", ()), *content.get("ambiguous_failure_ids", ())}
     if "unresolved_ids" not in content:
         verdicts.resolved[system] = frozenset(resolved)
-    for id in wrong:
-        if id not in unknown:
+    for id in unresolved:
+        if id not in ungraded_ids:
             verdicts.by_source[str(id), system] = False
     verdicts.by_source |= {(id, system): True for id in resolved}
 
 
 def _add_table(verdicts: Verdicts, content: Mapping[str, Any], path: Path, sources: Sequence[str]) -> None:
-    """{task: {patch hash or system: verdict}}."""
-    for task, judged in content.items():
-        if not isinstance(judged, dict):
-            raise BadRecord(f"{path}: {task[:80]!r} holds {type(judged).__name__}; verdicts are {ACCEPTED}")
-        for key, verdict in judged.items():
+    """Add a table {task: {patch hash or system: verdict}}."""
+    for task, verdict_of in content.items():
+        if not isinstance(verdict_of, dict):
+            raise BadRecord(f"{path}: {task[:80]!r} holds {type(verdict_of).__name__}; verdicts are {FORMATS}")
+        for key, verdict in verdict_of.items():
             if not isinstance(verdict, bool | str):
                 raise BadRecord(f"{path}: the verdict on {key[:80]!r} of {task[:80]} is {json.dumps(verdict)[:80]}")
-            if verdict in UNKNOWN:
+            if verdict in UNDECIDED:
                 continue
             table = verdicts.by_source if key in sources else verdicts.by_patch
             table[task, key] = verdict == RESOLVED if isinstance(verdict, str) else verdict

@@ -1,4 +1,4 @@
-"""Sandboxes, models and rules that other packages have installed: listed, checked, chosen by name."""
+"""Sandboxes, models and rules that other packages have installed: listed, checked, selected by name."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Place:
     return Place(tmp_path_factory.mktemp("choices"), shared_home)
 
 
-def test_settings_list_what_is_there(place: Place) -> None:
+def test_settings_list_every_component(place: Place) -> None:
     choices = json.loads(place("settings", "--json").out)["choices"]
     assert choices["task sources"][-1] == "mine" and "task_repository" in choices["task sources"]
     assert choices["sandboxes"] == ["local", "docker", "away", "broken", "near"]
@@ -62,7 +62,7 @@ def test_settings_list_what_is_there(place: Place) -> None:
         assert word in shown
 
 
-def test_doctor_loads_each_and_says_what_is_wrong(place: Place) -> None:
+def test_doctor_loads_each_component_and_reports_errors(place: Place) -> None:
     done = place("doctor", "--json")
     checks = {check["name"]: (check["verdict"], check["detail"]) for check in json.loads(done.out)}
     assert done.code == 0 and checks["sandbox near"] == ("ok", "works here")
@@ -76,7 +76,7 @@ def test_doctor_loads_each_and_says_what_is_wrong(place: Place) -> None:
     assert verdict == "warning" and "No module named 'no_such_module'" in detail
 
 
-def test_a_run_takes_them_by_name(place: Place) -> None:
+def test_a_run_uses_them_by_name(place: Place) -> None:
     chosen = ("-m", "parrot", "--sandbox", "near", "-c", "selection.rule=first", "-c", "generation.samples=2")
     done = place("solve", place.source, *chosen, "--run", "plugged", "--json")
     assert done.code == 0, done.err
@@ -95,7 +95,7 @@ def test_a_run_takes_them_by_name(place: Place) -> None:
         (("-m", "outside_plugin:BACKEND"), ("not a function of a name",)),
     ],
 )
-def test_what_cannot_be_used_is_refused_before_anything_is_written(
+def test_unusable_components_are_refused_before_anything_is_written(
     place: Place, given: tuple[str, str], words: tuple[str, ...]
 ) -> None:
     model = () if "-m" in given else ("-m", "fake")
@@ -112,7 +112,7 @@ def test_a_sandbox_that_does_not_work_is_refused_with_its_reason(place: Place) -
     assert not (place.folder / "runs" / "refused").exists()
 
 
-def test_an_own_repository_runs_in_what_the_sandbox_takes(place: Place) -> None:
+def test_own_repository_runs_in_the_environment_the_sandbox_supports(place: Place) -> None:
     """Without a virtual environment or an image, one that takes folders runs on this machine's programs."""
     from subprocess import run
 

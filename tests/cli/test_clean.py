@@ -1,4 +1,4 @@
-"""`clean` removes what killed processes have left, and nothing of a living one or of anybody else."""
+"""`clean` removes what killed processes left behind, and nothing of live processes or other programs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ with scratch_folder() as folder:
 
 
 def killed(home: Path, folder: Path, *more: str) -> list[str]:
-    """What a process leaves that holds one of each kind and is killed."""
+    """The leftovers of a killed process that owned one resource of each kind."""
     command = [sys.executable, "-c", HOLD, *more]
     process = subprocess.Popen(
         command, env=environment(home, TMPDIR=str(folder)), stdout=subprocess.PIPE, text=True, cwd=folder
@@ -48,7 +48,7 @@ def killed(home: Path, folder: Path, *more: str) -> list[str]:
     return names
 
 
-def test_what_is_left_goes_and_all_else_stays(tmp_path: Path) -> None:
+def test_only_leftovers_are_removed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     *groups, scratch = killed(home, tmp_path)
     foreign = [tmp_path / "codemonkeys-scratch-x-1-abc", tmp_path / "other"]
@@ -69,7 +69,7 @@ def test_what_is_left_goes_and_all_else_stays(tmp_path: Path) -> None:
             assert {*there, scratch, str(home / "environments" / ".old.making")} <= names
             assert Path(scratch).exists()
             done = clean()
-        assert done.code == 0 and "Containers were not looked for" in done.err, done.err
+        assert done.code == 0 and "Containers were not checked" in done.err, done.err
         assert scratch in done.out
         gone = [*map(Path, (*groups, scratch)), home / "environments" / ".old.making"]
         assert not any(path.exists() for path in gone)
@@ -82,7 +82,7 @@ def test_what_is_left_goes_and_all_else_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.docker
-def test_containers_of_dead_processes_go(tmp_path: Path) -> None:
+def test_containers_of_dead_processes_are_removed(tmp_path: Path) -> None:
     *_, container, _ = killed(tmp_path / "home", tmp_path, "docker")
     with images.engine() as client:
         image = "codemonkeys/python:3.11"

@@ -31,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Run:
     return Run(tmp_path_factory.mktemp("cli"), shared_home)
 
 
-def test_solve_says_state_of_choice(run: Run) -> None:
+def test_solve_reports_the_final_state(run: Run) -> None:
     assert run.done.code == 0, run.done.err
     summary = json.loads(run.done.out)
     assert (summary["predicted"], summary["waiting"], summary["spent_usd"]) == (1, 0, 0)
@@ -39,7 +39,7 @@ def test_solve_says_state_of_choice(run: Run) -> None:
     assert f"{ID}: predicted" in run.done.err
 
 
-def test_solving_again_does_nothing_twice(run: Run) -> None:
+def test_resuming_a_finished_run_repeats_no_step(run: Run) -> None:
     counts = "SELECT (SELECT count(*) FROM call_steps), (SELECT count(*) FROM execution_steps)"
     connection = sqlite3.connect(run.folder / "runs" / "tiny" / "run.db")
     before = connection.execute(counts).fetchone()
@@ -112,7 +112,7 @@ def test_every_command_has_help_and_none_is_long(run: Run) -> None:
 
 
 def test_hostile_text_is_shown_as_text(run: Run, tmp_path: Path) -> None:
-    """Markup and terminal escapes in a task's state come out harmless."""
+    """Markup and terminal escapes in a task's state are neutralised."""
     database = tmp_path / "runs" / "copy" / "run.db"
     database.parent.mkdir(parents=True)
     source = sqlite3.connect(run.folder / "runs" / "tiny" / "run.db")

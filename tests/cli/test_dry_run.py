@@ -1,4 +1,4 @@
-"""`--dry-run`: a plan without a key, without a network, and without a trace in the folder of runs."""
+"""`--dry-run`: an estimate without a key or network, and without a trace in the runs folder."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def plan(folder: Path, *arguments: str) -> Done:
     return codemonkeys(*arguments, "--dry-run", home=folder / "home", cwd=folder, **NOWHERE)
 
 
-def test_a_plan_for_people_and_for_scripts(folder: Path) -> None:
+def test_estimate_as_tables_and_as_json(folder: Path) -> None:
     done = plan(folder, "solve", "tasks", *SONNET, "--budget", "5")
     assert done.code == 0, done.err
-    for word in ("relevance", "select", "at most", "For 5.00 USD for the run", "samples for each task", "2501.14723"):
+    for word in ("relevance", "select", "upper bound", "For 5.00 USD for the run", "samples per task", "2501.14723"):
         assert word in done.out
     told = json.loads(plan(folder, "solve", "tasks", *SONNET, "--budget", "5", "--json").out)
     assert told["tasks"][0]["measured"] is True and told["tasks"][0]["files"] == 1
@@ -40,7 +40,7 @@ def test_a_plan_for_people_and_for_scripts(folder: Path) -> None:
     assert not (folder / "runs").exists()
 
 
-def test_without_prices_there_are_tokens(folder: Path) -> None:
+def test_without_prices_tokens_are_shown(folder: Path) -> None:
     done = plan(folder, "solve", "tasks", "-m", "openai/own-model")
     assert done.code == 0 and "price unknown" in done.out
     refused = plan(folder, "solve", "tasks", "-m", "openai/own-model", "--budget", "5")
@@ -48,7 +48,7 @@ def test_without_prices_there_are_tokens(folder: Path) -> None:
     assert plan(folder, "solve", "tasks").code == 0, "a model need not be named"
 
 
-def test_an_own_repository_is_planned_too(folder: Path) -> None:
+def test_own_repository_is_estimated_too(folder: Path) -> None:
     make_repository(folder / "mine", {"a.py": b"x = 1\n", "b.py": b"y = 1\n"})
     asked = ("fix", "mine", "--issue", "It breaks", "--sandbox", "local", "--json")
     told = json.loads(plan(folder, *asked, "-m", "fake").out)

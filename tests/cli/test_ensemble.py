@@ -1,4 +1,4 @@
-"""`ensemble` and `study` on the tiny task: what other systems might have submitted, chosen among in every way."""
+"""`ensemble` and `study` on the tiny task, with made-up submissions and every kind of rule."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def room(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Room:
     return Room(tmp_path_factory.mktemp("ensemble"), shared_home)
 
 
-def test_texts_alone_need_no_model_and_no_sandbox(room: Room) -> None:
+def test_text_rules_need_no_model_and_no_sandbox(room: Room) -> None:
     from swebench.harness.utils import get_predictions_from_file
 
     bad = [{"instance_id": "../../x", "model_patch": GOLD}, {"instance_id": ID, "model_patch": ""}]
@@ -94,14 +94,14 @@ def test_texts_alone_need_no_model_and_no_sandbox(room: Room) -> None:
     few = room.ensemble("--run", "few", "--select", "weaver", members="alpha_1 beta")
     assert few.code == 4 and "abstained: fewer than three verifiers" in few.out
     again = room.ensemble("--run", "texts", "-o", "chosen.jsonl", members=members)
-    assert again.code == 2 and "there already" in again.err
+    assert again.code == 2 and "already exists" in again.err
     assert room.ensemble("--run", "texts", "-o", "chosen.jsonl", "--overwrite", members=members).code == 0
     assert room("resume", "texts").code == 0
     assert "predicted" in room("show", "texts").out
 
 
 def test_votes_run_given_tests_and_verdicts_come_after(room: Room) -> None:
-    """Tests that somebody wrote, real executions, no model; then every candidate is graded and the rules compared."""
+    """Given test scripts, real executions, no model; then every candidate is graded and the rules compared."""
     done = room.ensemble("--run", "votes", "--select", "votes", "--tests", "given", "--sandbox", "local", "--json")
     assert done.code == 0, done.err
     report = json.loads(done.out)
@@ -132,11 +132,11 @@ def test_votes_run_given_tests_and_verdicts_come_after(room: Room) -> None:
     assert room.query("weaver", "SELECT reason FROM tasks") == [("most like what unrelated sources wrote",)]
 
 
-def test_verdicts_of_a_file_and_input_that_cannot_be_used(room: Room) -> None:
+def test_verdicts_from_a_file_and_invalid_input(room: Room) -> None:
     verdicts = room.folder / "resolved.json"
     verdicts.write_text(json.dumps({"alpha_1": [], "alpha_2": [], "beta": [ID], "gamma": [ID], "delta": []}))
     done = room.ensemble("--run", "judged", "--verdicts", str(verdicts))
-    assert done.code == 0 and "a random candidate is right in 40.0%" in done.out, done.err
+    assert done.code == 0 and "a random candidate is correct in 40.0%" in done.out, done.err
     for arguments, word in (
         (["--select", "votes"], "--tests FOLDER"),
         (["--select", "oracle"], "no such rule"),
@@ -157,7 +157,7 @@ def test_verdicts_of_a_file_and_input_that_cannot_be_used(room: Room) -> None:
     assert changed.code == 2 and "has changed since" in changed.err
 
 
-def test_study_of_a_run_of_our_own(room: Room) -> None:
+def test_study_of_our_own_run(room: Room) -> None:
     """Stored trajectories: coverage by samples, turns and waves, tests and costs, once their edits are graded."""
     samples = ("-c", "generation.samples=3", "-c", "generation.wave=2", "-c", "generation.diversity=memory")
     assert room("solve", room.source, "-m", "fake", "--run", "own", *samples, "--sandbox", "local").code == 0
@@ -178,7 +178,7 @@ def test_study_of_a_run_of_our_own(room: Room) -> None:
 
 
 def test_conversation_survives_a_kill_and_pays_nothing_twice(tmp_path: Path, shared_home: Path) -> None:
-    """Example tests and the selection conversation over real HTTP; the process is killed on the way."""
+    """Example tests and the selection conversation over real HTTP; the process is killed midway."""
     bench = Bench(tmp_path, shared_home)
     for name, patch in {"alpha": WRONG, "beta": GOLD, "gamma": COMMENTED}.items():
         (tmp_path / f"{name}.json").write_text(json.dumps({ID: {"model_patch": patch}}))

@@ -1,4 +1,4 @@
-"""`fix` as its user meets it: a repository, an issue, a patch on standard output, and a branch if asked for."""
+"""`fix` end to end: a repository and an issue in, a patch on standard output, and a branch with `--apply`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_patch_is_printed_resumed_and_applied(desk: Desk) -> None:
     resumed = codemonkeys("resume", "tonight", "--json", home=desk.folder / "home", cwd=desk.folder)
     assert resumed.code == 0 and json.loads(resumed.out)["predicted"] == 1, resumed.err
     other = desk.fix("--run", "tonight", "--issue", "Something else is wrong")
-    assert other.code == 2 and "about something else" in other.err and desk.state() == before
+    assert other.code == 2 and "about a different issue" in other.err and desk.state() == before
     graded = codemonkeys("evaluate", "tonight", home=desk.folder / "home", cwd=desk.folder)
     assert graded.code == 2 and "no hidden tests" in graded.err
 

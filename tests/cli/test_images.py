@@ -25,7 +25,7 @@ BASE = "codemonkeys/python:3.11"
 
 @pytest.fixture
 def id() -> Iterator[str]:
-    """An id that no other test has; what was made under it goes at the end."""
+    """A unique task id; images built for it are removed at the end."""
     id = f"tiny__{uuid.uuid4().hex}"
     yield id
     with images.engine() as client:
@@ -52,7 +52,7 @@ def rows_of(repository: Path, id: str, **changes: str) -> dict[str, Any]:
 
 
 class Command(Protocol):
-    """Calls `images` commands; an exit code, standard output and standard error."""
+    """Calls `images` commands; returns exit code, standard output and standard error."""
 
     def __call__(self, *words: str | Path) -> Done: ...
 
@@ -61,7 +61,7 @@ class Command(Protocol):
 def run(
     tmp_path: Path, shared_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    """In this process: starting one takes longer than the work."""
+    """Runs in this process: starting another takes longer than the work."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CODEMONKEYS_HOME", str(shared_home))
 
@@ -77,7 +77,7 @@ def run(
 
 @pytest.mark.docker
 def test_an_image_from_a_recipe(id: str, make_repository: Callable[..., Path], tmp_path: Path, run: Command) -> None:
-    """A row of a data set without an image: built, checked and cleaned away."""
+    """A dataset row without an image: built, checked and removed."""
     repository = make_repository(dict(FILES))
     (tmp_path / "rows.jsonl").write_text(json.dumps(rows_of(repository, id)) + "\n")
     (tmp_path / "requirements.txt").write_text("iniconfig\n")
@@ -115,7 +115,7 @@ def test_an_image_from_a_recipe(id: str, make_repository: Callable[..., Path], t
 
 
 @pytest.mark.docker
-def test_a_build_that_fails_is_told_and_stops_no_other(
+def test_a_failed_build_is_reported_and_does_not_stop_others(
     id: str, make_repository: Callable[..., Path], tmp_path: Path, run: Command
 ) -> None:
     repository = make_repository(dict(FILES))
@@ -149,7 +149,7 @@ def test_copies_of_images_are_removed_by_task(tmp_path: Path, monkeypatch: pytes
     assert not (tmp_path / "roots" / "0-testbed").exists() and (tmp_path / "roots" / "1-testbed").exists()
 
 
-def test_recipes_of_a_file(tmp_path: Path) -> None:
+def test_recipes_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "recipes.yaml"
     file.write_text('python: "3.9"\nrequirements: r.txt\ntasks:\n  a__b-1:\n    python: "3.11"\n')
     for_all, for_one = load_recipes(file)
@@ -163,6 +163,6 @@ def test_recipes_of_a_file(tmp_path: Path) -> None:
         load_recipes(tmp_path / "missing.yaml")
 
 
-def test_a_commit_is_packed_alike_each_time(make_repository: Callable[..., Path]) -> None:
+def test_packing_a_commit_is_deterministic(make_repository: Callable[..., Path]) -> None:
     repository = make_repository({"a.txt": "a\n", "b/c.py": "c\n"})
     assert pack_commit(str(repository), "HEAD") == pack_commit(f"file://{repository}", "HEAD")

@@ -1,4 +1,4 @@
-"""A plan before money is spent: its bounds hold for runs, its expectations are those of the paper."""
+"""Cost estimates: the upper bounds hold for real runs, and the expectations match the paper."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def planned(repository: Path, settings: Settings, home: Path) -> Plan:
 
 
 def endless(request: Request) -> str:
-    """An answer that is as long as it may be and never says that it is the last."""
+    """An answer of maximum length that never ends the conversation."""
     stage, words = request.key.stage, " word" * (request.max_tokens - 60)
     if stage in ("digest", "relevance", "rank"):
         return f"{words}[]" if request.key.turn == 0 else f"{words}\n{answer(request)}"
@@ -52,7 +52,7 @@ def endless(request: Request) -> str:
 
 
 def reserved(runs: Path) -> dict[str, tuple[float, float, int]]:
-    """Dollars reserved, dollars spent, and calls, by stage."""
+    """US dollars reserved, US dollars spent, and calls, by stage."""
     connection = sqlite3.connect(runs / "run" / "run.db")
     query = (
         "SELECT s.stage, sum(s.reserved_usd), sum(c.cost_usd), count(*) FROM call_steps s JOIN calls c ON c.id = s.id "
@@ -67,7 +67,7 @@ def reserved(runs: Path) -> dict[str, tuple[float, float, int]]:
 @pytest.mark.parametrize(
     ("mode", "rule"), [("full", "conversation"), ("outline", "judge"), ("digest", "ballots"), ("full", "top judge")]
 )
-def test_no_stage_of_a_run_costs_more_than_planned(
+def test_no_stage_exceeds_its_upper_bound(
     make_repository: Callable[..., Path], tmp_path: Path, answered: Callable[[Request], str], mode: str, rule: str
 ) -> None:
     repository = make_repository(FILES)
@@ -89,7 +89,7 @@ def test_no_stage_of_a_run_costs_more_than_planned(
     assert total.expected_usd is not None and total.most_usd is not None and 0 < total.expected_usd < total.most_usd
 
 
-def test_expectations_are_those_of_the_paper() -> None:
+def test_expectations_match_the_paper() -> None:
     """Table 1: dollars for 500 tasks, by stage, at 3, 15, 0.30 and 3.75 USD a million; relevance ran on their own."""
     users = dict.fromkeys(("rank", "test", "edit", "judge", "select"), 150)
     systems = {"digest": 0, "judge": 0, "relevance": 900, "rank": 1_000, "test": 1_200, "edit": 1_500, "select": 1_300}
@@ -121,8 +121,8 @@ def test_what_a_budget_buys_fits_into_it(make_repository: Callable[..., Path], t
     assert make_plan([own_task(repository)], settings, None, None, tmp_path).affordable == ()
 
 
-def test_codebases_that_are_not_here_are_estimated(make_repository: Callable[..., Path], tmp_path: Path) -> None:
-    """From others of the repository, else from all; no engine is asked to pull, as there is none."""
+def test_missing_repositories_are_extrapolated(make_repository: Callable[..., Path], tmp_path: Path) -> None:
+    """From measured tasks of the same project, else from all; no engine pulls an image, as there is none."""
     (tiny,) = load_tasks(make_task_repository(tmp_path / "tiny"))
     here = own_task(make_repository(FILES))
     away = [replace(TASK, id="owner__name-1", image="none:1"), replace(TASK, id="x__y-1", repo="x/y", image="none:1")]

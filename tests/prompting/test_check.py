@@ -73,7 +73,11 @@ def test_samples_are_what_the_code_gives(
         return replace(request, key=request.key._replace(turn=max(0, request.key.turn - 1)))
 
     generation = {"samples": 4, "wave": 2, "diversity": "memory"}
-    settings: dict[str, Any] = {"generation": generation, "context": {"mode": "digest"}, "selection": {"rule": rule, "turns": 4}}
+    settings: dict[str, Any] = {
+        "generation": generation,
+        "context": {"mode": "digest"},
+        "selection": {"rule": rule, "turns": 4},
+    }
     with room(tmp_path, make_snapshot(SOURCES), answers, **settings) as work:
         asyncio.run(solved(work, tmp_path))
     expected = {name: set().union(*samples) for name, samples in SAMPLES.items()}

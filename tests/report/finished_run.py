@@ -1,4 +1,4 @@
-"""A run that went through the whole pipeline with the fake model and a sandbox that is a function."""
+"""A run through the whole pipeline with the fake model and a sandbox that is a function."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def finish_run(
     answered: Callable[[Request], str] = answer,
     **given: Any,
 ) -> Settings:
-    """Leave the run `runs/run` of some equal tasks on a repository; returns its settings."""
+    """Create the run `runs/run` with equal tasks on a repository; returns its settings."""
     settings = load_settings(model="fake", **given)
     journal = Journal(runs, "run", "source", {"ids": [], **settings.model_dump(mode="json")})
     model = FakeModel(answered, PRICE)

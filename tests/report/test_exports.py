@@ -1,4 +1,4 @@
-"""What a run is written as, read back as those read it for whom it is."""
+"""Export formats of a run, read back the way their consumers do."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def check(kind: str, value: dict[str, Any]) -> None:
 
 
 def check_trajectory(value: dict[str, Any]) -> None:
-    """The rules of the format, for a trajectory and all within it."""
+    """Check the rules of the format, recursively."""
     check("trajectory", value)
     check("agent", value["agent"])
     assert value["schema_version"] == "ATIF-v1.7"
@@ -97,8 +97,8 @@ def check_trajectory(value: dict[str, Any]) -> None:
         check_trajectory(inner)
 
 
-def told(request: Request) -> str:
-    """What the fake model answers, and a secret where people see it."""
+def answer_with_secret(request: Request) -> str:
+    """The fake model's answer, with a secret in the text."""
     said = answer(request)
     return f"The key is sk-{CANARY}abcdef.\n{said}" if request.key.stage in ("test", "edit") else said
 
@@ -109,7 +109,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("exports")
     repository = make_repository(folder / "repository", {"a.py": b"x = 1\n", "b.py": b"y = 1\n"})
-    finish_run(folder, repository, tasks=2, answered=told, generation={"samples": 3})
+    finish_run(folder, repository, tasks=2, answered=answer_with_secret, generation={"samples": 3})
     return folder
 
 
@@ -119,7 +119,7 @@ def write(runs: Path) -> Iterator[Callable[..., str]]:
         yield lambda output, format, overwrite=False: export(connection, runs / "run", output, format, overwrite)
 
 
-def test_trajectories_are_valid_and_tell_everything(write: Callable[..., str], tmp_path: Path) -> None:
+def test_trajectories_are_valid_and_complete(write: Callable[..., str], tmp_path: Path) -> None:
     assert write(tmp_path / "trajs", "atif") == f"2 trajectories written to {tmp_path / 'trajs'}"
     whole = json.loads((tmp_path / "trajs" / "owner__name-0.json").read_text())
     check_trajectory(whole)
@@ -146,7 +146,7 @@ def test_trajectories_are_valid_and_tell_everything(write: Callable[..., str], t
     assert CANARY not in json.dumps(whole) and "[redacted key]" in json.dumps(whole)
 
 
-def test_a_submission_has_all_that_is_asked_for(
+def test_a_submission_is_complete(
     write: Callable[..., str], runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from swebench.harness.utils import get_predictions_from_file
@@ -175,7 +175,7 @@ def test_a_submission_has_all_that_is_asked_for(
     put_verdicts(
         runs / "run" / "run.db", {id: GradedPatch(patches[id], found, [found]) for id, found in gradings.items()}
     )
-    assert write(folder, "leaderboard", True).endswith("(what was there is replaced)")
+    assert write(folder, "leaderboard", True).endswith("(existing files were overwritten)")
     results = json.loads((folder / "results" / "results.json").read_text())
     assert results == {"no_generation": [], "no_logs": ["owner__name-1"], "resolved": ["owner__name-0"]}
     assert "Resolved 1 of 2 tasks (50.0%)" in (folder / "README.md").read_text()
@@ -186,12 +186,12 @@ def test_a_submission_has_all_that_is_asked_for(
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_nothing_is_overwritten_unasked(write: Callable[..., str], tmp_path: Path, format: str) -> None:
+def test_existing_output_is_overwritten_only_on_demand(write: Callable[..., str], tmp_path: Path, format: str) -> None:
     output = tmp_path / ("out" if format in ("atif", "leaderboard") else "out.jsonl")
     first = write(output, format)
     with pytest.raises(BadInput, match="--overwrite"):
         write(output, format)
-    assert write(output, format, True) == f"{first} (what was there is replaced)"
+    assert write(output, format, True) == f"{first} (existing files were overwritten)"
     if format == "recording":
         assert len(read_recording(output)) > 10
     blocked = tmp_path / "file"
@@ -200,6 +200,6 @@ def test_nothing_is_overwritten_unasked(write: Callable[..., str], tmp_path: Pat
         write(blocked / "out.jsonl", format)
 
 
-def test_another_format_is_refused(write: Callable[..., str], tmp_path: Path) -> None:
+def test_unknown_format_is_refused(write: Callable[..., str], tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="choose preds, leaderboard, atif, recording"):
         write(tmp_path / "x", "csv")

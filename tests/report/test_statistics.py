@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemonkeys.report.statistics import (
-    Scored,
+    TaskScore,
     bootstrap,
     bootstrap_of,
     coverage,
@@ -67,9 +67,9 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
 
 def test_recovery() -> None:
     """Table of the paper: 45.8 at random, 57.4 selected, 69.8 by the oracle."""
-    assert recovery([Scored(0.458, 0.574, 0.698)]) == pytest.approx(0.483, abs=5e-4)
-    assert recovery([Scored(0.0, 0.0, 0.0)]) == 0.0
-    tasks = [Scored(0.5, 1.0, 1.0), Scored(0.5, 0.0, 1.0)] * 50
+    assert recovery([TaskScore(0.458, 0.574, 0.698)]) == pytest.approx(0.483, abs=5e-4)
+    assert recovery([TaskScore(0.0, 0.0, 0.0)]) == 0.0
+    tasks = [TaskScore(0.5, 1.0, 1.0), TaskScore(0.5, 0.0, 1.0)] * 50
     found = bootstrap_of(tasks, recovery)
     assert found.value == 0.0 and found.low < -0.1 < 0.1 < found.high
 
@@ -87,7 +87,7 @@ def test_recovery() -> None:
 )
 def test_recovery_of_published_systems(random: float, selected: float, oracle: float, expected: float) -> None:
     """The paper's ensemble, the four columns of Trae Agent (arXiv 2507.23370), and R2E-Gym (arXiv 2504.07164)."""
-    assert recovery([Scored(random, selected, oracle)]) == pytest.approx(expected, abs=0.006)
+    assert recovery([TaskScore(random, selected, oracle)]) == pytest.approx(expected, abs=0.006)
 
 
 def test_what_is_right() -> None:
@@ -99,7 +99,7 @@ def test_what_is_right() -> None:
 
 
 def test_tests_that_discriminate_and_that_mislead() -> None:
-    """The four ways that a test can take right and wrong candidates."""
+    """The four ways that a test can take correct and incorrect candidates."""
     letters = {"+": ScriptOutcome.FIXED, "-": ScriptOutcome.PRESENT}
     rows = [tuple(letters[c] for c in row) for row in ("+-+-", "+-+-", "-++-")]
     evidence = Evidence("t", ("a", "b", "c"), (0, 1, 2), original=(ScriptOutcome.PRESENT,) * 4, edited=tuple(rows))

@@ -34,7 +34,7 @@ def patch(number: int) -> str:
 
 
 def make_run(tasks: int = 40) -> tuple[StoredRun, Verdicts]:
-    """Tasks with a chance of their own; three tests: one finds right candidates, one errs, one proves nothing."""
+    """Tasks with their own success rates and three tests: one discriminates, one misleads, one is uninformative."""
     dice = random.Random(5)
     evidence: dict[str, Evidence] = {}
     verdicts = Verdicts()
@@ -102,7 +102,7 @@ def test_rules_lie_between_random_and_oracle(whole: Study) -> None:
     assert rows["as the run chose"].as_run == 1.0
 
 
-def test_coverage_is_what_it_is_by_hand(whole: Study, made: tuple[StoredRun, Verdicts]) -> None:
+def test_coverage_matches_a_manual_count(whole: Study, made: tuple[StoredRun, Verdicts]) -> None:
     run, verdicts = made
     right = [[said is True for said in verdicts.of_candidates(evidence)] for evidence in run.evidence.values()]
     assert whole.coverage[0][1].value == pytest.approx(sum(map(sum, right)) / 40 / SAMPLES)
@@ -112,14 +112,14 @@ def test_coverage_is_what_it_is_by_hand(whole: Study, made: tuple[StoredRun, Ver
     assert whole.turns[0].any == 0 and whole.turns[-1].any == pytest.approx(whole.coverage[-1][1].value)
 
 
-def test_lost_trajectories_are_samples_too() -> None:
+def test_trajectories_without_an_edit_count_as_samples() -> None:
     run, verdicts = make_run(8)
     found = study(run, verdicts)
     drawn = dict.fromkeys([*run.tasks, "t-x"], 2 * SAMPLES)
     more = study(replace(run, samples=drawn, without=("t-x",)), verdicts)
     assert more.tasks == 9 and len(more.coverage) == 2 * SAMPLES
     assert more.coverage[0][1].value == pytest.approx(found.coverage[0][1].value / 2 * 8 / 9)
-    assert "9 graded tasks tell too little" in more.no_forecast and more.forecast == ()
+    assert "9 graded tasks are too few" in more.no_forecast and more.forecast == ()
 
 
 def test_tests_and_verifiers(whole: Study) -> None:
@@ -135,28 +135,28 @@ def test_tests_and_verifiers(whole: Study) -> None:
     assert whole.saving.usd == pytest.approx(5.0 * (1 - whole.saving.replayed / SAMPLES))
 
 
-def test_without_verdicts_the_rest_is_told(made: tuple[StoredRun, Verdicts]) -> None:
+def test_without_verdicts_only_label_free_results_remain(made: tuple[StoredRun, Verdicts]) -> None:
     found = study(made[0], None)
     assert found.random is None and found.coverage == () and found.forecast == ()
     assert {row.name for row in found.rules} >= {"votes", "agreement", "agentless"}
     assert all(row.score is None for row in found.rules)
     assert isinstance(found.saving, Saving) and found.saving.score is None
     shown = text(found)
-    assert "no verdicts" in shown and "takes tasks with right and wrong candidates" in shown
+    assert "no verdicts" in shown and "needs tasks with correct and incorrect candidates" in shown
     assert "coverage so far" not in shown and "coverage so far" in text(study(*made))
 
 
-def test_tasks_with_a_missing_verdict_are_left_out_and_counted(made: tuple[StoredRun, Verdicts]) -> None:
+def test_tasks_with_a_missing_verdict_are_excluded_and_counted(made: tuple[StoredRun, Verdicts]) -> None:
     run, verdicts = made
     some = Verdicts({key: said for key, said in verdicts.by_patch.items() if key[0] != "t-3"})
     found = study(run, some)
     assert (found.tasks, found.ungraded, found.turn_tasks) == (39, 1, 39)
 
 
-def test_rules_without_evidence_are_not_compared_where_nothing_is_left_to_decide(
+def test_rules_without_evidence_are_not_compared_on_single_candidates(
     made: tuple[StoredRun, Verdicts],
 ) -> None:
-    """The only candidate of a task is every rule's choice; that is no evidence of a judge that nobody asked."""
+    """Every rule picks a task's only candidate; that does not make a judge without scores available."""
     run, verdicts = made
     single = {
         task: Evidence(task, e.patches[:1], (0,), original=(), edited=((),))
@@ -169,7 +169,7 @@ def test_rules_without_evidence_are_not_compared_where_nothing_is_left_to_decide
     assert ("tests then agreement", "no test ran") in found.unavailable
 
 
-def test_of_systems_there_is_no_forecast(made: tuple[StoredRun, Verdicts]) -> None:
+def test_no_forecast_for_candidates_of_different_systems(made: tuple[StoredRun, Verdicts]) -> None:
     run, verdicts = made
     names = tuple(f"system {n}" for n in range(SAMPLES))
     systems = {task: replace(e, sources=names, families=names) for task, e in run.evidence.items()}
@@ -185,7 +185,7 @@ def test_of_systems_there_is_no_forecast(made: tuple[StoredRun, Verdicts]) -> No
 
 
 def test_diversity_is_counted_by_wave_and_by_model() -> None:
-    """Two tasks by hand: what is new in a wave, what only one model wrote, and what is right by then."""
+    """Two tasks built by hand: new candidates per wave, unique ones per model, and cumulative coverage."""
     run, _ = make_run(1)
     same, near, far, new = patch(1), patch(1).replace("new1", "new1 too"), patch(5), patch(9)
     patches = {"a": (same, same, near, same), "b": (same, far, same, new)}
@@ -210,7 +210,7 @@ def test_diversity_is_counted_by_wave_and_by_model() -> None:
     assert blind is not None and [wave.new for wave in blind.waves] == [3, 2]
     assert all(wave.right is None and wave.coverage is None for wave in blind.waves)
     shown = text(study(run, verdicts))
-    assert "5 of 8 candidates are distinct" in shown and "Later waves see: memory" in shown and "only its own" in shown
+    assert "5 of 8 candidates are distinct" in shown and "Later waves see: memory" in shown and "unique" in shown
 
 
 def test_tables_show_everything_and_no_control_code(whole: Study) -> None:
@@ -223,17 +223,17 @@ def test_tables_show_everything_and_no_control_code(whole: Study) -> None:
         "Coverage by turns",
         "mislead",
         "regression tests",
-        "Stopping early",
+        "Early stopping",
         "CodeT",
     ):
         assert part in shown
 
 
-def test_a_study_is_plain_values(whole: Study) -> None:
+def test_a_study_serialises_to_json(whole: Study) -> None:
     assert json.loads(json.dumps(asdict(whole)))["tasks"] == 40
 
 
-def test_figures_are_whole_and_always_the_same(whole: Study, tmp_path: Path) -> None:
+def test_figures_are_complete_and_deterministic(whole: Study, tmp_path: Path) -> None:
     rows = (replace(whole.rules[0], name="$\\frac{1}{0} <script> \x1b[31m" + "x" * 300), *whole.rules[1:])
     evil = replace(whole, rules=rows)
     first, second = (write_figures(evil, tmp_path / name) for name in ("one", "two"))
@@ -247,7 +247,7 @@ def test_figures_are_whole_and_always_the_same(whole: Study, tmp_path: Path) -> 
 
 @pytest.mark.data
 def test_real_submissions(data_dir: Path, tmp_path: Path) -> None:
-    """15 submissions on SWE-bench Lite: chosen without a label or an execution, then studied with verdicts."""
+    """15 submissions on SWE-bench Lite: selected without labels or executions, then studied with verdicts."""
     paths = sorted((data_dir / "ensemble" / "lite").glob("*.jsonl"))
     ensemble = read_ensemble(str(data_dir / "datasets" / "lite.jsonl"), (), paths)
     settings = load_settings(selection={"rule": "agreement"})

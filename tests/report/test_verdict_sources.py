@@ -1,4 +1,4 @@
-"""Verdicts from files in all their forms, and from a run's journal."""
+"""Verdicts from files of every format, and from a run's journal."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_results_of_the_leaderboard(tmp_path: Path) -> None:
     assert read(tmp_path, {"resolved": ["t-2"], "no_generation": []}, system="one=") == (False, None, None)
 
 
-def test_equivalent_candidates_share_a_verdict_that_nobody_contradicts(tmp_path: Path) -> None:
+def test_equivalent_candidates_share_an_uncontested_verdict(tmp_path: Path) -> None:
     verdicts = Verdicts(by_patch={("t-1", patch_hash("p1")): True})
     same = Evidence("t-1", ("p1", "p2", "p3"), (0, 0, 2), SOURCES)
     assert verdicts.of_candidates(same) == (True, True, None)
@@ -59,7 +59,7 @@ def test_equivalent_candidates_share_a_verdict_that_nobody_contradicts(tmp_path:
 
 
 @pytest.mark.parametrize("content", [7, [], {"t-1": 3}, {"t-1": {"one": 3}}, {"nobody": ["t-1"]}, {"resolved_ids": 1}])
-def test_what_is_no_verdict_is_refused(tmp_path: Path, content: Any) -> None:
+def test_malformed_verdicts_are_refused(tmp_path: Path, content: Any) -> None:
     with pytest.raises(BadInput, match=r"verdicts\.json"):
         read(tmp_path, content, system="one=" if isinstance(content, dict) and "resolved_ids" in content else "")
 

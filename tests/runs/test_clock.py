@@ -16,7 +16,7 @@ from codemonkeys.models import retry
 from codemonkeys.models.retry import retry_after
 from codemonkeys.models.throttle import TokenBucket
 from codemonkeys.report import run_status
-from codemonkeys.report.run_status import Observer
+from codemonkeys.report.run_status import StatusReader
 from codemonkeys.report.status_view import status_view
 from tests.report.finished_run import finish_run
 
@@ -51,7 +51,7 @@ def test_a_run_ends_the_same(
         monkeypatch.setattr(module, "datetime", Jumping)
     finish_run(tmp_path / "jumping", repository, 3, **wanted)
     assert predictions(tmp_path / "jumping") == predictions(tmp_path / "plain") != []
-    found = Observer(tmp_path / "jumping" / "run").look()
+    found = StatusReader(tmp_path / "jumping" / "run").read()
     assert found.tasks == {"predicted": 3} and found.calls_a_minute >= 0 and (found.seconds_left or 0) >= 0
     assert status_view(found)
     # A resumed session finds every step where it was.

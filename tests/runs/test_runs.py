@@ -118,7 +118,7 @@ def test_predictions_are_there_while_the_run_goes_on(bench: Bench) -> None:
             status_of = bench("status", "run", "--json")
             standing = json.loads(status_of.out)
             assert standing["owner"] == process.pid and standing["tasks"]["predicted"] == 1
-            assert f"process {process.pid} works on it" in bench("status", "run").out
+            assert f"active in process {process.pid}" in bench("status", "run").out
             assert str(process.pid) in bench("status").out
         finally:
             process.kill()
@@ -131,7 +131,7 @@ def test_predictions_are_there_while_the_run_goes_on(bench: Bench) -> None:
     assert {id: row["model_patch"] for id, row in predictions.items()} == dict(
         bench.query("SELECT instance_id, model_patch FROM predictions")
     )
-    assert "nobody works on it" in bench("status", "run").out
+    assert "not active" in bench("status", "run").out
 
 
 def test_a_copy_that_cannot_be_written_stops_nothing(bench: Bench) -> None:
