@@ -184,6 +184,6 @@ def test_when_the_making_task_fails_another_takes_over(tmp_path: Path, make_snap
 def test_a_store_that_cannot_be_read_is_told_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "digests.db"
     path.write_bytes(b"no database at all" * 100)
-    with pytest.raises(JournalError, match="delete it: digests are then made anew"):
+    with pytest.raises(JournalError, match="delete this one: digests are then generated again"):
         DigestStore(path)
     assert path.read_bytes() == b"no database at all" * 100

@@ -41,7 +41,7 @@ def test_every_sample_is_in_one_wave(samples: int, wave: int | None) -> None:
 
 
 def test_memory_without_waves_is_refused() -> None:
-    with pytest.raises(BadSettings, match="diversity=memory needs waves"):
+    with pytest.raises(BadSettings, match="diversity=memory needs more than one wave"):
         load_settings(["generation.diversity=memory"])
 
 

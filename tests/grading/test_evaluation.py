@@ -140,7 +140,7 @@ def test_an_environment_that_fails_stops_no_other_task(tmp_path: Path, keys: dic
 
 def test_what_cannot_be_graded_is_refused_before_anything_runs(tmp_path: Path, keys: dict[str, AnswerKey]) -> None:
     sandbox = Scripted()
-    with pytest.raises(UnknownDataset, match="prediction is for other"):
+    with pytest.raises(UnknownDataset, match="prediction other is not in the dataset"):
         graded(tmp_path, predicted(GOLD, "other"), keys, sandbox)
     old = {ID: AnswerKey(ID, "r", "1", GOLD, "", ("a",), (), "", "", "pass_and_fail", "i")}
     with pytest.raises(BadRecord, match="has no eval_script, log_parser"):

@@ -139,7 +139,7 @@ def test_budget_holds_in_every_order(
 def test_run_of_other_settings_is_refused_and_operation_may_change(journal: Journal, tmp_path: Path) -> None:
     journal.close()
     Journal(tmp_path, "run", "source", {"model": "m", "operation": {"budget": 3}}).close()
-    with pytest.raises(RunExists, match="another model .*'m', is now 'n'"):
+    with pytest.raises(RunExists, match="a different model .*'m', is now 'n'"):
         Journal(tmp_path, "run", "source", {"model": "n"})
     with pytest.raises(RunExists, match="a different source"):
         Journal(tmp_path, "run", "elsewhere", {"model": "m"})
@@ -151,7 +151,7 @@ def test_second_process_is_refused_and_told_the_first(journal: Journal, tmp_path
         "Journal(Path(sys.argv[1]), 'run', 'source', {'model': 'm'})"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
-    assert "RunBusy: process " in done.stderr and f"process {os.getpid()} works" in done.stderr
+    assert "RunBusy: process " in done.stderr and f"process {os.getpid()} is working" in done.stderr
     journal.close()
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -199,9 +199,9 @@ def test_a_run_of_an_older_version_goes_on_though_it_lacks_a_setting(tmp_path: P
     newer = {"generation": {"samples": 3, "wave": None}, "operation": {"tasks": 2}}
     Journal(tmp_path, "run", "source", newer).close()
     for other in ({"samples": 4, "wave": None}, {"wave": None}):
-        with pytest.raises(RunExists, match=r"another generation \(generation\.[a-z_]+ was "):
+        with pytest.raises(RunExists, match=r"a different generation \(generation\.[a-z_]+ was "):
             Journal(tmp_path, "run", "source", {**newer, "generation": other})
-    with pytest.raises(RunExists, match="another generation"):
+    with pytest.raises(RunExists, match="a different generation"):
         Journal(tmp_path, "run", "source", {**newer, "generation": {"samples": 3, "wave": 2}})
 
 
