@@ -1,9 +1,9 @@
-"""Sends requests by `litellm.acompletion` and nothing else, in a process that changes nothing about litellm.
+"""Baseline: sends requests by plain `litellm.acompletion`, in a process with litellm's default configuration.
 
     python -m benchmarks.bare_litellm < ORDERS
 
-Each order is a line of JSON: how many calls may be under way at one time, and a list of what `acompletion` is called
-with. Each is answered by a line: calls, seconds, and seconds of CPU time of all threads.
+Each order is a line of JSON: the concurrency limit, and a list of keyword arguments for `acompletion`. The reply is a
+line with the number of calls, seconds, and CPU seconds over all threads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NO_NETWORK = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTIO
 
 @dataclass(frozen=True)
 class Measured:
-    """A round of calls."""
+    """Measurements of one round of calls."""
 
     calls: int
     seconds: float
@@ -38,13 +38,13 @@ class Measured:
 
     @property
     def cpu_ms(self) -> float:
-        """CPU milliseconds of a call."""
+        """CPU milliseconds per call."""
         return 1000 * self.cpu / self.calls
 
 
 @contextmanager
 def bare_litellm() -> Iterator[Callable[[Sequence[dict[str, Any]], int], Measured]]:
-    """Starts the process; gives what has it send requests, so many at one time, and measures that."""
+    """Start the process; yields a function that sends requests at a given concurrency and measures them."""
     command = [sys.executable, "-m", "benchmarks.bare_litellm"]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **NO_NETWORK}
@@ -61,7 +61,7 @@ def bare_litellm() -> Iterator[Callable[[Sequence[dict[str, Any]], int], Measure
 
 
 async def send(requests: Sequence[dict[str, Any]], concurrency: int) -> Measured:
-    """Send the requests, so many at one time."""
+    """Send the requests at a given concurrency."""
     import litellm
 
     room = asyncio.Semaphore(concurrency)
@@ -76,7 +76,7 @@ async def send(requests: Sequence[dict[str, Any]], concurrency: int) -> Measured
 
 
 async def main() -> None:
-    """Carry out orders until there are no more."""
+    """Process orders until the input ends."""
     while line := await asyncio.to_thread(sys.stdin.readline):
         concurrency, requests = json.loads(line)
         measured = await send(requests, concurrency)

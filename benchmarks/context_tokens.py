@@ -2,15 +2,15 @@
 
     CODEMONKEYS_TEST_DATA=FOLDER python -m benchmarks.context_tokens [--keep 0.05]
 
-For every task of the task repository in FOLDER/task_repo, the product's own relevance stage runs with a stand-in for
-the scan model, which keeps the files that share most words with the issue, rare words counting more, up to the share
-`--keep` of all tokens (the paper's contexts hold 2.5 % of a codebase). Digests first is measured twice on each
-codebase: `new` meets the digests that earlier tasks of the repository left (none for its first task; for later ones
-those of a commit up to two years older), `again` is the next task on the same codebase. Counted are all tokens of all
-requests, instructions and issue included, in the cl100k vocabulary.
+For every task of the task repository in FOLDER/task_repo, the real relevance stage runs with a fake scan model, which
+keeps the files that share most words with the issue, weighted by rarity, up to the share `--keep` of all tokens (the
+paper's contexts hold 2.5 % of a repository). Digests first is measured twice per task: `new` finds the digests that
+earlier tasks of the repository left (none for the first; for later ones those of a commit up to two years older),
+`again` is the next task on the same commit. All tokens of all requests are counted, instructions and issue included,
+in the cl100k vocabulary.
 
-Ends with one line `RESULT outline_ratio= digest_ratio= dropped=`: `outline` and `again` over `full` for all tasks;
-files that a reading should have shown and did not.
+Ends with one line `RESULT outline_ratio= digest_ratio= dropped=`: `outline` and `again` over `full` for all tasks, and
+the number of files that should have been shown but were not.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ FILE = re.compile(r'^File \d+: ("[^"]*")', re.M)
 
 
 class Reader:
-    """Stands in for the scan model: keeps the files whose names and texts share most words with the issue."""
+    """Fake scan model: keeps the files whose names and texts share most words with the issue."""
 
     name = "reader"
 
@@ -83,17 +83,17 @@ class Reader:
         return Completion(json.dumps(answer), "stop", Usage(), self.name)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to release."""
 
 
 @cache
 def counted(text: str) -> int:
-    """Tokens of a text."""
+    """Number of tokens in a text."""
     return count_tokens(text)
 
 
 def most_alike(issue: str, texts: dict[str, str], share: float) -> frozenset[str]:
-    """The files that have most in common with the issue, up to a share of all tokens; one at least."""
+    """The files most similar to the issue, up to a share of all tokens; at least one."""
     words = {path: set(WORD.findall(f"{path} {text}".lower())) for path, text in texts.items()}
     known = Counter(word for found in words.values() for word in found)
     asked = {word: math.log(len(texts) / known[word]) for word in WORD.findall(issue.lower()) if word in known}
@@ -112,7 +112,7 @@ def most_alike(issue: str, texts: dict[str, str], share: float) -> frozenset[str
 
 
 def snapshot_of(folder: Path, scratch: Path) -> Snapshot:
-    """The tree of a task, as the product sees it."""
+    """The snapshot of a task's base commit."""
     tree = scratch / "tree"
     with tarfile.open(folder / "repo.tar.gz") as tar:
         tar.extractall(tree, filter="data")
@@ -121,7 +121,7 @@ def snapshot_of(folder: Path, scratch: Path) -> Snapshot:
 
 
 def measure(task: Task, snapshot: Snapshot, store: Path, share: float) -> dict[str, tuple[Counter[str], int]]:
-    """For each reading the tokens by stage, and how many files were not shown."""
+    """For each reading, tokens by stage and the number of files not shown."""
     paths = (entry.path for entry in snapshot.entries)
     texts = {path: text for path in paths if is_source(path) and not is_test(path) and (text := snapshot.text(path))}
     keep = most_alike(task.issue, texts, share)
@@ -144,7 +144,7 @@ def measure(task: Task, snapshot: Snapshot, store: Path, share: float) -> dict[s
 
 
 def report(rows: Sequence[tuple[str, dict[str, int], bool]], dropped: int) -> None:
-    """Print the table and the last line."""
+    """Print the table and the RESULT line."""
     for id, tokens, first in rows:
         ratios = "  ".join(f"{reading} {tokens[reading] / tokens['full']:.3f}" for reading in READINGS)
         print(f"{id:36} {tokens['full']:9,} tokens  {ratios}{'  (first of its repository)' if first else ''}")

@@ -1,7 +1,7 @@
-"""The executed half of the selection benchmark: real candidates of SWE-bench tasks, told apart by running them.
+"""The execution part of the selection benchmark: real candidates of SWE-bench tasks, compared by running them.
 
-Every distinct candidate runs the repository's own tests that we find for it, and test scripts that were written by
-hand from the issue texts alone (`benchmarks/scripts`). The verdicts are read only after all evidence is complete.
+Every distinct candidate runs the repository's own tests that are found relevant, and test scripts written by hand from
+the issue texts alone (`benchmarks/scripts`). Verdicts are read only after all evidence is complete.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from codemonkeys.engine.steps import Steps
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.patch import check_patch
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.dry_run import answer
 from codemonkeys.models.fake import FakeModel
+from codemonkeys.models.fake_answers import answer
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.runner import open_work
 from codemonkeys.selection.collect_evidence import collect_evidence
@@ -43,14 +43,14 @@ TASKS = (
 
 
 def candidates_of(task: Task) -> list[dict[str, str | bool]]:
-    """The rows of a task's candidates that hold a patch. They hold verdicts too: those are for the report alone."""
+    """The rows of a task's candidates that have a patch. They contain verdicts too, which only the report uses."""
     assert task.folder is not None
     rows = (json.loads(line) for line in (task.folder / "candidates.jsonl").read_text().splitlines())
     return [row for row in rows if row["model_patch"].strip()]
 
 
 def scripts_of(task: str) -> list[str]:
-    """The hand-written test scripts of a task, in order of their names."""
+    """The hand-written test scripts of a task, ordered by name."""
     return [path.read_text() for path in sorted((SCRIPTS / task).glob("*.py"))]
 
 
@@ -59,17 +59,17 @@ def contested(source: Path) -> list[Task]:
     return list(load_tasks(str(source), TASKS))
 
 
-def gather_all(tasks: Iterable[Task], home: Path) -> dict[str, tuple[Evidence, tuple[int, ...]]]:
-    """For each task its evidence, and for each candidate in it its row among `candidates_of`."""
+def collect_all(tasks: Iterable[Task], home: Path) -> dict[str, tuple[Evidence, tuple[int, ...]]]:
+    """The evidence of each task, with the row in `candidates_of` of each of its candidates."""
     found = {}
     with TemporaryDirectory() as folder:
         for number, task in enumerate(tasks):
-            found[task.id] = asyncio.run(gather_one(task, home, Path(folder) / str(number)))
+            found[task.id] = asyncio.run(collect_one(task, home, Path(folder) / str(number)))
     return found
 
 
-async def gather_one(task: Task, home: Path, runs: Path) -> tuple[Evidence, tuple[int, ...]]:
-    """The evidence of one task, as a run of the pipeline would gather it of its own candidates."""
+async def collect_one(task: Task, home: Path, runs: Path) -> tuple[Evidence, tuple[int, ...]]:
+    """The evidence of one task, collected as the pipeline does for its own candidates."""
     settings = load_settings()
     model = FakeModel(answer)
     sandbox = LocalSandbox()
@@ -83,5 +83,5 @@ async def gather_one(task: Task, home: Path, runs: Path) -> tuple[Evidence, tupl
             Candidate(n, str(rows[n]["model_patch"]), "", approved=True, source=str(rows[n]["model_name_or_path"]))
             for n in applying
         ]
-        gathered = await collect_evidence(work, candidates, scripts_of(task.id))
-    return gathered.evidence, tuple(applying)
+        inputs = await collect_evidence(work, candidates, scripts_of(task.id))
+    return inputs.evidence, tuple(applying)

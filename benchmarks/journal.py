@@ -1,4 +1,4 @@
-"""A journal as a large run leaves it: its size, the closing summary, and how soon a session can go on with it.
+"""The journal of a large run: its size, the time for the summary, and the time to resume.
 
     python -m benchmarks.journal [--tasks 500] [--samples 10] [--files 40]
 
@@ -34,7 +34,7 @@ from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.stop import Stop
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request, Usage
-from codemonkeys.models.dry_run import answer
+from codemonkeys.models.fake_answers import answer
 from codemonkeys.models.hosted import load
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.runner import run_tasks
@@ -51,13 +51,13 @@ RUN = "run"
 
 
 def prose(seed: str, characters: int) -> str:
-    """Words, always the same for a seed."""
+    """Random words, deterministic by seed."""
     words = random.Random(seed).choices(WORDS, k=characters // 7)
     return " ".join(words)
 
 
 class TalkingModel:
-    """Answers as the fake model, with thoughts before it, each trajectory with a test of its own."""
+    """The fake model with reasoning text before each answer, and a different test script per trajectory."""
 
     name = "talking"
 
@@ -86,7 +86,7 @@ class TalkingModel:
 
 @dataclass
 class TalkingSandbox(SimulatedSandbox):
-    """Scripts print something, each something else."""
+    """A simulated sandbox in which every script prints different output."""
 
     def run(
         self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
@@ -97,7 +97,7 @@ class TalkingSandbox(SimulatedSandbox):
 
 
 def session(folder: Path, tasks: int, samples: int, stop_at: float) -> dict[str, float]:
-    """Take the run on until a share of its tasks has ended; moments are those of `time.time`."""
+    """Continue the run until a share of its tasks has ended; returns times by `time.time`."""
     load()
     settings = load_settings(
         context={"batch_tokens": 0}, generation={"samples": samples}, operation={"calls": 64, "budget": 1e6}
@@ -124,7 +124,7 @@ def session(folder: Path, tasks: int, samples: int, stop_at: float) -> dict[str,
 
 
 def in_a_process(folder: Path, tasks: int, samples: int, stop_at: float) -> dict[str, float]:
-    """The same in a process of its own."""
+    """The same in a separate process."""
     numbers = ["--tasks", str(tasks), "--samples", str(samples), "--stop-at", str(stop_at)]
     command = [sys.executable, "-m", "benchmarks.journal", "--session", str(folder), *numbers]
     found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -132,7 +132,7 @@ def in_a_process(folder: Path, tasks: int, samples: int, stop_at: float) -> dict
 
 
 def seconds_of(folder: Path, command: str) -> float:
-    """How long a command takes on the run."""
+    """Seconds that a command takes on the run."""
     began = time.perf_counter()
     words = [sys.executable, "-m", "codemonkeys", command, RUN, "--runs", str(folder / "runs")]
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
@@ -140,7 +140,7 @@ def seconds_of(folder: Path, command: str) -> float:
 
 
 def main() -> None:
-    """Make the journal, measure, and print."""
+    """Create the journal, measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=500)
     parser.add_argument("--samples", type=int, default=10)

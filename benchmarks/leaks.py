@@ -1,4 +1,4 @@
-"""What many executions leave behind: open files, memory, containers, mounts, processes, control groups and disk."""
+"""Leaks after many executions: open files, memory, containers, mounts, processes, control groups and disk."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sandboxes import cgroups
 from sandboxes.engine import LABEL, open_engine
 
 SPARE = {"memory": 8 << 20, "disk": 1 << 20}
-"""Bytes that may come and go; of all else nothing may."""
+"""Growth in bytes that is tolerated as noise; other counts must not grow at all."""
 
 
 def count(run: str, mark: str, folder: Path) -> dict[str, int]:
-    """What there is now of a run, its processes (those with `mark` in their environment) and its folder.
+    """Current resource counts of a run, its processes (those with `mark` in their environment) and its folder.
 
-    Memory and files are those of this process and of those that it has started.
+    Memory and open files are those of this process and its descendants.
     """
     family = _family(os.getpid())
     return {
@@ -38,7 +38,7 @@ def count(run: str, mark: str, folder: Path) -> dict[str, int]:
 def left_behind(
     name: str, execute: Callable[[], None], executions: int, workers: int, run: str, mark: str, folder: Path
 ) -> int:
-    """Execute so many times and print what has grown since the first tenth; how many of the counts have."""
+    """Run executions and print counts that have grown since the first tenth; returns how many have."""
     with ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(lambda _: execute(), range(max(executions // 10, workers))):
             pass
@@ -58,14 +58,14 @@ def left_behind(
 
 
 def _settled(run: str, mark: str, folder: Path) -> dict[str, int]:
-    """The counts when nothing is under way any more."""
+    """The counts once all activity has settled."""
     gc.collect()
     time.sleep(3)
     return count(run, mark, folder)
 
 
 def _family(process: int) -> list[int]:
-    """A process and all that it has started, and those in turn."""
+    """A process and all its descendants."""
     found = [process]
     for parent in found:
         for task in _entries(f"/proc/{parent}/task"):
@@ -85,7 +85,7 @@ def _entries(folder: str) -> list[str]:
 
 
 def _memory(process: int) -> int:
-    """Bytes that a process alone has, and its share of what it has with others."""
+    """Proportional set size of a process, in bytes."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -101,7 +101,7 @@ def _has(process: str, mark: str) -> bool:
 
 
 def _of_engine(run: str) -> dict[str, int]:
-    """The run's containers, and the mounts of this machine but for those of the engine's containers, whosever."""
+    """The run's containers, and this machine's mounts except those of any container of the engine."""
     engine = open_engine(timeout=60)
     try:
         containers = engine.api.containers(all=True, filters={"label": f"{LABEL}.run={run}"})

@@ -1,4 +1,4 @@
-"""Calls per second of the whole pipeline on an endpoint without latency, beside bare `litellm.acompletion`.
+"""Calls per second of the whole pipeline on a zero-latency endpoint, compared with plain `litellm.acompletion`.
 
     python -m benchmarks.overhead [--tasks 12] [--samples 10] [--concurrency 16] [--rounds 3] [--endpoint URL]
 
@@ -33,7 +33,7 @@ from benchmarks.parts import SimulatedSandbox, make_repository, make_tasks, prep
 from codemonkeys.engine.steps import Steps
 from codemonkeys.generation.answers import marker_for
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.dry_run import FILE, TEST
+from codemonkeys.models.fake_answers import FILE, TEST
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.retry import Patience
 from codemonkeys.models.roles import ModelSet
@@ -45,7 +45,7 @@ MODEL = "openai/benchmark"
 
 
 def rules(tasks: Sequence[Task]) -> list[list[str]]:
-    """[regular expression, answer] pairs: what the fake model would say, with the delimiters of each task."""
+    """[regular expression, answer] pairs: the fake model's answers, with each task's marker token."""
     judged = json.dumps([{"file": n, "relevant": n == 1, "summary": "It may matter."} for n in range(1, 40)])
     found = [
         ["deciding which of its files matter", judged],
@@ -67,7 +67,7 @@ def rules(tasks: Sequence[Task]) -> list[list[str]]:
 
 @contextmanager
 def endpoint(answers: Path) -> Iterator[str]:
-    """The tests' endpoint as a process of its own; gives its address."""
+    """The tests' endpoint in a separate process; yields its address."""
     command = [sys.executable, "-m", "tests.models.endpoint", "--answers", str(answers)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -80,7 +80,7 @@ def endpoint(answers: Path) -> Iterator[str]:
 
 
 class Recorded(HostedModel):
-    """The hosted model, which remembers what it was asked."""
+    """The hosted model, recording its requests."""
 
     def __init__(self, url: str, concurrency: int, prices: Path) -> None:
         super().__init__(MODEL, url, patience=Patience(), concurrency=concurrency, registry=prices)
@@ -95,7 +95,7 @@ class Recorded(HostedModel):
 async def pipeline(
     url: str, tasks: Sequence[Task], settings: Settings, repository: Path, runs: Path
 ) -> tuple[Measured, list[dict[str, Any]]]:
-    """Run the tasks; what that took, and the requests that went out."""
+    """Run the tasks; returns the measurements and the requests sent."""
     model = Recorded(url, settings.operation.calls, runs.parent / "prices.json")
     journal = Journal(runs, f"run-{time.monotonic_ns()}", "simulated", {})
     try:
@@ -111,7 +111,7 @@ async def pipeline(
 
 
 def main() -> None:
-    """Measure in turn, so that both meet the same machine."""
+    """Measure alternately, so that both see the same machine load."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=12)
     parser.add_argument("--samples", type=int, default=10)

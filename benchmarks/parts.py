@@ -1,4 +1,4 @@
-"""What the benchmarks put in place of tasks and of a sandbox; everything else is the real system."""
+"""Synthetic tasks and a simulated sandbox for the benchmarks; everything else is the real system."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codemonkeys.models.dry_run import FILE
+from codemonkeys.models.fake_answers import FILE
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
@@ -19,7 +19,7 @@ PLACE = Environment("simulated")
 
 
 def source_file(seed: int, functions: int) -> str:
-    """A Python file of some functions, about 45 tokens each."""
+    """A Python file with several functions of about 45 tokens each."""
     numbers = random.Random(seed)
     lines = [f'"""Module {seed}."""', ""]
     for function in range(functions):
@@ -31,7 +31,7 @@ def source_file(seed: int, functions: int) -> str:
 
 
 def make_repository(folder: Path, files: int, functions: int) -> Path:
-    """A git repository of one commit with so many Python files."""
+    """A git repository with one commit of Python files."""
     folder.mkdir(parents=True)
     for number in range(files):
         (folder / f"module_{number:03}.py").write_text(source_file(number, functions))
@@ -42,18 +42,18 @@ def make_repository(folder: Path, files: int, functions: int) -> Path:
 
 
 def make_tasks(count: int) -> list[Task]:
-    """Tasks on one codebase."""
+    """Tasks on one repository."""
     return [Task(f"owner__name-{n}", "owner/name", "0" * 40, f"Issue {n}: it breaks.") for n in range(count)]
 
 
 def preparing(repository: Path) -> Callable[[Task], Workspace]:
-    """Makes a task ready: its codebase is the repository."""
+    """Returns a function that prepares a task with the repository as its code."""
     return lambda task: Workspace(task, Snapshot.of_repository(repository), PLACE)
 
 
 @dataclass
 class SimulatedSandbox:
-    """Answers as the scripts of the fake model would, each execution after the same time."""
+    """Returns the results of the fake model's scripts, each after a fixed time."""
 
     seconds: float = 0.0
     name: str = "simulated"
@@ -65,7 +65,7 @@ class SimulatedSandbox:
     def run(
         self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
     ) -> Execution:
-        """What the fake model's script finds: whether the file is there that its edit creates."""
+        """The result of the fake model's script: whether the file that its edit creates exists."""
         self.runs += 1
         if self.seconds:
             time.sleep(self.seconds)

@@ -1,4 +1,4 @@
-"""What an execution costs beside the process itself: our sandboxes, beside a container started for each script.
+"""Overhead of an execution over the bare process: our sandboxes, compared with a new container per script.
 
     python -m benchmarks.sandboxes [--rounds 15] [--seconds 8] [--executions 2000] [--task pallets__flask-5014]
 
@@ -72,7 +72,7 @@ class Task:
 
 
 def bare(environment: Environment) -> Way:
-    """The process alone, in the image's root file system; it leaves nothing there."""
+    """The bare process, in the image's root file system; it leaves nothing there."""
     place = [shutil.which("chroot") or "chroot", str(environment.root)]
     variables = dict(environment.variables)
 
@@ -167,7 +167,7 @@ def latencies(ways: dict[str, Way], rounds: int) -> dict[str, list[float]]:
 
 
 def rate(way: Way, seconds: float) -> float:
-    """Executions per second of four workers that go on for this long."""
+    """Executions per second of four workers, measured for this long."""
     end = time.perf_counter() + seconds
 
     def work(_: int) -> int:
@@ -184,7 +184,7 @@ def rate(way: Way, seconds: float) -> float:
 
 
 def machine() -> str:
-    """What this was measured on."""
+    """Description of the machine."""
     model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     return (

@@ -1,4 +1,4 @@
-"""Time to finish many tasks at once, beside the least that is possible and beside stage barriers.
+"""Makespan of many concurrent tasks, compared with the lower bound and with stage barriers.
 
     python -m benchmarks.scheduling [--tasks 60] [--samples 10] [--files 200] [--calls 32] [--faster 25] [--seed 1]
 
@@ -39,7 +39,7 @@ from codemonkeys.generation.trajectories import attempt_test
 from codemonkeys.journal.store import Journal
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Price, Request, Usage
-from codemonkeys.models.dry_run import answer
+from codemonkeys.models.fake_answers import answer
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.pipeline import solve_task
 from codemonkeys.runs.outcomes import State
@@ -59,7 +59,7 @@ Times = dict[StepKey, float]
 
 
 class SimulatedModel:
-    """Answers as the fake model, after a time."""
+    """The fake model with latency."""
 
     name = "simulated"
 
@@ -96,14 +96,14 @@ def conversations(times: Times, task: str, stage: str) -> list[list[float]]:
 
 
 def critical_path(stages: Mapping[str, list[list[float]]]) -> float:
-    """Seconds that a task takes at least, however many calls may go out."""
+    """Minimum seconds for a task at unlimited concurrency."""
     context = max(map(sum, stages["relevance"])) + max(map(sum, stages["rank"]), default=0.0)
     pairs = zip(stages["test"], stages["edit"], strict=True)
     return max(max(context, sum(test)) + sum(edit) for test, edit in pairs) + sum(map(sum, stages["select"]))
 
 
 def with_barriers(tasks: int) -> Solver:
-    """What a task goes through where all of them finish a stage before any begins the next."""
+    """Solver with stage barriers: all tasks finish a stage before any starts the next."""
     stages: dict[str, asyncio.Barrier] = defaultdict(lambda: asyncio.Barrier(tasks))
 
     async def solve_in_step(work: Work) -> Choice | None:
@@ -155,7 +155,7 @@ def measure(
 
 
 def main() -> None:
-    """Run both ways, compute what it could have been, and print."""
+    """Run both ways, compute the lower bound, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=60)
     parser.add_argument("--samples", type=int, default=10)

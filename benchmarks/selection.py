@@ -38,7 +38,7 @@ POOL_SIZES = (5, 10)
 
 @dataclass(frozen=True)
 class Case:
-    """A task's evidence, and apart from it the verdicts on its candidates."""
+    """A task's evidence and, kept apart from it, the verdicts on its candidates."""
 
     evidence: Evidence
     verdicts: tuple[bool, ...]
@@ -61,13 +61,13 @@ def lite(folder: Path) -> list[Case]:
 
 
 def without_tests(case: Case) -> Case:
-    """The case as a rule without execution may see it."""
+    """The case without execution evidence."""
     bare = replace(case.evidence, original=(), edited=(), own=(), approved=(), regressions=0, breaks=())
     return replace(case, evidence=bare)
 
 
 def pools(case: Case, size: int, count: int = POOLS, seed: int = 0) -> list[Case]:
-    """Random pools of a task's candidates, each with right and wrong ones; all of them, where there are no more."""
+    """Random pools of a task's candidates, each with right and wrong ones; all of them if `size` is no smaller."""
     dice = random.Random(seed)
     found: list[Case] = []
     while len(found) < count:
@@ -78,7 +78,7 @@ def pools(case: Case, size: int, count: int = POOLS, seed: int = 0) -> list[Case
 
 
 def _only(case: Case, kept: Sequence[int], name: str) -> Case:
-    """The case with some of its candidates."""
+    """The case restricted to some of its candidates."""
     of, first = case.evidence, dict[int, int]()
     evidence = replace(
         of,
@@ -135,7 +135,7 @@ def table(cases: Sequence[Case], rules: Sequence[str], each: int = 1) -> dict[st
 
 
 def by_task(found: Sequence[TaskScore], each: int) -> list[TaskScore]:
-    """The mean result of each task, of which so many cases in a row are."""
+    """The mean result of each task, for a fixed number of consecutive cases per task."""
     return [_mean(found[start : start + each]) for start in range(0, len(found), each)]
 
 
@@ -180,7 +180,7 @@ def _families(cases: Sequence[Case]) -> tuple[list[str], list[str]]:
 
 
 def _with_truth(cases: Sequence[Case], folds: int = 10) -> float:
-    """The same vote, were competence known from verdicts on other tasks."""
+    """The same vote with competence taken from verdicts on other tasks."""
     order = list(cases)
     random.Random(0).shuffle(order)
     chosen = 0
@@ -200,7 +200,7 @@ def _with_truth(cases: Sequence[Case], folds: int = 10) -> float:
 
 
 def synthetic(tasks: int, count: int, seed: int = 0) -> list[Evidence]:
-    """Evidence of every kind, drawn by lot: patches of a dozen lines, ten tests, scores, ballots."""
+    """Random evidence of every kind: patches of a dozen lines, ten tests, scores, ballots."""
     dice = random.Random(seed)
     names = [f"name{n}" for n in range(200)]
     return [_synthetic(f"task-{n}", count, dice, names) for n in range(tasks)]
@@ -230,7 +230,7 @@ def _synthetic(task: str, count: int, dice: random.Random, names: Sequence[str])
 
 
 def speed(tasks: int = 500, count: int = 10) -> float:
-    """Seconds for all rules, one after the other, on evidence that is already read."""
+    """Seconds for all rules in sequence, with the evidence in memory."""
     pool = synthetic(tasks, count)
     start = time.perf_counter()
     for rule in RULES.values():
@@ -241,11 +241,11 @@ def speed(tasks: int = 500, count: int = 10) -> float:
 
 def executed(folder: Path, home: Path) -> list[Case]:
     """The runnable tasks that have right and wrong candidates, with evidence by real execution."""
-    from benchmarks.executed import candidates_of, contested, gather_all
+    from benchmarks.executed import candidates_of, collect_all, contested
 
     tasks = {task.id: task for task in contested(folder / "task_repo")}
     cases = []
-    for task, (evidence, rows) in gather_all(tasks.values(), home).items():
+    for task, (evidence, rows) in collect_all(tasks.values(), home).items():
         found = candidates_of(tasks[task])
         cases.append(Case(evidence, tuple(bool(found[row]["resolved"]) for row in rows)))
     return [case for case in cases if len(set(case.verdicts)) > 1]

@@ -1,4 +1,4 @@
-"""How long `import codemonkeys` and `codemonkeys --help` take, beside an empty Python process.
+"""Start-up time of `import codemonkeys` and `codemonkeys --help`, relative to an empty Python process.
 
     python -m benchmarks.startup [--repeat 15]
 
@@ -29,7 +29,7 @@ def seconds(arguments: list[str]) -> float:
 
 
 def main() -> None:
-    """Measure the commands in turn, round by round, so that all meet the same machine."""
+    """Measure the commands alternately, round by round, so that all see the same machine load."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=15)
     rounds = parser.parse_args().repeat

@@ -8,39 +8,39 @@
     ├── ModelError               a language model could not answer
     │   ├── MissingKey           the provider's API key is not in the environment
     │   ├── AccessRefused        the provider refuses the key, the account or the model: every call would fail
-    │   ├── RejectedRequest      the provider refused the request; asking again cannot help
-    │   ├── RetriesExhausted     every attempt failed for a passing reason
-    │   ├── NoAnswer             the provider answered without any text
-    │   ├── FilteredAnswer       the provider withheld the answer by a content filter
-    │   ├── MissingRecording     a replay holds no answer for this step
+    │   ├── RejectedRequest      the provider refused the request; a retry cannot help
+    │   ├── RetriesExhausted     every attempt failed with a transient error
+    │   ├── NoAnswer             the provider returned an empty answer
+    │   ├── FilteredAnswer       the provider's content filter withheld the answer
+    │   ├── MissingRecording     a recording has no answer for this step
     │   └── UnpricedModel        a budget was given, but the model has no known price
     ├── BudgetReached            the next call could cost more than the budget has left
     ├── RunInterrupted           the run was asked to stop
     ├── JournalError             the run's database cannot be used
-    │   ├── CorruptJournal       the file is damaged or is no run database
+    │   ├── CorruptJournal       the file is damaged or is not a run database
     │   ├── NewerJournal         the file was written by a newer version
-    │   ├── RunExists            a run of that name exists with other settings
-    │   ├── RunBusy              another process works on this run
-    │   └── StepChanged          a stored step was asked with another request
-    ├── RuleFailed               a selection rule from outside failed on a task
-    ├── EnvironmentFailed        the place where a task's code runs could not be prepared
+    │   ├── RunExists            a run of that name exists with different settings
+    │   ├── RunBusy              another process is working on this run
+    │   └── StepChanged          the request of a stored step has changed
+    ├── RuleFailed               a plugged-in selection rule failed on a task
+    ├── EnvironmentFailed        the environment that a task's code runs in could not be prepared
     ├── SandboxUnavailable       no sandbox can run untrusted code on this machine
-    └── ExecutionFailed          the sandbox itself failed, again and again, on one script
+    └── ExecutionFailed          the sandbox itself failed on one script, on every attempt
 
 Each message says what happened, where, and what to do next.
 """
 
 
 class CodeMonkeysError(Exception):
-    """Base of all errors raised on purpose: the message is fit to be shown to the user as it is."""
+    """Base of all errors raised on purpose; the message can be shown to the user unchanged."""
 
 
 class BadInput(CodeMonkeysError):
-    """The user gave something that cannot be used; correct it and call again."""
+    """Unusable input from the user; correct it and call again."""
 
 
 class UnknownDataset(BadInput):
-    """No dataset or task of that name; check the path, or list the ids the message offers."""
+    """No dataset or task of that name; check the path, or pick one of the ids in the message."""
 
 
 class BadRecord(BadInput):
@@ -52,7 +52,7 @@ class BadSettings(BadInput):
 
 
 class ModelError(CodeMonkeysError):
-    """A language model could not answer; the task fails, the run goes on."""
+    """A language model could not answer; the task fails, the run continues."""
 
 
 class MissingKey(ModelError, BadInput):
@@ -60,27 +60,27 @@ class MissingKey(ModelError, BadInput):
 
 
 class AccessRefused(ModelError, BadInput):
-    """The provider refuses the key, the account or the model; correct that and resume the run."""
+    """The provider refuses the key, the account or the model; fix it and resume the run."""
 
 
 class RejectedRequest(ModelError):
-    """The provider refused the request; asking again cannot help."""
+    """The provider refused the request; a retry cannot help."""
 
 
 class RetriesExhausted(ModelError):
-    """Every attempt failed for a passing reason; resume the run later."""
+    """Every attempt failed with a transient error; resume the run later."""
 
 
 class NoAnswer(ModelError):
-    """The provider answered without any text; counted as a malformed answer."""
+    """The provider returned an empty answer; it counts as malformed."""
 
 
 class FilteredAnswer(ModelError):
-    """The provider withheld the answer by a content filter; another model may answer."""
+    """The provider's content filter withheld the answer; another model may answer."""
 
 
 class MissingRecording(ModelError, BadInput):
-    """A replay holds no answer for this step; record it, or run with a model."""
+    """A recording has no answer for this step; record again, or run with a model."""
 
 
 class UnpricedModel(ModelError, BadInput):
@@ -92,7 +92,7 @@ class BudgetReached(CodeMonkeysError):
 
 
 class RunInterrupted(CodeMonkeysError):
-    """The run was asked to stop; what has ended is stored, and a resumed run goes on from there."""
+    """The run was asked to stop; finished steps are stored, and a resumed run continues from there."""
 
 
 class JournalError(CodeMonkeysError):
@@ -100,7 +100,7 @@ class JournalError(CodeMonkeysError):
 
 
 class CorruptJournal(JournalError, BadInput):
-    """The file is damaged or is no run database; it is left as it is."""
+    """The file is damaged or is not a run database; it is left unchanged."""
 
 
 class NewerJournal(JournalError, BadInput):
@@ -108,23 +108,23 @@ class NewerJournal(JournalError, BadInput):
 
 
 class RunExists(JournalError, BadInput):
-    """A run of that name exists with other settings; choose another name, or resume it."""
+    """A run of that name exists with different settings; choose another name, or resume it."""
 
 
 class RunBusy(JournalError, BadInput):
-    """Another process works on this run; wait for it or stop it."""
+    """Another process is working on this run; wait for it or stop it."""
 
 
 class StepChanged(JournalError, BadInput):
-    """A stored step was asked with another request; accept the changes to ask it again."""
+    """The request of a stored step has changed; accept the changes to redo the step."""
 
 
 class RuleFailed(CodeMonkeysError):
-    """A selection rule from outside failed on a task, or its answer is no ranking; correct it and resume the run."""
+    """A plugged-in selection rule raised, or returned no valid ranking; fix the rule and resume the run."""
 
 
 class EnvironmentFailed(CodeMonkeysError):
-    """The place where a task's code runs could not be prepared; the task is not attempted."""
+    """The environment that a task's code runs in could not be prepared; the task is not attempted."""
 
 
 class SandboxUnavailable(CodeMonkeysError):
@@ -132,4 +132,4 @@ class SandboxUnavailable(CodeMonkeysError):
 
 
 class ExecutionFailed(CodeMonkeysError):
-    """The sandbox itself failed, again and again, on one script; never counted against a patch."""
+    """The sandbox itself failed on one script, on every attempt; never counted against a patch."""

@@ -9,7 +9,7 @@ from codemonkeys.context.ranking import ContextFile, choose_context
 from codemonkeys.context.relevance import find_relevant
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
-from codemonkeys.generation.trajectories import recall, run_trajectory, waves
+from codemonkeys.generation.trajectories import describe_earlier, run_trajectory, waves
 from codemonkeys.selection.after_wave import after_wave
 from codemonkeys.selection.deciding import Choice, select
 from codemonkeys.selection.stop_policy import Decision
@@ -26,7 +26,7 @@ async def solve_task(work: Work) -> Choice | None:
         # Trajectories begin with tests, written from the issue alone: they need not wait for the context.
         context = group.create_task(find_context(work))
         for wave in waves(work.settings.generation):
-            earlier = await recall(work, candidates)
+            earlier = await describe_earlier(work, candidates)
             trajectories = [group.create_task(run_trajectory(work, s, context, earlier)) for s in wave]
             candidates += [candidate for t in trajectories if (candidate := await t)]
             decision = await after_wave(work, candidates, wave.stop)

@@ -14,7 +14,7 @@ one), or a container image."""
 
 
 class SandboxError(Exception):
-    """A sandbox cannot be used at all, or an environment is missing; the message says what to do."""
+    """A sandbox is unusable or an environment is missing; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -22,119 +22,119 @@ class Environment:
     """Where scripts run: one repository at its base commit, with everything it needs installed."""
 
     name: str
-    """Names the content: environments of equal name are taken to be equal."""
+    """Identifies the content: environments of equal name are treated as equal."""
     image: str | None = None
-    """Container image that holds the repository; what the `docker` sandbox runs."""
+    """Container image that holds the repository, for the `docker` sandbox."""
     root: Path | None = None
-    """The image's root file system as `rootfs.export_image` left it on this machine, for the `local` sandbox."""
+    """Root file system of the image, exported to this machine by `rootfs.export_image`, for the `local` sandbox."""
     folders: tuple[tuple[str, Path], ...] = ()
-    """(absolute path inside, folder outside), for the `local` sandbox, over its root; without a root, over this
-    machine's system folders. No run ever changes the folder outside."""
+    """(absolute path inside, folder outside), for the `local` sandbox; mounted over the root, or over this machine's
+    system folders if there is no root. No run changes the folder outside."""
     repository: str = "/testbed"
-    """Absolute path of the repository inside: a git repository of one commit, the base. Scripts start there."""
+    """Absolute path inside of the repository, whose only commit is the base. Working directory of scripts."""
     variables: tuple[tuple[str, str], ...] = ()
-    """Environment variables a script sees beside the image's and the few a sandbox sets. PATH is taken as given."""
+    """Environment variables of scripts, added to those of the image and of the sandbox. PATH is used as given."""
     activate: str = ""
-    """Shell lines run before the script, such as the activation of a conda environment."""
+    """Shell commands run before the script, such as activating a conda environment."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """A program to run; it lies outside the repository, read-only, written anew for each run."""
+    """A program to run: a read-only file outside the repository, written afresh for each run."""
 
     text: str
     name: str = "script.py"
-    """File name; no folder."""
+    """File name, without a folder."""
     command: tuple[str, ...] = ("python",)
-    """What runs it: these words followed by the script's path."""
+    """Command that runs it; the script's path is appended."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one execution may use."""
+    """Resource limits of one execution."""
 
     seconds: float = 100.0
-    """Wall-clock time; the whole process tree is killed after it."""
+    """Wall-clock time, after which the whole process tree is killed."""
     memory_mb: int = 4096
-    """Memory of the whole process tree, without swap."""
+    """Memory of the whole process tree, in MiB; no swap."""
     processes: int = 256
-    """Processes and threads at one time."""
+    """Concurrent processes and threads."""
     output_bytes: int = 1 << 20
-    """Standard output and error together. The script is stopped well beyond it; see `Reason.OUTPUT_LIMIT`."""
+    """Standard output and error together; a script that exceeds it is stopped, see `Reason.OUTPUT_LIMIT`."""
     disk_mb: int = 2048
-    """What may be written to the repository and to scratch folders."""
+    """Bytes written to the repository and to scratch folders, in MiB."""
     cpus: float = 2.0
-    """Processor cores."""
+    """CPU cores."""
 
 
 class Reason(StrEnum):
     """Why an execution ended."""
 
     EXITED = "exited"
-    """The script ended by itself: see the exit code."""
+    """The script exited by itself; see `exit_code`."""
     KILLED = "killed"
-    """A signal that no limit of ours sent ended the script: see the signal."""
+    """A signal ended the script, and no limit sent it; see `signal`."""
     TIMED_OUT = "timed out"
     OUT_OF_MEMORY = "out of memory"
     OUTPUT_LIMIT = "output limit"
-    """The script wrote more than `Limits.output_bytes` and was stopped; what it wrote up to there is kept."""
+    """The script exceeded `Limits.output_bytes` and was stopped; output up to the limit is kept."""
     PATCH_FAILED = "patch did not apply"
-    """`git apply` refused the patch; the script did not run; `output` holds what git said."""
+    """`git apply` rejected the patch and the script did not run; `output` holds git's message."""
     SANDBOX_FAILED = "sandbox failed"
-    """The sandbox itself failed: nothing is known about the script. The only reason worth a retry."""
+    """The sandbox itself failed, which says nothing about the script. The only reason worth a retry."""
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What a script did."""
+    """The result of running a script."""
 
     reason: Reason
     exit_code: int | None = None
-    """Set if and only if the reason is `EXITED`; 0 to 255."""
+    """0 to 255; set if and only if the reason is `EXITED`."""
     signal: int | None = None
     """Set if and only if the reason is `KILLED`."""
     output: str = ""
-    """Standard output and error as they came, decoded once as UTF-8, invalid bytes as U+FFFD."""
+    """Standard output and error, interleaved as written, decoded as UTF-8 with U+FFFD for invalid bytes."""
     seconds: float = 0.0
     """Wall-clock time of the script."""
     detail: str = ""
-    """For `SANDBOX_FAILED`: what failed."""
+    """What failed, for `SANDBOX_FAILED`."""
 
 
 class Sandbox(Protocol):
-    """Runs scripts that nobody trusts. Safe to call from many threads at once."""
+    """Runs untrusted scripts. Thread-safe."""
 
     name: str
 
     def ensure(self, environment: Environment) -> None:
-        """Make sure the environment can run here, before any money is spent; pulls an image if need be.
+        """Check that the environment can run here, before any money is spent; pull its image if necessary.
 
-        Raises SandboxError with what is missing and what to do.
+        Raises SandboxError saying what is missing and what to do.
         """
         ...
 
     def run(
         self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
     ) -> Execution:
-        """Run a script on the environment's repository with a patch applied; nothing of it outlives the call.
+        """Run a script on the environment's repository with a patch applied; the call leaves nothing behind.
 
-        Never raises for what a script, a patch or an engine does: that is told by `Execution.reason`.
+        Failures of a script, a patch or an engine are reported by `Execution.reason`, never raised.
         """
         ...
 
     def close(self) -> None:
-        """End what still runs and remove what was left; calls in flight return SANDBOX_FAILED."""
+        """Kill what still runs and clean up; calls in flight return SANDBOX_FAILED."""
         ...
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One kind of sandbox, as it is offered to `--sandbox`."""
+    """A kind of sandbox that a run can choose by name."""
 
     open: Callable[Concatenate[str, ...], Sandbox]
-    """Opens a sandbox for a run, given its name and options by keyword: `reuse` (see `sandbox.reuse`), which a backend
-    without containers ignores. Take further keywords too: options may be added."""
+    """Opens a sandbox, given the name of the run and options as keywords: today `reuse` (keep containers between
+    scripts). Accept keywords that you do not know; more may be added."""
     unavailable: Callable[[], str | None]
-    """Why it cannot be used on this machine and what to do about it; None if it can."""
+    """Says why it cannot be used on this machine and what to do about it; None if it can."""
     environment: EnvironmentKind
-    """What its scripts run in."""
+    """The kind of environment its scripts run in; tasks are prepared accordingly."""

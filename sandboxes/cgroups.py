@@ -1,4 +1,4 @@
-"""Linux control groups, version 1 or 2, where this process may write them: limits of a whole process tree."""
+"""Linux control groups, v1 or v2, where this process may write them: resource limits of a whole process tree."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class Group:
-    """One group of processes: a folder in each hierarchy that could be used."""
+    """A control group: one folder in each hierarchy in use."""
 
     folders: tuple[Path, ...]
 
     @property
     def entrances(self) -> list[str]:
-        """Files that a process writes "0" to in order to join."""
+        """Paths of the `cgroup.procs` files that a process joins by writing "0"."""
         return [str(folder / "cgroup.procs") for folder in self.folders]
 
     def oom_kills(self) -> int:
-        """How many processes the kernel has killed for want of memory."""
+        """Number of processes killed by the OOM killer."""
         for folder in self.folders:
             for name in ("memory.events", "memory.oom_control"):
                 if (folder / name).is_file() and (found := _OOM_KILLS.search((folder / name).read_text())):
@@ -40,7 +40,7 @@ class Group:
         return 0
 
     def remove(self) -> None:
-        """Remove the group. A process that has just ended may be counted for a moment."""
+        """Remove the group; retried for a moment, as a process that has just exited may still count as a member."""
         for folder in self.folders:
             for _ in range(50):
                 try:
@@ -53,10 +53,10 @@ class Group:
 
 
 def parents(root: Path = ROOT) -> dict[str, Path]:
-    """The folder to make groups in for each controller that we may use: memory, pids, cpu.
+    """Parent folder of new groups by controller (memory, pids, cpu), for those controllers that we may use.
 
-    In version 2 that is a folder of our own below the root, as only a group without processes may have groups with
-    limits; in version 1 it is the group that this process is in.
+    In v2 that is a folder of our own below the root, as only a group without processes may delegate controllers; in v1
+    it is the group of this process.
     """
     if (root / "cgroup.controllers").is_file():
         own = root / _PREFIX
@@ -75,7 +75,7 @@ def parents(root: Path = ROOT) -> dict[str, Path]:
 
 
 def _pass_down(root: Path, own: Path, controller: str) -> bool:
-    """Let the groups below `own` use a controller, in version 2; whether that could be done."""
+    """Enable a controller for the groups below `own` (v2); returns whether that succeeded."""
     try:
         own.mkdir(exist_ok=True)
         for folder in (root, own):
@@ -86,7 +86,7 @@ def _pass_down(root: Path, own: Path, controller: str) -> bool:
 
 
 def create(limits: Limits, extra_processes: int, parents: dict[str, Path]) -> Group | None:
-    """A new group with these limits, or None where memory or the number of processes cannot be limited so."""
+    """A new group with these limits; None where control groups cannot limit both memory and processes."""
     if not {"memory", "pids"} <= parents.keys():
         return None
     name = f"{_PREFIX}-{os.getpid()}-{next(_numbers)}"
@@ -115,7 +115,7 @@ def _set(group: Group, name: str, value: object) -> None:
 
 
 def remove_of(owner: int, folders: Iterable[Path]) -> int:
-    """Remove the groups that a process has made in these folders; how many cannot be removed yet."""
+    """Remove the groups that a process created in these folders; returns how many are still busy."""
     left = 0
     for group in {group for folder in folders for group in folder.glob(f"{_PREFIX}-{owner}-*")}:
         try:
@@ -126,14 +126,14 @@ def remove_of(owner: int, folders: Iterable[Path]) -> int:
 
 
 def orphans(parents: dict[str, Path]) -> list[Path]:
-    """Groups that processes now dead have left behind."""
+    """Groups left behind by dead processes."""
     groups = sorted({group for folder in set(parents.values()) for group in folder.glob(f"{_PREFIX}-*-*")})
     owned = [(group.name.split("-")[1], group) for group in groups]
     return [group for owner, group in owned if owner.isdigit() and not Path(f"/proc/{owner}").exists()]
 
 
 def remove_orphans(parents: dict[str, Path]) -> None:
-    """Remove groups that processes now dead have left behind; one whose processes are just ending stays for later."""
+    """Remove groups left behind by dead processes, except those with processes that are still exiting."""
     for group in orphans(parents):
         with contextlib.suppress(OSError):
             group.rmdir()

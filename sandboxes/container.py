@@ -1,4 +1,4 @@
-"""One container of ours: started ahead, it waits for a script, runs it, and is gone when its connection is."""
+"""One container: started ahead, it waits for a script, runs it, and ends when its connection closes."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from sandboxes.engine import remove
 from sandboxes.ready import Ready
 
 _START_SECONDS = 120.0
-"""Longest wait for a container to have filled its scratch folders."""
+"""Timeout for a container to fill its scratch folders."""
 _GRACE = 45.0
-"""Seconds beyond the limit before we stop from outside what should have stopped by itself."""
+"""Seconds after the time limit when a script is stopped from outside, should the inside have failed to."""
 _OWNERS = (65533, 65532)
-"""Who owns the folder of scripts: the first that is not the image's own user."""
+"""User ids that may own the folder of scripts: the first one that is not the image's own user."""
 _DROP = ("/usr/bin/setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 _CAPABILITIES = ["CHOWN", "KILL", "SETGID", "SETPCAP", "SETUID"]
-"""Those of process 1, which uses them to take them away from the script. A script has none and can gain none."""
+"""Capabilities of process 1, which drops all of them for the script. A script has none and can gain none."""
 _OURS = 2
-"""Processes of ours in a container: process 1 and inside.pl."""
+"""Our own processes in a container: process 1 and inside.pl."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What has to be known before a container can be started: equal kinds can stand in for each other."""
+    """What a container is started with; containers of equal kinds are interchangeable."""
 
     environment: Environment
     memory_mb: int
@@ -46,7 +46,7 @@ class Kind:
 
 
 class Container:
-    """A container that is ready for a script. Its process 1 is container.pl; it ends when `close` is called."""
+    """A container that is ready for a script. Its process 1 is container.pl; `close` ends it."""
 
     def __init__(self, identity: str, stream: Stream, ready: Ready) -> None:
         self.identity = identity
@@ -57,9 +57,9 @@ class Container:
     def start(
         cls, engine: Any, ready: Ready, kind: Kind, labels: dict[str, str], *, once: bool, wait: float
     ) -> Container:
-        """Start a container, for one script or for many; it waits `wait` seconds for one, then it ends.
+        """Start a container for one script (`once`) or for many; it exits after `wait` seconds without one.
 
-        Raises SandboxError or what docker-py raises.
+        Raises SandboxError, OSError and errors of docker-py.
         """
         identity = _create(engine, ready, kind, labels, once, wait)
         stream = None
@@ -77,16 +77,16 @@ class Container:
             raise
 
     def fault(self) -> str:
-        """Wait until it is ready for a script; why it is not, or nothing."""
+        """Wait until it is ready for a script; returns why it is not, or an empty string."""
         told = self._stream.read_until(b"codemonkeys: ready\n", b"", time.monotonic() + _START_SECONDS)[1]
         return "" if told.endswith("codemonkeys: ready\n") else told.strip() or "it ended without a word"
 
     def alive(self) -> bool:
-        """Whether it still waits for a script: it says nothing before it has one, and is silent."""
+        """Whether it still waits for a script: the connection is open, and it has said nothing."""
         return self._stream.silent()
 
     def run(self, environment: Environment, script: Script, patch: str | None, limits: Limits) -> Execution:
-        """Run a script. Raises OSError, TimeoutError among them, when the connection fails."""
+        """Run a script. Raises OSError (TimeoutError included) when the connection fails."""
         word = uuid.uuid4().hex.encode()
         uid, gid, groups = self._ready.user.split(":")
         who = f"--groups={groups}" if groups else "--clear-groups"
@@ -102,16 +102,16 @@ class Container:
         return inside.execution(output.removesuffix(word), told)
 
     def interrupt(self) -> None:
-        """End a call of `run` from another thread."""
+        """Abort a call of `run` in another thread."""
         self._stream.shut()
 
     def close(self) -> None:
-        """Let go of it: it ends, with all that runs in it, and the engine removes it."""
+        """Close the connection: the container ends with all that runs in it, and the engine removes it."""
         self._stream.close()
 
 
 class Stream:
-    """The connection to a container: its standard input, and what it writes."""
+    """The connection to a container's standard streams."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -124,7 +124,7 @@ class Stream:
         self._socket.sendall(data)
 
     def silent(self) -> bool:
-        """Whether it is open and nothing was said."""
+        """Whether it is open and has nothing to read."""
         try:
             poll = select.poll()
             poll.register(self._socket, select.POLLIN | select.POLLHUP)
@@ -133,14 +133,17 @@ class Stream:
             return False
 
     def read_until(self, last_told: bytes, last_output: bytes, deadline: float) -> tuple[bytes, str]:
-        """Standard output and standard error up to these words, both; or up to the end. Raises TimeoutError."""
+        """Read standard output and standard error until both end with these words, or to the end of the stream.
+
+        Raises TimeoutError.
+        """
         output, told = bytearray(), bytearray()
         for channel, data in self._frames(deadline):
             kept = output if channel == 1 else told
             kept += data
             if last_told in told and output.endswith(last_output):
                 end = told.index(last_told) + len(last_told)
-                # What was told beyond is for the next to read.
+                # Bytes beyond belong to the next read.
                 self._received[:0] = _frame(2, bytes(told[end:]))
                 del told[end:]
                 break
@@ -151,12 +154,12 @@ class Stream:
             end.close()
 
     def shut(self) -> None:
-        """End it while another thread reads."""
+        """Shut it down while another thread reads."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def _frames(self, deadline: float) -> Iterator[tuple[int, bytes]]:
-        """1 for standard output or 2 for standard error, and bytes; up to the end."""
+        """Yield (channel, bytes) to the end of the stream; channel 1 is standard output, 2 standard error."""
         while True:
             size = int.from_bytes(self._received[4:8], "big") + 8
             if len(self._received) >= max(size, 8):
@@ -180,7 +183,7 @@ def _packed(words: list[bytes]) -> bytes:
 
 
 def _create(engine: Any, ready: Ready, kind: Kind, labels: dict[str, str], once: bool, wait: float) -> str:
-    """Create a container that can do nothing but compute; returns its id."""
+    """Create a container without network, privileges or a writable root; returns its id."""
     uid = ready.user.partition(":")[0]
     owner = next(owner for owner in _OWNERS if str(owner) != uid)
     program, nested = (Path(__file__).with_name(name).read_text("utf-8") for name in ("container.pl", "inside.pl"))
@@ -205,7 +208,7 @@ def _create(engine: Any, ready: Ready, kind: Kind, labels: dict[str, str], once:
         labels=labels,
         stdin_open=True,
         stop_signal="SIGKILL",
-        # Without this the engine makes a network, if only an empty one, which takes half of the time of a start.
+        # Otherwise the engine sets up a network, if only an empty one, which takes half of the start-up time.
         network_disabled=True,
         healthcheck={"test": ["NONE"]},
         host_config=engine.api.create_host_config(

@@ -1,4 +1,4 @@
-"""The `docker` sandbox: containers of any engine that speaks Docker's API (DOCKER_HOST), started ahead of their use."""
+"""The `docker` sandbox: containers, started ahead of use, on any engine with Docker's API (DOCKER_HOST)."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from sandboxes.ready import Ready, make_ready
 __all__ = ["BACKEND", "DockerSandbox", "export_folder", "unavailable"]
 
 _MOST = 16
-"""Containers that wait at most, over all environments, and as many that are kept."""
+"""Maximum number of waiting containers over all environments; and, separately, of kept ones."""
 _CLOSE_SECONDS = 20.0
 
 
 class DockerSandbox:
-    """Runs scripts in containers without network and privileges, whose root is read-only.
+    """Runs scripts in containers without network or privileges and with a read-only root.
 
-    `run` names the user's run in the containers' labels. `reuse` keeps a container for the next script of the same
-    patch, if nothing of the last one is left in it; else each script has a fresh one. `ahead` containers wait for each
-    environment in use, `idle_seconds` at most. When the engine goes away, calls wait `patience` seconds for it.
+    `run`: name of the run, for the containers' labels. `reuse`: keep a container for the next script on the same patch
+    if the last one left nothing in it; otherwise each script gets a fresh one. `ahead`: containers kept waiting for
+    each environment in use, for `idle_seconds` at most. `patience`: seconds to wait for an engine that went away.
     """
 
     name = "docker"
@@ -57,14 +57,14 @@ class DockerSandbox:
         self._closed = threading.Event()
 
     def ensure(self, environment: Environment) -> None:
-        """Make sure the engine has the environment's image, pulled if need be, and that it is ready to be run.
+        """Make sure the engine has the environment's image, pulled if necessary, and a prepared copy of it.
 
-        Raises SandboxError with what is missing and what to do.
+        Raises SandboxError saying what is missing and what to do.
         """
         from docker.errors import DockerException, ImageNotFound
 
         if environment.image is None:
-            raise SandboxError(f"Environment {environment.name} has no container image; use --sandbox local.")
+            raise SandboxError(f"Environment {environment.name} has no container image; use the local sandbox.")
         engine = self.connect()
         try:
             engine.images.get(environment.image)
@@ -74,7 +74,7 @@ class DockerSandbox:
             except (DockerException, OSError) as error:
                 raise SandboxError(
                     f"The Docker engine has no image {environment.image} and cannot pull it ({error}). "
-                    "Build or load that image, or use --sandbox local."
+                    "Build or load that image, or use the local sandbox."
                 ) from error
         except (DockerException, OSError) as error:
             raise SandboxError(f"The Docker engine failed on image {environment.image}: {error}") from error
@@ -100,7 +100,7 @@ class DockerSandbox:
             container = self._pool.take(kind, candidate)
             with self._lock:
                 self._busy.add(container)
-            if self._closed.is_set():  # too late for `close` to see it
+            if self._closed.is_set():  # `close` did not see this container
                 return inside.failed("the sandbox was closed")
             done = container.run(environment, script, patch, limits)
             if self._reuse and done.reason is not Reason.SANDBOX_FAILED:
@@ -118,7 +118,7 @@ class DockerSandbox:
         return done
 
     def close(self) -> None:
-        """End and remove all containers; calls in flight return SANDBOX_FAILED."""
+        """Kill and remove all containers; calls in flight return SANDBOX_FAILED."""
         self._closed.set()
         with self._lock:
             busy = tuple(self._busy)
@@ -132,7 +132,7 @@ class DockerSandbox:
             self._guard.close()
 
     def reap(self) -> int:
-        """Remove containers whose owner, a process on this machine, has died; how many."""
+        """Remove containers whose owner, a process on this machine, has died; returns their number."""
         engine = self.connect()
         found = orphans(engine)
         for container in found:
@@ -140,13 +140,13 @@ class DockerSandbox:
         return len(found)
 
     def connect(self) -> Any:
-        """The engine's client; connects, and reaps, at the first call. Raises SandboxError."""
+        """The engine's client; the first call connects and reaps. Raises SandboxError."""
         from docker.errors import DockerException
 
         with self._lock:
             if self._engine is not None:
                 return self._engine
-            if self._closed.is_set():  # nobody would close what is opened now
+            if self._closed.is_set():  # nobody would close a client opened now
                 raise SandboxError("the sandbox was closed")
             self._engine = open_engine(timeout=120)
             self._guard = Guard(self._labels[f"{LABEL}.sandbox"])
@@ -155,7 +155,7 @@ class DockerSandbox:
         return self._engine
 
     def _start(self, kind: Kind) -> Container:
-        """Start a container, also where the engine is away for a while."""
+        """Start a container, waiting for an engine that is temporarily away."""
         from docker.errors import DockerException, ImageNotFound
 
         engine = self.connect()
@@ -169,7 +169,7 @@ class DockerSandbox:
                 key = (str(kind.environment.image), kind.environment.repository)
                 if key not in known:
                     raise
-                del known[key]  # somebody removed it: make it again
+                del known[key]  # it was removed: prepare the image again
                 self._ready.pop(key, None)
                 continue
             except (DockerException, OSError):
@@ -202,7 +202,7 @@ class DockerSandbox:
         self._pool.give_back(kind, candidate, container)
 
     def _remove_all(self) -> None:
-        """Remove what has not ended by itself, and wait until nothing is left."""
+        """Remove containers that have not exited by themselves, and wait until none is left."""
         from docker.errors import DockerException
 
         filters = {"label": f"{LABEL}.sandbox={self._labels[f'{LABEL}.sandbox']}"}

@@ -1,4 +1,4 @@
-"""The Docker engine that DOCKER_HOST names: reaching it, whose containers are whose, folders out of images."""
+"""The Docker engine at DOCKER_HOST: connecting to it, owners of containers, folders copied out of images."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sandboxes.base import SandboxError
 from sandboxes.processes import process_start
 
 LABEL = "codemonkeys"
-_ADVICE = "Start it, point DOCKER_HOST to one, or use --sandbox local."
+_ADVICE = "Start it, point DOCKER_HOST to one, or use the local sandbox."
 
 
 def open_engine(timeout: int) -> Any:
-    """A client of the engine that DOCKER_HOST names, which has answered. Raises SandboxError."""
+    """A client of the engine at DOCKER_HOST, which has answered a ping. Raises SandboxError."""
     import docker
     from docker.errors import DockerException
 
@@ -36,7 +36,7 @@ def open_engine(timeout: int) -> Any:
 
 
 def knock() -> None:
-    """Raise OSError where nobody listens; for sockets of this machine, as docker-py leaves its own open there."""
+    """Raise OSError if nothing listens on a Unix socket: docker-py would leave its own socket open then."""
     address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     if address.startswith("unix://"):
         with socket.socket(socket.AF_UNIX) as first:
@@ -44,7 +44,7 @@ def knock() -> None:
 
 
 def unavailable() -> str | None:
-    """Why no container can run on this machine and what to do about it; None if one can."""
+    """Why containers cannot be run from here and what to do about it; None if they can."""
     try:
         open_engine(timeout=20).close()
     except SandboxError as error:
@@ -56,13 +56,13 @@ def remove(engine: Any, container: str) -> None:
     """Kill and remove a container, if it is still there."""
     from docker.errors import DockerException
 
-    # Gone, or being removed by the engine: either is what we want.
+    # It is gone already, or the engine is removing it: either is fine.
     with contextlib.suppress(DockerException, OSError):
         engine.api.remove_container(container, force=True, v=True)
 
 
 def labels_of(run: str) -> dict[str, str]:
-    """The labels by which a container's owner is known: run, machine, process, and when that process started."""
+    """Labels that identify a container's owner: run, machine, process id and start time of the process."""
     return {
         f"{LABEL}.run": run,
         f"{LABEL}.host": socket.gethostname(),
@@ -72,18 +72,18 @@ def labels_of(run: str) -> dict[str, str]:
 
 
 def orphans(engine: Any) -> list[Any]:
-    """Containers of ours whose owner, a process on this machine, has died."""
+    """Our containers whose owner, a process on this machine, has died."""
     return [found for found in containers(engine) if owner(found["Labels"]) == "dead"]
 
 
 def containers(engine: Any) -> list[Any]:
-    """All containers of ours on the engine, as its list tells of them, whoever their owner is."""
+    """All our containers on the engine, of any owner, as the engine lists them."""
     found: list[Any] = engine.api.containers(all=True, filters={"label": f"{LABEL}.host"})
     return found
 
 
 def owner(labels: dict[str, str]) -> str:
-    """Who a container belongs to: `alive` or `dead` for a process of this machine, `elsewhere` for another's."""
+    """State of a container's owner: `alive` or `dead` if it is a process of this machine, else `elsewhere`."""
     if labels.get(f"{LABEL}.host") != socket.gethostname():
         return "elsewhere"
     pid, started = labels.get(f"{LABEL}.pid", ""), labels.get(f"{LABEL}.started", "")
@@ -91,7 +91,7 @@ def owner(labels: dict[str, str]) -> str:
 
 
 def export_folder(image: str, path: str, destination: Path) -> None:
-    """Copy the folder `path` of an image to the new folder `destination`, without running anything of the image.
+    """Copy the folder `path` of an image to the new folder `destination` without running anything in the image.
 
     Raises SandboxError when the image or the folder is missing, or the engine fails.
     """
@@ -116,9 +116,9 @@ def export_folder(image: str, path: str, destination: Path) -> None:
 
 
 def _ours(entry: tarfile.TarInfo, destination: str) -> tarfile.TarInfo | None:
-    """Take a file, folder or link without the archive's top folder, as our own; leave out devices and pipes.
+    """Extraction filter: strip the top folder and the owner; leave out devices and pipes.
 
-    Symbolic links stay as they are, wherever they point, as a repository may hold such; nothing is written through one.
+    Symbolic links are kept wherever they point, as repositories contain such links; nothing is written through one.
     """
     if not (entry.isreg() or entry.isdir() or entry.issym() or entry.islnk()):
         return None
@@ -133,7 +133,7 @@ def _ours(entry: tarfile.TarInfo, destination: str) -> tarfile.TarInfo | None:
 
 
 class Chunks(io.RawIOBase):
-    """A file that reads the byte strings of an iterator."""
+    """A raw stream over an iterator of byte strings."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

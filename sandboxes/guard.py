@@ -1,6 +1,6 @@
-"""A process that waits for its owner's end and then removes the containers that the owner could not.
+"""A process that waits for its owner to die and then removes the containers that the owner could not.
 
-Containers end by themselves when their owner does, all but those that were made and not started yet. A closed guard
+Containers end by themselves when their owner does, except those created but not yet started. A guard that was closed
 removes nothing.
 """
 
@@ -22,16 +22,16 @@ sys.path.append({str(Path(__file__).parent.parent)!r})
 from sandboxes.guard import remove_all
 remove_all(sys.argv[1])
 """
-"""Nothing is imported while it waits: it is to be as small as can be."""
+"""Imports nothing while it waits, to stay as small as possible."""
 _VARIABLES = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "SSH_AUTH_SOCK")
-"""What it gets of our environment: no key."""
+"""Environment variables passed on to it; no keys."""
 _SECONDS = 60.0
 _STILL = 5.0
-"""Seconds without a container after which none will come: the engine may be making the last one."""
+"""Seconds without a new container after which to stop looking: the engine may still be creating the last one."""
 
 
 class Guard:
-    """The guard of one sandbox, known by the value of the containers' label."""
+    """The guard of one sandbox, identified by the value of its containers' label."""
 
     def __init__(self, sandbox: str) -> None:
         variables = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
@@ -46,12 +46,12 @@ class Guard:
         )
 
     def close(self) -> None:
-        """End it; nothing is left to guard."""
+        """End it without removing anything."""
         self._process.communicate(b"closed")
 
 
 def remove_all(sandbox: str) -> None:
-    """Remove the containers of a sandbox, and those that come while it looks; waits for an engine that is away."""
+    """Remove the containers of a sandbox, including those that appear meanwhile; waits for an engine that is away."""
     from docker.errors import DockerException
 
     end = time.monotonic() + _SECONDS

@@ -1,7 +1,7 @@
-"""Gives a repository inside a sandbox a history of one commit, whatever its image held, and proves that it has it.
+"""Replaces a repository's history by a single commit, whatever the image contained, and verifies the result.
 
-The scripts start in the repository and are meant for where its own configuration and filters can do no harm: a run of a
-sandbox, or a container without network that an image is derived from. The files of the work tree stay as they are.
+The scripts run in the repository, and only where its own configuration and filters can do no harm: in a sandbox, or in
+a container without network from which an image is derived. They leave the working tree as it is.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ def _script(action: str) -> Script:
 
 
 def scrub() -> Script:
-    """Replaces the history by one commit of the files as they are, and verifies it: exit code 0 if it holds.
+    """Script that replaces the history by one commit of the files as they are, and verifies it (exit code 0).
 
-    Gone are every other commit, branch, tag, remote, stash and reflog, objects that nothing names, the repositories it
-    borrows objects from or is a work tree of, its other work trees, its submodules' repositories, and clones elsewhere
-    that know its base. The commit has a fixed author and date: equal files make an equal commit. Any other exit code
-    comes with a line that says what remains or what git could not read.
+    It removes every other commit, branch, tag, remote, stash and reflog; unreachable objects; the repositories that it
+    borrows objects from or is a working tree of; its other working trees; the repositories of its submodules; and
+    clones elsewhere that contain the base commit. Author and date are fixed, so equal files make an equal commit. On
+    any other exit code a line says what remains or what git could not read.
     """
     return _script("scrub")
 
 
 def verify() -> Script:
-    """Exit code 0 if the repository is one commit, with no object beside it and no change in its work tree.
+    """Script that exits with 0 if the repository is one commit, without further objects or a modified working tree.
 
-    Any other exit code comes with a line that says what there is.
+    On any other exit code a line says what was found.
     """
     return _script("verify")

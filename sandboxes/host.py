@@ -1,4 +1,4 @@
-"""What a `local` sandbox shows of its machine: system folders and interpreters, read-only, and nothing else."""
+"""What a `local` sandbox exposes of the host: system folders and interpreters, read-only, and nothing else."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ FILES = {
     "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "/etc/hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-    # The repository may belong to another user outside.
+    # The repository may be owned by another user outside.
     "/etc/gitconfig": "[safe]\n\tdirectory = *\n",
 }
 
 
 def system() -> tuple[dict[str, str], list[str]]:
-    """Symbolic links to make again (path, target), and paths to show read-only."""
+    """Symbolic links to recreate (path to target), and paths to mount read-only."""
     links = {path: os.readlink(path) for path in _SYSTEM if os.path.islink(path)}
     shown = [path for path in _SYSTEM if os.path.isdir(path) and not os.path.islink(path)]
     for name in _SETTINGS:
@@ -45,9 +45,9 @@ def system() -> tuple[dict[str, str], list[str]]:
 
 
 def interpreters(folder: Path) -> list[str]:
-    """Installations of Python that a virtual environment at `folder` needs and that are not below /usr.
+    """Python installations outside /usr that a virtual environment at `folder` needs.
 
-    Raises SandboxError when one cannot be shown without showing someone's home folder.
+    Raises SandboxError for one that cannot be exposed without exposing a home folder.
     """
     prefixes: set[Path] = set()
     binary = folder / "bin" / "python"
@@ -64,16 +64,17 @@ def interpreters(folder: Path) -> list[str]:
             if name.strip() == "home" and value.strip():
                 prefixes.add(Path(value.strip()).parent)
     prefixes |= {prefix.resolve() for prefix in prefixes}
-    needed = [prefix for prefix in prefixes if not _shown_anyway(prefix, folder)]
+    needed = [prefix for prefix in prefixes if not _is_exposed(prefix, folder)]
     for prefix in needed:
         if not any(prefix.glob("lib*/python*")) or Path.home().is_relative_to(prefix):
             raise SandboxError(
-                f"The environment {folder} runs {binary}, whose installation {prefix} cannot be shown in a sandbox: "
-                "it is no folder of its own. Make the environment with another Python, or use --sandbox docker."
+                f"The environment {folder} runs {binary}, whose installation {prefix} cannot be exposed to a "
+                "sandbox: it is not a folder of its own. Create the environment with another Python, or use the "
+                "docker sandbox."
             )
     return sorted(map(str, needed))
 
 
-def _shown_anyway(prefix: Path, folder: Path) -> bool:
+def _is_exposed(prefix: Path, folder: Path) -> bool:
     places = [Path(path) for path in _SYSTEM] + [folder, folder.resolve()]
     return prefix == Path("/") or any(prefix.is_relative_to(place) for place in places)

@@ -1,4 +1,4 @@
-"""What happens inside every sandbox: the program `inside.pl`, how it is called, and what its answer means."""
+"""The program that runs inside every sandbox, `inside.pl`: how it is called, and how its report is read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
 
 FOLDER = "/codemonkeys"
-"""The read-only folder inside that holds the script and the patch."""
+"""Read-only folder inside with the script and the patch."""
 PATCH = f"{FOLDER}/.patch"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -29,7 +29,7 @@ def refusal(script: Script) -> str:
 
 
 def files(script: Script, patch: str | None) -> dict[str, bytes]:
-    """The files to place in `FOLDER`, by name. Bytes that were no UTF-8 may come as surrogate escapes."""
+    """Files to place in `FOLDER`, by name. Surrogate escapes in texts stand for bytes that are not UTF-8."""
     placed = {script.name: script.text.encode(errors="surrogateescape")}
     if patch:
         placed[".patch"] = patch.encode(errors="surrogateescape")
@@ -44,10 +44,10 @@ def command(
     prefix: Sequence[str] = (),
     count_processes: bool = False,
 ) -> list[str]:
-    """The words that run `inside.pl`.
+    """The command that runs `inside.pl`.
 
-    `prefix` is put before git and the script, to take away their privileges; `count_processes` has the number of
-    processes watched from inside, where the kernel does not limit it.
+    `prefix`: command that git and the script are run through, to drop privileges. `count_processes`: have `inside.pl`
+    enforce the number of processes, where the kernel does not.
     """
     program = Path(__file__).with_name("inside.pl").read_text("utf-8")
     most = limits.processes if count_processes else 0
@@ -57,17 +57,17 @@ def command(
 
 
 def failed(detail: str, output: bytes = b"", seconds: float = 0.0) -> Execution:
-    """The execution of a sandbox that itself failed."""
+    """The result when the sandbox itself failed."""
     return Execution(Reason.SANDBOX_FAILED, None, None, output.decode(errors="replace"), seconds, detail)
 
 
-def execution(output: bytes, told: str, oom_kills: int = 0) -> Execution:
-    """Read what `inside.pl` told on standard error; `oom_kills` as counted outside."""
-    lines = _LAST_LINE.findall(told)
+def execution(output: bytes, report: str, oom_kills: int = 0) -> Execution:
+    """The result as `inside.pl` reported it on standard error; `oom_kills`: counted outside."""
+    lines = _LAST_LINE.findall(report)
     if not lines:
         if oom_kills:
             return Execution(Reason.OUT_OF_MEMORY, output=output.decode(errors="replace"))
-        return failed(told.strip() or "the sandbox ended without a word", output)
+        return failed(report.strip() or "the sandbox ended without a word", output)
     how, number, seconds, counted_inside = lines[-1]
     text = output.decode(errors="replace")
     if oom_kills or int(counted_inside):

@@ -1,4 +1,4 @@
-"""The one process from which those of a `local` sandbox are forked: starting it, asking it, ending it."""
+"""Starts, asks and ends the process of zygote.py, from which all runs of a `local` sandbox are forked."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ zygote.main(int(sys.argv[1]), [Path(folder) for folder in sys.argv[2:]])
 
 
 class Process:
-    """A run that waits for its plan; then read `output` and `told`, two pipes, to their end."""
+    """A run that waits for its plan; `output` and `report` are pipes to read to their end afterwards."""
 
-    def __init__(self, plan: int, output: int, told: int) -> None:
-        self.output, self.told = output, told
+    def __init__(self, plan: int, output: int, report: int) -> None:
+        self.output, self.report = output, report
         self._plan = plan
 
     def give(self, plan: dict[str, Any]) -> None:
-        """Tell it what to do."""
+        """Send it the plan."""
         with contextlib.suppress(BrokenPipeError), open(self._plan, "wb", closefd=False) as given:
             given.write(marshal.dumps(plan))
 
     def waits(self) -> bool:
-        """Whether it is there and has nothing to complain of."""
-        return not select.select([self.output, self.told], [], [], 0)[0]
+        """Whether it still waits for its plan, without having failed."""
+        return not select.select([self.output, self.report], [], [], 0)[0]
 
     def stop(self) -> None:
-        """Have every process of the run killed."""
+        """Kill every process of the run."""
         if self._plan >= 0:
             os.close(self._plan)
             self._plan = -1
 
     def end(self) -> None:
-        """Stop it and let go of it."""
+        """Stop it and close its pipes."""
         self.stop()
         os.close(self.output)
-        os.close(self.told)
+        os.close(self.report)
 
 
 class Launcher:
-    """Keeps a process of zygote.py ready; starts it at the first run, and anew should it have died.
+    """Keeps a process of zygote.py running; starts it at the first run, and again if it has died.
 
-    `groups` are the folders from which to remove this process's control groups should it be killed.
+    `groups`: folders from which this process's control groups are removed if it is killed.
     """
 
     def __init__(self, groups: Iterable[Path] = ()) -> None:
@@ -67,12 +67,12 @@ class Launcher:
         self._end: Callable[[], object] = lambda: None
 
     def start(self, entrances: list[str]) -> Process:
-        """Start a run in the control group with these entrances. Raises SandboxError if no process can be started."""
+        """Start a run in the control group with these `cgroup.procs` files. Raises SandboxError."""
         theirs_plan, ours_plan = os.pipe()
         ours_output, theirs_output = os.pipe()
-        ours_told, theirs_told = os.pipe()
-        process = Process(ours_plan, ours_output, ours_told)
-        theirs = [theirs_plan, theirs_output, theirs_told]
+        ours_report, theirs_report = os.pipe()
+        process = Process(ours_plan, ours_output, ours_report)
+        theirs = [theirs_plan, theirs_output, theirs_report]
         try:
             self._send(marshal.dumps(entrances), theirs)
         except OSError as error:
@@ -84,7 +84,7 @@ class Launcher:
         return process
 
     def close(self) -> None:
-        """End the process, and with it all that it has started."""
+        """End the process and all that it has started."""
         with self._lock:
             self._end()
             self._socket = None
@@ -112,12 +112,12 @@ class Launcher:
                 cwd="/",
                 start_new_session=True,
             )
-        # Also when nobody calls close: at the latest when this process ends.
+        # At the latest when this process exits, even if nobody calls `close`.
         self._end = weakref.finalize(self, _end, ours, process)
         return ours
 
 
 def _end(connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
     connection.close()
-    process.kill()  # those that it has forked die with it
+    process.kill()  # its forks die with it
     process.wait()

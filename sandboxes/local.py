@@ -1,4 +1,4 @@
-"""The `local` sandbox: Linux namespaces, no daemon, nothing to install; zygote.py and namespace.py are its inside."""
+"""The `local` sandbox: Linux namespaces, without a daemon or an installation. See also zygote.py and namespace.py."""
 
 from __future__ import annotations
 
@@ -18,29 +18,28 @@ from typing import Any
 from sandboxes import cgroups, host, inside
 from sandboxes.base import Backend, Environment, Execution, Limits, SandboxError, Script
 from sandboxes.launcher import Launcher, Process
-from sandboxes.spares import Begun, Spares
+from sandboxes.spares import Spares, StartedRun
 
 _BUBBLEWRAP = "/usr/bin/bwrap"
 _TOOLS = {"perl": "perl-base", "bash": "bash", "git": "git", "setpriv": "util-linux"}
-"""What it needs, and the package of Debian and Ubuntu that holds it."""
+"""Required tools, and the Debian and Ubuntu packages that provide them."""
 _GRACE = 10.0
-"""Seconds beyond the limit before we stop from outside what should have stopped by itself."""
+"""Seconds after the time limit when a run is stopped from outside, should the inside have failed to."""
 _HELPERS = 4
-"""Processes of ours that count as the script's: the namespace's parent, process 1, bubblewrap, and room for git."""
+"""Our own processes that count towards a script's limit: the namespace's parent, process 1, bubblewrap, git."""
 _SWITCHES = (
     ("kernel.unprivileged_userns_clone", "0", "1"),
     ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
     ("user.max_user_namespaces", "0", "10000"),
 )
-"""Kernel settings that forbid user namespaces: name, value that forbids, value that allows."""
+"""Kernel settings that can forbid user namespaces: name, forbidding value, allowing value."""
 _DROP = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 
 
 class LocalSandbox:
-    """Runs scripts in Linux namespaces of their own, on throw-away overlays of the environment's folders.
+    """Runs each script in its own Linux namespaces, on throw-away overlays of the environment's folders.
 
-    `bubblewrap` says whether bubblewrap is to build their root; None: if it is installed and works. It makes no
-    difference to a script.
+    `bubblewrap`: whether bubblewrap sets up the root; None: if it is installed and works. Scripts see no difference.
     """
 
     name = "local"
@@ -53,13 +52,13 @@ class LocalSandbox:
         self._parents = cgroups.parents()
         self._launcher = Launcher(self._parents.values())
         self._spares = Spares()
-        weakref.finalize(self, self._spares.close)  # also when nobody calls close
+        weakref.finalize(self, self._spares.close)  # in case nobody calls `close`
         cgroups.remove_orphans(self._parents)
 
     def ensure(self, environment: Environment) -> None:
-        """Check that namespaces can be made, and that the environment's folders and interpreters can be shown in them.
+        """Check that namespaces work here, and that the environment's folders and interpreters can be exposed in them.
 
-        Raises SandboxError with what is missing and what to do.
+        Raises SandboxError saying what is missing and what to do.
         """
         if reason := unavailable(self._bubblewrap):
             raise SandboxError(reason)
@@ -72,14 +71,14 @@ class LocalSandbox:
         return self._execute(environment, script, patch, limits or Limits(), writable=False)
 
     def build(self, environment: Environment, script: Script, limits: Limits | None = None) -> Execution:
-        """Run a script that prepares the environment: what it writes to the folders stays there.
+        """Run a script that prepares the environment: its changes to the folders are kept.
 
-        All else is as in `run`: no network, a private /tmp and home, and limits.
+        Everything else is as in `run`: no network, a private /tmp and home, limits.
         """
         return self._execute(environment, script, None, limits or Limits(), writable=True)
 
     def close(self) -> None:
-        """Kill what runs; calls in flight return SANDBOX_FAILED."""
+        """Kill running scripts; calls in flight return SANDBOX_FAILED."""
         self._closed.set()
         with self._idle:
             self._idle.wait_for(lambda: self._running == 0, _GRACE)
@@ -97,78 +96,78 @@ class LocalSandbox:
             if self._closed.is_set():
                 return inside.failed("the sandbox was closed")
             self._running += 1
-        begun = None
+        run = None
         try:
-            begun = self._spares.take(limits) or self._begin(limits)
-            plan = make_plan(environment, script, patch, limits, writable, begun.group is not None, self._bubblewrap)
-            return self._watch(begun, plan, limits)
+            run = self._spares.take(limits) or self._start(limits)
+            plan = make_plan(environment, script, patch, limits, writable, run.group is not None, self._bubblewrap)
+            return self._watch(run, plan, limits)
         except (OSError, SandboxError) as error:
             return inside.failed(str(error))
         finally:
-            if begun:
-                begun.end()
+            if run:
+                run.end()
             with self._idle:
                 self._running -= 1
                 self._idle.notify_all()
 
-    def _begin(self, limits: Limits) -> Begun:
+    def _start(self, limits: Limits) -> StartedRun:
         group = cgroups.create(limits, _HELPERS, self._parents)
         try:
-            return Begun(limits, group, self._launcher.start(group.entrances if group else []))
+            return StartedRun(limits, group, self._launcher.start(group.entrances if group else []))
         except SandboxError:
             if group:
                 group.remove()
             raise
 
-    def _watch(self, begun: Begun, plan: dict[str, Any], limits: Limits) -> Execution:
-        begun.process.give(plan)
-        with contextlib.suppress(OSError, SandboxError):  # a run that was not begun ahead is begun when it is needed
-            self._spares.add(self._begin(limits))
-        output, told = _read(begun.process, limits, self._closed)
+    def _watch(self, run: StartedRun, plan: dict[str, Any], limits: Limits) -> Execution:
+        run.process.give(plan)
+        with contextlib.suppress(OSError, SandboxError):  # without a spare, the next run is started when needed
+            self._spares.add(self._start(limits))
+        output, report = _read(run.process, limits, self._closed)
         if self._closed.is_set():
             return inside.failed("the sandbox was closed", output)
-        return inside.execution(output, told, begun.group.oom_kills() if begun.group else 0)
+        return inside.execution(output, report, run.group.oom_kills() if run.group else 0)
 
 
 def _read(process: Process, limits: Limits, stop: threading.Event) -> tuple[bytes, str]:
-    """What the script wrote, at most up to the limit, and what `inside.pl` told; returns when all have ended."""
-    output, told = bytearray(), bytearray()
+    """The script's output, up to the limit, and the report of `inside.pl`; returns when all processes have ended."""
+    output, report = bytearray(), bytearray()
     deadline = time.monotonic() + limits.seconds + _GRACE
     with selectors.DefaultSelector() as selector:
-        for pipe, kept, most in ((process.output, output, limits.output_bytes), (process.told, told, 1 << 16)):
+        for pipe, kept, most in ((process.output, output, limits.output_bytes), (process.report, report, 1 << 16)):
             selector.register(pipe, selectors.EVENT_READ, (kept, most))
         while selector.get_map():
             if stop.is_set():
                 process.stop()
             elif time.monotonic() > deadline:
                 process.stop()
-                told[:] = f"the sandbox did not end by itself {_GRACE:g} s after the time limit".encode()
+                report[:] = f"the sandbox did not exit by itself {_GRACE:g} s after the time limit".encode()
             for key, _ in selector.select(0.2):
                 data = os.read(key.fd, 1 << 16)
                 if not data:
                     selector.unregister(key.fileobj)
                 kept, most = key.data
                 kept += data[: max(most - len(kept), 0)]
-    return bytes(output), told.decode(errors="replace")
+    return bytes(output), report.decode(errors="replace")
 
 
 def check_folders(environment: Environment) -> None:
-    """Raise SandboxError unless all of the environment's folders, and the repository in them, are there."""
+    """Raise SandboxError unless all folders of the environment exist and one of them contains the repository."""
     name = environment.name
     if environment.root is None and not environment.folders:
         raise SandboxError(
-            f"Environment {name} has no root and no folders for the local sandbox; use --sandbox docker."
+            f"Environment {name} has no root and no folders for the local sandbox; use the docker sandbox."
         )
     for path in (environment.repository, *(path for path, _ in environment.folders)):
         if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
-            raise SandboxError(f"Environment {name}: {path!r} is no absolute path of a folder inside.")
+            raise SandboxError(f"Environment {name}: {path!r} is not an absolute path of a folder inside.")
     for outside in (environment.root, *(outside for _, outside in environment.folders)):
         if outside is not None and not outside.is_dir():
-            raise SandboxError(f"Environment {name}: the folder {outside} is missing; prepare it anew.")
+            raise SandboxError(f"Environment {name}: the folder {outside} is missing; prepare it again.")
     if environment.root is None and not any(
         Path(environment.repository).is_relative_to(path) for path, _ in environment.folders
     ):
-        raise SandboxError(f"Environment {name}: no folder holds the repository {environment.repository}.")
+        raise SandboxError(f"Environment {name}: no folder contains the repository {environment.repository}.")
 
 
 def make_plan(
@@ -180,13 +179,13 @@ def make_plan(
     grouped: bool = False,
     bubblewrap: bool = False,
 ) -> dict[str, Any]:
-    """What namespace.py is to do, as plain data; `grouped` says that a control group keeps the limits.
+    """Instructions for namespace.py, as plain data. `grouped`: a control group enforces the limits.
 
-    Raises SandboxError if the environment cannot be shown.
+    Raises SandboxError if the environment cannot be exposed.
     """
     check_folders(environment)
     rlimits = {} if grouped else {"RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_NPROC": limits.processes + _HELPERS}
-    # The kernel lets root have any number of processes, unless a control group says otherwise.
+    # RLIMIT_NPROC does not apply to root: without a control group, processes are counted from inside.
     count = not grouped and os.getuid() == 0
     command = inside.command(environment, script, patch, limits, _DROP, count)
     plan = {
@@ -208,7 +207,7 @@ def make_plan(
 
 
 def _on_this_machine(environment: Environment) -> dict[str, Any]:
-    """What is different in a plan without a root of its own: this machine's programs, and homes in scratch folders."""
+    """Parts of a plan without a root of its own: this machine's programs, and homes in scratch folders."""
     links, read_only = host.system()
     for _, outside in environment.folders:
         read_only += host.interpreters(outside)
@@ -224,12 +223,12 @@ def _on_this_machine(environment: Environment) -> dict[str, Any]:
 def unavailable(bubblewrap: bool | None = None) -> str | None:
     """Why the local sandbox cannot run on this machine and what to do about it; None if it can."""
     if platform.system() != "Linux":
-        return "The local sandbox needs Linux; use --sandbox docker."
+        return "The local sandbox needs Linux; use the docker sandbox."
     tools = _TOOLS | ({_BUBBLEWRAP: "bubblewrap"} if bubblewrap else {})
     if missing := [tool for tool in tools if not shutil.which(tool, path=inside.PATH)]:
         return (
             f"The local sandbox needs {', '.join(missing)}, which is not installed (Debian, Ubuntu: "
-            f"apt-get install {' '.join(tools[tool] for tool in missing)}); or use --sandbox docker."
+            f"apt-get install {' '.join(tools[tool] for tool in missing)}); or use the docker sandbox."
         )
     done = _probe(bubblewrap)
     if done.exit_code == 0:
@@ -239,7 +238,7 @@ def unavailable(bubblewrap: bool | None = None) -> str | None:
 
 @functools.cache
 def bubblewrap_works() -> bool:
-    """Whether bubblewrap is installed and runs scripts; a machine may have rules against it alone."""
+    """Whether bubblewrap is installed and can run scripts; a machine may forbid it specifically."""
     return os.path.exists(_BUBBLEWRAP) and _probe(True).exit_code == 0
 
 
@@ -253,8 +252,8 @@ def _advice() -> str:
     for setting, bad, fix in _SWITCHES:
         value = Path("/proc/sys", setting.replace(".", "/"))
         if value.is_file() and value.read_text().strip() == bad:
-            return f"Allow them with `sudo sysctl -w {setting}={fix}`, or use --sandbox docker."
-    return "In a container they need one that may make user namespaces; else use --sandbox docker."
+            return f"Allow them with `sudo sysctl -w {setting}={fix}`, or use the docker sandbox."
+    return "A container must be allowed to create user namespaces; otherwise use the docker sandbox."
 
 
 BACKEND = Backend(lambda run, **options: LocalSandbox(), unavailable, "folders")

@@ -1,6 +1,6 @@
-"""What the first process of a `local` sandbox does: new Linux namespaces, a new root, then `exec`.
+"""The first process of a run in a `local` sandbox: new Linux namespaces, a new root, then `exec`.
 
-All of it happens in a process that zygote.py has forked. A plan is a dictionary, see `make_plan` in local.py.
+All of this happens in a process that zygote.py has forked. A plan is a dictionary, see `make_plan` in local.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 libc = ctypes.CDLL(None, use_errno=True)
 
-# Of <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>, <linux/sockios.h>.
+# From <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>, <linux/sockios.h>.
 NEW_NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000  # ns uts ipc user pid net
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 MNT_DETACH = 2
@@ -28,20 +28,20 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 
 
 def check(result: int, doing: str) -> None:
-    """Raise the OSError of a failed call of libc."""
+    """Raise OSError if a call of libc failed."""
     if result:
         number = ctypes.get_errno()
         raise OSError(number, f"{doing}: {os.strerror(number)}")
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = MS_BIND | MS_REC, data: str = "") -> None:
-    """mount(2); without a kind of file system, a bind mount with all that is mounted below."""
+    """mount(2); without a file system type, a recursive bind mount."""
     arguments = (source.encode(), target.encode(), kind.encode() or None, flags, data.encode() or None)
     check(libc.mount(*arguments), f"mount {kind or 'bind'} {source} on {target}")
 
 
 def restrict(target: str, attributes: int, recursive: bool = True) -> None:
-    """mount_setattr(2): add attributes to a mount, and to those below it."""
+    """mount_setattr(2): add attributes to a mount, by default recursively."""
     settings = struct.pack("QQQQ", attributes, 0, 0, 0)
     flags = AT_RECURSIVE if recursive else 0
     check(
@@ -50,43 +50,43 @@ def restrict(target: str, attributes: int, recursive: bool = True) -> None:
 
 
 def show(source: str, path: str, attributes: int) -> None:
-    """Mount a file or folder of the first root at a path of the new one."""
+    """Bind-mount a file or folder of the first root at a path of the new one."""
     target = place(path, os.path.isdir(source))
     mount(source, target)
     restrict(target, attributes)
 
 
 def memory(path: str, options: str, flags: int = 0) -> str:
-    """Mount an empty file system in memory at a path of the new root; returns where that is now."""
+    """Mount an empty tmpfs at a path of the new root; returns where that is now."""
     target = place(path)
     mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV | flags, options)
     return target
 
 
 def pivot(new: str, old: str) -> None:
-    """pivot_root(2), and stand in the new root."""
+    """pivot_root(2), and change to the new root."""
     check(libc.pivot_root(new.encode(), old.encode()), f"pivot_root to {new}")
     os.chdir("/")
 
 
 def detach(target: str) -> None:
-    """umount2(2) of a mount and all below it."""
+    """Lazily unmount (umount2) a mount and all below it."""
     check(libc.umount2(target.encode(), MNT_DETACH), f"detach {target}")
 
 
 def write(path: str, text: str) -> None:
-    """Write one of the kernel's files."""
+    """Write to a file of the kernel."""
     with open(path, "w", encoding="ascii") as file:
         file.write(text)
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent ends, however it ends."""
+    """Have the kernel kill this process when its parent dies."""
     check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
 def unshare() -> None:
-    """Move to new namespaces, as the only user of them; the process namespace is for the next child."""
+    """Move to new namespaces, mapping this user only; the process namespace takes effect with the next child."""
     user, group = os.getuid(), os.getgid()
     check(libc.unshare(NEW_NAMESPACES), "unshare")
     write("/proc/self/setgroups", "deny")
@@ -95,9 +95,9 @@ def unshare() -> None:
 
 
 def place(path: str, folder: bool = True) -> str:
-    """Where a path of the new root is now, an empty file or folder if it was not there.
+    """Where a path of the new root is now; created as an empty file or folder if it does not exist.
 
-    Links are not followed: those of an image would lead out of the new root.
+    Links are not followed, as those of an image would lead out of the new root.
     """
     here = "/new"
     names = path.strip("/").split("/")
@@ -114,14 +114,14 @@ def place(path: str, folder: bool = True) -> str:
 
 
 def put(path: str, text: str) -> None:
-    """Write a file that nobody may change."""
+    """Write a read-only file."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444), "wb") as file:
         file.write(text.encode(errors="surrogateescape"))
 
 
 def make_first_root(plan: dict[str, Any]) -> None:
-    """Move to a root which holds the old one at /old, the new one at /new, and what runs may write in /scratch."""
+    """Move to a root with the old one at /old, the new one at /new, and all that a run may write in /scratch."""
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
     write("/proc/sys/user/max_user_namespaces", "0")
     mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
@@ -132,7 +132,7 @@ def make_first_root(plan: dict[str, Any]) -> None:
 
 
 def make_root(plan: dict[str, Any]) -> None:
-    """Build the new root at /new: all but /proc, which belongs to the process namespace of the one who enters."""
+    """Build the new root at /new, except /proc, which belongs to the process namespace that is entered later."""
     if plan["root"]:
         lay(plan["root"], "/new", plan["writable"])
     else:
@@ -161,7 +161,7 @@ def make_root(plan: dict[str, Any]) -> None:
 
 
 def lay(outside: str, target: str, writable: bool) -> None:
-    """Mount a folder of the old root such that what is written goes to the scratch file system, or else to itself."""
+    """Mount a folder of the old root: writable itself, or as an overlay whose changes go to the scratch file system."""
     if writable:
         mount(f"/old{outside}", target)
         restrict(target, ATTR_NOSUID | ATTR_NODEV)
@@ -170,7 +170,7 @@ def lay(outside: str, target: str, writable: bool) -> None:
     lower, upper, work = (f"/{kind}{number}" for kind in ("lower", "scratch/upper", "scratch/work"))
     for folder in (lower, upper, work):
         os.mkdir(folder)
-    mount(f"/old{outside}", lower)  # a name without the characters that have a meaning in the options
+    mount(f"/old{outside}", lower)  # its own name could contain characters with a meaning in overlay options
     os.chmod(upper, os.stat(lower).st_mode & 0o7777)
     options = f"lowerdir={lower},upperdir={upper},workdir={work},userxattr"
     mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options)
@@ -180,7 +180,7 @@ def make_devices(plan: dict[str, Any]) -> None:
     """Build /dev of the new root."""
     memory("/dev", "mode=755")
     for path in plan["devices"]:
-        # The device can still be written, its mode cannot.
+        # The device stays writable, its mode does not.
         show(f"/old{path}", path, ATTR_RDONLY | ATTR_NOSUID)
     for path, target in plan["device_links"].items():
         os.symlink(target, f"/new{path}")
@@ -190,7 +190,7 @@ def make_devices(plan: dict[str, Any]) -> None:
 def enter_root() -> None:
     """Leave the first root and the old one for good."""
     mount("proc", "/new/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    # Where we are root outside too, /proc/sys would be open to a script even without any capability.
+    # If we are root outside too, a script could write to /proc/sys even without capabilities.
     restrict("/new/proc", ATTR_RDONLY)
     detach("/old")
     os.chdir("/new")
@@ -199,10 +199,10 @@ def enter_root() -> None:
 
 
 def enter_by_bubblewrap(plan: dict[str, Any]) -> NoReturn:
-    """Turn into bubblewrap, with the programs and libraries of the old root, to enter the new root and run the command.
+    """Execute bubblewrap, with programs and libraries of the old root, to enter the new root and run the command.
 
-    It adds a process namespace in this one, so that the command is process 1 as it is without bubblewrap. The
-    capabilities left are for process 1: to take all from the script with setpriv, and to be out of its reach.
+    It adds a nested process namespace, so that the command is process 1 as it is without bubblewrap. The remaining
+    capabilities let process 1 drop them all for the script with setpriv, and keep it out of the script's reach.
     """
     words = ["--unshare-pid", "--as-pid-1", "--new-session", "--die-with-parent", "--cap-drop", "ALL"]
     for capability in ("CAP_SETPCAP", "CAP_DAC_OVERRIDE"):
@@ -214,7 +214,7 @@ def enter_by_bubblewrap(plan: dict[str, Any]) -> NoReturn:
     for name in os.listdir("/old"):
         if not os.path.lexists(f"/{name}"):
             os.symlink(f"old/{name}", f"/{name}")
-    # Given as a file, their length has no limit and the host's list of processes does not hold them.
+    # In a file their length is unlimited, and they do not show up in the host's list of processes.
     arguments = os.memfd_create("arguments", 0)
     os.write(arguments, b"".join(os.fsencode(word) + b"\0" for word in words))
     os.lseek(arguments, 0, os.SEEK_SET)
@@ -222,14 +222,14 @@ def enter_by_bubblewrap(plan: dict[str, Any]) -> NoReturn:
 
 
 def loopback_up() -> None:
-    """Bring up the only network there is; many test suites serve and ask on 127.0.0.1."""
+    """Bring up the loopback network, the only one; many test suites use servers on 127.0.0.1."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = struct.pack("16sh14x", b"lo", IFF_UP)
         check(libc.ioctl(any_socket.fileno(), SIOCSIFFLAGS, request), "bring up the loopback network")
 
 
 def settle() -> None:
-    """What process 1 of the new process namespace does whatever the plan is."""
+    """Set up process 1 of the new process namespace as far as possible without a plan."""
     os.setsid()
     os.umask(0o022)
     loopback_up()
@@ -237,13 +237,13 @@ def settle() -> None:
 
 
 def become_first_process(plan: dict[str, Any]) -> NoReturn:
-    """Make the root, then turn into the plan's command."""
+    """Build and enter the root, then execute the plan's command."""
     make_first_root(plan)
     make_root(plan)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name, value in plan["rlimits"].items():
         resource.setrlimit(getattr(resource, name), (value, value))
-    # Python ignores these; what is ignored stays so in the programs that follow.
+    # Python ignores these signals, and an ignored signal stays ignored across exec.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     if plan["bubblewrap"]:

@@ -1,4 +1,4 @@
-"""Containers started ahead of the scripts that will run in them, and containers kept for a candidate's next script."""
+"""Containers started ahead of use, and containers kept for the next script on the same patch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sandboxes.base import SandboxError
 from sandboxes.container import Container, Kind
 
 Candidate = tuple[Kind, str | None]
-"""What a kept container may be used for again: the same kind, and the same patch."""
+"""A kept container may be reused for the same kind and the same patch."""
 Key = TypeVar("Key")
 
 
 class Pool:
-    """Hands out containers; safe to call from many threads.
+    """Hands out containers. Thread-safe.
 
-    `start` starts one. For each kind in use, `ahead` of them wait; over all kinds no more than `most` wait or are kept,
-    and those of the kind that was not used for longest go first.
+    `start`: starts one. `ahead`: containers waiting for each kind in use. `most`: maximum number of waiting, and of
+    kept, containers over all kinds; those of the least recently used kind go first.
     """
 
     def __init__(self, start: Callable[[Kind], Container], ahead: int, most: int) -> None:
@@ -35,9 +35,9 @@ class Pool:
         self._closed = False
 
     def take(self, kind: Kind, patch: str | None) -> Container:
-        """A container that waits for a script: one kept for this candidate, one started ahead, or a new one.
+        """A container that waits for a script: one kept for this patch, one started ahead, or a new one.
 
-        Raises SandboxError, or what `start` raises.
+        Raises SandboxError and whatever `start` raises.
         """
         while True:
             with self._lock:
@@ -51,7 +51,7 @@ class Pool:
             except Exception:
                 if new:
                     raise
-                continue  # it failed a while ago: that says nothing of now
+                continue  # it failed earlier, which says nothing about now
             if container.alive():
                 with self._lock:
                     self._start_ahead(kind)
@@ -61,7 +61,7 @@ class Pool:
                 raise SandboxError("the container ended before it got a script")
 
     def give_back(self, kind: Kind, patch: str | None, container: Container) -> None:
-        """Keep a container for the candidate's next script, if it proves to be as it was."""
+        """Keep a container for the next script on this patch, if it turns out clean."""
         with self._lock:
             if self._closed:
                 container.close()
@@ -72,22 +72,22 @@ class Pool:
             _shrink(self._kept, self._most)
 
     def close(self) -> None:
-        """Let go of all; no thread is left."""
+        """Close all containers and end all threads."""
         with self._lock:
             self._closed = True
             waiting = [future for queue in self._waiting.values() for future in queue]
             kept = [future for queue in self._kept.values() for future in queue]
             self._waiting.clear()
             self._kept.clear()
-        # One that is kept is there already: what sees to it being clean must come to its end.
+        # Kept containers exist already: their check for cleanliness must run to its end.
         for future in waiting:
             future.cancel()
         for future in (*waiting, *kept):
-            _let_go(future)
+            _release(future)
         self._threads.shutdown(wait=True)
 
     def _next(self, kind: Kind, patch: str | None) -> tuple[Future[Container], bool]:
-        """A container that is, or will be, there; and whether it was started just now."""
+        """The future of a container, and whether it was started just now."""
         future = _pop(self._kept, (kind, patch)) or _pop(self._waiting, kind)
         return (future, False) if future else (self._threads.submit(self._start, kind), True)
 
@@ -110,11 +110,11 @@ def _pop(queues: OrderedDict[Key, deque[Future[Container]]], key: Key) -> Future
 
 
 def _shrink(queues: OrderedDict[Key, deque[Future[Container]]], most: int) -> None:
-    """Let go of what was not used for longest, but for the last key."""
+    """Release the least recently used containers, sparing those of the last key."""
     while len(queues) > 1 and sum(map(len, queues.values())) > most:
         _, queue = queues.popitem(last=False)
         for future in queue:
-            _let_go(future)
+            _release(future)
 
 
 def _clean(container: Container) -> Container:
@@ -124,8 +124,8 @@ def _clean(container: Container) -> Container:
     return container
 
 
-def _let_go(future: Future[Container]) -> None:
-    """Close a container that is there, or as soon as it is."""
+def _release(future: Future[Container]) -> None:
+    """Close a container, now or as soon as it has started."""
 
     def close(ended: Future[Container]) -> None:
         with contextlib.suppress(Exception):

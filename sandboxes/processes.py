@@ -1,4 +1,4 @@
-"""Processes of this machine, told apart for good: a number alone is given again."""
+"""Unambiguous identification of processes: process ids alone are reused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def process_start(pid: int) -> str:
-    """When a process started, in the kernel's ticks; with the pid it names a process for good. Empty if it is dead."""
+    """Start time of a process in kernel ticks, which identifies it together with its pid; empty if it is dead."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):

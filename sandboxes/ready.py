@@ -1,4 +1,4 @@
-"""Images made ready to be run read-only: what scripts may write is kept aside, the repository without its history."""
+"""Derived images with a read-only root: templates of all that scripts may write, and a repository without history."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sandboxes.base import SandboxError
 from sandboxes.engine import LABEL, labels_of, remove
 
 TEMPLATE = "/codemonkeys.image"
-"""Folder of a ready image with what the scratch folders are filled from."""
+"""Folder of a ready image with the templates of its scratch folders."""
 REPOSITORY = "codemonkeys-ready"
 """Repository name of ready images on the engine."""
 
 _HOME_MB = 64
-"""A home folder of more than this stays read-only: it holds an installation, and filling it would take too long."""
+"""A larger home folder stays read-only: it contains an installation, and copying it would take too long."""
 _SECONDS = 3600
 _SCRATCH = ("/tmp", "/var/tmp")
 _SAID = re.compile(r"^codemonkeys: ready (\d+:\d+:[\d,]*) (\d+) (kept|read-only) (.+)$", re.MULTILINE)
@@ -26,22 +26,22 @@ _SAID = re.compile(r"^codemonkeys: ready (\d+:\d+:[\d,]*) (\d+) (kept|read-only)
 
 @dataclass(frozen=True)
 class Ready:
-    """An image that containers can be started from, and what they need to know of it."""
+    """A derived image to start containers from, and what starting them takes."""
 
     image: str
     user: str
-    """Who runs scripts, as the original image has it: `uid:gid:groups`."""
+    """User that runs scripts, as in the original image: `uid:gid:groups`."""
     home: str
     places: tuple[tuple[str, str], ...]
-    """Folders that a script can write: (path, the folder below `TEMPLATE` that it is filled from, or nothing)."""
+    """Writable folders: (path, its template's folder below `TEMPLATE`, or an empty string)."""
     size_mb: int
-    """Size of all that the places are filled with."""
+    """Total size of the templates."""
 
 
 def make_ready(engine: Any, image: str, repository: str) -> Ready:
-    """The ready image of an image, made if the engine has none; the image itself is not changed.
+    """The ready image derived from an image, created if the engine has none; the image itself is not changed.
 
-    Raises SandboxError when the image lacks something, or when a history was left in it.
+    Raises SandboxError if the image lacks something, or if history remains in its repository.
     """
     from docker.errors import DockerException, ImageNotFound
 
@@ -62,7 +62,7 @@ def make_ready(engine: Any, image: str, repository: str) -> Ready:
 
 
 def _prepare(engine: Any, image: Any, words: list[str], volumes: list[str], content: str) -> str:
-    """Run prepare.sh in a container of the image and commit that; what it said."""
+    """Run prepare.sh in a container of the image and commit the container; returns the script's output."""
     recipe, template, repository, *others = words
     config = image.attrs["Config"]
     variables = dict(entry.partition("=")[::2] for entry in config.get("Env") or [])
@@ -90,7 +90,7 @@ def _prepare(engine: Any, image: Any, words: list[str], volumes: list[str], cont
             raise SandboxError(f"Image {image.id} cannot be made ready: {said[-2000:] or f'exit code {code}'}")
         labels = {**(config.get("Labels") or {}), f"{LABEL}.ready": content, f"{LABEL}.said": said.splitlines()[-1]}
         labels[f"{LABEL}.image"] = image.id
-        labels |= dict.fromkeys(labels_of(""), "")  # it belongs to no process
+        labels |= dict.fromkeys(labels_of(""), "")  # the image has no owner
         container.commit(REPOSITORY, content[:16], pause=False, conf={**config, "Labels": labels})
         return said
     finally:
@@ -107,7 +107,7 @@ def _read(image: str, said: str, repository: str, volumes: list[str]) -> Ready:
         places.append((home, f"{TEMPLATE}/1"))
     for number, volume in enumerate(volumes, 2):
         if all(volume.rstrip("/") != path for path, _ in places):
-            # What lies within another place is filled with that.
+            # A volume within another place is part of that place's template.
             filled = any(_within(volume, path) for path, _ in places)
             places.append((volume.rstrip("/"), "" if filled else f"{TEMPLATE}/{number}"))
     return Ready(image, user, home, tuple(places), int(size))

@@ -1,4 +1,4 @@
-"""Container images as folders: an image's root file system, copied once, for the `local` sandbox to run scripts on."""
+"""Root file systems of container images, exported once to a folder for the `local` sandbox."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ _FILES = {
     "etc/hostname": "sandbox\n",
     "etc/resolv.conf": "",
 }
-"""What an engine writes into every container, as it would."""
+"""Files that an engine writes into every container, with the content it would write."""
 _SCRUB_LIMITS = Limits(seconds=1800, memory_mb=4096, disk_mb=4096)
 _SPARE_BYTES = 1 << 30
-"""What is to remain free beside the copy of an image."""
+"""Disk space that must remain free after copying an image."""
 
 
 def export_image(image: str, home: Path, repository: str = "/testbed") -> Environment:
-    """The environment of a container image for the `local` sandbox; nothing of the image is started by the engine.
+    """The environment of a container image for the `local` sandbox; the engine runs nothing of the image.
 
-    At the first call for this content (the image's id) the root file system is copied to a folder in `home`, whole or
-    not at all, and the repository in it gets a history of one commit, which is verified (see history.py). Owners are
-    kept by number where we are root, but for the repository, which becomes ours; where we are not, all is ours. Left
-    out are devices, pipes and set-user-id bits. Later calls need no engine if `image` is an id. The environment has
-    the image's variables and its id as name; add `activate` with `dataclasses.replace`.
+    The first call for an image id copies the root file system to a folder in `home`, atomically, and replaces the
+    repository's history by a single verified commit (see history.py). As root, numeric owners are kept, except for the
+    repository, which becomes ours; otherwise everything is ours. Devices, pipes and set-user-id bits are left out.
+    Later calls need no engine if `image` is an id. The environment has the image's variables, and its id as name; add
+    `activate` with `dataclasses.replace`.
 
-    Safe to call from many threads and processes at once. Raises SandboxError if the image is not on the engine, the
-    disk has no room, or the repository cannot be given a clean history.
+    Safe to call from many threads and processes. Raises SandboxError if the engine does not have the image, the disk
+    has too little space, or the repository's history cannot be replaced.
     """
     identity = image if re.fullmatch(r"sha256:[0-9a-f]{64}", image) else _inspect(image)["Id"]
     key = f"{identity.removeprefix('sha256:')}{repository.replace('/', '-')}"
     folder = home / key
     if not (folder / _MARKER).is_file():
         home.mkdir(parents=True, exist_ok=True)
-        home.chmod(0o700)  # programs of images, with their owners, are for nobody else on this machine
+        home.chmod(0o700)  # keep other users away from programs of images with their owners
         with _locked(home / f".{key}.lock"):
             if not (folder / _MARKER).is_file():
                 _export(identity, folder, home / f".{key}.making", repository)
@@ -85,9 +85,9 @@ def _export(image: str, folder: Path, making: Path, repository: str) -> None:
     if free < needed:
         raise SandboxError(
             f"{folder.parent} has {free >> 20} MiB free, a copy of image {image} needs {needed >> 20}; free some "
-            "space, name another folder in CODEMONKEYS_HOME, or use --sandbox docker."
+            "space, name another folder in CODEMONKEYS_HOME, or use the docker sandbox."
         )
-    _delete(making)  # its maker was killed, or it would hold the lock
+    _delete(making)  # left by a process that was killed, or it would hold the lock
     try:
         root = making / "root"
         root.mkdir(parents=True)
@@ -95,7 +95,7 @@ def _export(image: str, folder: Path, making: Path, repository: str) -> None:
         make_mount_points(root)
         environment = Environment(image, root=root, repository=repository)
         _scrub(environment)
-        make_mount_points(root)  # anew, in case what ran has turned one into a link
+        make_mount_points(root)  # again, in case the script turned one into a link
         pairs = [setting.partition("=") for setting in about["Config"].get("Env") or ()]
         marker = {"image": image, "repository": repository, "variables": [[name, value] for name, _, value in pairs]}
         (making / _MARKER).write_text(json.dumps(marker, indent=1), "utf-8")
@@ -107,7 +107,7 @@ def _export(image: str, folder: Path, making: Path, repository: str) -> None:
 
 
 def _copy(image: str, root: Path, repository: str) -> None:
-    """Fill a new folder with the root file system of an image."""
+    """Copy the root file system of an image to a new folder."""
     from docker.errors import DockerException
 
     engine = open_engine(timeout=600)
@@ -127,9 +127,9 @@ def _copy(image: str, root: Path, repository: str) -> None:
 
 
 def unpack(archive: tarfile.TarFile, root: Path, repository: str) -> None:
-    """Unpack the files, folders and links of a root file system, the repository's as our own.
+    """Unpack files, folders and links of a root file system; those of the repository become ours.
 
-    Raises tarfile.TarError on a name that leads out of the root; no engine writes such.
+    Raises tarfile.TarError for a path that leads out of the root, which no engine writes.
     """
     owners = os.geteuid() == 0
     links: set[str] = set()
@@ -141,7 +141,7 @@ def unpack(archive: tarfile.TarFile, root: Path, repository: str) -> None:
             raise tarfile.ExtractError(f"{path!r} leads out of the root file system")
         return "/".join(names)
 
-    # What is taken is decided here. (Python before 3.11.4 knows no filters, later ones ask for one.)
+    # Entries are filtered here; later versions of Python require a filter, those before 3.11.4 have none.
     archive.extraction_filter = staticmethod(lambda entry, _: entry)
     for entry in archive:
         name = inner(entry.name)
@@ -156,7 +156,7 @@ def unpack(archive: tarfile.TarFile, root: Path, repository: str) -> None:
             entry.linkname = inner(entry.linkname)
         if entry.issym():
             links.add(name)
-        # What its owner may not read or enter would be closed to root without its capabilities.
+        # Root without capabilities cannot read or enter what its owner cannot.
         entry.mode = entry.mode & ~(stat.S_ISUID | stat.S_ISGID) | (stat.S_IRWXU if entry.isdir() else stat.S_IRUSR)
         if Path(name).is_relative_to(repository.strip("/")):
             entry.uid = entry.gid = 0
@@ -164,7 +164,7 @@ def unpack(archive: tarfile.TarFile, root: Path, repository: str) -> None:
 
 
 def make_mount_points(root: Path) -> None:
-    """Make what every run mounts something on a folder, whatever the image had there, and write an engine's files."""
+    """Make every mount point a folder, whatever the image has there, and write the files of `_FILES`."""
     for name in _MOUNT_POINTS:
         path = root / name
         if path.is_symlink() or not path.is_dir():
@@ -198,5 +198,5 @@ def _scrub(environment: Environment) -> None:
 
 
 def _delete(folder: Path) -> None:
-    """Remove a folder that a killed or failed copy has left, if it is there."""
+    """Remove what a killed or failed copy has left, if anything."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,11 +1,11 @@
 """The process from which the runs of a `local` sandbox are forked; launcher.py starts it.
 
-One is started for a sandbox and kept, as starting Python takes longer than all that is done here. Its standard input is
-a socket that brings, for every run, where to join its control group and three descriptors: a pipe that will bring the
-plan, both as `marshal` writes them, and the run's standard output and error. It forks for each, which goes as far as it
-can without the plan; when the plan's pipe is closed, that run ends. It ends itself, and every run with it, when its
-owner does, and then removes the owner's control groups. It has no environment and runs no code of a plan's folders.
-What a run cannot do it says on its standard error.
+Each sandbox keeps one, as starting Python takes longer than everything done here. Its standard input is a socket. For
+every run it receives the `cgroup.procs` files to join (as `marshal` writes them) and three descriptors: a pipe for the
+plan (again by `marshal`), and the run's standard output and error. It forks for each run; the fork proceeds as far as
+possible without a plan, and ends when the plan's pipe is closed. When its owner dies it ends with all runs, and removes
+the owner's control groups. It has no environment variables and runs no code from a plan's folders. Failures of a run
+are reported on the run's standard error.
 """
 
 from __future__ import annotations
@@ -23,42 +23,42 @@ from sandboxes import cgroups, namespace
 
 
 def run(parent: int, entrances: list[str]) -> None:
-    """Make the namespaces and a first process in them; wait for its end, or for the end of standard input."""
+    """Create the namespaces and their first process; wait until it exits or standard input is closed."""
     namespace.die_with_parent()
     if os.getppid() != parent:
-        os._exit(1)  # it died before we could ask to die with it
+        os._exit(1)  # the parent died before the call above took effect
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for processes in entrances:
         namespace.write(processes, "0")
     namespace.unshare()
-    alive, told = os.pipe()
+    parent_alive, parent_end = os.pipe()
     child = os.fork()
     if child == 0:
         namespace.die_with_parent()
-        os.close(told)
-        if not os.read(alive, 1):
+        os.close(parent_end)
+        if not os.read(parent_alive, 1):
             os._exit(1)  # the same race
         namespace.settle()
         with open(0, "rb", closefd=False) as given:
             plan = marshal.load(given)
         namespace.become_first_process(plan)
-    os.write(told, b".")
+    os.write(parent_end, b".")
     process, ended = os.pidfd_open(child), select.poll()
     ended.register(process, select.POLLIN)
-    ended.register(0, 0)  # that it was closed, not that it holds a plan
+    ended.register(0, 0)  # its closing only, not the plan
     if process not in dict(ended.poll()):
         os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 
 
 def serve(owner: int) -> bool:
-    """Fork for every request on standard input, until that is closed or the owner has died; whether it has."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that are forked
+    """Fork for every request on standard input until that is closed; returns whether the owner has died."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # forks are not waited for
     here, alive = os.getpid(), os.pidfd_open(owner)
     requests = socket.socket(fileno=0)
     while os.getppid() == owner and alive not in select.select([0, alive], [], [])[0]:
         request, descriptors, _, _ = socket.recv_fds(requests, 1 << 16, 3)
-        if not request:  # a process that dies closes its files first
+        if not request:  # a dying process closes its files first
             return bool(select.select([alive], [], [], 10)[0])
         try:
             child = os.fork()
@@ -77,7 +77,7 @@ def serve(owner: int) -> bool:
 
 
 def answer(parent: int, entrances: list[str]) -> NoReturn:
-    """One run, in a process of its own; never returns to what this process was forked from."""
+    """Carry out one run in a forked process; never returns."""
     try:
         run(parent, entrances)
     except OSError as error:
@@ -90,10 +90,10 @@ def answer(parent: int, entrances: list[str]) -> NoReturn:
 
 
 def main(owner: int, folders: list[Path]) -> None:
-    """Serve the owner; if it dies, leave nothing of it."""
+    """Serve the owner; if it dies, clean up after it."""
     if serve(owner):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
-        deadline = time.monotonic() + 30  # the kernel takes a moment to end what was killed
+        deadline = time.monotonic() + 30  # killed processes take a moment to disappear
         while cgroups.remove_of(owner, folders) and time.monotonic() < deadline:
             time.sleep(0.1)

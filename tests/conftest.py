@@ -10,10 +10,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from codemonkeys.tasks.snapshot import Snapshot
+from tests.cli.command import fork_server
 
 DATA = Path(os.environ.get("CODEMONKEYS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+settings.register_profile("untimed", deadline=None)  # A busy machine is slow, not wrong.
+settings.load_profile("untimed")
 REQUIRED = os.environ.get("CODEMONKEYS_TEST_REQUIRE", "").split()
 
 
@@ -34,6 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for need in ("docker", "data"):
             if item.get_closest_marker(need) and need not in REQUIRED and (why := missing(need)):
                 item.add_marker(pytest.mark.skip(reason=why))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server from which commands are forked, one for all workers; it loads nothing before the first one."""
+    if not hasattr(config, "workerinput"):
+        server = ExitStack()
+        server.enter_context(fork_server())
+        config.add_cleanup(server.close)
 
 
 @pytest.fixture(autouse=True)

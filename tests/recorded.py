@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Request
-from codemonkeys.models.dry_run import answer as dry_run_answer
+from codemonkeys.models.fake_answers import answer as dry_run_answer
 from tests.models.endpoint import Reply, Responder, Seen, answer, status
 
 STAGES = {

@@ -1,6 +1,6 @@
-"""Digests: what each file is about in a few words, made from its outline once and reused by every task and run.
+"""Digests: a short summary of each file, generated once from its outline and reused by every task and run.
 
-Sleep-time compute (arXiv 2504.13171): the reading that does not depend on the issue is paid for once.
+Sleep-time compute (arXiv 2504.13171): reading that does not depend on the issue is paid for once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from codemonkeys.context.json_arrays import last_array
-from codemonkeys.context.reading import SourceFile, outlined, pack, shown_tokens
+from codemonkeys.context.reading import SourceFile, as_outline, pack, shown_tokens
 from codemonkeys.engine.conversation import Conversation, UnusableAnswer
 from codemonkeys.engine.work import Work
 from codemonkeys.journal.digest_store import DigestStore
@@ -22,15 +22,15 @@ from codemonkeys.stages import DIGEST
 FEWEST_WORDS = 15
 MOST_WORDS = 50
 TOKENS_PER_WORD = 10
-"""A digest may have one word for so many tokens of the outline."""
+"""Outline tokens per word of a digest."""
 SHORT = 40
-"""An outline of at most so many tokens is its own digest."""
+"""Outlines of up to this many tokens serve as their own digests."""
 _LINE_NUMBERS = re.compile(r"  #\d+-\d+$", re.M)
 
 
-async def digested(work: Work, files: Sequence[SourceFile]) -> list[SourceFile]:
-    """The files shortened to their digests; one whose digest cannot be had is shortened to its outline."""
-    outlines = await work.in_thread(lambda: [outlined(file) for file in files])
+async def as_digests(work: Work, files: Sequence[SourceFile]) -> list[SourceFile]:
+    """The files shortened to their digests, or to their outlines where no digest is available."""
+    outlines = await work.in_thread(lambda: [as_outline(file) for file in files])
     template = work.prompts.source("digest.system") + work.prompts.source("digest.user")
     keys = [key_of(file, work.models.scan.name, template) for file in outlines]
     long = {key: file for key, file in zip(keys, outlines, strict=True) if shown_tokens(work, file) > SHORT}
@@ -38,23 +38,23 @@ async def digested(work: Work, files: Sequence[SourceFile]) -> list[SourceFile]:
 
     def shortest(key: str, file: SourceFile) -> SourceFile:
         digest = replace(file, text=texts[key], form="digest") if key in texts else file
-        # A model may say more about a file than its outline does.
+        # A digest can turn out longer than the outline.
         return digest if shown_tokens(work, digest) < shown_tokens(work, file) else file
 
     return [shortest(key, file) for key, file in zip(keys, outlines, strict=True)]
 
 
 def key_of(file: SourceFile, model: str, template: str) -> str:
-    """The name of a digest: what it is made of, by whom, and how it was asked for.
+    """Key of a digest: hash of the outline, the model and the prompt templates.
 
-    Where a definition stands in its file changes with every edit above it, and is no part of what the file is about.
+    Line numbers are left out: they change with every edit above a definition, and do not matter for a digest.
     """
     content = "\0".join((model, template, _LINE_NUMBERS.sub("", file.text)))
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 async def digests_of(work: Work, files: Mapping[str, SourceFile]) -> dict[str, str]:
-    """The digests of outlines by key: from the store, or made now by this task or by another one that has begun to."""
+    """Digests of outlines by key: from the store, or generated now, by this task or by another that is at it."""
     store = work.steps.digests
     assert store is not None, "a session opens the store where the settings ask for digests"
     plan = Plan(work)
@@ -63,25 +63,25 @@ async def digests_of(work: Work, files: Mapping[str, SourceFile]) -> dict[str, s
         missing = [key for key in files if key not in found and key not in plan.unread]
         if not missing:
             return {key: text for key, text in found.items() if key not in plan.unread}
-        mine = [key for key in missing if key not in store.making]
+        mine = [key for key in missing if key not in store.pending]
         if mine:
-            await make(work, store, plan, files, mine)
+            await generate(work, store, plan, files, mine)
         else:
-            await store.making[missing[0]].wait()
+            await store.pending[missing[0]].wait()
 
 
 class Plan:
-    """Which digests this task asks for in which call, written down before it asks: a resumed run asks the same."""
+    """Which digests this task requests in which call, recorded first so that a resumed run sends the same calls."""
 
     def __init__(self, work: Work) -> None:
         self._journal, self._task = work.journal, work.task.id
         noted = self._journal.note(self._task, DIGEST.name, 0, "plan") or {"batches": [], "unread": []}
         self.batches: list[list[str]] = noted["batches"]
         self.unread: list[str] = noted["unread"]
-        """Keys of digests that no answer held; they stay so in this run, whatever other runs find out."""
+        """Keys of digests missing from the answers; they stay missing in this run, whatever other runs store."""
 
     def add(self, work: Work, files: Mapping[str, SourceFile]) -> None:
-        """Plan batches for the files that no batch holds yet, and record them."""
+        """Plan batches for files that are in no batch yet, and record the plan."""
         planned = {key for batch in self.batches for key in batch}
         new = {key: file for key, file in files.items() if key not in planned}
         keys = {file.path: key for key, file in new.items()}
@@ -95,28 +95,30 @@ class Plan:
         self._journal.put_note(self._task, DIGEST.name, 0, "plan", note)
 
 
-async def make(
+async def generate(
     work: Work, store: DigestStore, plan: Plan, files: Mapping[str, SourceFile], mine: Sequence[str]
 ) -> None:
-    """Have digests made; other tasks that want them wait for this one."""
+    """Generate digests; other tasks that need them wait for this one."""
     done = asyncio.Event()
-    store.making |= dict.fromkeys(mine, done)
+    store.pending |= dict.fromkeys(mine, done)
     try:
         plan.add(work, {key: files[key] for key in mine})
         async with asyncio.TaskGroup() as group:
             for number, batch in enumerate(plan.batches):
-                # A batch is asked for as it was planned, or a resumed run would ask something else.
-                if not store.making.keys().isdisjoint(batch):
-                    group.create_task(make_batch(work, store, plan, number, {key: files[key] for key in batch}))
+                # Send each batch exactly as planned, or a resumed run would send a different request.
+                if not store.pending.keys().isdisjoint(batch):
+                    group.create_task(generate_batch(work, store, plan, number, {key: files[key] for key in batch}))
     finally:
         for key in mine:
-            del store.making[key]
+            del store.pending[key]
         done.set()
     plan.write()
 
 
-async def make_batch(work: Work, store: DigestStore, plan: Plan, number: int, files: Mapping[str, SourceFile]) -> None:
-    """Ask for some digests in one call; an answer that cannot be parsed is asked for again, once."""
+async def generate_batch(
+    work: Work, store: DigestStore, plan: Plan, number: int, files: Mapping[str, SourceFile]
+) -> None:
+    """Generate a batch of digests in one call, with one repair turn for an unusable answer."""
     system = work.prompts("digest.system")
     talk = Conversation(work, DIGEST, number, system, 2, 0.0, work.settings.context.max_tokens)
     found: dict[int, str] = {}
@@ -138,21 +140,21 @@ async def make_batch(work: Work, store: DigestStore, plan: Plan, number: int, fi
 
 
 def shown_for_digest(work: Work, files: Sequence[SourceFile]) -> list[dict[str, Any]]:
-    """The files as the template shows them."""
+    """The files as template variables."""
     return [{"path": file.path, "text": file.text, "words": words_for(work, file)} for file in files]
 
 
 def words_for(work: Work, file: SourceFile) -> int:
-    """How many words a digest may have."""
+    """Maximum number of words for a digest."""
     return max(FEWEST_WORDS, min(MOST_WORDS, shown_tokens(work, file) // TOKENS_PER_WORD))
 
 
 def read_digests(answer: str, count: int) -> dict[int, str]:
-    """File number -> digest, for every object of the answer that can be read; one far too long is cut."""
+    """File number -> digest, for every valid object of the answer; overlong digests are cut."""
     found = {}
     for item in last_array(answer) or []:
         number, text = (item.get("file"), item.get("digest")) if isinstance(item, dict) else (None, None)
-        # A bool is an int to Python, but no number of a file.
+        # In Python a bool is an int, but it is not a file number.
         if type(number) is int and 1 <= number <= count and isinstance(text, str) and text.strip():
             found[number] = " ".join(text.split()[: 2 * MOST_WORDS])
     return found

@@ -1,4 +1,4 @@
-"""Reads JSON arrays out of models' answers, whatever stands around them."""
+"""Extracts JSON arrays from models' answers, ignoring the text around them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def last_array(answer: str) -> list[Any] | None:
-    """The last JSON array in a text that is not part of another one; None if there is none."""
+    """The last top-level JSON array in a text; None if there is none."""
     decoder = json.JSONDecoder()
     found: list[Any] | None = None
     position = answer.find("[")

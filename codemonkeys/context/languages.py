@@ -1,4 +1,4 @@
-"""Which language a file is in, which files are source code, and which are tests; grammars are loaded on first use."""
+"""Classifies files by language, and as source code or tests; grammars are loaded on first use."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ LANGUAGES = {
     "cuda": (".cu", ".cuh"),
     "sql": (".sql",),
 }
-"""Language to the file suffixes, lower case, that mean it."""
+"""File suffixes by language, in lower case."""
 
-# Language to the module of its grammar and the function in it that returns the grammar.
+# By language: the grammar's module, and the function in it that returns the grammar.
 _GRAMMARS = {
     "python": ("tree_sitter_python", "language"),
     "javascript": ("tree_sitter_javascript", "language"),
@@ -66,10 +66,10 @@ _GRAMMARS = {
 }
 
 TEST_FOLDERS = ("tests", "__tests__", "specs")
-"""Files in folders of these names, at any depth, are tests."""
+"""Folder names, at any depth, whose files are tests."""
 
 TOP_TEST_FOLDERS = ("test", "testing", "spec", "src/test")
-"""Folders that hold tests only at the root: deeper ones are often shipped code, as `django/test` or `sympy/testing`."""
+"""Test folders only at the root: deeper ones are often shipped code, such as `django/test` or `sympy/testing`."""
 
 TEST_NAMES = (
     "test_*.py",
@@ -81,30 +81,30 @@ TEST_NAMES = (
     "*_spec.rb",
     "*_test.rb",
 )
-"""Files of these names are tests, wherever they lie."""
+"""Name patterns of tests, in any folder."""
 
 _SUFFIXES = {suffix: language for language, suffixes in LANGUAGES.items() for suffix in suffixes}
 
 
 def suffix_of(path: str) -> str:
-    """The suffix of a path, lower case, with its dot; empty for none."""
+    """The suffix of a path with its dot, in lower case; empty if there is none."""
     name = path.rsplit("/", 1)[-1]
     stem, dot, suffix = name.rpartition(".")
     return f".{suffix.lower()}" if dot and stem else ""
 
 
 def language_of(path: str) -> str | None:
-    """The language of a file by its suffix; None if it is no source code we know."""
+    """The language of a file by its suffix; None if it is not in a known language."""
     return _SUFFIXES.get(suffix_of(path))
 
 
 def is_source(path: str) -> bool:
-    """Whether a path names source code of a language we know, with a grammar or without."""
+    """Whether a path is source code in a known language, with or without a grammar."""
     return language_of(path) is not None
 
 
 def is_test(path: str) -> bool:
-    """Whether a path is a test by TEST_FOLDERS, TOP_TEST_FOLDERS or TEST_NAMES; upper and lower case are the same."""
+    """Whether a path is a test by TEST_FOLDERS, TOP_TEST_FOLDERS or TEST_NAMES, ignoring case."""
     folder, _, name = path.lower().rpartition("/")
     return (
         any(part in TEST_FOLDERS for part in folder.split("/"))
@@ -115,7 +115,7 @@ def is_test(path: str) -> bool:
 
 @cache
 def grammar(language: str) -> tree_sitter.Language | None:
-    """The tree-sitter grammar of a language; None if we have none."""
+    """The tree-sitter grammar of a language; None if not available."""
     if language not in _GRAMMARS:
         return None
     from tree_sitter import Language
@@ -125,10 +125,10 @@ def grammar(language: str) -> tree_sitter.Language | None:
 
 
 def parse(path: str, source: bytes) -> tree_sitter.Tree | None:
-    """The syntax tree of a file; None if we have no grammar for it."""
+    """The syntax tree of a file; None without a grammar for its language."""
     language = grammar(language_of(path) or "")
     if language is None:
         return None
     from tree_sitter import Parser
 
-    return Parser(language).parse(source)  # parsers are cheap, and one serves only one thread at a time
+    return Parser(language).parse(source)  # a new one per call: parsers are cheap, and not thread-safe

@@ -1,4 +1,4 @@
-"""What a source file offers, without how: imports, constants, signatures and the first paragraph of docstrings."""
+"""Outlines of source files: imports, constants, signatures and the first paragraph of docstrings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from codemonkeys.context.languages import language_of, parse
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-_STATEMENT = 100  # characters shown of a constant, an import, a field
-_PARAGRAPH = 240  # characters shown of a docstring
+_STATEMENT = 100  # maximum characters of a constant, an import or a field
+_PARAGRAPH = 240  # maximum characters of a docstring
 
-# Kinds of nodes over all grammars; no two of them use one name for different things.
+# Node types of all grammars together; no two grammars use a name for different things.
 _SHORT = frozenset(
     """import_statement import_from_statement future_import_statement import_declaration using_directive use_declaration
     package_clause package_declaration namespace_use_declaration preproc_include preproc_def preproc_function_def
@@ -25,7 +25,7 @@ _SHORT = frozenset(
     alias_declaration event_field_declaration delegate_declaration enum_constant enum_variant enum_member_declaration
     enumerator macro_definition""".split()
 )
-_RUBY_BODIES = ("program", "body_statement")  # where calls declare things, such as attr_accessor
+_RUBY_BODIES = ("program", "body_statement")  # where calls are declarations, such as attr_accessor
 _DEFINITIONS = frozenset(
     """class_definition function_definition function_declaration generator_function_declaration class_declaration
     abstract_class_declaration interface_declaration enum_declaration record_declaration struct_declaration
@@ -49,10 +49,10 @@ _TRANSPARENT = frozenset(
 
 
 def outline(path: str, source: bytes | str) -> str | None:
-    """The outline of a source file, in the file's own syntax and indentation; None if its language has no grammar.
+    """The outline of a source file, in its own syntax and indentation; None if its language has no grammar.
 
-    A definition of several lines ends with `#first-last`, the numbers of its lines. Bodies of functions are left out;
-    what a syntax error leaves readable is kept.
+    Multi-line definitions end with their line numbers, `#first-last`. Function bodies are left out; around syntax
+    errors, whatever can be parsed is kept.
     """
     content = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
     tree = parse(path, content)
@@ -63,7 +63,7 @@ def outline(path: str, source: bytes | str) -> str | None:
 
 
 def _members(node: Node, depth: int, python: bool) -> Iterator[str]:
-    """Lines for what stands in a file, a class or a namespace, at their level of indentation."""
+    """Lines for the members of a file, a class or a namespace, at their level of indentation."""
     if python:
         yield from _docstring(node, depth)
     for child in node.named_children:
@@ -118,7 +118,7 @@ def _within(node: Node) -> Iterator[Node]:
 
 
 def _docstring(body: Node, depth: int) -> Iterator[str]:
-    """The first paragraph of the docstring that begins a module, a class or a function, if one does."""
+    """The first paragraph of the docstring of a module, a class or a function, if it has one."""
     first = next((child for child in body.named_children if child.type != "comment"), None)
     string = (
         first.named_children[0] if first and first.type == "expression_statement" and first.named_children else None

@@ -1,4 +1,4 @@
-"""Ranking: the primary model orders the relevant files; rankings are merged. Paper (arXiv 2501.14723), section 2.1."""
+"""Ranking: the primary model ranks the relevant files; rankings are merged. Paper (arXiv 2501.14723), section 2.1."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from codemonkeys.stages import RANK
 
 @dataclass(frozen=True)
 class ContextFile:
-    """A file that every edit conversation of the task sees, whole."""
+    """A file included in full in every edit conversation of the task."""
 
     path: str
     text: str
@@ -34,19 +34,19 @@ async def choose_context(work: Work, relevant: Sequence[RelevantFile]) -> list[C
 
 
 async def rank(work: Work, relevant: Sequence[RelevantFile]) -> list[list[str]]:
-    """Several rankings of the relevant files, those that could be read."""
+    """Several rankings of the relevant files; unusable answers are left out."""
     settings = work.settings.context
     system = work.prompts(
         "rank.system", files=relevant, aim_tokens=settings.aim_tokens, most_tokens=settings.most_tokens
     )
     paths = frozenset(file.path for file in relevant)
     async with asyncio.TaskGroup() as group:
-        asked = [group.create_task(rank_once(work, n, system, paths)) for n in range(settings.rankings)]
-    return [ranking for task in asked if (ranking := task.result())]
+        tasks = [group.create_task(rank_once(work, n, system, paths)) for n in range(settings.rankings)]
+    return [ranking for task in tasks if (ranking := task.result())]
 
 
 async def rank_once(work: Work, number: int, system: str, paths: frozenset[str]) -> list[str]:
-    """One ranking without invented or repeated paths; empty if none could be parsed, asked twice."""
+    """One ranking, without invented or repeated paths; empty if the answer is unusable even after a repair turn."""
     talk = Conversation(work, RANK, number, system, 2, 0.0, work.settings.context.max_tokens, work.gate("rank"))
 
     def parse(answer: str) -> list[str]:
@@ -63,7 +63,7 @@ async def rank_once(work: Work, number: int, system: str, paths: frozenset[str])
 
 
 def merge(rankings: Sequence[Sequence[str]], paths: Sequence[str]) -> list[str]:
-    """Order paths by their mean relative rank: position / length in each ranking, 1.0 where absent; ties by path."""
+    """Order paths by mean relative rank: position / length in each ranking, 1.0 if absent; ties broken by path."""
 
     def mean_rank(path: str) -> float:
         ranks = [list(r).index(path) / len(r) if path in r else 1.0 for r in rankings]
@@ -72,11 +72,11 @@ def merge(rankings: Sequence[Sequence[str]], paths: Sequence[str]) -> list[str]:
     return sorted(paths, key=lambda path: (mean_rank(path), path))
 
 
-def fill(order: Sequence[str], tokens: Mapping[str, int], most: int) -> list[str]:
-    """Take files in order while they fit; one that does not fit is passed over, the next may."""
+def fill(order: Sequence[str], tokens: Mapping[str, int], limit: int) -> list[str]:
+    """Take files in order, greedily, skipping those that do not fit into the remaining tokens."""
     chosen = []
     for path in order:
-        if tokens[path] <= most:
+        if tokens[path] <= limit:
             chosen.append(path)
-            most -= tokens[path]
+            limit -= tokens[path]
     return chosen

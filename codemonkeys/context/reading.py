@@ -1,4 +1,4 @@
-"""Source files as the scan model reads them: whole, as an outline or as a digest, several small ones to a call."""
+"""Source files as the scan model reads them: whole, as outlines or as digests, with small ones batched per call."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class SourceFile:
     path: str
     text: str
     tokens: int
-    """Tokens of the whole file, as the ranking and the context count it."""
+    """Tokens of the whole file, as ranking and context count them."""
     form: Literal["whole", "outline", "digest"] = "whole"
-    """What `text` is."""
+    """Form of `text`."""
 
 
 def source_files(work: Work) -> list[SourceFile]:
-    """Every file that relevance reads, in path order; each blob is counted once."""
+    """Every file that relevance reads, in path order."""
     files = []
     for entry in work.snapshot.entries:
         if not is_source(entry.path) or (is_test(entry.path) and not work.settings.context.tests):
@@ -36,8 +36,8 @@ def source_files(work: Work) -> list[SourceFile]:
     return files
 
 
-def outlined(file: SourceFile) -> SourceFile:
-    """A file shortened to its outline; where no grammar knows it, to its beginning and end."""
+def as_outline(file: SourceFile) -> SourceFile:
+    """A file shortened to its outline, or to its beginning and end if there is no grammar for it."""
     short = outline(file.path, file.text)
     if short is None:
         short = cut_middle(file.text, max(2_000, len(file.text) // 4))
@@ -45,17 +45,17 @@ def outlined(file: SourceFile) -> SourceFile:
 
 
 def shown_tokens(work: Work, file: SourceFile) -> int:
-    """Tokens of what is shown of a file."""
+    """Tokens of a file in its current form."""
     return file.tokens if file.form == "whole" else work.models.scan.count_tokens(file.text)
 
 
-def pack(work: Work, files: Sequence[SourceFile], most: int) -> list[list[SourceFile]]:
-    """Put small files together, in order, up to so many tokens; a larger file goes alone."""
+def pack(work: Work, files: Sequence[SourceFile], limit: int) -> list[list[SourceFile]]:
+    """Batch files in order, up to `limit` tokens per batch; a larger file gets a batch of its own."""
     batches: list[list[SourceFile]] = []
-    filled = most + 1
+    filled = limit + 1
     for file in files:
         tokens = shown_tokens(work, file)
-        if filled + tokens > most:
+        if filled + tokens > limit:
             batches.append([])
             filled = 0
         batches[-1].append(file)

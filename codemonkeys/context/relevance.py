@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codemonkeys.context.digests import digested
+from codemonkeys.context.digests import as_digests
 from codemonkeys.context.json_arrays import last_array
-from codemonkeys.context.reading import SourceFile, outlined, pack, source_files
+from codemonkeys.context.reading import SourceFile, as_outline, pack, source_files
 from codemonkeys.engine.conversation import Conversation, UnusableAnswer
 from codemonkeys.engine.work import Work
 from codemonkeys.stages import CONTEXT_MODES, RELEVANCE
@@ -17,19 +17,19 @@ from codemonkeys.stages import CONTEXT_MODES, RELEVANCE
 
 @dataclass(frozen=True)
 class RelevantFile:
-    """A file that may matter for the issue."""
+    """A file that may be relevant to the issue."""
 
     path: str
     tokens: int
     summary: str
     maybe: bool = False
-    """No answer about it could be read; it is kept, not dropped."""
+    """No usable answer about the file; it is kept, not dropped."""
 
 
 async def find_relevant(work: Work) -> list[RelevantFile]:
-    """The files that may matter, in path order.
+    """The files that may be relevant, in path order.
 
-    Cheaper readings come first, where the mode asks for them: only what they do not rule out is read at more length.
+    Depending on the mode, shorter forms are read first, and only files that they do not rule out are read at length.
     """
     settings = work.settings.context
     files = await work.in_thread(source_files, work)
@@ -37,9 +37,9 @@ async def find_relevant(work: Work) -> list[RelevantFile]:
     batches = 0
     *shorter, _ = CONTEXT_MODES[settings.mode].forms
     for form in shorter:
-        shortened = await digested(work, kept) if form == "digest" else [outlined(file) for file in kept]
+        shortened = await as_digests(work, kept) if form == "digest" else [as_outline(file) for file in kept]
         kept, batches = await narrow(work, kept, shortened, batches)
-    shortened = [file if file.tokens <= settings.file_tokens else outlined(file) for file in kept]
+    shortened = [file if file.tokens <= settings.file_tokens else as_outline(file) for file in kept]
     relevant = await assess(work, pack(work, shortened, settings.batch_tokens), batches)
     note = {
         "read": len(files),
@@ -54,24 +54,24 @@ async def find_relevant(work: Work) -> list[RelevantFile]:
 async def narrow(
     work: Work, files: Sequence[SourceFile], shortened: Sequence[SourceFile], first: int
 ) -> tuple[list[SourceFile], int]:
-    """The files that their shortened form does not rule out, and the sample number of the next batch."""
+    """The files that their shortened forms do not rule out, and the sample number of the next batch."""
     batches = pack(work, shortened, work.settings.context.outline_batch_tokens)
     kept = {file.path for file in await assess(work, batches, first)}
     return [file for file in files if file.path in kept], first + len(batches)
 
 
 async def assess(work: Work, batches: Sequence[Sequence[SourceFile]], first: int) -> list[RelevantFile]:
-    """Ask about every batch; `first` is the sample number of the first one."""
+    """Assess all batches; `first` is the sample number of the first one."""
     system = work.prompts("relevance.system")
     async with asyncio.TaskGroup() as group:
-        asked = [
+        tasks = [
             group.create_task(assess_batch(work, system, n, batch)) for n, batch in enumerate(batches, start=first)
         ]
-    return [file for task in asked for file in task.result()]
+    return [file for task in tasks for file in task.result()]
 
 
 async def assess_batch(work: Work, system: str, number: int, files: Sequence[SourceFile]) -> list[RelevantFile]:
-    """Ask about some files in one call; an answer that cannot be parsed is asked for again, once."""
+    """Assess a batch of files in one call, with one repair turn for an unusable answer."""
     talk = Conversation(work, RELEVANCE, number, system, 2, 0.0, work.settings.context.max_tokens)
     judgements: dict[int, tuple[bool, str]] = {}
 
@@ -95,16 +95,16 @@ async def assess_batch(work: Work, system: str, number: int, files: Sequence[Sou
 
 
 def read_judgements(answer: str, count: int) -> dict[int, tuple[bool, str]]:
-    """File number -> (relevant, summary), for every object of the answer that can be read."""
+    """File number -> (relevant, summary), for every valid object of the answer."""
     judgements = {}
     for item in last_array(answer) or []:
         number, relevant = (item.get("file"), item.get("relevant")) if isinstance(item, dict) else (None, None)
-        # A bool is an int to Python, but no number of a file.
+        # In Python a bool is an int, but it is not a file number.
         if type(number) is int and 1 <= number <= count and isinstance(relevant, bool):
             judgements[number] = (relevant, plain(item.get("summary")))
     return judgements
 
 
 def plain(summary: Any) -> str:
-    """A summary as one text, whatever the model made of it."""
+    """A summary as a single line, whatever the model returned."""
     return " ".join(summary.split()) if isinstance(summary, str) and summary.strip() else "(no summary)"

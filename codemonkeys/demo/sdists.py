@@ -1,4 +1,4 @@
-"""Fetches source distributions from the package index that pip is configured for, each pinned by its hash."""
+"""Downloads source distributions, pinned by hash, from the package index that pip is configured for."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Sdist:
 
 
 def download(sdist: Sdist, folder: Path) -> Path:
-    """Fetch a source distribution into an empty folder; returns its file, checked against the hash.
+    """Download a source distribution into an empty folder; returns its path, verified against the hash.
 
-    Raises EnvironmentFailed if the index cannot be reached, lacks the release, or gives other content.
+    Raises EnvironmentFailed if the index cannot be reached, lacks the release, or serves different content.
     """
     requirement = f"{sdist.name}=={sdist.version}"
     folder.mkdir(parents=True, exist_ok=True)
-    # To name what it fetched, pip asks the release's build backend for metadata; that would first install the backend
-    # and then run code of the release. The stand-in answers from the metadata that every source distribution carries.
+    # To name its download, pip asks the release's build backend for metadata, which would install the backend and run
+    # code of the release. The stand-in backend answers from the metadata that every source distribution includes.
     path = os.pathsep.join(filter(None, (str(STAND_IN), os.environ.get("PYTHONPATH"))))
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--retries", "2"]
     source_only = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation"]
@@ -47,20 +47,22 @@ def download(sdist: Sdist, folder: Path) -> Path:
             timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise EnvironmentFailed(f"pip did not fetch {requirement} within {SECONDS} s; try again later") from None
+        raise EnvironmentFailed(f"pip did not download {requirement} within {SECONDS} s; try again later") from None
     if done.returncode:
         said = "\n".join(line for line in done.stderr.splitlines() if line.startswith("ERROR")) or done.stderr.strip()
         raise EnvironmentFailed(
-            f"pip could not fetch the source of {requirement}; check that this machine reaches its package index "
+            f"pip could not download the source of {requirement}; check that this machine reaches its package index "
             f"(`{sys.executable} -m pip config list` shows which). pip said:\n{said}"
         )
     files = list(folder.glob("*.tar.gz"))
     if len(files) != 1:
-        raise EnvironmentFailed(f"pip fetched {len(files)} files for {requirement} into {folder}, not one .tar.gz")
+        raise EnvironmentFailed(
+            f"pip downloaded {len(files)} .tar.gz files for {requirement} to {folder}; expected one"
+        )
     found = hashlib.sha256(files[0].read_bytes()).hexdigest()
     if found != sdist.sha256:
         raise EnvironmentFailed(
-            f"the package index gave another {files[0].name} than the one pinned here: its SHA-256 is {found}, "
+            f"{files[0].name} from the package index does not match the pinned hash: its SHA-256 is {found}, "
             f"not {sdist.sha256}; use an index that mirrors the original"
         )
     return files[0]

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 
 from codemonkeys.engine.budget import Budget
-from codemonkeys.engine.events import Event, Notify
-from codemonkeys.engine.in_flight import InFlight
-from codemonkeys.engine.queues import PriorityQueue, priority, priority_to_begin
+from codemonkeys.engine.events import Event
+from codemonkeys.engine.queues import PriorityQueue
+from codemonkeys.engine.step_context import StepContext
 from codemonkeys.errors import BadInput, BudgetReached, FilteredAnswer, ModelError, NoAnswer, RetriesExhausted
-from codemonkeys.journal.store import Journal
-from codemonkeys.journal.writer import Stored
-from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Model, Price, Request
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.throttle import Throttle, Throttled
-from codemonkeys.redact import Redactor, redact
+from codemonkeys.redact import redact
 from codemonkeys.settings import OperationSettings
 
 TOKEN_MARGIN = 1.25
@@ -34,27 +30,14 @@ LONG = 20_000
 class ModelCalls:
     """The model calls of a run."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        models: ModelSet,
-        operation: OperationSettings,
-        budget: Budget,
-        in_flight: InFlight,
-        positions: Mapping[str, int],
-        matches: Callable[[Stored, str, StepKey], bool],
-        secrets: Redactor,
-        notify: Notify,
-    ) -> None:
-        """`positions`: of the tasks in the run. `matches`: whether a stored step answers a request, by its hash."""
-        self._journal, self._models, self._operation, self._budget = journal, models, operation, budget
-        self._in_flight, self._positions, self._matches = in_flight, positions, matches
-        self._secrets, self._notify = secrets, notify
+    def __init__(self, context: StepContext, models: ModelSet, operation: OperationSettings, budget: Budget) -> None:
+        self._context, self._journal, self._in_flight = context, context.journal, context.in_flight
+        self._models, self._operation, self._budget = models, operation, budget
         self._tokens: dict[str, int] = {}
         """Of each message that was counted, by its digest."""
         self._queues = {model.name: PriorityQueue(throttle_of(model, operation)) for model in models.distinct()}
         for model in models.distinct():
-            journal.put_price(model.name, model.price)
+            self._journal.put_price(model.name, model.price)
             if isinstance(model, Throttled):
                 model.throttle.on_failure = partial(self._record_retry, model.name)
 
@@ -67,12 +50,11 @@ class ModelCalls:
         model = self._models.of(request.key.stage, request.key.sample)
         stored = self._journal.calls.stored(request.key)
         if stored is not None:
-            if self._matches(stored, request.hash(model.name), request.key):
+            if self._context.answers(stored, request.hash(model.name), request.key):
                 return self._journal.calls.answer(stored)
             self._journal.calls.supersede(stored)
         bound, tokens = await self._upper_bound(request, model)
-        position = self._positions.get(request.key.task, 0)
-        async with self._queues[model.name].slot(priority(request.key.stage, position), tokens):
+        async with self._queues[model.name].slot(self._context.priority_of(request.key), tokens):
             while True:
                 change = self._budget.change
                 self._in_flight.check()
@@ -87,7 +69,7 @@ class ModelCalls:
 
     def slot_to_begin(self, task: str) -> AbstractAsyncContextManager[None]:
         """A slot behind every call that queues: another task begins only when that keeps no call waiting."""
-        return self._queues[self._models.primary.name].slot(priority_to_begin(self._positions.get(task, 0)))
+        return self._queues[self._models.primary.name].slot(self._context.priority_to_begin(task))
 
     async def _send(self, request: Request, model: Model, bound: float) -> Completion:
         calls, budget = self._journal.calls, self._budget
@@ -102,7 +84,7 @@ class ModelCalls:
             return step
 
         try:
-            step = await self._journal.together(reserve)
+            step = await self._journal.group_commit(reserve)
             if self._in_flight.stop.draining or self._in_flight.refused is not None:
                 calls.fail(step, "it did not go out", billed=False)
                 self._in_flight.check()
@@ -110,14 +92,14 @@ class ModelCalls:
         finally:
             if reserved:
                 budget.settled(request.key)
-        self._notify(Event("call", request.key.task, request.key.stage))
+        self._context.notify(Event("call", request.key.task, request.key.stage))
         return answer
 
     async def _answer(self, step: int, request: Request, model: Model) -> Completion:
         calls = self._journal.calls
         try:
             answer = await model.complete(request)
-            answer = replace(answer, text=self._secrets.values(answer.text))
+            answer = replace(answer, text=self._context.secrets.values(answer.text))
         except NoAnswer:
             # Nobody says what it cost: without a usage it stays on the bill at its upper bound.
             answer = Completion("", "empty", None, model.name)
@@ -125,15 +107,15 @@ class ModelCalls:
             if isinstance(error, BadInput):
                 self._in_flight.refused = error
             message, billed = redact(str(error)), isinstance(error, RetriesExhausted | FilteredAnswer)
-            await self._journal.together(lambda: calls.fail(step, message, billed))
+            await self._journal.group_commit(lambda: calls.fail(step, message, billed))
             raise
-        await self._journal.together(lambda: calls.finish(step, answer))
+        await self._journal.group_commit(lambda: calls.finish(step, answer))
         return answer
 
     def _record_retry(self, model: str, status: str, words: str) -> None:
         """An attempt failed and is made again: whoever wonders why a run is slow finds it in the journal."""
-        self._in_flight.start(self._journal.together(partial(self._journal.put_retry, model, status, words)))
-        self._notify(Event("retry", "", status, words))
+        self._in_flight.start(self._journal.group_commit(partial(self._journal.put_retry, model, status, words)))
+        self._context.notify(Event("retry", "", status, words))
 
     async def _upper_bound(self, request: Request, model: Model) -> tuple[float, int]:
         """The most a call can cost in US dollars, and the tokens of its prompt as we count them."""

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from codemonkeys.engine.events import Event, Notify
-from codemonkeys.engine.in_flight import InFlight
-from codemonkeys.engine.queues import ExecutionSlots, PriorityQueue, priority
+from codemonkeys.engine.events import Event
+from codemonkeys.engine.queues import ExecutionSlots, PriorityQueue
+from codemonkeys.engine.step_context import StepContext
 from codemonkeys.errors import ExecutionFailed
 from codemonkeys.journal.executions import execution_hash
-from codemonkeys.journal.store import Journal
-from codemonkeys.journal.writer import Stored
 from codemonkeys.keys import StepKey
-from codemonkeys.redact import Redactor
 from codemonkeys.wording import resume
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 
@@ -40,21 +36,9 @@ class ExecutionRequest(NamedTuple):
 class Executions:
     """The executions of a run."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        sandbox: Sandbox,
-        slots: ExecutionSlots,
-        in_flight: InFlight,
-        positions: Mapping[str, int],
-        matches: Callable[[Stored, str, StepKey], bool],
-        secrets: Redactor,
-        notify: Notify,
-        threads: Executor,
-    ) -> None:
-        """`positions`: of the tasks in the run. `matches`: whether a stored step answers a request, by its hash."""
-        self._journal, self._sandbox, self._in_flight, self._positions = journal, sandbox, in_flight, positions
-        self._matches, self._secrets, self._notify, self._threads = matches, secrets, notify, threads
+    def __init__(self, context: StepContext, sandbox: Sandbox, slots: ExecutionSlots, threads: Executor) -> None:
+        self._context, self._journal, self._in_flight = context, context.journal, context.in_flight
+        self._sandbox, self._threads = sandbox, threads
         self._queue = PriorityQueue(slots)
         self._running: dict[str, asyncio.Future[Execution]] = {}
         """Executions under way, by the hash of their request."""
@@ -67,18 +51,17 @@ class Executions:
         executions, request_hash = self._journal.executions, request.hash()
         stored = executions.stored(key)
         if stored is not None:
-            if self._matches(stored, request_hash, key):
+            if self._context.answers(stored, request_hash, key):
                 return executions.result(stored)
             executions.supersede(stored)
         if (result := await self._equal(request_hash)) is not None:
             put = partial(executions.put, key, request_hash, *request[:3], result)
-            await self._journal.together(partial(put, reused=True, attempts=0))
+            await self._journal.group_commit(partial(put, reused=True, attempts=0))
             return result
         running: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
         self._running[request_hash] = running
         try:
-            slot = priority(key.stage, self._positions.get(key.task, 0))
-            async with self._queue.slot(slot, request.limits.memory_mb):
+            async with self._queue.slot(self._context.priority_of(key), request.limits.memory_mb):
                 result = await self._in_flight.complete(self._attempt(key, request_hash, request))
             running.set_result(result)
         except BaseException as error:
@@ -103,8 +86,8 @@ class Executions:
             self._in_flight.check()
             result = self._redacted(await loop.run_in_executor(self._threads, self._sandbox.run, *request))
             put = partial(self._journal.executions.put, key, request_hash, *request[:3], result)
-            await self._journal.together(partial(put, reused=False, attempts=attempt))
-            self._notify(Event("execution", key.task, key.stage))
+            await self._journal.group_commit(partial(put, reused=False, attempts=attempt))
+            self._context.notify(Event("execution", key.task, key.stage))
             if result.reason is not Reason.SANDBOX_FAILED:
                 return result
         raise ExecutionFailed(
@@ -114,5 +97,5 @@ class Executions:
 
     def _redacted(self, result: Execution) -> Execution:
         """The result without the values of secrets in its texts; what only looks like one may be code, and stays."""
-        values = self._secrets.values
+        values = self._context.secrets.values
         return replace(result, output=values(result.output), detail=values(result.detail))

@@ -76,7 +76,7 @@ class Work:
 
     async def note(self, stage: Stage | str, kind: str, body: Any, sample: int = 0) -> None:
         """Record a derived fact for those who read the run later, durable when this returns; see `Journal.put_note`."""
-        await self.journal.together(lambda: self.journal.put_note(self.task.id, str(stage), sample, kind, body))
+        await self.journal.group_commit(lambda: self.journal.put_note(self.task.id, str(stage), sample, kind, body))
 
     async def signals(self, values: Mapping[str, Mapping[int, tuple[float | None, str]]]) -> None:
         """Record what is known of candidates, by kind, durable when this returns; see `Journal.put_signals`."""
@@ -85,7 +85,7 @@ class Work:
             for kind, of_kind in values.items():
                 self.journal.put_signals(self.task.id, kind, of_kind)
 
-        await self.journal.together(put)
+        await self.journal.group_commit(put)
 
     def give_up(self, stage: Stage, sample: int, error: Exception) -> None:
         """Record why one conversation ended early; the others go on."""

@@ -1,1 +1,1 @@
-"""Ensembles: what other systems submitted, put together, and one patch chosen for each task."""
+"""Ensembles: combine submissions of other systems and select one patch per task."""

@@ -1,4 +1,4 @@
-"""What other systems submitted: read and checked against the tasks. What cannot be used is reported, never fatal."""
+"""Submissions of other systems, read and checked against the tasks. Unusable records are reported, never fatal."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from codemonkeys.tasks.records import parse_json
 from codemonkeys.wording import option
 
 FOLDER_FILES = ("all_preds.jsonl", "preds.json", "preds.jsonl")
-"""What a folder of the leaderboard is searched for, in this order."""
+"""Predictions files looked for in a leaderboard folder, in this order."""
 COMMON_NAMES = frozenset(("all_preds", "preds", "predictions"))
-"""Names of files that say nothing of the system: the folder's name does."""
+"""Generic file names, which do not identify the system: the folder's name is used instead."""
 LARGEST = 1 << 20
-"""Characters of a patch beyond which it is no fix, but data that was swept up with one."""
+"""Maximum characters of a patch: longer ones are not fixes, but include stray data."""
 SHOWN = 200
-"""Characters of somebody else's text in a report."""
+"""Maximum characters of foreign text in a report."""
 
 
-class Dropped(NamedTuple):
+class DroppedRecord(NamedTuple):
     """A record that is left out, and why."""
 
     task: str
-    """The id as it is written there; empty if there is none."""
+    """The id as written in the record; empty if there is none."""
     where: str
     """File and line, or record."""
     why: str
@@ -47,24 +47,25 @@ class Member:
     family: str
     path: Path
     sha256: str
-    """Of the file, by which a resumed run knows that it is still the same."""
+    """Of the file, to detect changes when a run is resumed."""
     patches: dict[str, str]
-    """Patch by task id, of those that can be used."""
-    dropped: tuple[Dropped, ...]
+    """Usable patches by task id."""
+    dropped: tuple[DroppedRecord, ...]
     models: tuple[str, ...]
-    """What its records name as model; more than one is a mix, and reported."""
+    """Model names in its records; more than one is reported as a mix."""
 
     @property
     def counts(self) -> Counter[str]:
-        """How many records were left out for each reason."""
+        """Number of dropped records by reason."""
         return Counter(record.why for record in self.dropped)
 
 
 def read_members(paths: Sequence[Path], known: Collection[str], families: Sequence[str] = ()) -> list[Member]:
     """Submissions of other systems: .jsonl, .json (a list, or a dictionary by id), or folders that hold such a file.
 
-    `known`: ids of the tasks. `families`: `NAME=GLOB` each, GLOB matching names of members; others are told from their
-    names by `guess_family`. Raises BadInput for what is no such file, is given twice, or for a GLOB without a match.
+    `known`: ids of the tasks. `families`: `NAME=GLOB` each, where GLOB matches member names; other members get their
+    family from `guess_family`. Raises BadInput for a path that is not a predictions file or is given twice, and for a
+    GLOB without a match.
     """
     members: list[Member] = []
     for path in paths:
@@ -74,13 +75,13 @@ def read_members(paths: Sequence[Path], known: Collection[str], families: Sequen
         if any(member.name == other.name for other in members):
             member = replace(member, name=f"{member.path.absolute().parent.name}/{member.name}")
         if any(member.name == other.name for other in members):
-            raise BadInput(f"{path}: another member is called {member.name!r} too; rename the file")
+            raise BadInput(f"{path}: another member has the same name {member.name!r}; rename the file")
         members.append(member)
     return with_families(members, families)
 
 
 def with_families(members: Sequence[Member], families: Sequence[str]) -> list[Member]:
-    """The members with their families named. Raises BadInput for what is no NAME=GLOB, or matches no member."""
+    """The members with families assigned. Raises BadInput for an item that is not NAME=GLOB or matches no member."""
     named = list(members)
     for given in families:
         family, _, pattern = given.partition("=")
@@ -94,16 +95,16 @@ def with_families(members: Sequence[Member], families: Sequence[str]) -> list[Me
 
 
 def guess_family(name: str) -> str:
-    """The system that a submission's name begins with, without date and version.
+    """The system's name at the start of a submission's name, without date and version.
 
-    `20240402_sweagent_gpt4` and `sweagent-2.1` are both of `sweagent`.
+    `20240402_sweagent_gpt4` and `sweagent-2.1` both give `sweagent`.
     """
     parts = [part for part in re.split(r"[\s_]+|-(?=v?\d)", name) if part and not part.isdigit()]
     return parts[0].lower() if parts else name
 
 
 def read_member(path: Path, known: Collection[str]) -> Member:
-    """One submission. Raises BadInput, or BadRecord for a file that is not JSON as a whole."""
+    """Read one submission. Raises BadInput, or BadRecord for a file that is not JSON."""
     file = file_of(path)
     try:
         data = file.read_bytes()
@@ -113,20 +114,20 @@ def read_member(path: Path, known: Collection[str]) -> Member:
     except UnicodeDecodeError as error:
         raise BadRecord(f"{file}: not UTF-8 (byte {error.start}); convert the file") from None
     patches: dict[str, str] = {}
-    dropped: list[Dropped] = []
+    dropped: list[DroppedRecord] = []
     models: dict[str, None] = {}
     for where, row in records(file, text):
         if not isinstance(row, dict) or not isinstance(row.get("instance_id"), str):
-            dropped.append(Dropped("", where, "no record", "no object with an instance_id"))
+            dropped.append(DroppedRecord("", where, "no record", "not an object with an instance_id"))
             continue
         id, patch = row["instance_id"], row.get("model_patch")
         if isinstance(model := row.get("model_name_or_path"), str):
             models[model[:SHOWN]] = None
         if id in patches:
-            # As the harness has it: the last one counts.
-            dropped.append(Dropped(id, where, "repeated", "takes the place of an earlier record"))
+            # As in the harness, the last one counts.
+            dropped.append(DroppedRecord(id, where, "repeated", "replaces an earlier record"))
         if found := problem(id, patch, known):
-            dropped.append(Dropped(id[:SHOWN], where, *found))
+            dropped.append(DroppedRecord(id[:SHOWN], where, *found))
             patches.pop(id, None)
         else:
             patches[id] = str(patch)
@@ -136,21 +137,21 @@ def read_member(path: Path, known: Collection[str]) -> Member:
 
 
 def file_of(path: Path) -> Path:
-    """The predictions file that a path names: itself, or one within a folder. Raises BadInput."""
+    """The predictions file at a path: the file itself, or one in a folder. Raises BadInput."""
     if path.is_dir():
         for name in FOLDER_FILES:
             if (path / name).is_file():
                 return path / name
-        raise BadInput(f"{path}: no submission, it holds none of {', '.join(FOLDER_FILES)}")
+        raise BadInput(f"{path}: not a submission; expected one of {', '.join(FOLDER_FILES)} in the folder")
     if path.suffix not in (".json", ".jsonl"):
-        raise BadInput(f"{path}: submissions are .json or .jsonl files, or folders of the leaderboard")
+        raise BadInput(f"{path}: submissions are .json or .jsonl files, or leaderboard folders")
     if not path.is_file():
         raise BadInput(f"{path}: no such predictions file; check the path")
     return path
 
 
 def records(file: Path, text: str) -> Iterator[tuple[str, Any]]:
-    """What a predictions file holds, each with where it stands; a line that is not JSON is None."""
+    """The records of a predictions file, each with its location; None for a line that is not JSON."""
     if file.suffix == ".jsonl":
         for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
@@ -161,7 +162,7 @@ def records(file: Path, text: str) -> Iterator[tuple[str, Any]]:
         return
     content = parse_json(text, str(file))
     if isinstance(content, dict):
-        # The key is the id; the record within may name it again.
+        # The key is the id; the record itself may repeat it.
         content = [{"instance_id": id, **row} if isinstance(row, dict) else row for id, row in content.items()]
     if not isinstance(content, list):
         raise BadRecord(f"{file}: holds {type(content).__name__}; expected a list or dictionary of predictions")
@@ -170,7 +171,7 @@ def records(file: Path, text: str) -> Iterator[tuple[str, Any]]:
 
 
 def problem(id: str, patch: object, known: Collection[str]) -> tuple[str, str] | None:
-    """Why a record cannot be used, and details; None if it can."""
+    """Why a record is unusable, with details; None if it is usable."""
     if id not in known:
         return "unknown id", "the dataset has no such task"
     if patch is None or (isinstance(patch, str) and not patch.strip()):
@@ -178,11 +179,11 @@ def problem(id: str, patch: object, known: Collection[str]) -> tuple[str, str] |
     if not isinstance(patch, str):
         return "no record", f"model_patch is {type(patch).__name__}, not text"
     if len(patch) > LARGEST:
-        return "too large", f"{len(patch):,} characters, at most {LARGEST:,} are read"
+        return "too large", f"{len(patch):,} characters; the maximum is {LARGEST:,}"
     try:
         patch.encode()
     except UnicodeEncodeError:
-        return "no diff", "it holds half of a surrogate pair, which is no text"
+        return "no diff", "it contains a lone surrogate, which is not valid text"
     if not patch_paths(patch):
-        return "no diff", "no line of it names a file"
+        return "no diff", "no line names a file"
     return None

@@ -1,4 +1,4 @@
-"""The ensemble of a resumed run, read again from its files."""
+"""Reads the ensemble of a resumed run again from its files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from codemonkeys.runs.resuming import StoredRequest
 
 
 def stored_ensemble(stored: StoredRequest) -> Ensemble:
-    """The ensemble that a run was begun with. Raises BadInput for a file that is missing or has changed."""
+    """The ensemble that a run was started with. Raises BadInput for a file that is missing or has changed."""
     assert stored.ensemble is not None
     return reread_ensemble(stored.source, stored.ids, stored.ensemble)

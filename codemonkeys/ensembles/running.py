@@ -1,4 +1,4 @@
-"""A run that chooses among other systems' submissions; it is opened, resumed and read like any other."""
+"""Ensemble runs, which select among other systems' submissions; opened, resumed and read like any other run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from codemonkeys.runs.models import open_models
 from codemonkeys.runs.outcomes import State, TaskResult
 from codemonkeys.runs.session import Options, RunRequest, Summary, open_journal, open_session
 from codemonkeys.selection.collect_evidence import stored_evidence
-from codemonkeys.selection.deciding import asking
+from codemonkeys.selection.deciding import model_evidence_for
 from codemonkeys.selection.evidence import Evidence
 from codemonkeys.selection.rules import EXECUTION, Rule, all_rules, find_rule
 from codemonkeys.settings import SelectionSettings, Settings
@@ -25,10 +25,10 @@ from codemonkeys.wording import option
 
 
 async def choose(ensemble: Ensemble, settings: Settings, options: Options) -> Summary:
-    """Choose by `selection.rule` in a run that is begun or resumed.
+    """Select by `selection.rule`, in a new or a resumed run.
 
-    A rule that looks at texts needs no model and no sandbox; all others run what they need on candidates that apply.
-    Raises BadInput and its kin before anything is spent, JournalError, SandboxUnavailable.
+    Rules over texts need neither model nor sandbox; others run what they need on the candidates that apply.
+    Raises BadInput and its subclasses before anything is spent, JournalError, SandboxUnavailable.
     """
     selection = settings.selection
     check_ensemble(ensemble, settings)
@@ -43,7 +43,7 @@ async def choose(ensemble: Ensemble, settings: Settings, options: Options) -> Su
     check_needs(settings, ensemble)
     async with open_session(request, options) as session:
         pooled = find_rule(selection.rule).pooled
-        # A rule that learns from all tasks comes last; until then each task is decided as its shortlist would be.
+        # A pooled rule needs the evidence of all tasks; until then each task is decided by the shortlist's rule.
         first = first_rule(session.settings, selection) if pooled else session.settings
         ended = await session.run(ensemble_solver(ensemble.members, ensemble.tests), first)
         if pooled and len(ended) == len(ensemble.tasks):
@@ -54,14 +54,14 @@ async def choose(ensemble: Ensemble, settings: Settings, options: Options) -> Su
 
 
 def first_rule(settings: Settings, selection: SelectionSettings) -> Settings:
-    """The settings with the shortlist's rule as the rule."""
+    """The settings, with the shortlist's rule in place of the rule."""
     return settings.model_copy(
         update={"selection": settings.selection.model_copy(update={"rule": selection.shortlist})}
     )
 
 
 def check_ensemble(ensemble: Ensemble, settings: Settings) -> None:
-    """Raise BadSettings for a rule that does not exist, BadInput without anything to choose from."""
+    """Raise BadSettings for an unknown rule, BadInput if there are no candidates."""
     selection = settings.selection
     find_rule(selection.rule, option("rule", selection.rule))
     shortlist = f"selection.shortlist={selection.shortlist}"
@@ -71,57 +71,59 @@ def check_ensemble(ensemble: Ensemble, settings: Settings) -> None:
     if settings.prompts is not None:
         check_folder(settings.prompts)
     if not any(member.patches for member in ensemble.members):
-        raise BadInput("no submission has a patch for any task of the dataset; check that they belong together")
+        raise BadInput(
+            "no submission has a patch for any task of the dataset; check that they are for the same dataset"
+        )
 
 
 def is_textual(ensemble: Ensemble, rule: str) -> bool:
-    """Whether choosing needs only the texts of the patches: no model, no sandbox, no repository."""
+    """Whether selection needs only the texts of the patches: no model, no sandbox, no repository."""
     return not find_rule(rule).needs and rule != EXECUTION and ensemble.tests.folder is None
 
 
 def check_needs(settings: Settings, ensemble: Ensemble) -> None:
-    """Raise BadInput for a rule that needs a model or test scripts, where neither was given."""
+    """Raise BadInput for a rule that needs a model or test scripts if neither was given."""
     rule = settings.selection.rule
-    if asking(rule) is not None and settings.model is None:
+    if model_evidence_for(rule) is not None and settings.model is None:
         raise BadInput(
-            f"{option('rule', rule)} asks a model: name it with {option('model')}; the rule agreement needs none"
+            f"{option('rule', rule)} calls a model: give one with {option('model')}; the rule agreement needs none"
         )
     if "edited" in find_rule(rule).needs and settings.model is None and ensemble.tests.folder is None:
         raise BadInput(
-            f"{option('rule', rule)} counts test scripts: give them with {option('tests', 'FOLDER')}, or name a model "
-            f"that writes them with {option('model')}; the rule agreement needs neither"
+            f"{option('rule', rule)} needs test scripts: give them with {option('tests', 'FOLDER')}, or give a model "
+            f"to write them with {option('model')}; the rule agreement needs neither"
         )
 
 
 def open_needed_models(settings: Settings, ensemble: Ensemble) -> ModelSet:
-    """The models of the settings; where nothing asks one, a model that refuses. Raises as `open_models`."""
-    asks = asking(settings.selection.rule) is not None
+    """The models of the settings, or NoModel if the run makes no model calls. Raises what `open_models` raises."""
+    asks = model_evidence_for(settings.selection.rule) is not None
     if asks or (settings.model is not None and ensemble.tests.folder is None):
         return open_models(settings)
     return ModelSet(NoModel(), NoModel())
 
 
 class NoModel:
-    """Stands where nothing is to ask a model."""
+    """Placeholder for runs without model calls."""
 
     name = "none"
     price: Price | None = Price()
 
     def count_tokens(self, text: str) -> int:
-        """Nothing is sent, so nothing is counted."""
+        """Zero: nothing is ever sent."""
         return 0
 
     async def complete(self, request: Request) -> Completion:
         """Refuse. Raises BadInput."""
-        raise BadInput(f"{request.key} needs a model, and none was named; name one with {option('model')}")
+        raise BadInput(f"{request.key} needs a model, but none was given; give one with {option('model')}")
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to release."""
 
 
 def choose_by_texts(ensemble: Ensemble, rule: str, journal: Journal) -> Summary:
-    """Record all candidates and choose among them by their texts."""
-    with journal.at_once():
+    """Record all candidates and select among them by their texts."""
+    with journal.transaction():
         journal.add_tasks(ensemble.tasks)
         put_candidates(journal, ensemble.members, ensemble.tasks)
     ended = rank_together(journal, rule, [task.id for task in ensemble.tasks])
@@ -129,17 +131,17 @@ def choose_by_texts(ensemble: Ensemble, rule: str, journal: Journal) -> Summary:
 
 
 def rank_together(journal: Journal, rule: str, tasks: Sequence[str]) -> list[TaskResult]:
-    """Choose by a rule that has seen the evidence of all tasks; returns how each ended."""
+    """Select by a rule fitted to the evidence of all tasks; returns the results by task."""
     with run_files.reading(journal.folder / "run.db") as connection:
         evidence = {task: stored_evidence(connection, task) for task in tasks}
     known = [found for found in evidence.values() if found is not None]
     fitted = find_rule(rule).fit(known)
-    with journal.at_once():
+    with journal.transaction():
         return [end_by_ranking(journal, task, found, fitted) for task, found in evidence.items()]
 
 
 def end_by_ranking(journal: Journal, task: str, evidence: Evidence | None, rule: Rule) -> TaskResult:
-    """Record what a rule decides for a task."""
+    """Record a rule's decision on a task."""
     number, patch = None, None
     if evidence is None:
         ended = TaskResult(task, State.NO_CANDIDATE, "no member has a patch for it that can be used")

@@ -1,4 +1,4 @@
-"""What one task of an ensemble goes through: candidates that apply, test scripts, evidence, a decision."""
+"""Solves one task of an ensemble: candidates that apply, test scripts, evidence, decision."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from codemonkeys.tasks.base import Task
 from codemonkeys.wording import option
 
 SUFFIXES = (".py", ".sh")
-"""Of test scripts in a folder: Python for Python repositories, a shell script for others."""
+"""Suffixes of test scripts: Python for Python repositories, shell for others."""
 
 
 @dataclass(frozen=True)
 class GivenTests:
-    """Test scripts that somebody wrote: `FOLDER/<task id>/*.py`, each ending with 0 (fixed) or 2 (issue present)."""
+    """User-supplied test scripts: `FOLDER/<task id>/*.py`, each exiting with 0 (fixed) or 2 (issue present)."""
 
     folder: Path | None = None
     scripts: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    """By task, in the order of their file names."""
+    """By task, ordered by file name."""
 
     @property
     def sha256(self) -> str:
-        """Of all scripts, by which a resumed run knows that they are still the same."""
+        """Hash of all scripts, to detect changes when a run is resumed."""
         return hashlib.sha256(repr(sorted(self.scripts.items())).encode("utf-8", "replace")).hexdigest()
 
 
 def read_tests(folder: Path, tasks: Sequence[Task]) -> GivenTests:
-    """The test scripts of a folder. Raises BadInput if it has none for any of the tasks."""
+    """The test scripts in a folder. Raises BadInput if there are none for any of the tasks."""
     found: dict[str, tuple[str, ...]] = {}
     for task in tasks:
         files = sorted(path for path in (folder / task.id).glob("*") if path.suffix in SUFFIXES and path.is_file())
@@ -51,12 +51,12 @@ def read_tests(folder: Path, tasks: Sequence[Task]) -> GivenTests:
         if scripts:
             found[task.id] = scripts
     if not found:
-        raise BadInput(f"{option('tests', str(folder))}: it has no test scripts; expected {folder}/<task id>/*.py")
+        raise BadInput(f"{option('tests', str(folder))}: no test scripts found; expected {folder}/<task id>/*.py")
     return GivenTests(folder, found)
 
 
 def candidates_of(members: Sequence[Member], task: str) -> list[Candidate]:
-    """What the members submitted for a task, in their order."""
+    """The members' candidates for a task, in member order."""
     return [
         Candidate(sample, member.patches[task], "", approved=True, source=member.name, family=member.family)
         for sample, member in enumerate(members)
@@ -65,20 +65,19 @@ def candidates_of(members: Sequence[Member], task: str) -> list[Candidate]:
 
 
 def ensemble_solver(members: Sequence[Member], given: GivenTests) -> Callable[[Work], Awaitable[Choice | None]]:
-    """Takes a task through the ensemble; None if no member has a patch for it that applies."""
+    """Returns a solver for one task; it returns None if no member has a patch that applies."""
 
     async def solve_by_members(work: Work) -> Choice | None:
-        everyone = candidates_of(members, work.task.id)
-        candidates = await those_that_apply(work, everyone)
+        candidates = await filter_applicable(work, candidates_of(members, work.task.id))
         if not candidates:
             return None
-        return await select(work, candidates, await scripts_of(work, candidates, given))
+        return await select(work, candidates, await test_scripts_for(work, candidates, given))
 
     return solve_by_members
 
 
-async def those_that_apply(work: Work, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Candidates that git applies to the snapshot; the others are noted."""
+async def filter_applicable(work: Work, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates that git can apply to the snapshot; the others are recorded in a note."""
 
     def check() -> list[str | None]:
         return [check_patch(work.snapshot, candidate.patch) for candidate in candidates]
@@ -90,8 +89,8 @@ async def those_that_apply(work: Work, candidates: Sequence[Candidate]) -> list[
     return [candidate for candidate, why in zip(candidates, whys, strict=True) if not why]
 
 
-async def scripts_of(work: Work, candidates: Sequence[Candidate], given: GivenTests) -> tuple[str, ...]:
-    """Test scripts that were given, or those that a model writes if one is named; none where nothing is to be told."""
+async def test_scripts_for(work: Work, candidates: Sequence[Candidate], given: GivenTests) -> tuple[str, ...]:
+    """The given test scripts, or model-written ones if a model is set; none for fewer than two distinct patches."""
     if given.folder is not None:
         return given.scripts.get(work.task.id, ())
     if work.settings.model is None or len({candidate.patch for candidate in candidates}) < 2:
@@ -102,7 +101,7 @@ async def scripts_of(work: Work, candidates: Sequence[Candidate], given: GivenTe
 
 
 def put_candidates(journal: Journal, members: Sequence[Member], tasks: Sequence[Task]) -> None:
-    """Record every task's candidates, compared by their text alone: there is no codebase to apply them to."""
+    """Record every task's candidates, deduplicated by text alone: there is no repository to apply them to."""
     for task in tasks:
         candidates = candidates_of(members, task.id)
         record_candidates(journal, task.id, candidates, text_classes([candidate.patch for candidate in candidates]))

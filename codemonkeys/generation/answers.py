@@ -1,17 +1,17 @@
-"""The one format of a model's answers: blocks between marker lines that carry a token no file of the task holds.
+"""The answer format: blocks between marker lines, each with a token that occurs in no file of the task.
 
     <<<<<<< SEARCH {marker} path/to/file.py        <<<<<<< CREATE {marker} path/to/new.py
-    lines as they are                              whole content
+    current lines                                  whole content
     ======= {marker}                               >>>>>>> END {marker}
-    lines as they shall be
+    replacement lines
     >>>>>>> END {marker}                           <<<<<<< DELETE {marker} path/to/file.py
                                                    <<<<<<< RENAME {marker} old/path.py => new/path.py
     <<<<<<< TEST {marker}
     whole script                                   <<<<<<< DONE {marker}
     >>>>>>> END {marker}                           <<<<<<< CHOOSE {marker} 2
 
-A line is a marker line only if it carries the token, so nothing that a file may hold can be taken for one. Text around
-blocks is ignored. An answer holds one kind of thing: edits (one or more), one test, done, or one choice.
+Only lines with the token are marker lines, so file content cannot be mistaken for one. Text around blocks is ignored.
+An answer is of one kind: edits (one or more), one test, done, or one choice.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ KINDS: tuple[Kind, ...] = ("edits", "test", "done", "choice")
 
 @dataclass(frozen=True)
 class Replace:
-    """Replace whole consecutive lines of a file; every line of both texts ends with a newline."""
+    """Replace consecutive whole lines of a file; every line of both texts ends with a newline."""
 
     path: str
     search: str
@@ -55,7 +55,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class Rename:
-    """Move a file; its content stays."""
+    """Move a file without changing it."""
 
     path: str
     to: str
@@ -66,7 +66,7 @@ Edit = Replace | Create | Delete | Rename
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model answered; exactly one of the four is set."""
+    """A parsed answer; exactly one of the four fields is set."""
 
     edits: tuple[Edit, ...] = ()
     test: str | None = None
@@ -89,7 +89,7 @@ class MalformedAnswer(UnusableAnswer):
 
 
 def marker_for(task_id: str, texts: Iterable[str]) -> str:
-    """The token of a task's marker lines: 8 or more hex digits, the same every time, that none of the texts holds."""
+    """The token of a task's marker lines: at least 8 hex digits, deterministic, absent from all the texts."""
     texts = list(texts)
     attempt = 0
     while True:
@@ -101,7 +101,7 @@ def marker_for(task_id: str, texts: Iterable[str]) -> str:
 
 
 def render_edits(edits: Iterable[Edit], marker: str) -> str:
-    """The answer that `parse_answer` reads as these edits."""
+    """Format edits as an answer; the inverse of `parse_answer`."""
     return "\n".join(_render(edit, marker) for edit in edits)
 
 
@@ -118,10 +118,10 @@ def _render(edit: Edit, marker: str) -> str:
 
 
 def parse_answer(text: str, marker: str, allowed: Collection[Kind] = KINDS) -> Answer:
-    """Read a model's answer.
+    """Parse a model's answer.
 
-    `allowed` names the kinds that make sense at this point of the conversation.
-    Raises MalformedAnswer, with a message for the model, for anything that is not exactly one of them.
+    `allowed`: the kinds of answer that are valid at this point of the conversation.
+    Raises MalformedAnswer, with a message for the model, unless the answer is exactly one of them.
     """
     edits: list[Edit] = []
     others: list[Answer] = []
@@ -166,15 +166,15 @@ _CLOSING_FENCE = re.compile(r"\s*(```|~~~)\s*")
 
 
 class _Parser:
-    """Reads the lines of one answer from top to bottom."""
+    """Parses one answer line by line."""
 
     def __init__(self, text: str, marker: str, allowed: Collection[Kind]) -> None:
-        if text.count("\r\n") == text.count("\n"):  # the answer as a whole came with CRLF; a single such line is data
+        if text.count("\r\n") == text.count("\n"):  # CRLF throughout is transport; on single lines it is content
             text = text.replace("\r\n", "\n")
         self.lines = text.split("\n")
         self.marker = marker
         self.allowed = allowed
-        self.number = 0  # of the line read last, from 1
+        self.number = 0  # of the last line read, from 1
         self.opening = re.compile(
             rf"<<<<<<< (SEARCH|CREATE|DELETE|RENAME|TEST|DONE|CHOOSE) {re.escape(marker)}(?:[ \t]+(.*))?"
         )
@@ -208,7 +208,7 @@ class _Parser:
             case "CREATE":
                 path = self.path(rest, word)
                 content = self.body(self.end, word)
-                # No source file begins and ends with a code fence, but a Markdown file may.
+                # A source file never starts and ends with a code fence; a Markdown file may.
                 return Create(path, _without_fence(content) if is_source(path) else content)
             case "DELETE":
                 return Delete(self.path(rest, word))
@@ -256,7 +256,7 @@ class _Parser:
 
 
 def _without_fence(body: str) -> str:
-    """A body without the code fence that is wrapped around all of it, if one is."""
+    """Strip a code fence around the whole body, if there is one."""
     lines = body.strip("\n").split("\n")
     if len(lines) < 2 or not _FENCE.fullmatch(lines[0]) or not _CLOSING_FENCE.fullmatch(lines[-1]):
         return body

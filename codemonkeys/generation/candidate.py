@@ -1,4 +1,4 @@
-"""What a trajectory ends with."""
+"""The result of a trajectory."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Candidate:
-    """A patch that one trajectory ended with, and the test script it was made against."""
+    """The patch of one trajectory, with the test script it was written against."""
 
     sample: int
     patch: str
     test: str
-    """The trajectory's last test script; empty when it has none."""
+    """The trajectory's last test script; empty if it has none."""
     approved: bool
-    """The model itself ended the conversation; False when it ran out of turns."""
+    """True if the model ended the conversation itself; False if it ran out of turns."""
     source: str = ""
-    """Who made it: the model that wrote it, or another system."""
+    """The model or the other system that wrote it."""
     family: str = ""
-    """Candidates of sources of one family share their mistakes."""
+    """Group of related sources, whose candidates tend to share mistakes."""

@@ -1,4 +1,4 @@
-"""The edit conversation: an edit and its test, improved by what running them shows. Paper (arXiv 2501.14723), 2.2."""
+"""The edit conversation: refine an edit and its test by execution feedback. Paper (arXiv 2501.14723), section 2.2."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from codemonkeys.stages import EDIT
 async def write_edit(
     work: Work, sample: int, context: Sequence[ContextFile], test: TestScript | None, earlier: str = ""
 ) -> Candidate | None:
-    """Edit the repository until the model approves of edit and test; None if no edit could be applied.
+    """Edit the repository until the model approves both edit and test; None if no edit could be applied.
 
-    `earlier`: what other trajectories tried, to be told with the first message.
+    `earlier`: what other trajectories tried, prepended to the first message.
     """
     settings = work.settings.generation
     model = work.models.of(EDIT.name, sample).name
@@ -36,8 +36,8 @@ async def write_edit(
         message = f"{earlier}\n{message}"
     patch = ""
 
-    async def take(answer: str) -> Answer:
-        """Parse an answer and take over its edit or its test script; refuses an edit that cannot be applied."""
+    async def parse_and_apply(answer: str) -> Answer:
+        """Parse an answer and adopt its edit or test script; raises EditRefused for an edit that cannot be applied."""
         nonlocal patch, script
         allowed: tuple[Kind, ...] = ("edits", "test", "done") if patch else ("edits", "test")
         parsed = parse_answer(answer, work.marker, allowed)
@@ -53,11 +53,11 @@ async def write_edit(
 
     while talk.turns_left:
         try:
-            answer = await talk.ask(message, take, repair)
+            answer = await talk.ask(message, parse_and_apply, repair)
         except BudgetReached as error:
             if not patch:
                 raise
-            # An edit that was paid for is a candidate, if not an approved one.
+            # An edit that is already paid for is still a candidate, though not approved.
             work.give_up(EDIT, sample, error)
             break
         if answer is None:
@@ -69,7 +69,7 @@ async def write_edit(
 
 
 async def show_results(work: Work, sample: int, talk: Conversation, patch: str, script: str) -> str:
-    """Run the present test script on the original and on the edited repository, and tell what it did."""
+    """Run the current test script on the original and the edited repository; returns the message with the results."""
     original = edited = None
     if script:
         original = work.show(await work.run(EDIT, sample, talk.turn, "original", script))

@@ -1,4 +1,4 @@
-"""The test conversation: a script that tells whether the issue is fixed. Paper (arXiv 2501.14723), section 2.2."""
+"""The test conversation: write a script that reproduces the issue. Paper (arXiv 2501.14723), section 2.2."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from sandboxes.base import Execution
 
 @dataclass(frozen=True)
 class TestScript:
-    """A test script and what it did on the unedited repository."""
+    """A test script and its result on the unedited repository."""
 
-    __test__ = False  # Not a test of ours: pytest would collect it by its name.
+    __test__ = False  # Keeps pytest from collecting this class.
 
     text: str
     original: Execution
     approved: bool
-    """The model accepted it after seeing what it did."""
+    """Whether the model accepted it after seeing its result."""
 
 
 async def write_test(work: Work, sample: int) -> TestScript | None:
-    """Write a test script from the issue alone; None if no answer held one."""
+    """Write a test script from the issue alone; None if no answer contained one."""
     settings = work.settings.generation
     system = work.prompts("test.system", script=work.script, seconds=f"{work.settings.sandbox.seconds:g}")
     gate = work.gate(f"test {work.models.of(TEST.name, sample).name}")

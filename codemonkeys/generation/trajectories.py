@@ -1,4 +1,4 @@
-"""Trajectories: each writes a test script and an edit; they come in waves, and a later one may know the earlier."""
+"""Trajectories, each of which writes a test script and an edit. They run in waves; later waves may see earlier ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from codemonkeys.stages import EDIT, MEMORY, TEST
 
 
 def waves(settings: GenerationSettings) -> list[range]:
-    """The samples of each wave."""
+    """Sample numbers by wave."""
     size = settings.wave or settings.samples
     return [range(start, min(start + size, settings.samples)) for start in range(0, settings.samples, size)]
 
@@ -24,9 +24,9 @@ def waves(settings: GenerationSettings) -> list[range]:
 async def run_trajectory(
     work: Work, sample: int, context: Awaitable[Sequence[ContextFile]] | Sequence[ContextFile], earlier: str = ""
 ) -> Candidate | None:
-    """Write a test while the context is being found, then an edit; None if that ended without an edit.
+    """Write a test while the context is being found, then an edit; None without an applicable edit.
 
-    `context`: the files, or what will give them. `earlier`: what earlier waves tried, as `recall` tells it.
+    `context`: the files, or an awaitable for them. `earlier`: what earlier waves tried, from `describe_earlier`.
     """
     test = await attempt_test(work, sample)
     files = await context if isinstance(context, Awaitable) else context
@@ -38,7 +38,7 @@ async def run_trajectory(
 
 
 async def attempt_test(work: Work, sample: int) -> TestScript | None:
-    """A test script, or none: a trajectory can go on without one."""
+    """Write a test script if possible; a trajectory can continue without one."""
     try:
         return await write_test(work, sample)
     except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
@@ -46,22 +46,22 @@ async def attempt_test(work: Work, sample: int) -> TestScript | None:
         return None
 
 
-async def recall(work: Work, candidates: Sequence[Candidate]) -> str:
-    """What earlier waves tried and how it failed, as a message; empty where nobody is to know.
+async def describe_earlier(work: Work, candidates: Sequence[Candidate]) -> str:
+    """A message about what earlier waves tried and how it failed; empty unless `generation.diversity` asks for it.
 
-    After EvoScale (arXiv 2505.23604), section 3: earlier edits together with their failing output. All that is told
-    comes from the journal, so that a resumed run tells the same.
+    After EvoScale (arXiv 2505.23604), section 3: earlier edits with their failing output. Everything comes from the
+    journal, so a resumed run builds the same message.
     """
     settings = work.settings.generation
     if settings.diversity == "none" or not candidates:
         return ""
-    different = list({candidate.patch: candidate for candidate in candidates}.values())
-    share = max(1, settings.memory_characters // (2 * len(different)))
+    distinct = list({candidate.patch: candidate for candidate in candidates}.values())
+    share = max(1, settings.memory_characters // (2 * len(distinct)))
     tried = []
-    for candidate in different:
+    for candidate in distinct:
         shown = None
         if candidate.test:
-            # The trajectory ran this itself: an equal execution answers from the journal.
+            # The trajectory ran this itself, so the result is reused from the journal.
             shown = work.show(await work.run(MEMORY, candidate.sample, 0, "edited", candidate.test, candidate.patch))
         tried.append(
             {

@@ -1,1 +1,1 @@
-"""Grading by the hidden tests. Nothing that solves tasks imports it."""
+"""Grading by the hidden tests. Code that solves tasks never imports it."""

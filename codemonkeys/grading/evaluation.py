@@ -1,4 +1,4 @@
-"""Official grading: hidden tests run on predictions, by the harness of swebench or in a sandbox of ours."""
+"""Official grading: run the hidden tests on predictions, by the swebench harness or in one of our sandboxes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
 from codemonkeys.grading.flags import suspicious
-from codemonkeys.grading.layout import earlier, forget, log_folder, log_root, write_run, write_summary
+from codemonkeys.grading.layout import log_folder, log_root, remove_logs, stored_verdict, write_run, write_summary
 from codemonkeys.grading.official import HarnessGrader
 from codemonkeys.grading.sandboxed import LIMITS, Job, SandboxGrader
 from codemonkeys.grading.verdict import Outcome, Verdict, majority
@@ -35,13 +35,13 @@ class Grader(Protocol):
     """Runs hidden tests: by the official harness, or in a sandbox."""
 
     def check(self, key: AnswerKey) -> None:
-        """Raise BadRecord for a task that cannot be graded so."""
+        """Raise BadRecord for a task that this grader cannot grade."""
         ...
 
     def grade(
-        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, tell: Callable[[Verdict], None]
+        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, on_verdict: Callable[[Verdict], None]
     ) -> None:
-        """Do the jobs, some at a time, and tell each verdict as it falls; one task's failure stops no other."""
+        """Run the jobs, `workers` at a time; call `on_verdict` with each. A failing task does not stop the others."""
         ...
 
 
@@ -60,19 +60,18 @@ def evaluate(
 ) -> list[Verdict]:
     """Grade predictions, in the order of their ids.
 
-    With `repeats`, each is graded so often, and the verdict is what most gradings found. Unless `again`, what the logs
-    tell already about the same patch and the same tests is not found out once more; failures of the infrastructure
-    always are. `on_verdict` is told each verdict as it falls, maybe from another thread. Logs and the summary are left
-    in `folder` as swebench lays them out: `logs/run_evaluation/RUN_ID/MODEL/ID/` and `MODEL.RUN_ID.json`; those of
-    repeat N under the run id `RUN_ID.N`.
+    `repeats`: gradings per prediction; the verdict is their majority. Unless `again`, verdicts that earlier logs hold
+    for the same patch and the same tests are reused, except infrastructure failures. `on_verdict` is called with each
+    verdict as it arrives, possibly from another thread. Logs and the summary are written to `folder` in swebench's
+    layout: `logs/run_evaluation/RUN_ID/MODEL/ID/` and `MODEL.RUN_ID.json`; repeat N has the run id `RUN_ID.N`.
     Raises UnknownDataset for a prediction without an answer key, BadRecord for a key without hidden tests, RunBusy if
-    another process writes these logs.
+    another process is writing these logs.
     """
     if "/" in run_id or UNSAFE_NAME.search(run_id):
-        raise BadInput(f"run id {run_id!r} cannot be the name of a folder; use letters, digits, '.', '_' and '-'")
+        raise BadInput(f"run id {run_id!r} cannot be a folder name; use letters, digits, '.', '_' and '-'")
     for id in predictions:
         if id not in keys:
-            raise UnknownDataset(f"a prediction is for {id}, of which the dataset knows nothing; drop it")
+            raise UnknownDataset(f"prediction {id} is not in the dataset; remove it")
         _check_gradable(keys[id])
         grader.check(keys[id])
     if not predictions:
@@ -101,7 +100,7 @@ def _grade_once(
 ) -> list[Verdict]:
     verdicts: dict[str, Verdict] = {}
 
-    def tell(verdict: Verdict) -> None:
+    def record(verdict: Verdict) -> None:
         verdicts[verdict.id] = verdict
         on_verdict(verdict)
 
@@ -113,16 +112,16 @@ def _grade_once(
         for id in sorted(predictions):
             prediction, key = predictions[id], keys[id]
             log = log_folder(folder, run_id, prediction)
-            if not again and (known := earlier(log, id, key, prediction.model_patch)):
-                tell(known)
+            if not again and (stored := stored_verdict(log, id, key, prediction.model_patch)):
+                record(stored)
                 continue
-            forget(log)
+            remove_logs(log)
             if prediction.model_patch.strip():
                 jobs.append(Job(prediction, key, log))
             else:
-                tell(Verdict(id, Outcome.EMPTY_PATCH))
+                record(Verdict(id, Outcome.EMPTY_PATCH))
         if jobs:
-            grader.grade(jobs, run_id, folder, workers, tell)
+            grader.grade(jobs, run_id, folder, workers, record)
         write_run(root, dataset)
         write_summary(predictions, keys, verdicts, run_id=run_id, folder=folder)
     finally:
@@ -134,6 +133,6 @@ def _check_gradable(key: AnswerKey) -> None:
     columns = {"eval_script": key.eval_script, "log_parser": key.log_parser, "FAIL_TO_PASS": key.FAIL_TO_PASS}
     if missing := [name for name, value in columns.items() if not value]:
         raise BadRecord(
-            f"{key.instance_id}: the dataset has no {', '.join(missing)}, without which nothing can be graded; "
-            "take a data set in the form of SWE-bench 5"
+            f"{key.instance_id}: the dataset has no {', '.join(missing)}, which grading needs; "
+            "use a dataset in the format of SWE-bench 5"
         )

@@ -1,4 +1,4 @@
-"""Marks patches that touch what decides how tests run: for people to look at, never a verdict by itself."""
+"""Flags patches that touch files affecting how tests run: for manual review, never a verdict by itself."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ TEST_SETTINGS = frozenset(
 SITE = re.compile(r"(?:site|user)customize\.py|pyvenv\.cfg|.*\.pth|.*\.egg-link")
 SHADOWED = frozenset({*sys.stdlib_module_names, "pytest", "_pytest", "py", "pluggy", "iniconfig"})
 
-# Forms that git does not read, but the harness's last resort, patch(1), does.
+# Headers that git ignores but patch(1), the harness's last resort, accepts.
 OTHER_HEADERS = re.compile(r"^(?:Index: |\*\*\* )(\S+)", re.MULTILINE)
 
 
 def suspicious(patch: str, test_patch: str = "") -> tuple[str, ...]:
-    """What a patch touches that could change how tests run or what they say, as `kind: path`, in order.
+    """Touched files that could change how tests run or what they report, as `kind: path`, in order.
 
-    Kinds: `hidden test` (a file of `test_patch`), `test`, `conftest`, `test settings`, `site settings` (what Python
-    obeys as it starts), `shadowed module` (one that takes the place of a standard module or of pytest).
+    Kinds: `hidden test` (a file of `test_patch`), `test`, `conftest`, `test settings`, `site settings` (read by Python
+    at start-up), `shadowed module` (shadows a standard library module or pytest).
     """
     hidden = set(patch_paths(test_patch))
     others = [path.split("/", 1)[-1] for path in OTHER_HEADERS.findall(patch) if path != "/dev/null"]
@@ -36,19 +36,19 @@ def suspicious(patch: str, test_patch: str = "") -> tuple[str, ...]:
 
 
 def kind_of(path: str, hidden: set[str]) -> str:
-    """The kind of suspicion that a path raises; empty if it raises none."""
-    place = PurePosixPath(path)
+    """The kind of flag for a path; empty if it is not suspicious."""
+    file = PurePosixPath(path)
     if path in hidden:
         return "hidden test"
-    if place.name == "conftest.py":
+    if file.name == "conftest.py":
         return "conftest"
-    if SITE.fullmatch(place.name):
+    if SITE.fullmatch(file.name):
         return "site settings"
-    if place.name in TEST_SETTINGS:
+    if file.name in TEST_SETTINGS:
         return "test settings"
-    if TEST_FILE.fullmatch(place.name) or TEST_FOLDERS.intersection(place.parts[:-1]):
+    if TEST_FILE.fullmatch(file.name) or TEST_FOLDERS.intersection(file.parts[:-1]):
         return "test"
-    # At the top of the repository, which is where Python looks first.
-    if place.suffix == ".py" and place.parts[0].removesuffix(".py") in SHADOWED and len(place.parts) <= 2:
+    # At the root of the repository, which comes first on Python's path.
+    if file.suffix == ".py" and file.parts[0].removesuffix(".py") in SHADOWED and len(file.parts) <= 2:
         return "shadowed module"
     return ""

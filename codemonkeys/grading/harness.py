@@ -1,10 +1,10 @@
-"""The process in which the official harness runs.
+"""Subprocess that runs the official harness.
 
     python -m codemonkeys.grading.harness ROWS PREDICTIONS RUN_ID WORKERS SECONDS
 
-A process of its own, because the harness writes below the current folder, changes the limits of its process and prints.
-It ends when its standard input does, as its parent has died then, and leaves no container of its run behind: those of
-the harness wait for ever, and carry no label of ours, but a name that only this run gives.
+A separate process, because the harness writes below the current folder, changes its process's limits and prints. It
+exits when its standard input is closed, which means that its parent has died, and removes the containers of its run:
+the harness never stops them, and they carry no label of ours, only a name that is unique to the run.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import threading
 from typing import Any
 
 OPEN_FILES = 4096
-"""What the harness sets the limit of open files to by default; never beyond what this machine allows."""
+"""The harness's default limit on open files; capped at this machine's hard limit."""
 
 
 def remove_containers(engine: Any, run_id: str) -> int:
-    """Remove the harness's containers of a run; how many there were."""
+    """Remove the harness's containers of a run; returns how many were removed."""
     from docker.errors import DockerException
 
-    # The harness adds the time where a name is taken.
+    # The harness appends a timestamp if a name is taken.
     ours = re.compile(rf"sweb\.eval\..+\.{re.escape(run_id)}(?:\.\d+)?")
     count = 0
     for container in engine.api.containers(all=True, filters={"name": run_id}):
@@ -44,7 +44,7 @@ def main(rows: str, predictions: str, run_id: str, workers: str, seconds: str) -
     ended = threading.Event()
 
     def end_with_parent() -> None:
-        while os.read(0, 1024):  # not by sys.stdin, whose lock this thread would hold at the end of the process
+        while os.read(0, 1024):  # not sys.stdin: this thread would hold its lock at interpreter exit
             pass
         if not ended.is_set():
             remove_containers(engine, run_id)

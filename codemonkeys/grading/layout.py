@@ -1,4 +1,4 @@
-"""The files that grading leaves, as swebench lays them out."""
+"""Files that grading writes, in swebench's layout."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from codemonkeys.tasks.predictions import Prediction
 
 REPORT, TEST_OUTPUT, LOG = "report.json", "test_output.txt", "run_instance.log"
 UNAVAILABLE = "environment_unavailable"
-"""Reason in the summary where we know that the infrastructure failed and the logs do not say it."""
+"""Reason in the summary for infrastructure failures that the logs do not show."""
 
 
 def log_root(folder: Path, run_id: str) -> Path:
-    """Folder of all logs of one evaluation."""
+    """Folder with all logs of one evaluation."""
     return folder / "logs" / "run_evaluation" / run_id
 
 
 def log_folder(folder: Path, run_id: str, prediction: Prediction) -> Path:
-    """Folder of one grading's logs."""
+    """Folder with the logs of one grading."""
     model = prediction.model_name_or_path.replace("/", "__")
     return log_root(folder, run_id) / model / prediction.instance_id
 
 
 def spec_of(key: AnswerKey) -> Any:
-    """The answer key as swebench's TestSpec."""
+    """The answer key as a swebench TestSpec."""
     from swebench.harness.utils import make_test_spec
 
     return make_test_spec(asdict(key))
 
 
-def forget(log: Path) -> None:
-    """Remove what an earlier grading found: it says nothing about this one."""
+def remove_logs(log: Path) -> None:
+    """Remove the results of an earlier grading, which must not be taken for this one's."""
     for name in (REPORT, TEST_OUTPUT, LOG):
         (log / name).unlink(missing_ok=True)
 
 
 def read_report(path: Path, id: str) -> dict[str, Any] | None:
-    """One task's part of a `report.json`; None if there is none, or only the beginning of one."""
+    """One task's entry in a `report.json`; None if it is missing or truncated."""
     try:
         report = json.loads(path.read_bytes())[id]
     except (OSError, ValueError, KeyError, TypeError):
@@ -52,8 +52,8 @@ def read_report(path: Path, id: str) -> dict[str, Any] | None:
     return report if isinstance(report, dict) and isinstance(report.get("resolved"), bool) else None
 
 
-def earlier(log: Path, id: str, key: AnswerKey, patch: str) -> Verdict | None:
-    """The verdict that the logs hold already for this very patch and these very tests, if they tell about it."""
+def stored_verdict(log: Path, id: str, key: AnswerKey, patch: str) -> Verdict | None:
+    """The verdict in earlier logs for exactly this patch and these tests; None without one."""
     report = read_report(log / REPORT, id)
     if report is None:
         return None
@@ -68,7 +68,7 @@ def earlier(log: Path, id: str, key: AnswerKey, patch: str) -> Verdict | None:
 
 
 def verdict_of(id: str, report: Mapping[str, Any], seconds: float = 0.0) -> Verdict:
-    """swebench's report of one task, as a verdict."""
+    """Convert swebench's report on one task to a verdict."""
     tests = {
         name: (len(status["success"]), len(status["failure"]))
         for name, status in report.get("tests_status", {}).items()
@@ -81,7 +81,7 @@ def verdict_of(id: str, report: Mapping[str, Any], seconds: float = 0.0) -> Verd
 
 
 def write_run(root: Path, dataset: str) -> None:
-    """Write `run.json`, which says what was graded against."""
+    """Write `run.json`, which names the dataset used for grading."""
     about = {
         "dataset": dataset,
         "split": "test",
@@ -99,9 +99,9 @@ def write_summary(
     run_id: str,
     folder: Path,
 ) -> Path:
-    """Write the summary of a run, in version 2 of swebench's schema, from the logs it left; returns its path.
+    """Write the summary of a run from its logs, in version 2 of swebench's schema; returns its path.
 
-    It is what swebench itself would write, and names as failures of the infrastructure those too that only we know of.
+    Same as swebench's own summary, plus infrastructure failures that only our verdicts show.
     """
     from swebench.harness.infra_failure import TIER_ENVIRONMENT, classify_logs
 

@@ -1,4 +1,4 @@
-"""Grading by the official harness on Docker: its own `run_evaluation`, in a process and a folder of its own."""
+"""Grading by the official harness on Docker: its `run_evaluation`, in a separate process and folder."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.answer_key import AnswerKey
 from codemonkeys.tasks.predictions import write_predictions
 
-PASSED_ON = re.compile(
+ALLOWED_VARIABLES = re.compile(
     r"PATH|HOME|LANG|TMPDIR|XDG_RUNTIME_DIR|DOCKER_\w+|SWEBENCH_DOCKER_\w+|SSL_CERT_\w+|\w*_?proxy", re.I
 )
-"""Variables that the harness may see: what reaches an engine, and no key."""
+"""Environment variables passed to the harness: enough to reach a Docker engine, and no API keys."""
 
 RUNTIME = re.compile(r"Test runtime: ([\d_.]+) seconds")
 ERROR = re.compile(r" - ERROR - (.+)")
 END_SECONDS = 60.0
-"""How long the harness may take to remove its containers when it is stopped."""
+"""Time for the harness to remove its containers when it is stopped."""
 
 
 @dataclass(frozen=True)
 class HarnessGrader:
-    """Grades by the harness itself; `image` gives a task's image, which the engine has, or raises EnvironmentFailed.
+    """Grades by the harness itself; `image` returns a task's image, present in the engine, or raises EnvironmentFailed.
 
-    Its containers are not ours: they have a network and no limit of memory.
+    The harness's containers have network access and no memory limit, unlike ours.
     """
 
     image: Callable[[str], str]
     seconds: float = LIMITS.seconds
 
     def check(self, key: AnswerKey) -> None:
-        """Raise BadRecord for a task that cannot be graded so."""
+        """Raise BadRecord for a task that this grader cannot grade."""
         assets = [asset for group in key.image_assets.values() for asset in group or ()]
         if any(not asset.get("url") for asset in assets):
             raise BadRecord(
@@ -57,25 +57,25 @@ class HarnessGrader:
             )
 
     def grade(
-        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, tell: Callable[[Verdict], None]
+        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, on_verdict: Callable[[Verdict], None]
     ) -> None:
-        """Do the jobs, some at a time; `tell` is told each verdict as it falls."""
+        """Run the jobs, `workers` at a time; `on_verdict` is called with each verdict."""
         ready: dict[str, Job] = {}
         images: dict[str, str] = {}
         with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="image") as pool:
             for job, image in zip(jobs, pool.map(self._image, jobs), strict=True):
                 if isinstance(image, EnvironmentFailed):
                     write_whole(job.log / LOG, f"{image}\n")
-                    tell(Verdict(job.prediction.instance_id, Outcome.INFRASTRUCTURE, str(image)))
+                    on_verdict(Verdict(job.prediction.instance_id, Outcome.INFRASTRUCTURE, str(image)))
                 else:
                     ready[job.prediction.instance_id], images[job.prediction.instance_id] = job, image
         if not ready:
             return
         root = log_root(folder, run_id)
-        for left in root.glob(".harness-*"):  # of an evaluation that was killed: nobody else writes here now
-            shutil.rmtree(left)
-        # Its own folder, because the harness takes whatever lies there for a result, whole or half, of this patch or
-        # another; its own run id, because by it the harness removes containers that it takes for its own.
+        for stale in root.glob(".harness-*"):  # left by a killed evaluation; we hold the lock on this folder
+            shutil.rmtree(stale)
+        # A separate folder, because the harness accepts any result it finds, even a truncated one or one for another
+        # patch; a unique run id, because the harness removes all containers that carry its run id.
         with tempfile.TemporaryDirectory(dir=root, prefix=".harness-") as made:
             scratch, unique = Path(made), f"{run_id}.{uuid.uuid4().hex[:12]}"
             rows = [
@@ -86,17 +86,17 @@ class HarnessGrader:
             write_predictions(scratch / "predictions.jsonl", {id: job.prediction for id, job in ready.items()})
             waiting = dict(ready)
             with self._running(scratch, unique, min(workers, len(ready)), root / "harness.log") as process:
-                # Its containers take 15 s to stop in its way; with every report in, the end of `_running` kills them.
+                # The harness takes 15 s to stop a container; once all reports are in, `_running` kills them on exit.
                 while waiting and not _ended(process):
                     for id, job in list(waiting.items()):
                         found = log_folder(scratch, unique, job.prediction)
                         whole = read_report(found / REPORT, id) is not None
                         if whole or self._read(id, found).outcome is not Outcome.INFRASTRUCTURE:
-                            adopt(found, waiting.pop(id).log)
-                            tell(self._read(id, job.log))
+                            copy_logs(found, waiting.pop(id).log)
+                            on_verdict(self._read(id, job.log))
             for id, job in waiting.items():
-                adopt(log_folder(scratch, unique, job.prediction), job.log)
-                tell(self._read(id, job.log))
+                copy_logs(log_folder(scratch, unique, job.prediction), job.log)
+                on_verdict(self._read(id, job.log))
 
     def _image(self, job: Job) -> str | EnvironmentFailed:
         try:
@@ -106,14 +106,14 @@ class HarnessGrader:
 
     @contextmanager
     def _running(self, scratch: Path, run_id: str, workers: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-        """The harness at work; it is gone, with its containers, at the end."""
-        # -P: what lies in the current folder is no module.
+        """The running harness; on exit it and its containers are gone."""
+        # -P: never import modules from the current folder.
         program = [sys.executable, "-P", "-m", "codemonkeys.grading.harness", "rows.jsonl", "predictions.jsonl"]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*program, run_id, str(workers), str(math.ceil(self.seconds))],
                 cwd=scratch,
-                env={name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)},
+                env={name: value for name, value in os.environ.items() if ALLOWED_VARIABLES.fullmatch(name)},
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -131,32 +131,32 @@ class HarnessGrader:
                 process.wait()
 
     def _read(self, id: str, log: Path) -> Verdict:
-        """What the harness's logs say; a failure of the infrastructure if they say nothing yet."""
-        said = _text(log / LOG)
-        runtime = RUNTIME.search(said)
+        """The verdict in the harness's logs; an infrastructure failure if there is none yet."""
+        messages = _text(log / LOG)
+        runtime = RUNTIME.search(messages)
         seconds = float(runtime[1]) if runtime else 0.0
         if report := read_report(log / REPORT, id):
             return verdict_of(id, report, seconds)
-        return self._without_report(id, said, _text(log / TEST_OUTPUT), seconds)
+        return self._without_report(id, messages, _text(log / TEST_OUTPUT), seconds)
 
-    def _without_report(self, id: str, said: str, output: str, seconds: float) -> Verdict:
+    def _without_report(self, id: str, messages: str, output: str, seconds: float) -> Verdict:
         from swebench.harness.constants import APPLY_PATCH_FAIL
 
         if output.endswith(f"Timeout error: {math.ceil(self.seconds)} seconds exceeded."):
             return Verdict(id, Outcome.LIMIT_REACHED, "timed out", seconds=seconds)
-        # Nothing of the patch is in this log before it has been applied.
-        if not output and APPLY_PATCH_FAIL in said:
-            refusal = said.split(f"{APPLY_PATCH_FAIL}:", 1)[-1].partition("Traceback (most recent call last)")[0]
+        # The log has no text from the patch until the patch has been applied.
+        if not output and APPLY_PATCH_FAIL in messages:
+            refusal = messages.split(f"{APPLY_PATCH_FAIL}:", 1)[-1].partition("Traceback (most recent call last)")[0]
             return Verdict(
                 id, Outcome.PATCH_FAILED, re.sub(r"^[\d-]+ [\d:,]+ - INFO - ?$", "", refusal, flags=re.M).strip()
             )
-        errors = ERROR.findall(said)
-        why = errors[0] if errors else "the harness ended without a word on this task; see harness.log among the logs"
+        errors = ERROR.findall(messages)
+        why = errors[0] if errors else "the harness ended without a result for this task; see harness.log in the logs"
         return Verdict(id, Outcome.INFRASTRUCTURE, redact(why))
 
 
-def adopt(found: Path, log: Path) -> None:
-    """Take over the logs of one grading, the report last."""
+def copy_logs(found: Path, log: Path) -> None:
+    """Copy the logs of one grading, the report last, each atomically."""
     log.mkdir(parents=True, exist_ok=True)
     for name in ("patch.diff", "eval.sh", TEST_OUTPUT, LOG, REPORT):
         if (found / name).is_file():

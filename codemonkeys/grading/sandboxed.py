@@ -1,4 +1,4 @@
-"""Grading in a sandbox of ours: the hidden tests run there, swebench itself decides what their log means."""
+"""Grading in our own sandboxes: the hidden tests run there, and swebench parses their log."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from codemonkeys.tasks.predictions import Prediction
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 
 LIMITS = Limits(seconds=1800, memory_mb=8192, processes=1024, output_bytes=64 << 20, disk_mb=8192)
-"""What one task's hidden tests may use; the time is the harness's own default."""
+"""Limits for the hidden tests of one task; the time limit is the harness's default."""
 
 SANDBOX_ATTEMPTS = 3
 
 
 class Job(NamedTuple):
-    """One grading to be done: its patch is not empty, and its log folder holds nothing of an earlier one."""
+    """A grading to run: its patch is not empty, and its log folder holds no earlier results."""
 
     prediction: Prediction
     key: AnswerKey
@@ -34,50 +34,50 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True)
 class SandboxGrader:
-    """Grades in a sandbox; `environment` gives the place where a task's tests run, and may raise EnvironmentFailed."""
+    """Grades in a sandbox; `environment` returns the environment of a task's tests, or raises EnvironmentFailed."""
 
     environment: Callable[[str], Environment]
     sandbox: Sandbox
     limits: Limits = LIMITS
 
     def check(self, key: AnswerKey) -> None:
-        """Raise BadRecord for a task that cannot be graded so."""
+        """Raise BadRecord for a task that this grader cannot grade."""
         if key.image_assets:
             raise BadRecord(
-                f"{key.instance_id}: its tests need binary assets, which only the harness itself puts in place; "
+                f"{key.instance_id}: its tests need binary assets, which only the harness can install; "
                 "use --sandbox docker"
             )
 
     def grade(
-        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, tell: Callable[[Verdict], None]
+        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, on_verdict: Callable[[Verdict], None]
     ) -> None:
-        """Do the jobs, some at a time; `tell` is told each verdict as it falls, from a worker's thread."""
+        """Run the jobs, `workers` at a time; `on_verdict` is called with each verdict, from a worker thread."""
         with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="grade") as pool:
-            for done in [pool.submit(lambda job: tell(self.grade_one(job)), job) for job in jobs]:
+            for done in [pool.submit(lambda job: on_verdict(self.grade_one(job)), job) for job in jobs]:
                 done.result()
 
     def grade_one(self, job: Job) -> Verdict:
-        """Run the hidden tests of one task on its patch."""
+        """Run the hidden tests of one task on a patch."""
         id, log, patch = job.prediction.instance_id, job.log, job.prediction.model_patch
         spec = spec_of(job.key)
         write_whole(log / "patch.diff", patch)
         write_whole(log / "eval.sh", spec.eval_script)
         try:
-            place = self.environment(id)
+            environment = self.environment(id)
         except EnvironmentFailed as error:
             write_whole(log / LOG, f"{error}\n")
             return Verdict(id, Outcome.INFRASTRUCTURE, str(error))
 
-        execution = self._run(place, spec.eval_script, patch or None)
+        execution = self._run(environment, spec.eval_script, patch or None)
         if execution.reason is Reason.PATCH_FAILED:
             refusal = execution.output
-            execution = self._run(place, _lenient(patch) + spec.eval_script, None)
+            execution = self._run(environment, _lenient(patch) + spec.eval_script, None)
             if execution.output.startswith(_apply_patch_fail()):
                 write_whole(log / LOG, f"{_apply_patch_fail()}:\n{refusal}\n")
                 return Verdict(id, Outcome.PATCH_FAILED, refusal.strip())
-        return self._judge(job, spec, execution)
+        return self._verdict(job, spec, execution)
 
-    def _judge(self, job: Job, spec: Any, execution: Execution) -> Verdict:
+    def _verdict(self, job: Job, spec: Any, execution: Execution) -> Verdict:
         from swebench.harness.grading import get_eval_report
 
         id, log = job.prediction.instance_id, job.log
@@ -85,9 +85,9 @@ class SandboxGrader:
             write_whole(log / LOG, f"{execution.detail}\n")
             return Verdict(id, Outcome.INFRASTRUCTURE, execution.detail)
         if execution.reason in (Reason.TIMED_OUT, Reason.OUT_OF_MEMORY, Reason.OUTPUT_LIMIT):
-            late = execution.reason is Reason.TIMED_OUT
+            timed_out = execution.reason is Reason.TIMED_OUT
             seconds = f"{self.limits.seconds:g}"
-            note = f"Timeout error: {seconds} seconds exceeded." if late else f"Stopped: {execution.reason}."
+            note = f"Timeout error: {seconds} seconds exceeded." if timed_out else f"Stopped: {execution.reason}."
             write_whole(log / TEST_OUTPUT, f"{execution.output}\n\n{note}")
             return Verdict(id, Outcome.LIMIT_REACHED, str(execution.reason), seconds=execution.seconds)
         write_whole(log / TEST_OUTPUT, execution.output)
@@ -95,10 +95,10 @@ class SandboxGrader:
         write_whole(log / REPORT, json.dumps(report, indent=4))
         return verdict_of(id, report[id], execution.seconds)
 
-    def _run(self, place: Environment, text: str, patch: str | None) -> Execution:
+    def _run(self, environment: Environment, text: str, patch: str | None) -> Execution:
         script = Script(text=text, name="eval.sh", command=("bash",))
         for _ in range(SANDBOX_ATTEMPTS):
-            execution = self.sandbox.run(place, script, patch, self.limits)
+            execution = self.sandbox.run(environment, script, patch, self.limits)
             if execution.reason is not Reason.SANDBOX_FAILED:
                 break
         return execution
@@ -111,9 +111,9 @@ def _apply_patch_fail() -> str:
 
 
 def _lenient(patch: str) -> str:
-    """Shell lines that apply a patch which git refuses, as leniently as the harness does.
+    """Shell lines that apply a patch that git refuses, as leniently as the harness does.
 
-    The patch travels as base64, so nothing in it can be read as shell.
+    The patch is passed as base64, so the shell cannot interpret any of it.
     """
     from swebench.harness.run_evaluation import GIT_APPLY_CMDS
 

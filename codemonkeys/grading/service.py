@@ -1,4 +1,4 @@
-"""Grades the predictions of a file or of a run, in the sandbox that works here, and records what was found."""
+"""Grades the predictions of a file or of a run in an available sandbox, and records the verdicts."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from codemonkeys.tasks.sources import load_tasks
 
 @dataclass(frozen=True)
 class GradingOptions:
-    """How predictions are to be graded."""
+    """How to grade predictions."""
 
     sandbox: str | None = None
-    """As `sandbox.kind`; None: the first that works here."""
+    """As `sandbox.kind`; None: the first that works on this machine."""
     isolated: bool = False
-    """On Docker, not by the harness itself, whose containers have a network, but in ours."""
+    """On Docker, use our containers instead of the harness's, which have network access."""
     workers: int | None = None
-    """Tasks at a time; None: as many as there are processors."""
+    """Concurrent tasks; None: the number of processors."""
     repeats: int = 1
-    """Grade each prediction this often; the majority counts."""
+    """Gradings per prediction; the majority counts."""
     again: bool = False
-    """Grade anew what the logs tell about already."""
+    """Also grade what earlier logs have a verdict for."""
 
 
 def quiet(verdict: Verdict) -> None:
-    """Tell nobody."""
+    """Ignore a verdict."""
 
 
 def grade_run(
@@ -52,14 +52,14 @@ def grade_run(
     predictions: Mapping[str, Prediction] | None = None,
     on_verdict: Callable[[Verdict], None] = quiet,
 ) -> list[Verdict]:
-    """Grade the predictions of a run and record the verdicts in its journal, where selection never looks.
+    """Grade the predictions of a run and record the verdicts in its journal, where selection never reads them.
 
-    `source`: of the tasks; that of the run if None. `output`: folder for logs; the run's own if None. `predictions`:
-    other patches for its tasks, to be graded instead. `on_verdict` is told each as it falls, maybe from another thread.
-    Raises RunBusy, BadInput and its kin, SandboxUnavailable.
+    `source`: of the tasks; by default that of the run. `output`: folder for logs; by default the run's. `predictions`:
+    other patches for its tasks, graded instead. `on_verdict` is called with each verdict, possibly from another thread.
+    Raises RunBusy, BadInput and its subclasses, SandboxUnavailable.
     """
     database = run_files.database_of(runs, name)
-    run_files.RunLock(database.parent).release()  # A run that is busy is refused before the work, not after it.
+    run_files.RunLock(database.parent).release()  # Refuse a busy run before grading, not after it.
     with run_files.reading(database) as connection:
         source = source or str(queries.run_overview(connection)["source"])
         if predictions is None:
@@ -85,7 +85,7 @@ def grade_predictions(
     output: Path,
     on_verdict: Callable[[Verdict], None] = quiet,
 ) -> list[Verdict]:
-    """Grade predictions for tasks of a source; logs and a summary are left in `output`."""
+    """Grade predictions for tasks of a source; logs and a summary are written to `output`."""
     if not predictions:
         return []
     tasks = {task.id: task for task in load_tasks(source, list(predictions))}
@@ -107,7 +107,7 @@ def grade_predictions(
 
 @contextmanager
 def open_grader(tasks: Mapping[str, Task], options: GradingOptions, run_id: str) -> Iterator[Grader]:
-    """The official harness if the sandbox is `docker`, unless isolation was asked for; else the sandbox."""
+    """The official harness if the sandbox is `docker` and isolation was not requested; else the sandbox."""
     home = default_home()
     name, backend = choose_backend(options.sandbox or AUTO, list(tasks.values()), home)
     if name == "docker" and not options.isolated:

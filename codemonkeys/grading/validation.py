@@ -1,11 +1,11 @@
-"""Whether an environment can grade: without a fix the hidden tests do not pass, with the reference fix they do."""
+"""Validates environments: the hidden tests must fail without a fix and pass with the reference fix."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from codemonkeys.grading.layout import forget
+from codemonkeys.grading.layout import remove_logs
 from codemonkeys.grading.sandboxed import Job, SandboxGrader
 from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.tasks.answer_key import load_answer_keys
@@ -17,9 +17,9 @@ from sandboxes.base import Environment, Sandbox
 def validate(
     source: str, tasks: Mapping[str, Task], environment: Callable[[str], Environment], sandbox: Sandbox, folder: Path
 ) -> dict[str, tuple[str, ...]]:
-    """What is wrong with the environments of tasks, by id; an empty tuple: nothing.
+    """Problems of each task's environment, by id; an empty tuple if it is valid.
 
-    Logs are left in `folder`, in `ID/unedited` and `ID/fixed`.
+    Logs are written to `ID/unedited` and `ID/fixed` in `folder`.
     """
     keys = load_answer_keys(source, list(tasks))
     grader = SandboxGrader(environment, sandbox)
@@ -29,7 +29,7 @@ def validate(
         verdicts: list[Verdict] = []
         for name, patch in (("unedited", ""), ("fixed", key.patch)):
             log = folder / id / name
-            forget(log)
+            remove_logs(log)
             verdicts.append(grader.grade_one(Job(Prediction(id, name, patch), key, log)))
         problems[id] = tuple(_problems(*verdicts))
     return problems
@@ -45,5 +45,5 @@ def _problems(unedited: Verdict, fixed: Verdict) -> list[str]:
     if not fixed.resolved and fixed.outcome is not Outcome.INFRASTRUCTURE:
         tests = ", ".join(f"{good} of {good + bad} {name}" for name, (good, bad) in fixed.tests.items())
         said = f" ({tests})" if tests else ""
-        found.append(f"the reference fix is not found to resolve it: {fixed.outcome} {fixed.detail}".strip() + said)
+        found.append(f"the reference fix does not resolve it: {fixed.outcome} {fixed.detail}".strip() + said)
     return found

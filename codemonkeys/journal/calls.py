@@ -1,4 +1,4 @@
-"""Model calls in the journal: reserved before they go out, kept for good once answered."""
+"""Model calls in the journal: cost is reserved before a call is sent, and answers are kept for good."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Request, Usage
 from codemonkeys.wording import option, resume
 
-PARTS = 10**15
-"""Money is added up in whole parts of a US dollar: what is added and taken away again leaves nothing behind."""
-REMEMBERED = 10_000
+UNITS_PER_DOLLAR = 10**15
+"""Money is summed in integer units, so that adding and subtracting the same amount leaves no rounding error."""
+MESSAGE_CACHE_SIZE = 10_000
 
 
 class Calls:
-    """The model calls of one run, and what they cost."""
+    """The model calls of one run, and their costs."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._spent: dict[str, dict[str, int]] = {}
-        """Settled and reserved of each task and stage, in PARTS of a US dollar."""
+        """Settled and reserved cost by task and stage, in units."""
         self._total = 0
         self._bookings: Counter[str] = Counter()
-        self._there: set[str] = set()
-        """Hashes of some messages that are stored, which need not be looked for."""
-        self._begun = KeyIndex(writer.reader, "SELECT stage, sample, turn FROM call_steps WHERE task = ?")
-        writer.on_loss = self.count
-        self.count()
+        self._stored_messages: set[str] = set()
+        """Cache of message hashes known to be stored."""
+        self._keys = KeyIndex(writer.reader, "SELECT stage, sample, turn FROM call_steps WHERE task = ?")
+        writer.on_rollback = self.recompute_totals
+        self.recompute_totals()
 
-    def count(self) -> None:
-        """Add up the whole bill, as the database has it."""
+    def recompute_totals(self) -> None:
+        """Recompute all totals from the database."""
         rows = self._writer.connection.execute("SELECT task, stage, cost_usd FROM costs WHERE cost_usd > 0")
         self._bookings.update(self._spent.keys())
         self._spent.clear()
-        self._there.clear()
+        self._stored_messages.clear()
         self._total = 0
         for task, stage, cost in rows:
-            self._book(task, stage, parts(cost))
+            self._book(task, stage, to_units(cost))
 
     def _book(self, task: str, stage: str, amount: int) -> None:
         self._total += amount
@@ -52,13 +52,13 @@ class Calls:
         stages[stage] = stages.get(stage, 0) + amount
 
     def mark_started_as_lost(self) -> None:
-        """What a dead process had in flight may have been billed: it stays on the bill at its upper bound."""
+        """Count calls that a dead process had in flight at their upper bound: they may have been billed."""
         with self._writer.writing() as connection:
             connection.execute("UPDATE call_steps SET state = 'lost' WHERE state = 'started'")
 
     def stored(self, key: StepKey) -> Stored | None:
-        """The answered call under a key, if there is one."""
-        if key[1:4] not in self._begun.of(key.task):
+        """The answered call for a key, if there is one."""
+        if key[1:4] not in self._keys.of(key.task):
             return None
         row = self._writer.reader.execute(
             "SELECT id, request_hash FROM call_steps "
@@ -86,23 +86,23 @@ class Calls:
         limit: float | None,
         task_limit: float | None = None,
     ) -> int:
-        """Reserve the most a call can cost and record that it goes out; returns the step's id.
+        """Reserve a call's upper bound and record that the call is sent; returns the step's id.
 
-        All in US dollars. Raises BudgetReached if settled, reserved and this call together could pass `limit`, or
-        those of its task `task_limit`.
+        All amounts in US dollars. Raises BudgetReached if this call could take settled plus reserved costs over
+        `limit`, or those of its task over `task_limit`.
         """
-        task, bound = request.key.task, parts(upper_bound)
-        for most, spent, parameter in (
+        task, bound = request.key.task, to_units(upper_bound)
+        for cap, spent, parameter in (
             (limit, self._total, "budget"),
             (task_limit, sum(self._spent.get(task, {}).values()), "task_budget"),
         ):
-            if most is not None and spent + bound > parts(most) + TOLERANCE:
+            if cap is not None and spent + bound > to_units(cap) + TOLERANCE:
                 raise BudgetReached(
-                    f"{request.key} could cost up to {upper_bound:.4f} USD, and {spent / PARTS:.4f} of the "
-                    f"{max(most, 0.0):.2f} USD it may use are spent or reserved. To raise it, "
+                    f"{request.key} could cost up to {upper_bound:.4f} USD, and {spent / UNITS_PER_DOLLAR:.4f} of the "
+                    f"{max(cap, 0.0):.2f} USD it may use are spent or reserved. To raise it, "
                     f"{resume(self._writer.run, option(parameter, 'USD'))}"
                 )
-        self._begun.of(task).add(request.key[1:4])
+        self._keys.of(task).add(request.key[1:4])
         with self._writer.writing() as connection:
             messages = [[m.role, self._put(connection, m)] for m in request.messages]
             content = {"messages": messages, "temperature": request.temperature, "max_tokens": request.max_tokens}
@@ -116,17 +116,17 @@ class Calls:
         return cursor.lastrowid
 
     def _put(self, connection: sqlite3.Connection, message: Message) -> str:
-        """Store a message unless it is there; returns its hash."""
-        if message.digest not in self._there:
+        """Store a message unless it is stored already; returns its hash."""
+        if message.digest not in self._stored_messages:
             if not texts.has(connection, message.digest):
                 texts.put(connection, message.content)
-            if len(self._there) == REMEMBERED:
-                self._there.clear()
-            self._there.add(message.digest)
+            if len(self._stored_messages) == MESSAGE_CACHE_SIZE:
+                self._stored_messages.clear()
+            self._stored_messages.add(message.digest)
         return message.digest
 
     def finish(self, step: int, answer: Completion) -> None:
-        """Store a paid answer: after this it is never asked for again."""
+        """Settle a call and store its answer: the step is never requested again."""
         with self._writer.writing() as connection, self._settling(step):
             u = answer.usage
             usage = (
@@ -148,7 +148,7 @@ class Calls:
             )
 
     def fail(self, step: int, error: str, billed: bool) -> None:
-        """A call ended without an answer; `billed`: it may have cost money, so its reservation stays on the bill."""
+        """Record a failed call; `billed`: it may have been charged for, so its reservation still counts."""
         with self._writer.writing() as connection, self._settling(step):
             connection.execute(
                 "UPDATE call_steps SET state = 'failed', error = ?, ended_at = ?, "
@@ -157,35 +157,35 @@ class Calls:
             )
 
     def supersede(self, stored: Stored) -> None:
-        """Put a stored answer aside, to ask anew; it stays on the bill."""
+        """Mark a stored answer as superseded, so that the step is redone; its cost still counts."""
         with self._writer.writing() as connection:
             connection.execute("UPDATE call_steps SET state = 'superseded' WHERE id = ?", (stored.id,))
 
     @contextmanager
     def _settling(self, step: int) -> Iterator[None]:
-        """Keep the sums true while a call's cost changes."""
+        """Keep the totals in step with a change of a call's cost."""
         query = "SELECT task, stage, coalesce(cost_usd, 0) FROM costs WHERE id = ?"
         task, stage, before = self._writer.connection.execute(query, (step,)).fetchone()
         yield
         *_, after = self._writer.connection.execute(query, (step,)).fetchone()
-        self._book(task, stage, parts(after) - parts(before))
+        self._book(task, stage, to_units(after) - to_units(before))
 
     def bookings(self, task: str) -> int:
-        """How often the bill of a task has changed, in this session."""
+        """Number of changes to a task's costs in this session."""
         return self._bookings[task]
 
     def spent(self, task: str | None = None, stage: str | None = None) -> float:
-        """US dollars settled and reserved so far, of the run, of one task, or of one of its stages."""
+        """US dollars settled and reserved so far, for the run, one task, or one stage of a task."""
         if task is None:
-            return self._total / PARTS
+            return self._total / UNITS_PER_DOLLAR
         stages = self._spent.get(task, {})
-        return (sum(stages.values()) if stage is None else stages.get(stage, 0)) / PARTS
+        return (sum(stages.values()) if stage is None else stages.get(stage, 0)) / UNITS_PER_DOLLAR
 
 
-def parts(dollars: float) -> int:
-    """US dollars in PARTS."""
-    return round(dollars * PARTS)
+def to_units(dollars: float) -> int:
+    """US dollars in integer units."""
+    return round(dollars * UNITS_PER_DOLLAR)
 
 
-TOLERANCE = parts(1e-9)
-"""What a sum of prices may be off: far below what anything costs."""
+TOLERANCE = to_units(1e-9)
+"""Rounding error allowed in a sum of prices: far below the cost of any call."""

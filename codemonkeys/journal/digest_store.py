@@ -1,4 +1,4 @@
-"""The store of digests: what files are about, made once by a model and shared by all tasks and runs."""
+"""Digest store: short file summaries, generated once by a model and shared by all tasks and runs."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from pathlib import Path
 
 from codemonkeys.errors import JournalError
 
-PIECE = 500
-"""Keys asked for in one query."""
+KEYS_PER_QUERY = 500
 
 
 class DigestStore:
-    """Texts by key. A text never changes once it is there, so that a resumed run meets what it met before.
+    """Digests by key. A stored digest never changes, so a resumed run sees what it saw before.
 
-    Used from one thread; several processes may share the file. Every method raises JournalError for a file that cannot
-    be read or written.
+    Used from one thread; several processes may share the file. Every method raises JournalError if the file cannot be
+    read or written.
     """
 
     def __init__(self, path: Path) -> None:
         """Open or create the store."""
         self._path = path
-        self.making: dict[str, asyncio.Event] = {}
-        """Keys that some task of this process is having made now, and what tells its end."""
-        with self._failing():
+        self.pending: dict[str, asyncio.Event] = {}
+        """Keys of digests that a task of this process is generating, each with an event set when it is done."""
+        with self._translate_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=30)
@@ -35,19 +34,19 @@ class DigestStore:
             self._connection.execute("CREATE TABLE IF NOT EXISTS digests (key TEXT PRIMARY KEY, text TEXT NOT NULL)")
 
     def get(self, keys: Iterable[str]) -> dict[str, str]:
-        """The texts there are, by key."""
-        wanted = list(dict.fromkeys(keys))
+        """The stored digests among these keys."""
+        unique = list(dict.fromkeys(keys))
         found: dict[str, str] = {}
-        with self._failing():
-            for at in range(0, len(wanted), PIECE):
-                piece = wanted[at : at + PIECE]
-                marks = ", ".join("?" * len(piece))
-                found |= self._connection.execute(f"SELECT key, text FROM digests WHERE key IN ({marks})", piece)
+        with self._translate_errors():
+            for start in range(0, len(unique), KEYS_PER_QUERY):
+                batch = unique[start : start + KEYS_PER_QUERY]
+                marks = ", ".join("?" * len(batch))
+                found |= self._connection.execute(f"SELECT key, text FROM digests WHERE key IN ({marks})", batch)
         return found
 
     def put(self, texts: Mapping[str, str]) -> None:
-        """Store texts whose key is not there yet."""
-        with self._failing():
+        """Store digests whose key is not stored yet."""
+        with self._translate_errors():
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany("INSERT OR IGNORE INTO digests VALUES (?, ?)", texts.items())
             self._connection.execute("COMMIT")
@@ -57,11 +56,11 @@ class DigestStore:
         self._connection.close()
 
     @contextmanager
-    def _failing(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
             raise JournalError(
-                f"the store of digests {self._path} cannot be used: {error}. Free some disk space, name another file "
-                "by the setting context.digests, or delete it: digests are then made again"
+                f"the digest store {self._path} cannot be used: {error}. Free some disk space, set context.digests "
+                "to another file, or delete this one: digests are then generated again"
             ) from None

@@ -1,4 +1,4 @@
-"""Executions in the journal: equal arguments have equal results, so a result is used again."""
+"""Executions in the journal, with reuse: equal arguments give equal results."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sandboxes.base import Environment, Execution, Limits, Reason, Script
 
 
 def execution_hash(environment: Environment, script: Script, patch: str | None, limits: Limits) -> str:
-    """SHA-256 of all that decides what an execution answers."""
+    """SHA-256 of everything that determines the result of an execution."""
     content = [environment.name, vars(script), patch, vars(limits)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def short(request_hash: str) -> int:
-    """A part of a hash that takes little memory: what is not known by it is not stored, what is must be looked for."""
+def hash_prefix(request_hash: str) -> int:
+    """Hash prefix used as a negative cache: a miss means not stored; a hit must be confirmed in the database."""
     return int(request_hash[:15], 16)
 
 
@@ -29,11 +29,11 @@ class Executions:
         self._writer = writer
         self._keys = KeyIndex(writer.reader, "SELECT stage, sample, turn, part FROM execution_steps WHERE task = ?")
         done = writer.connection.execute("SELECT request_hash FROM execution_steps WHERE state = 'done'")
-        self._hashes = {short(request_hash) for (request_hash,) in done}
-        """Of all executions that were ever stored, and perhaps of others."""
+        self._prefixes = {hash_prefix(request_hash) for (request_hash,) in done}
+        """Prefixes of all stored hashes, and perhaps of some that are not stored."""
 
     def stored(self, key: StepKey) -> Stored | None:
-        """The finished execution under a key, if there is one."""
+        """The finished execution for a key, if there is one."""
         if key[1:] not in self._keys.of(key.task):
             return None
         row = self._writer.reader.execute(
@@ -44,8 +44,8 @@ class Executions:
         return None if row is None else Stored(*row)
 
     def equal(self, request_hash: str) -> Stored | None:
-        """A finished execution of equal arguments, under any key."""
-        if short(request_hash) not in self._hashes:
+        """A finished execution with equal arguments, under any key."""
+        if hash_prefix(request_hash) not in self._prefixes:
             return None
         row = self._writer.reader.execute(
             "SELECT id, request_hash FROM execution_steps WHERE request_hash = ? AND state = 'done' LIMIT 1",
@@ -72,10 +72,10 @@ class Executions:
         reused: bool,
         attempts: int,
     ) -> None:
-        """Store what an execution answered."""
+        """Store the result of an execution."""
         state = "failed" if result.reason is Reason.SANDBOX_FAILED else "done"
         self._keys.of(key.task).add(key[1:])
-        self._hashes.add(short(request_hash))
+        self._prefixes.add(hash_prefix(request_hash))
         with self._writer.writing() as connection:
             connection.execute(
                 "INSERT INTO execution_steps (task, stage, sample, turn, part, state, request_hash, environment, "
@@ -90,6 +90,6 @@ class Executions:
             )
 
     def supersede(self, stored: Stored) -> None:
-        """Put a stored result aside, to run anew."""
+        """Mark a stored result as superseded, so that the step is redone."""
         with self._writer.writing() as connection:
             connection.execute("UPDATE execution_steps SET state = 'superseded' WHERE id = ?", (stored.id,))

@@ -1,4 +1,4 @@
-"""What readers ask of a journal, as plain values; none of it changes the file."""
+"""Read-only queries on a journal, with plain values as results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rows(connection: sqlite3.Connection, query: str, *parameters: Any) -> list[d
 
 
 def run_overview(connection: sqlite3.Connection) -> dict[str, Any]:
-    """Name, source, settings, tasks with how they ended, and the spend of a run."""
+    """Name, source, settings, tasks with their outcomes, and the spend of a run."""
     run = rows(connection, "SELECT name, version, created_at, source, settings FROM run")[0]
     tasks = rows(
         connection,
@@ -33,19 +33,19 @@ def run_overview(connection: sqlite3.Connection) -> dict[str, Any]:
 
 
 def retries(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-    """How often calls were asked again, by model and HTTP status or kind of failure, and what was said last."""
+    """Number of retries by model and HTTP status or kind of failure, with the last error message."""
     if not has_table(connection, "retries"):
         return []
     return rows(connection, "SELECT * FROM retries ORDER BY model, status")
 
 
 def has_table(connection: sqlite3.Connection, name: str) -> bool:
-    """Whether a run has a table: one written by an older version, and only read since, may lack it."""
+    """Whether a run has a table; one written by an older version, and only read since, may lack it."""
     return bool(rows(connection, "SELECT 1 FROM sqlite_master WHERE name = ?", name))
 
 
 def spend(connection: sqlite3.Connection, task: str | None = None) -> list[dict[str, Any]]:
-    """Calls, tokens and US dollars by stage and model; `cost_usd` is None where no price is known."""
+    """Calls, tokens and US dollars by stage and model; `cost_usd` is None if the price is unknown."""
     if task is None:
         return rows(connection, "SELECT * FROM spend_by_stage")
     query = (
@@ -58,7 +58,7 @@ def spend(connection: sqlite3.Connection, task: str | None = None) -> list[dict[
 
 
 def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
-    """All that happened to one task, in the order of the pipeline. Raises UnknownDataset if the run lacks it."""
+    """Everything recorded about one task, in pipeline order. Raises UnknownDataset if it is not in the run."""
     found = rows(connection, "SELECT * FROM tasks WHERE id = ?", task)
     if not found:
         known = [row["id"] for row in rows(connection, "SELECT id FROM tasks ORDER BY position LIMIT 20")]
@@ -92,7 +92,7 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
 
 
 def signals(connection: sqlite3.Connection, task: str) -> list[dict[str, Any]]:
-    """Kind, number, value and detail of what is known of a task's candidates beside the votes."""
+    """Kind, number, value and detail of a task's signals: evidence about candidates other than votes."""
     if not has_table(connection, "signals"):
         return []
     return rows(
@@ -101,13 +101,13 @@ def signals(connection: sqlite3.Connection, task: str) -> list[dict[str, Any]]:
 
 
 def predictions(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-    """What the run submits: ended tasks that have a patch, in the order of the run."""
+    """The run's predictions: finished tasks that have a patch, in the order of the run."""
     query = "SELECT instance_id, model_name_or_path, model_patch FROM predictions WHERE candidate IS NOT NULL"
     return rows(connection, query)
 
 
 def answers(connection: sqlite3.Connection) -> Iterator[tuple[StepKey, Completion]]:
-    """Every answer of the run under its step, as a recording holds them."""
+    """Every answer of the run with its step key, as stored in a recording."""
     query = (
         "SELECT task, stage, sample, turn, answer_hash, finish_reason, prompt_tokens, completion_tokens, "
         "cache_read_tokens, cache_write_tokens, usage, answered_by, seconds, attempts "
@@ -123,3 +123,12 @@ def answers(connection: sqlite3.Connection) -> Iterator[tuple[StepKey, Completio
                 *(row["finish_reason"], usage, row["answered_by"], row["seconds"], row["attempts"]),
             ),
         )
+
+
+def request_messages(connection: sqlite3.Connection) -> dict[StepKey, list[str]]:
+    """SHA-256 of each message of every answered request, by its step."""
+    query = "SELECT task, stage, sample, turn, request FROM call_steps WHERE state = 'done'"
+    return {
+        StepKey(*tuple(row)[:4]): [digest for _, digest in json.loads(row["request"])["messages"]]
+        for row in connection.execute(query)
+    }

@@ -1,4 +1,4 @@
-"""Files of a run: its folder, the lock of the process that works on it, and opening its database safely."""
+"""Files of a run: its folder, its lock, and opening its database safely."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def run_folder(runs: Path, name: str) -> Path:
-    """Folder of a run; raises BadInput for a name that could be anything but one folder."""
+    """Folder of a run; raises BadInput for a name that is not a plain folder name."""
     if not RUN_NAME.fullmatch(name):
         raise BadInput(
             f"run name {name!r} cannot be used: letters, digits, '.', '_' and '-' only, "
@@ -35,17 +35,17 @@ def run_folder(runs: Path, name: str) -> Path:
 
 
 def database_of(runs: Path, name: str) -> Path:
-    """Path of the database of a run that exists; raises BadInput naming the runs there are."""
+    """Path of an existing run's database; raises BadInput listing the available runs."""
     path = run_folder(runs, name) / "run.db"
     if not path.is_file():
-        there = sorted(p.parent.name for p in runs.glob("*/run.db"))
-        known = f"; runs there: {', '.join(there[:20])}" if there else ""
+        existing = sorted(p.parent.name for p in runs.glob("*/run.db"))
+        known = f"; runs there: {', '.join(existing[:20])}" if existing else ""
         raise BadInput(f"no run {name!r} in {runs}{known}")
     return path
 
 
 def owner_of(folder: Path) -> int | None:
-    """The id of the process that works on a run, or None if none does."""
+    """Id of the process that holds a run's lock, or None."""
     try:
         with open(folder / "run.lock", "rb") as file:
             try:
@@ -58,7 +58,7 @@ def owner_of(folder: Path) -> int | None:
 
 
 class RunLock:
-    """Held by the one process that writes to a run; the system lets go of it when that process ends."""
+    """Lock of the one process that writes to a run; the operating system releases it when that process ends."""
 
     def __init__(self, folder: Path) -> None:
         """Take the lock; raises RunBusy naming the process that holds it."""
@@ -67,12 +67,12 @@ class RunLock:
         if not self._take():
             owner = os.read(self._file, 100).decode(errors="replace").strip() or "unknown"
             os.close(self._file)
-            raise RunBusy(f"process {owner} works on the run in {folder}; wait for it to end, or stop it")
+            raise RunBusy(f"process {owner} is working on the run in {folder}; wait for it to end, or stop it")
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def _take(self) -> bool:
-        for wait in (0.05, 0.2, None):  # `owner_of` holds it for a moment, to see whether it is free.
+        for wait in (0.05, 0.2, None):  # `owner_of` holds it for a moment, to test whether it is free.
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
@@ -82,25 +82,25 @@ class RunLock:
         return False
 
     def release(self) -> None:
-        """Let go; calling twice is allowed."""
+        """Release the lock; calling twice is allowed."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
 
 def make_private_folder(folder: Path) -> None:
-    """Create a run's folder, readable by its owner only; raises JournalError where that is not allowed."""
+    """Create a run's folder, readable by its owner only; raises JournalError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     except OSError as error:
         raise JournalError(
-            f"cannot make the run's folder {folder}: {error.strerror}; choose another with {option('runs', 'FOLDER')}"
+            f"cannot create the run's folder {folder}: {error.strerror}; choose another with {option('runs', 'FOLDER')}"
         ) from None
 
 
 def connect_to_write(path: Path) -> Database:
-    """Open a run's database, bringing its schema up to date; an older one is copied beside it first.
+    """Open a run's database and migrate its schema; an older one is backed up first, beside the original.
 
     Raises CorruptJournal, NewerJournal, JournalError.
     """
@@ -117,7 +117,7 @@ def connect_to_write(path: Path) -> Database:
             if existed:
                 check_schema(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")
-            # FULL: a paid answer must survive a power cut too, not only the death of the process.
+            # FULL: a paid answer must survive a power failure, not just a crash of the process.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             if existed and migrations().pending(with_schema):
@@ -136,19 +136,19 @@ def connect_to_write(path: Path) -> Database:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing and waits for nobody who writes."""
+    """A read-only connection, which does not wait for writers."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A run's database, open without changing it, while others may write. Raises CorruptJournal, NewerJournal."""
+    """A run's database, opened read-only; others may write meanwhile. Raises CorruptJournal, NewerJournal."""
     try:
         with closing(connect_to_read(path)) as connection:
             connection.row_factory = sqlite3.Row
             check_schema(connection, path)
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'costs'").fetchone():
-                # Written by an older version, and not changed by being read.
+                # Written by an older version; a reader does not migrate it.
                 connection.execute("CREATE TEMP VIEW costs AS SELECT * FROM calls")
             yield connection
     except sqlite3.DatabaseError as error:
@@ -156,7 +156,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def check_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise CorruptJournal if this is no run database, NewerJournal if a newer version wrote it."""
+    """Raise CorruptJournal if this is not a run database, NewerJournal if a newer version wrote it."""
     table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone()
     if table is None:
         raise corrupt(path, "it holds no run")
@@ -170,14 +170,14 @@ def check_schema(connection: sqlite3.Connection, path: Path) -> None:
 
 
 KNOWN_MIGRATIONS = frozenset({"m001_initial", "m002_verdicts", "m003_evidence", "m004_bill", "m005_standing"})
-"""Names of `schema.migrations()`, written out so that readers need not load sqlite-utils; a test compares them."""
+"""Names of `schema.migrations()`, repeated here so that readers need not import sqlite-utils; a test compares them."""
 
 
 def back_up(connection: sqlite3.Connection, path: Path) -> None:
-    """Copy a database beside itself, with what its write-ahead log holds, before its schema is changed."""
+    """Back up a database beside the original, write-ahead log included, before a migration."""
     copy = path.with_name(f"{path.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
     if shutil.disk_usage(path.parent).free < 2 * path.stat().st_size:
-        raise JournalError(f"no room to copy {path} before its schema is brought up to date; free some disk space")
+        raise JournalError(f"not enough disk space to back up {path} before migrating its schema; free some")
     os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     target = sqlite3.connect(copy)
     with target:
@@ -186,8 +186,8 @@ def back_up(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def corrupt(path: Path, what: str) -> CorruptJournal:
-    """The error for a file that cannot be read as a run, left as it is."""
+    """The error for a file that cannot be read as a run; the file is left unchanged."""
     return CorruptJournal(
-        f"{path} cannot be read as a run: {what}. It is left as it is. "
-        f"Save what can be saved with: sqlite3 {path} .recover, or start a run under another name"
+        f"{path} cannot be read as a run: {what}. It was left unchanged. "
+        f"Recover what you can with: sqlite3 {path} .recover, or start a run under another name"
     )

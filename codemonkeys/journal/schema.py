@@ -1,4 +1,4 @@
-"""The journal's schema: ordered, named migrations. `docs/files.md` describes every table and view to its readers."""
+"""The journal's schema: ordered, named migrations. `docs/files.md` documents every table and view."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ SELECT t.id AS instance_id, 'codemonkeys' AS model_name_or_path, coalesce(x.plai
 FROM tasks t LEFT JOIN texts x ON x.hash = t.patch_hash WHERE t.ended_at IS NOT NULL ORDER BY t.position;
 """
 
-# A verdict is what most gradings of a patch found; `gradings` holds each of them.
+# A verdict is the majority of a patch's gradings; `gradings` has each of them.
 VERDICTS = """
 ALTER TABLE verdicts ADD COLUMN flags TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE verdicts ADD COLUMN unstable INTEGER NOT NULL DEFAULT 0;
@@ -254,11 +254,11 @@ SELECT stage, model, count(*) AS calls, sum(prompt_tokens) AS prompt_tokens,
        sum(cache_write_tokens) AS cache_write_tokens, sum(cost_usd) AS cost_usd
 FROM costs GROUP BY stage, model;
 """
-"""`bill` holds all that `costs` needs: adding up a large run must not read what its calls said."""
+"""`bill` covers every column of `costs`: summing up a large run must not read the answers."""
 
 
 def migrations() -> Migrations:
-    """All migrations, oldest first. A released one is never changed: a new one is added below it."""
+    """All migrations, oldest first. Never change a released one: add a new one below it."""
     from sqlite_utils import Migrations
 
     steps = Migrations("codemonkeys")
@@ -287,7 +287,7 @@ def migrations() -> Migrations:
 
 
 def execute(db: Database, statements: str) -> None:
-    """Execute statements one by one: a script would end the transaction of the migration."""
+    """Execute statements one by one: `executescript` would commit the migration's transaction."""
     for statement in statements.split(";\n"):
         if statement.strip():
             db.conn.execute(statement)

@@ -1,4 +1,4 @@
-"""The journal: one SQLite file that holds all that a run did, written before anything acts on it."""
+"""The journal: one SQLite file with everything a run did, written before anything acts on it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Journal:
     def __init__(self, runs: Path, name: str, source: str, settings: dict[str, Any]) -> None:
         """Open or create a run.
 
-        `settings` are all settings of the run, JSON-able; those under `operation` may change between two sessions of
-        a run, the others decide answers and may not. Raises RunExists when the run was begun with another source or
-        other settings, RunBusy, CorruptJournal, NewerJournal, JournalError.
+        `settings` are all settings of the run, JSON-serialisable; those under `operation` may change between sessions,
+        the others determine results and may not. Raises RunExists if the run was started with a different source or
+        different settings, RunBusy, CorruptJournal, NewerJournal, JournalError.
         """
         self.name = name
         self.folder = run_files.run_folder(runs, name)
@@ -48,14 +48,14 @@ class Journal:
             raise
 
     def _begin_run(self, source: str, settings: dict[str, Any]) -> None:
-        asked = {"source": source, **settings}
+        given = {"source": source, **settings}
         row = self._writer.connection.execute("SELECT source, settings FROM run").fetchone()
-        stored = asked if row is None else {"source": row[0], **json.loads(row[1])}
-        differing = sorted(k for k in {*stored, *asked} - {"operation"} if not agrees(stored.get(k), asked.get(k)))
+        stored = given if row is None else {"source": row[0], **json.loads(row[1])}
+        differing = sorted(k for k in {*stored, *given} - {"operation"} if not agrees(stored.get(k), given.get(k)))
         if differing:
-            where, was, is_now = first_difference(differing[0], stored.get(differing[0]), asked.get(differing[0]))
+            where, was, is_now = first_difference(differing[0], stored.get(differing[0]), given.get(differing[0]))
             raise RunExists(
-                f"run {self.name!r} in {self.folder} was begun with another {', '.join(differing)} "
+                f"run {self.name!r} in {self.folder} was started with a different {', '.join(differing)} "
                 f"({where} was {brief(was)}, is now {brief(is_now)}). "
                 f"Choose another name ({option('name')}), or {resume(self.name)}"
             )
@@ -67,23 +67,23 @@ class Journal:
         self.calls.mark_started_as_lost()
 
     def close(self) -> None:
-        """Close the database and let go of the run."""
+        """Close the database and release the run's lock."""
         if hasattr(self, "_writer"):
             self._writer.close()
         self._lock.release()
 
-    async def together(self, change: Callable[[], T]) -> T:
-        """Make a change such as `calls.begin`, durable when this returns; those made at one time share a commit."""
-        return await self._writer.together(change)
+    async def group_commit(self, change: Callable[[], T]) -> T:
+        """Make a change such as `calls.begin`, durable on return; concurrent changes share a commit."""
+        return await self._writer.group_commit(change)
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Records made within are stored in one transaction: all of them or none."""
+    def transaction(self) -> Iterator[None]:
+        """One transaction around several records: all are stored, or none."""
         with self._writer.writing():
             yield
 
     def add_tasks(self, tasks: Sequence[Task]) -> None:
-        """Record the tasks of the run, in order; those it has stay as they are."""
+        """Record the tasks of the run, in order; known ones are left unchanged."""
         with self._writer.writing() as connection:
             for position, task in enumerate(tasks):
                 row = (task.id, position, task.repo, task.base_commit, texts.put(connection, task.issue))
@@ -94,12 +94,12 @@ class Journal:
                 )
 
     def task_state(self, task: str) -> str:
-        """`waiting`, `running`, or how the task ended."""
+        """`waiting`, `running`, or the state in which the task ended."""
         row = self._writer.connection.execute("SELECT state FROM tasks WHERE id = ?", (task,)).fetchone()
         return str(row[0])
 
     def begin_task(self, task: str) -> None:
-        """The task is being worked on."""
+        """Mark a task as running."""
         with self._writer.writing() as connection:
             connection.execute(
                 "UPDATE tasks SET state = 'running', reason = '', ended_at = NULL, "
@@ -108,7 +108,7 @@ class Journal:
             )
 
     def end_task(self, task: str, state: str, reason: str, candidate: int | None, patch: str | None) -> None:
-        """The task ended: how, why, and with which patch."""
+        """Record how a task ended, why, and with which patch."""
         with self._writer.writing() as connection:
             patch_hash = None if patch is None else texts.put(connection, patch, plain=True)
             connection.execute(
@@ -119,9 +119,9 @@ class Journal:
     def put_candidates(
         self, task: str, candidates: Sequence[tuple[int, int, str, str, bool, int | None, str, str]]
     ) -> None:
-        """Record candidates of a task under their numbers, all or none of them; again, and nothing changes.
+        """Record a task's candidates under their numbers, all or none; idempotent.
 
-        Each as (number, sample, patch, test, approved, the number it is a duplicate of, source, family).
+        Each is (number, sample, patch, test, approved, number of the candidate it duplicates, source, family).
         """
         with self._writer.writing() as connection:
             for number, sample, patch, test, approved, duplicate_of, source, family in candidates:
@@ -133,7 +133,7 @@ class Journal:
                 )
 
     def put_note(self, task: str, stage: str, sample: int, kind: str, body: Any) -> None:
-        """Record a derived fact for those who read the run later, as JSON: a ranking, a file kept as `maybe`."""
+        """Record a derived fact, as JSON, for readers of the run: a ranking, a file kept as `maybe`."""
         with self._writer.writing() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?)",
@@ -141,15 +141,15 @@ class Journal:
             )
 
     def note(self, task: str, stage: str, sample: int, kind: str) -> Any:
-        """A fact that was recorded earlier; None if it was not."""
+        """The body of a note; None if there is none."""
         query = "SELECT body FROM notes WHERE (task, stage, sample, kind) = (?, ?, ?, ?)"
         row = self._writer.connection.execute(query, (task, stage, sample, kind)).fetchone()
         return None if row is None else json.loads(row[0])
 
     def put_signals(self, task: str, kind: str, values: Mapping[int, tuple[float | None, str]]) -> None:
-        """Record what is known of candidates, or by ballots, beside the votes: number to value and detail.
+        """Record evidence other than votes: candidate or ballot number to (value, detail).
 
-        Replaces all of the task's signals of that kind; see `signals` in docs/files.md for the kinds.
+        Replaces all of the task's signals of that kind; docs/files.md lists the kinds under `signals`.
         """
         with self._writer.writing() as connection:
             connection.execute("DELETE FROM signals WHERE task = ? AND kind = ?", (task, kind))
@@ -159,7 +159,7 @@ class Journal:
             )
 
     def put_retry(self, model: str, status: str, words: str) -> None:
-        """An attempt of a call failed for a passing reason: count it, and keep what was said last."""
+        """Count a retry after a transient error, and keep the last error message."""
         with self._writer.writing() as connection:
             connection.execute(
                 "INSERT INTO retries VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT (model, status) DO UPDATE SET "
@@ -168,7 +168,7 @@ class Journal:
             )
 
     def put_price(self, model: str, price: Price | None) -> None:
-        """Record what a model costs, from which money is computed; None: nobody knows, and its calls cost NULL."""
+        """Record the price of a model, from which costs are computed; None: unknown, and its calls cost NULL."""
         row = (model, *((None,) * 4 if price is None else prices_of(price)))
         tiers = sorted((model, above, *prices_of(tier)) for above, tier in price.tiers) if price else []
         with self._writer.writing() as connection:
@@ -176,7 +176,7 @@ class Journal:
             known += connection.execute("SELECT * FROM price_tiers WHERE model = ? ORDER BY above", (model,)).fetchall()
             if known == [row, *tiers]:
                 return
-            # Not REPLACE: it would delete a row that calls refer to.
+            # Not REPLACE: it would delete a row that calls reference.
             connection.execute(
                 "INSERT INTO prices VALUES (?, ?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET "
                 "prompt = excluded.prompt, completion = excluded.completion, "
@@ -185,16 +185,16 @@ class Journal:
             )
             connection.execute("DELETE FROM price_tiers WHERE model = ?", (model,))
             connection.executemany("INSERT INTO price_tiers VALUES (?, ?, ?, ?, ?, ?)", tiers)
-        self.calls.count()
+        self.calls.recompute_totals()
 
 
 def prices_of(price: Price) -> tuple[float, float, float, float]:
-    """US dollars per token, in the order of the table."""
+    """US dollars per token, in the order of the table's columns."""
     return price.prompt, price.completion, price.cache_read, price.cache_write
 
 
 def first_difference(where: str, stored: Any, asked: Any) -> tuple[str, Any, Any]:
-    """The innermost setting that is not what it was, so that a message need not show everything around it."""
+    """The innermost setting that differs, with both values, to keep the message short."""
     if isinstance(stored, dict) and isinstance(asked, dict):
         names = [name for name in stored if not agrees(stored[name], asked.get(name))]
         return first_difference(f"{where}.{names[0]}", stored[names[0]], asked.get(names[0]))
@@ -205,7 +205,7 @@ def first_difference(where: str, stored: Any, asked: Any) -> tuple[str, Any, Any
 
 
 def agrees(stored: Any, asked: Any) -> bool:
-    """Whether settings are those that a run was begun with; one that its version did not know is no difference."""
+    """Whether settings match those a run was started with; settings that its version did not have are ignored."""
     if isinstance(stored, dict) and isinstance(asked, dict):
         return all(agrees(value, asked.get(name)) for name, value in stored.items())
     return bool(stored == asked)

@@ -1,4 +1,4 @@
-"""Texts of a journal: each stored once, under the SHA-256 of its UTF-8 bytes; long ones compressed."""
+"""Texts of a journal, stored once each by the SHA-256 of their UTF-8 bytes; long ones are compressed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sqlite3
 import zlib
 
 PLAIN_BYTES = 16_384
-"""Texts up to this size stay readable for any SQLite tool; longer ones are compressed with zlib."""
+"""Texts up to this size are stored uncompressed, readable in any SQLite tool; longer ones are zlib-compressed."""
 
 
 def put(connection: sqlite3.Connection, text: str, plain: bool = False) -> str:
-    """Store a text unless it is there; returns its hash. `plain` keeps a long one readable in SQL, as patches are."""
-    # A lone surrogate is no text to SQLite; what a model or a program wrote can hold one.
+    """Store a text unless it is stored already; returns its hash. `plain`: never compress it (used for patches)."""
+    # SQLite rejects lone surrogates, which the output of a model or a program can contain.
     data = text.encode("utf-8", "replace")
     digest = hashlib.sha256(data).hexdigest()
     if has(connection, digest, plain):
@@ -30,13 +30,13 @@ def put(connection: sqlite3.Connection, text: str, plain: bool = False) -> str:
 
 
 def has(connection: sqlite3.Connection, digest: str, plain: bool = False) -> bool:
-    """Whether a text is stored; with `plain`, whether it can be read in SQL."""
+    """Whether a text is stored; with `plain`, whether it is stored uncompressed."""
     row = connection.execute("SELECT plain IS NOT NULL FROM texts WHERE hash = ?", (digest,)).fetchone()
     return row is not None and (not plain or bool(row[0]))
 
 
 def get(connection: sqlite3.Connection, digest: str | None) -> str:
-    """The text stored under a hash; the empty text for None. Raises KeyError for an unknown hash."""
+    """The text with a given hash; an empty string for None. Raises KeyError for an unknown hash."""
     if digest is None:
         return ""
     row = connection.execute("SELECT plain, compressed FROM texts WHERE hash = ?", (digest,)).fetchone()

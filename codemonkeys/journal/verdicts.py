@@ -13,12 +13,12 @@ from codemonkeys.journal import run_files
 from codemonkeys.journal.writer import Writer, now
 
 INFRASTRUCTURE = "infrastructure failure"
-"""The outcome that says nothing, and therefore never takes the place of another."""
+"""The outcome that says nothing about a patch, and so never replaces another."""
 
 
 @dataclass(frozen=True)
 class Grading:
-    """One grading of a patch, or what most of several found."""
+    """One grading of a patch, or the majority of several."""
 
     outcome: str
     detail: str
@@ -28,7 +28,7 @@ class Grading:
 
 @dataclass(frozen=True)
 class GradedPatch:
-    """A patch and all that grading found out about it."""
+    """A patch with its verdict and gradings."""
 
     patch: str
     verdict: Grading
@@ -38,7 +38,7 @@ class GradedPatch:
 
 
 def put_verdicts(database: Path, graded: Mapping[str, GradedPatch]) -> None:
-    """Record what grading found for each task. Raises RunBusy, JournalError."""
+    """Record verdicts and gradings by task. Raises RunBusy, JournalError."""
     lock = run_files.RunLock(database.parent)
     try:
         with closing(run_files.connect_to_write(database).conn) as connection:

@@ -1,4 +1,4 @@
-"""Short write transactions on a run's database; steps that end at one time share a commit."""
+"""Short write transactions on a run's database, with group commit for concurrent steps."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ T = TypeVar("T")
 
 
 def now() -> str:
-    """The time as the journal writes it: ISO 8601, UTC."""
+    """The current time in the journal's format: ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What the journal holds under a step's key."""
+    """A stored step: its row id and the hash of its request."""
 
     id: int
     request_hash: str
 
 
 class KeyIndex:
-    """Which steps of a task the journal may hold: what is not among them need not be looked for."""
+    """Negative cache of step keys: a key that is not in it is not in the journal either."""
 
     def __init__(self, reader: sqlite3.Connection, query: str) -> None:
-        """`query` gives the keys of a task's steps, without the task, of all that were ever stored."""
+        """`query` selects the keys of all stored steps of a task, without the task's id."""
         self._reader = reader
         self._query = query
         self._keys: dict[str, set[tuple[Any, ...]]] = {}
 
     def of(self, task: str) -> set[tuple[Any, ...]]:
-        """The keys of a task, read once; whoever stores a step adds its own."""
+        """The keys of a task, read once; the caller adds the key of each step it stores."""
         if task not in self._keys:
             self._keys[task] = set(self._reader.execute(self._query, (task,)))
         return self._keys[task]
@@ -54,29 +54,29 @@ class Writer:
     def __init__(
         self, connection: sqlite3.Connection, run: str, folder: Path, reader: sqlite3.Connection | None = None
     ) -> None:
-        """`reader`: a second connection that never waits for a commit; without it all reads do."""
+        """`reader`: a second connection, whose reads do not wait for commits."""
         self.connection = connection
         self.reader = reader or connection
         self.run = run
         self.folder = folder
-        self.on_loss: Callable[[], None] = lambda: None
-        """Called when changes that were made are not in the database after all."""
+        self.on_rollback: Callable[[], None] = lambda: None
+        """Called after changes have been rolled back."""
         self._lock = RLock()
-        self._making = False
-        """Whether changes of a shared transaction are being made right now."""
+        self._in_batch = False
+        """Whether the changes of a group commit are being applied."""
         self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
         self._committing: asyncio.Task[None] | None = None
-        # Only COMMIT, which waits for the disk, runs here: the event loop goes on meanwhile.
+        # Only COMMIT, which waits for the disk, runs here, so that it does not block the event loop.
         self._disk = ThreadPoolExecutor(1, "journal")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction, committed at the end or not at all; raises JournalError, as when the disk is full.
+        """A transaction, committed at the end or rolled back; raises JournalError, for instance on a full disk.
 
-        Within `together` it is a part of the shared one.
+        Within `group_commit` it is part of the shared transaction.
         """
         with self._lock:
-            if self._making:
+            if self._in_batch:
                 yield self.connection
                 return
             shared = self.connection.in_transaction
@@ -90,11 +90,11 @@ class Writer:
                         self.connection.execute("ROLLBACK TO step" if shared else "ROLLBACK")
                     raise
             except sqlite3.OperationalError as error:
-                self.on_loss()
+                self.on_rollback()
                 raise self._failure(error) from None
 
-    async def together(self, change: Callable[[], T]) -> T:
-        """Make a change that uses `writing`, durable when this returns; changes made at one time share a commit.
+    async def group_commit(self, change: Callable[[], T]) -> T:
+        """Make a change that uses `writing`, durable on return; concurrent changes share a commit.
 
         Raises what `change` raises, and JournalError.
         """
@@ -113,11 +113,11 @@ class Writer:
                 changes = [change for change, _ in batch]
                 outcomes: list[Any]
                 try:
-                    outcomes = self._make(changes)
+                    outcomes = self._apply(changes)
                     if self.connection.in_transaction:
                         await loop.run_in_executor(self._disk, self._end_transaction)
                 except sqlite3.OperationalError as error:
-                    self.on_loss()
+                    self.on_rollback()
                     outcomes = [self._failure(error)] * len(batch)
                 for (_, done), outcome in zip(batch, outcomes, strict=True):
                     if done.cancelled():
@@ -129,16 +129,16 @@ class Writer:
         finally:
             self._committing = None
 
-    def _make(self, changes: list[Callable[[], Any]]) -> list[Any]:
-        """Make all changes in one transaction, which stays open; returns what each of them did or raised.
+    def _apply(self, changes: list[Callable[[], Any]]) -> list[Any]:
+        """Apply all changes in one transaction, which is left open; returns what each returned or raised.
 
-        A change that raises after it has written is undone with all the others, which are then made again without it.
+        If a change raises after writing, the transaction is rolled back and the others are applied again without it.
         """
         outcomes: dict[int, Any] = {}
         with self._lock:
             while True:
                 self.connection.execute("BEGIN IMMEDIATE")
-                self._making = True
+                self._in_batch = True
                 try:
                     for number, change in enumerate(changes):
                         if not isinstance(outcomes.get(number), Exception):
@@ -158,9 +158,9 @@ class Writer:
                         self.connection.execute("ROLLBACK")
                     raise
                 finally:
-                    self._making = False
+                    self._in_batch = False
                 self.connection.execute("ROLLBACK")
-                self.on_loss()
+                self.on_rollback()
 
     def _end_transaction(self) -> None:
         with self._lock:
@@ -173,12 +173,12 @@ class Writer:
 
     def _failure(self, error: sqlite3.OperationalError) -> JournalError:
         return JournalError(
-            f"cannot write the journal in {self.folder}: {error}. Everything before this step is kept; "
+            f"cannot write the journal in {self.folder}: {error}. Everything up to this step is stored; "
             f"free some disk space, then {resume(self.run)}"
         )
 
     def close(self) -> None:
-        """Commit what is under way and close the connections; calling twice is allowed."""
+        """Finish pending commits and close the connections; calling twice is allowed."""
         self._disk.shutdown()
         for connection in {id(c): c for c in (self.reader, self.connection)}.values():
             connection.close()

@@ -27,7 +27,7 @@ MODELS: Registry[ModelOpener] = Registry(
     "model",
     "codemonkeys.models",
     # A replay may read a run's journal, of which nothing in this package knows: named here, imported when opened.
-    {"fake": "codemonkeys.models.dry_run:open_fake", "replay": "codemonkeys.runs.replays:open_replay"},
+    {"fake": "codemonkeys.models.fake_answers:open_fake", "replay": "codemonkeys.runs.replays:open_replay"},
     _check,
 )
 """Functions that open a model, given its whole name (`replay:FILE`) and the run's OperationSettings."""

@@ -1,4 +1,4 @@
-"""What the rest of the system knows about language models."""
+"""The interface of language models to the rest of the system."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Request:
-    """One model call, complete."""
+    """A complete model call."""
 
     key: StepKey
     messages: tuple[Message, ...]
@@ -35,11 +35,11 @@ class Request:
     max_tokens: int = 8192
     """Upper bound of the completion, in tokens."""
     cache: bool = False
-    """Set prompt-cache breakpoints on the system message and the last two user messages, where the model has them."""
+    """Set prompt-cache breakpoints on the system message and the last two user messages, if the model supports them."""
     _hashes: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
 
     def hash(self, model: str) -> str:
-        """SHA-256 of all that decides the answer: model, messages, temperature, max_tokens."""
+        """SHA-256 of everything that determines the answer: model, messages, temperature, max_tokens."""
         if model not in self._hashes:
             content = [model, [(m.role, m.content) for m in self.messages], self.temperature, self.max_tokens]
             self._hashes[model] = hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
@@ -57,7 +57,7 @@ class Usage:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """The provider's own record, kept as it came."""
+    """The provider's own record, verbatim."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ class Price:
     cache_read: float = 0.0
     cache_write: float = 0.0
     tiers: tuple[tuple[int, Price], ...] = ()
-    """(tokens, price): what all tokens of a call cost whose prompt is longer than so many, in rising order."""
+    """(threshold, price): price of the whole call once its prompt exceeds the threshold, in tokens; ascending."""
 
     def of(self, prompt_tokens: int) -> Price:
-        """The price of a call with a prompt of so many tokens."""
+        """Price of a call whose prompt has this number of tokens."""
         return next((price for above, price in reversed(self.tiers) if prompt_tokens > above), self)
 
     def cost(self, usage: Usage) -> float:
-        """What a call cost, in US dollars."""
+        """Cost of a call, in US dollars."""
         plain = max(0, usage.prompt_tokens - usage.cache_read_tokens - usage.cache_write_tokens)
         price = self.of(usage.prompt_tokens)
         return (
@@ -87,7 +87,7 @@ class Price:
         )
 
     def at_most(self, prompt_tokens: float, completion_tokens: int) -> float:
-        """The most that a call of at most so many tokens can cost, in US dollars."""
+        """Upper bound of the cost of a call with at most these tokens, in US dollars."""
         reached = [self, *(price for above, price in self.tiers if prompt_tokens > above)]
         return max(
             prompt_tokens * max(price.prompt, price.cache_write, price.cache_read)
@@ -104,25 +104,25 @@ class Completion:
     finish_reason: str
     """`stop`, or `length` when the answer was cut at max_tokens."""
     usage: Usage | None
-    """None when the provider told nothing: the call is then booked at its upper bound."""
+    """None if the provider reported none: the call is then charged at its upper bound."""
     model: str
     """The model that answered, as the provider names it."""
     seconds: float = 0.0
     """Latency of the attempt that succeeded."""
     attempts: int = 1
-    """Attempts it took, retries included."""
+    """Number of attempts, retries included."""
 
 
 @runtime_checkable
 class Model(Protocol):
-    """A language model. Safe to await many times at once."""
+    """A language model; many calls may be awaited concurrently."""
 
     name: str
     price: Price | None
-    """None when it is not known what a call costs."""
+    """None if unknown."""
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text: an estimate that is fit for packing and for upper bounds with a margin."""
+        """Number of tokens of a text: an estimate, good enough for packing and, with a margin, for upper bounds."""
         ...
 
     async def complete(self, request: Request) -> Completion:
@@ -134,4 +134,13 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Release connections."""
+        ...
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A model with remarks for the user at the end of a session."""
+
+    def remarks(self) -> list[str]:
+        """Sentences for the user; empty if all was as expected."""
         ...

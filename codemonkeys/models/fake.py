@@ -1,4 +1,4 @@
-"""A model that is a function: for dry runs and tests."""
+"""A model whose answers come from a function: the model `fake`, and tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answerer = Callable[[Request], str]
 
 
 class FakeModel:
-    """Answers by calling a function; equal requests get equal answers as long as the function sees to it."""
+    """Answers by calling a function; deterministic if the function is."""
 
     def __init__(self, answer: Answerer, price: Price | None = FREE, name: str = "fake") -> None:
         self.name = name
@@ -27,7 +27,7 @@ class FakeModel:
         return count_tokens(text)
 
     async def complete(self, request: Request) -> Completion:
-        """Answer one request. Raises NoAnswer for a blank answer, and whatever the function raises."""
+        """Answer one request. Raises NoAnswer for a blank answer, and what the function raises."""
         text = self._answer(request)
         if not text.strip():
             raise NoAnswer(f"{request.key}: {self.name} answered without text")
@@ -39,7 +39,7 @@ class FakeModel:
 
 
 def scripted(rules: Sequence[tuple[str, str]]) -> Answerer:
-    """Answers with the text of the first rule whose regular expression is found in the messages, else with nothing."""
+    """Answers with the text of the first rule whose regular expression matches the messages, else with no text."""
     compiled = [(re.compile(pattern, re.S), text) for pattern, text in rules]
 
     def answer(request: Request) -> str:

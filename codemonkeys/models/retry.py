@@ -1,4 +1,4 @@
-"""The one retry layer: what fails for a passing reason is asked again, and all calls of a model wait together."""
+"""The retry layer: transient failures are retried with backoff; Retry-After holds back every call to that model."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 
 class Passing(Exception):
-    """A failure that may pass: asking again can help."""
+    """A transient error: a retry may succeed."""
 
     def __init__(self, message: str, wait: float = 0.0, too_many: bool = False, status: str = "none") -> None:
-        """`wait`: seconds the provider asked to wait at least. `too_many`: it said that there are too many requests.
+        """`wait`: minimum delay requested by the provider, in seconds. `too_many`: it reported too many requests.
 
-        `status`: what HTTP has for it, or the kind of error where there was no answer.
+        `status`: the HTTP status, or the kind of error if there was no response.
         """
         super().__init__(message)
         self.wait = wait
@@ -33,20 +33,20 @@ class Passing(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long one call is tried."""
+    """Retry policy of one call."""
 
     attempts: int = 8
-    """Attempts of one call at most."""
+    """Maximum attempts per call."""
     seconds: float = 3600.0
-    """Time of one call at most, waits included: no wait begins that would pass it."""
+    """Maximum total time per call, waits included: no wait starts that would exceed it."""
     backoff: float = 1.0
-    """The second attempt follows within so many seconds, each further one within double the time, at random."""
+    """Maximum delay before the second attempt, in seconds; doubled for each further one, with full jitter."""
     longest_backoff: float = 60.0
-    """The doubling ends here, in seconds. What the provider asks for may be longer."""
+    """Cap on the doubling, in seconds. A delay requested by the provider may be longer."""
 
 
 class Retry:
-    """Retries the calls of one model. When the provider tells one to wait, all of them wait."""
+    """Retries the calls of one model. If the provider asks one call to wait, all of them wait."""
 
     def __init__(
         self,
@@ -61,9 +61,9 @@ class Retry:
         self._backoff = wait_random_exponential(patience.backoff, patience.longest_backoff)
 
     async def run(self, attempt: Callable[[], Awaitable[T]], what: str) -> tuple[T, int]:
-        """The result of the first attempt that succeeds, and how many attempts it took.
+        """The result of the first successful attempt, and the number of attempts made.
 
-        `attempt` raises Passing to be called again; anything else it raises is final. Raises RetriesExhausted.
+        `attempt` raises Passing to be retried; any other exception is final. Raises RetriesExhausted.
         """
         deadline = self._clock() + self._patience.seconds
 
@@ -84,7 +84,7 @@ class Retry:
             return await attempt()
 
         try:
-            # Nearly every call succeeds at once, and needs none of this.
+            # Fast path: nearly every call succeeds on the first attempt.
             return await once(), made
         except Passing as failure:
             first = failure
@@ -123,9 +123,9 @@ def failure_of(state: RetryCallState) -> Passing:
 
 
 def retry_after(value: str | None, sent: str | None = None) -> float:
-    """Seconds that a Retry-After header asks to wait: a number or an HTTP date; 0 if it says nothing of use.
+    """Delay in seconds from a Retry-After header, which is a number or an HTTP date; 0 if it is invalid.
 
-    `sent`: the Date header beside it, to which a date is compared: the clock of this machine may be wrong, or jump.
+    `sent`: the Date header of the same response, the reference for a date: the local clock may be wrong, or jump.
     """
     if not value:
         return 0.0
@@ -145,6 +145,6 @@ def retry_after(value: str | None, sent: str | None = None) -> float:
 
 
 def moment_of(date: str) -> datetime:
-    """The moment of an HTTP date; raises ValueError."""
+    """Parse an HTTP date; raises ValueError."""
     moment = parsedate_to_datetime(date)
     return moment.replace(tzinfo=moment.tzinfo or UTC)

@@ -1,4 +1,4 @@
-"""Reads the tokens of a call out of what litellm makes of a provider's usage record."""
+"""Reads token counts from usage records of providers, as litellm returns them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from codemonkeys.models.base import Usage
 
 
 def read_usage(raw: Mapping[str, Any] | None) -> Usage | None:
-    """Normalise a usage record; None when it counts nothing.
+    """Normalise a usage record; None if it has no counts.
 
-    litellm already adds what Anthropic counts apart to `prompt_tokens`; endpoints that speak the OpenAI protocol
-    need not, which shows when the cache alone is larger.
+    litellm adds Anthropic's separate cache counts to `prompt_tokens`; other endpoints may not, which shows when the
+    cache counts exceed the prompt.
     """
     if not raw or not (raw.get("prompt_tokens") or raw.get("completion_tokens")):
         return None
@@ -31,5 +31,5 @@ def read_usage(raw: Mapping[str, Any] | None) -> Usage | None:
 
 
 def first(*counts: int | None) -> int:
-    """The first count that is more than nothing."""
+    """The first count above 0."""
     return next((count for count in counts if count), 0)

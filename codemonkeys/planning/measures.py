@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from codemonkeys.context.digests import shown_for_digest
-from codemonkeys.context.reading import SourceFile, outlined, pack, shown_tokens, source_files
+from codemonkeys.context.reading import SourceFile, as_outline, pack, shown_tokens, source_files
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import CodeMonkeysError
@@ -127,8 +127,8 @@ def _measure_work(work: Work) -> Measures:
     count = work.models.primary.count_tokens
     files = source_files(work)
     *shorter, _ = forms = CONTEXT_MODES[context.mode].forms
-    outlines = [outlined(file) for file in files] if shorter else []
-    shortened = [file if file.tokens <= context.file_tokens else outlined(file) for file in files]
+    outlines = [as_outline(file) for file in files] if shorter else []
+    shortened = [file if file.tokens <= context.file_tokens else as_outline(file) for file in files]
     passes = [_batches(work, shortened, context.batch_tokens)]
     # A digest is never longer than its outline.
     for _ in shorter:

@@ -17,6 +17,8 @@ def check_prompts(own: Path | None) -> None:
     A variable that no message is given is found wherever it stands in the template, also where no sample leads.
     """
     if own is not None:
+        # A program may open one session after another, and its user correct a template between them.
+        templates.cache_clear()
         check_folder(own)
     prompts = Prompts(MARKER, own, RUN)
     problems = []

@@ -60,13 +60,13 @@ def ensemble_report(connection: sqlite3.Connection, members: Sequence[Member], r
 
 
 def not_applying(connection: sqlite3.Connection, member: Member) -> list[Any]:
-    """Patches of a member that git could not apply, as dropped records."""
-    from codemonkeys.ensembles.members import Dropped
+    """Patches of a member that git refused, as records left out."""
+    from codemonkeys.ensembles.members import DroppedRecord
 
     notes = rows(connection, "SELECT task, body FROM notes WHERE stage = 'ensemble' AND kind = 'does not apply'")
     refused = [(note["task"], entry) for note in notes for entry in json.loads(note["body"])]
     return [
-        Dropped(task, str(member.path), "does not apply", entry["why"])
+        DroppedRecord(task, str(member.path), "does not apply", entry["why"])
         for task, entry in refused
         if entry["source"] == member.name
     ]

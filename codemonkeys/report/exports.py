@@ -72,8 +72,8 @@ def preds(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
 
 
 def recording(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
-    """A recording of every answer, for replay without a model."""
-    write_recording(output, queries.answers(connection))
+    """Every answer, to be replayed without a model."""
+    write_recording(output, queries.answers(connection), queries.request_messages(connection))
     return f"recording written to {output}; replay it with --replay {output}"
 
 

@@ -24,4 +24,4 @@ def read_run(path: Path) -> ReplayModel:
     if not path.is_file():
         raise BadRecord(f"{path}: no such run; check the path")
     with run_files.reading(path) as connection:
-        return ReplayModel(dict(queries.answers(connection)), str(path))
+        return ReplayModel(dict(queries.answers(connection)), str(path), queries.request_messages(connection))

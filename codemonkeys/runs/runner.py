@@ -138,7 +138,7 @@ async def run_task(
     finally:
         steps.budget.end(task.id)
     number, patch = (None, None) if choice is None or choice.number is None else (choice.number, choice.patch)
-    await steps.journal.together(lambda: steps.journal.end_task(task.id, state, reason, number, patch))
+    await steps.journal.group_commit(lambda: steps.journal.end_task(task.id, state, reason, number, patch))
     steps.notify(Event("task", task.id, state, reason))
     return TaskResult(task.id, state, reason, may_pass)
 
@@ -151,7 +151,7 @@ async def begin(task: Task, settings: Settings, steps: Steps, prepare: Prepare) 
         raise RunInterrupted(f"{task.id} was not begun")
     # What any repository needs: to build an environment only to find that there is no money would be a waste.
     await steps.budget.afford(task.id, reserve_for(task, settings, steps, ()))
-    await steps.journal.together(lambda: steps.journal.begin_task(task.id))
+    await steps.journal.group_commit(lambda: steps.journal.begin_task(task.id))
     steps.notify(Event("task", task.id, "preparing"))
     return await prepare_work(task, settings, steps, prepare)
 

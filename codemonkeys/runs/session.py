@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codemonkeys.engine.events import Notify, silent
+from codemonkeys.engine.events import Notify, note, silent
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.stop import Stop
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
+from codemonkeys.models.base import Remarking
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.prompting.check import check_prompts
 from codemonkeys.runs.models import open_models
@@ -135,7 +136,15 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
             stop=options.stop,
         )
         opened.callback(steps.close)
+        opened.callback(tell_remarks, models, notify)
         yield Session(request, settings, journal, steps, lambda task: prepare(task, home, backend.environment))
+
+
+def tell_remarks(models: ModelSet, notify: Notify) -> None:
+    """Tell what the models want to be known at the end of a session."""
+    for model in models.distinct():
+        for remark in model.remarks() if isinstance(model, Remarking) else ():
+            notify(note(remark))
 
 
 def settled(settings: Settings, sandbox: str) -> Settings:

@@ -14,7 +14,7 @@ from codemonkeys.selection.deciding import check_rules
 from codemonkeys.settings import Settings
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.sources import load_tasks, pin
-from codemonkeys.tasks.sources.task_file import TASKS_FILE, read_tasks, write_tasks
+from codemonkeys.tasks.sources.task_file import TASKS_FILE, as_stored, read_tasks, write_tasks
 
 
 def run_name(given: str | None) -> str:
@@ -32,7 +32,7 @@ def request_of(
     if isinstance(tasks, str | Path):
         source = pin(tasks)
         return RunRequest(source, tuple(ids), tuple(load_tasks(source, list(ids) or None)), settings)
-    chosen = [task for task in tasks if not ids or task.id in ids]
+    chosen = [as_stored(task) for task in tasks if not ids or task.id in ids]
     if not chosen:
         raise BadInput("there is no task to solve: give a source, or at least one Task")
     path = run_files.run_folder(runs, name).absolute() / TASKS_FILE

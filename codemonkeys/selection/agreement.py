@@ -1,10 +1,10 @@
-"""Agreement between candidates: a consensus that needs no label, no execution and no model.
+"""Agreement between candidates: a consensus without labels, executions or models.
 
-Right patches are alike, wrong ones are wrong in their own ways. How much a source's patches are like those of
-*unrelated* sources therefore tells how good it is, as with raters whose accuracy nobody knows (Dawid and Skene 1979;
-Ratner et al., arXiv 1810.02840). Tasks differ in how alike all their patches are, so each has a factor of its own:
+Right patches are similar, wrong ones are wrong in different ways. The similarity of a source's patches to those of
+*unrelated* sources therefore indicates its competence, as for raters of unknown accuracy (Dawid and Skene 1979; Ratner
+et al., arXiv 1810.02840). Tasks differ in the overall similarity of their patches, so each has its own factor:
 
-    likeness(patch of s, patch of t in task x)  ~  easiness_x * competence_s * competence_t
+    similarity(patch of s, patch of t in task x)  ~  easiness_x * competence_s * competence_t
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROUNDS = 30
-"""Of the alternating fit; on real submissions the fourth digit stands still after ten."""
+"""Iterations of the alternating fit; on real submissions four digits are stable after ten."""
 
 
 def sources_of(evidence: Evidence) -> tuple[str, ...]:
-    """The source of each candidate; one for all, if nobody told."""
+    """The source of each candidate; the same for all if unknown."""
     return evidence.sources or ("",) * len(evidence.patches)
 
 
 def families_of(evidence: Evidence) -> tuple[str, ...]:
-    """The family of each candidate: its source, if nobody told."""
+    """The family of each candidate; its source if unknown."""
     return evidence.families or sources_of(evidence)
 
 
 def competences(pool: Sequence[Evidence]) -> dict[str, float]:
-    """How good each source is by what unrelated sources wrote, relative to the mean of 1.
+    """Competence of each source, estimated from unrelated sources; the mean is 1.
 
-    Least squares by turns. Three families are needed to tell them apart: with fewer all are 1.
+    By alternating least squares. Identifiable with three or more families; otherwise all are 1.
     """
     import numpy as np
 
@@ -46,18 +46,18 @@ def competences(pool: Sequence[Evidence]) -> dict[str, float]:
     if len(families) < 3:
         return dict.fromkeys(names, 1.0)
     index = {name: n for n, name in enumerate(names)}
-    tasks, one, other, alike = _unrelated_pairs(pool, index)
+    tasks, one, other, observed_similarity = _unrelated_pairs(pool, index)
     for _ in range(ROUNDS):
         expected = weights[one] * weights[other]
-        easiness = _ratio(tasks, alike, expected, len(pool))
-        wanted = _ratio(one, alike, easiness[tasks] * weights[other], len(names))
-        weights = np.sqrt(weights * np.where(wanted > 0, wanted, weights))  # halfway, or it swings
+        easiness = _ratio(tasks, observed_similarity, expected, len(pool))
+        wanted = _ratio(one, observed_similarity, easiness[tasks] * weights[other], len(names))
+        weights = np.sqrt(weights * np.where(wanted > 0, wanted, weights))  # geometric damping: full steps oscillate
         weights /= weights.mean()
     return {name: float(weight) for name, weight in zip(names, weights, strict=True)}
 
 
 def _unrelated_pairs(pool: Sequence[Evidence], index: Mapping[str, int]) -> tuple[NDArray[Any], ...]:
-    """Task, source, other source and likeness of each two candidates of different families, both ways round."""
+    """Task, source, other source and similarity of each pair of candidates of different families, in both orders."""
     import numpy as np
 
     found: list[tuple[int, int, int, float]] = []
@@ -70,19 +70,19 @@ def _unrelated_pairs(pool: Sequence[Evidence], index: Mapping[str, int]) -> tupl
     return (*table[:, :3].astype(int).T, table[:, 3])
 
 
-def _ratio(groups: NDArray[Any], seen: NDArray[Any], expected: NDArray[Any], count: int) -> NDArray[Any]:
-    """For each group the sum of what was seen over that of what was expected; 0 where nothing was."""
+def _ratio(groups: NDArray[Any], observed: NDArray[Any], expected: NDArray[Any], count: int) -> NDArray[Any]:
+    """For each group the ratio of summed observed to summed expected values; 0 where nothing is expected."""
     import numpy as np
 
-    above, below = np.bincount(groups, seen, count), np.bincount(groups, expected, count)
+    above, below = np.bincount(groups, observed, count), np.bincount(groups, expected, count)
     return np.divide(above, below, out=np.zeros(count), where=below > 0)
 
 
 def support(evidence: Evidence, competence: Mapping[str, float]) -> list[float]:
-    """How far each candidate is supported: by its own source, and by each family as one voice.
+    """Support of each candidate: its source's competence, plus one contribution per family.
 
-    A family's voice is the mean, over its candidates but this one, of likeness times competence.
-    A source that the competences do not name counts as 1. Equivalent candidates share the most that one of them has.
+    A family contributes the mean, over its other candidates, of similarity times competence. Sources without a given
+    competence count as 1. Equivalent candidates share the highest support among them.
     """
     weights = [competence.get(source, 1.0) for source in sources_of(evidence)]
     members: dict[str, list[int]] = defaultdict(list)
@@ -91,8 +91,8 @@ def support(evidence: Evidence, competence: Mapping[str, float]) -> list[float]:
     best: dict[int, float] = defaultdict(float)
     for k, row in enumerate(similarities(evidence.patches)):
         total = weights[k]
-        for voices in members.values():
-            others = [weights[m] * row[m] for m in voices if m != k]
+        for indices in members.values():
+            others = [weights[m] * row[m] for m in indices if m != k]
             total += sum(others) / len(others) if others else 0.0
         best[evidence.classes[k]] = max(best[evidence.classes[k]], total)
     return [best[first] for first in evidence.classes]

@@ -1,4 +1,4 @@
-"""Evidence that costs model calls: a judge's belief in each candidate, and ballots that choose among some."""
+"""Evidence from model calls: a judge's belief in each candidate, and ballots on the shortlist."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from codemonkeys.engine.conversation import Conversation, UnusableAnswer
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.selection.collect_evidence import SelectionInput
-from codemonkeys.selection.conversation import ConversationKey, converse, example_test, finalists_of, touched_files
+from codemonkeys.selection.conversation import ConversationKey, converse, example_test, make_finalists, touched_files
 from codemonkeys.stages import BALLOT, JUDGE
 
 _BELIEF = re.compile(r"^\W*(yes|no)\W*$", re.I | re.M)
 
 
-async def judge_candidates(work: Work, gathered: SelectionInput, shortlist: Sequence[int]) -> dict[int, float | None]:
+async def judge_candidates(work: Work, inputs: SelectionInput, shortlist: Sequence[int]) -> dict[int, float | None]:
     """A judge's belief in each candidate of a shortlist, from 0 to 1; None without a usable answer.
 
-    The share of yes among repeated answers stands for the probability of the word, which not every API tells
-    (R2E-Gym, arXiv 2504.07164, section 4, scores by that probability). Raises BudgetReached and what ends a task.
+    The share of yes among repeated answers approximates the token's probability, which not every API returns
+    (R2E-Gym, arXiv 2504.07164, section 4, scores by that probability). Raises BudgetReached and errors that end a task.
     """
-    candidates = {n.number - 1: n.candidate for n in gathered.matrix.candidates}
+    candidates = {n.number - 1: n.candidate for n in inputs.matrix.candidates}
     files = touched_files(work, [candidate.patch for candidate in candidates.values()])
     system = work.prompts("judge.system", files=files)
     async with asyncio.TaskGroup() as group:
-        asked = {
+        calls = {
             index: [
-                group.create_task(believe(work, system, index + 1, candidates[index].patch, repetition))
+                group.create_task(ask_judge(work, system, index + 1, candidates[index].patch, repetition))
                 for repetition in range(work.settings.selection.judge_samples)
             ]
             for index in shortlist
         }
     beliefs: dict[int, float | None] = {}
-    for index, tasks in asked.items():
-        told = [task.result() for task in tasks]
-        for answer in told:
-            if isinstance(answer, BudgetReached):
-                raise answer  # candidates that nobody was asked about cannot be compared with the others
-        answers = [answer for answer in told if isinstance(answer, bool)]
+    for index, tasks in calls.items():
+        results = [task.result() for task in tasks]
+        for result in results:
+            if isinstance(result, BudgetReached):
+                raise result  # candidates without a judgement cannot be compared with the others
+        answers = [result for result in results if isinstance(result, bool)]
         beliefs[index] = sum(answers) / len(answers) if answers else None
     await work.signals({"belief": {index + 1: (belief, "") for index, belief in beliefs.items()}})
     return beliefs
 
 
-async def believe(work: Work, system: str, number: int, patch: str, repetition: int) -> bool | BudgetReached | None:
-    """Whether the judge believes in a candidate; None if its answer does not say."""
+async def ask_judge(work: Work, system: str, number: int, patch: str, repetition: int) -> bool | BudgetReached | None:
+    """Whether the judge believes in a candidate; None if its answer is unusable."""
     settings = work.settings
     talk = Conversation(
         *(work, JUDGE, number, system, 1, settings.generation.temperature, settings.selection.max_tokens),
@@ -70,30 +70,30 @@ async def believe(work: Work, system: str, number: int, patch: str, repetition: 
         return None
 
 
-async def vote_by_ballots(work: Work, gathered: SelectionInput, shortlist: Sequence[int]) -> tuple[int | None, ...]:
-    """What each ballot chose: a position of a candidate, or None for none of them. Those without a choice are left out.
+async def vote_by_ballots(work: Work, inputs: SelectionInput, shortlist: Sequence[int]) -> tuple[int | None, ...]:
+    """The choice of each ballot: the position of a candidate, or None for "none of them". Invalid ballots are dropped.
 
-    Each ballot is a selection conversation that sees the candidates in another order; they end as soon as one choice
-    has more than half of all. Trae Agent (arXiv 2507.23370), section 3.3; order and refusal are ours.
+    Each ballot is a selection conversation that sees the candidates in a different order; voting ends early once a
+    choice has an absolute majority. Trae Agent (arXiv 2507.23370), section 3.3; shuffling and refusal are ours.
     """
-    most = work.settings.selection.ballots
-    finalists = finalists_of(gathered, shortlist)
-    example = example_test(gathered, shortlist[0])
+    limit = work.settings.selection.ballots
+    finalists = make_finalists(inputs, shortlist)
+    example = example_test(inputs, shortlist[0])
     chosen: list[int | None] = []
     recorded: dict[int, tuple[float | None, str]] = {}
-    for ballot in range(most):
+    for ballot in range(limit):
         order = list(finalists)
         random.Random(f"{work.task.id} {ballot}").shuffle(order)
-        place = ConversationKey(BALLOT, ballot, work.settings.generation.temperature, may_refuse=True)
+        key = ConversationKey(BALLOT, ballot, work.settings.generation.temperature, may_refuse=True)
         try:
-            number = await converse(work, gathered, order, example, place)
+            number = await converse(work, inputs, order, example, key)
         except (FilteredAnswer, RejectedRequest):
             continue
         if number is None:
             continue
         chosen.append(number - 1 if number else None)
         recorded[ballot] = (float(number) if number else None, "")
-        if max(Counter(chosen).values()) > most / 2:
+        if max(Counter(chosen).values()) > limit / 2:
             break
     await work.signals({"ballot": recorded})
     return tuple(chosen)

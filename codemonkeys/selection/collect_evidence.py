@@ -1,4 +1,4 @@
-"""Evidence of one task: gathered while it is solved, or read again from the run's journal. Both are the same."""
+"""Evidence of one task: collected while it is solved, or read from the journal; both give the same."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SelectionInput:
-    """What is known of a task's candidates, and the executions that it rests on."""
+    """Evidence about a task's candidates, with the executions behind it."""
 
     evidence: Evidence
     matrix: Matrix
@@ -31,10 +31,10 @@ class SelectionInput:
 
 
 async def collect_evidence(work: Work, candidates: Sequence[Candidate], tests: Sequence[str] = ()) -> SelectionInput:
-    """Run every test script and the regression tests on every distinct candidate, and record what they told.
+    """Run every test script and the regression tests on every distinct candidate, and record the results.
 
-    `tests`: scripts beside those that candidates were written with. It may be called again with more candidates: what
-    has run answers from the journal.
+    `tests`: scripts in addition to the candidates' own. May be called again with more candidates: executions that were
+    made before are read from the journal.
     """
     distinct, classes = await number_candidates(work, candidates)
     scripts = tuple(dict.fromkeys([*(c.test for c in candidates if c.test), *tests]))
@@ -57,13 +57,13 @@ async def collect_evidence(work: Work, candidates: Sequence[Candidate], tests: S
         own=tuple(scripts.index(c.test) if c.test else None for c in candidates),
         approved=tuple(c.approved for c in candidates),
         regressions=len(regressions.tests),
-        breaks=of_classes(classes, {number: None if b is None else len(b) for number, b in broken.items()}),
+        breaks=expand_classes(classes, {number: None if b is None else len(b) for number, b in broken.items()}),
     )
     return SelectionInput(evidence, matrix, regressions)
 
 
 def outcome_of(reason: str, exit_code: int | None) -> ScriptOutcome:
-    """What an execution of a test script told."""
+    """Outcome of an execution of a test script."""
     if reason == Reason.PATCH_FAILED:
         return ScriptOutcome.NOT_APPLIED
     if reason == Reason.EXITED and exit_code == ISSUE_FIXED:
@@ -74,7 +74,7 @@ def outcome_of(reason: str, exit_code: int | None) -> ScriptOutcome:
 
 
 def stored_evidence(connection: sqlite3.Connection, task: str) -> Evidence | None:
-    """The evidence of a task as a run's journal holds it; None if the task has none, or not all of it yet."""
+    """The evidence of a task from a run's journal; None if it is missing or incomplete."""
     candidates = rows(connection, "SELECT * FROM candidates WHERE task = ? ORDER BY number", task)
     classes = tuple((c["duplicate_of"] or c["number"]) - 1 for c in candidates)
     ran = "SELECT sample, turn, script_hash, reason, exit_code FROM execution_steps WHERE task = ? AND stage = 'votes' "
@@ -105,19 +105,19 @@ def stored_evidence(connection: sqlite3.Connection, task: str) -> Evidence | Non
         own=tuple(test_of.get(c["test_hash"]) if c["test_hash"] else None for c in candidates),
         approved=tuple(bool(c["approved"]) for c in candidates),
         regressions=int(signals.get("regression tests", {}).get(0) or 0),
-        breaks=of_classes(classes, breaks),
-        scores=of_classes(classes, signals.get("belief", {})),
+        breaks=expand_classes(classes, breaks),
+        scores=expand_classes(classes, signals.get("belief", {})),
         ballots=chosen["ballot"],
         conversation=chosen["conversation"],
     )
 
 
 def unless_empty(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, one for each candidate; none at all if nobody has one."""
+    """The names, one per candidate; an empty tuple if all are empty."""
     found = tuple(names)
     return found if any(found) else ()
 
 
-def of_classes(classes: Sequence[int], of_first: Mapping[int, T | None]) -> tuple[T | None, ...]:
-    """For each candidate, what is known of the first of its class, by number; empty if nothing is known of any."""
-    return tuple(of_first.get(first + 1) for first in classes) if of_first else ()
+def expand_classes(classes: Sequence[int], by_number: Mapping[int, T | None]) -> tuple[T | None, ...]:
+    """Expand values of distinct candidates, by number, to all candidates of their classes; empty without any value."""
+    return tuple(by_number.get(first + 1) for first in classes) if by_number else ()

@@ -1,4 +1,4 @@
-"""The selection conversation: tests that tell the best candidates apart, then a choice. Paper, section 2.3."""
+"""The selection conversation: tests that discriminate between the finalists, then a choice. Paper, section 2.3."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from codemonkeys.selection.collect_evidence import SelectionInput
 from codemonkeys.stages import SELECT, Stage
 
 NONE = 0
-"""The number that says: none of the candidates resolves the issue."""
+"""The choice that rejects all candidates."""
 
 
 class Finalist(NamedTuple):
-    """A candidate as the selection conversation shows it."""
+    """A shortlisted candidate, as shown in the selection conversation."""
 
     number: int
     votes: int
     patch: str
     broken: tuple[str, ...]
-    """Of the repository's own tests."""
+    """Names of the repository's own tests that it breaks."""
 
 
 @dataclass(frozen=True)
 class ConversationKey:
-    """Where a selection conversation is held, for the keys of its steps."""
+    """Stage and sample of a selection conversation, for the keys of its steps, and its variations."""
 
     stage: Stage = SELECT
     sample: int = 0
     temperature: float = 0.0
     may_refuse: bool = False
-    """Whether the answer may be that no candidate is right."""
+    """Whether the model may reject all candidates."""
 
 
-def finalists_of(gathered: SelectionInput, shortlist: Sequence[int]) -> list[Finalist]:
-    """The candidates of a shortlist as they are shown; `shortlist` holds positions of distinct candidates."""
-    matrix, regressions = gathered.matrix, gathered.regressions
+def make_finalists(inputs: SelectionInput, shortlist: Sequence[int]) -> list[Finalist]:
+    """The finalists for a shortlist, which holds positions of distinct candidates."""
+    matrix, regressions = inputs.matrix, inputs.regressions
     rows = {numbered.number - 1: row for row, numbered in enumerate(matrix.candidates)}
     return [
         Finalist(
-            *(index + 1, matrix.votes(rows[index]), gathered.evidence.patches[index]),
+            *(index + 1, matrix.votes(rows[index]), inputs.evidence.patches[index]),
             broken=(regressions.broken[rows[index]] if regressions.broken else None) or (),
         )
         for index in shortlist
@@ -55,14 +55,14 @@ def finalists_of(gathered: SelectionInput, shortlist: Sequence[int]) -> list[Fin
 
 async def converse(
     work: Work,
-    gathered: SelectionInput,
+    inputs: SelectionInput,
     finalists: Sequence[Finalist],
     example: str,
-    place: ConversationKey = ConversationKey(),
+    key: ConversationKey = ConversationKey(),
 ) -> int | None:
-    """The number that the model chooses, NONE if it may refuse and does; None if its turns end without a valid choice.
+    """The number that the model chooses, NONE if it rejects all; None if it runs out of turns without a valid choice.
 
-    `example`: a test script to show. Raises what a model call raises.
+    `example`: a test script to show in the prompt. Raises what a model call raises.
     """
     settings = work.settings.selection
     numbers = [finalist.number for finalist in finalists]
@@ -70,14 +70,14 @@ async def converse(
         "select.system",
         files=touched_files(work, [finalist.patch for finalist in finalists]),
         candidates=finalists,
-        tests=sum(gathered.matrix.valid(t) for t in range(len(gathered.matrix.tests))),
-        regressions=len(gathered.regressions.tests),
+        tests=sum(inputs.matrix.valid(t) for t in range(len(inputs.matrix.tests))),
+        regressions=len(inputs.regressions.tests),
         example=example,
         script=work.script,
-        may_refuse=place.may_refuse,
+        may_refuse=key.may_refuse,
     )
-    valid = [*numbers, NONE] if place.may_refuse else numbers
-    talk = Conversation(work, place.stage, place.sample, system, settings.turns, place.temperature, settings.max_tokens)
+    valid = [*numbers, NONE] if key.may_refuse else numbers
+    talk = Conversation(work, key.stage, key.sample, system, settings.turns, key.temperature, settings.max_tokens)
     message = work.prompts("select.user")
 
     def parse(text: str) -> Answer:
@@ -95,22 +95,22 @@ async def converse(
             break
         if answer.test is None:
             return answer.choice
-        message = await show_results(work, talk, finalists, answer.test, place)
+        message = await show_results(work, talk, finalists, answer.test, key)
     return None
 
 
 async def show_results(
-    work: Work, talk: Conversation, finalists: Sequence[Finalist], test: str, place: ConversationKey
+    work: Work, talk: Conversation, finalists: Sequence[Finalist], test: str, key: ConversationKey
 ) -> str:
-    """Run a test script on the unedited code and on every finalist, and tell what it did."""
-    select = place.stage is SELECT
+    """Run a test script on the unedited code and on every finalist; returns the message with the results."""
+    select = key.stage is SELECT
     async with asyncio.TaskGroup() as group:
-        original = group.create_task(work.run(place.stage, place.sample, talk.turn, "original", test))
+        original = group.create_task(work.run(key.stage, key.sample, talk.turn, "original", test))
         edited = [
             group.create_task(
-                work.run(place.stage, finalist.number, talk.turn, "edited", test, finalist.patch)
+                work.run(key.stage, finalist.number, talk.turn, "edited", test, finalist.patch)
                 if select
-                else work.run(place.stage, place.sample, talk.turn, f"edited {finalist.number}", test, finalist.patch)
+                else work.run(key.stage, key.sample, talk.turn, f"edited {finalist.number}", test, finalist.patch)
             )
             for finalist in finalists
         ]
@@ -124,7 +124,7 @@ async def show_results(
 
 
 def touched_files(work: Work, patches: Sequence[str]) -> list[ContextFile]:
-    """The files of the codebase that patches touch, whole, as far as they fit into the context."""
+    """The repository files that patches touch, in full, as many as fit into the context."""
     paths = dict.fromkeys(path for patch in patches for path in patch_paths(patch))
     texts = {path: text for path in paths if path in work.snapshot and (text := work.snapshot.text(path))}
     tokens = {path: work.models.primary.count_tokens(text) for path, text in texts.items()}
@@ -132,10 +132,10 @@ def touched_files(work: Work, patches: Sequence[str]) -> list[ContextFile]:
     return [ContextFile(path, texts[path], tokens[path]) for path in chosen]
 
 
-def example_test(gathered: SelectionInput, first: int) -> str:
-    """A valid test script if there is one, that of the candidate at a position first."""
-    matrix = gathered.matrix
-    own = gathered.evidence.own[first]
+def example_test(inputs: SelectionInput, first: int) -> str:
+    """A test script to show: valid if possible, preferably that of the candidate at position `first`."""
+    matrix = inputs.matrix
+    own = inputs.evidence.own[first]
     valid = [t for t in range(len(matrix.tests)) if matrix.valid(t)]
     if own is not None and (own in valid or not valid):
         return matrix.tests[own]

@@ -1,4 +1,4 @@
-"""Unified diffs read as text, for patches whose codebase is not at hand; a patch need not apply to anything."""
+"""Parses unified diffs without the repository they are for; a patch need not apply to anything."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from dataclasses import dataclass
 from codemonkeys.generation.paths import patch_paths
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-_SAID_ELSEWHERE = re.compile(r"(index|diff|---|\+\+\+|similarity|dissimilarity) |(new|deleted) file mode 100644$")
+_REDUNDANT_HEADER = re.compile(r"(index|diff|---|\+\+\+|similarity|dissimilarity) |(new|deleted) file mode 100644$")
 
 
 @dataclass(frozen=True)
 class Hunk:
-    """Lines of a file, each with its sign: a blank for context, `-` or `+`; a backslash before git's remarks."""
+    """(sign, text) of lines; the sign is a space for context, `-`, `+`, or a backslash for git's remarks."""
 
     start: int
-    """Number of the first line in the unedited file, from 1; for a hunk without such lines, of the line before it."""
+    """Number of the first line in the unedited file, from 1; of the line before, for a hunk that only adds lines."""
     lines: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class FileDiff:
-    """What a diff does to one file."""
+    """Changes to one file."""
 
     path: str
     created: bool
     deleted: bool
     header: tuple[str, ...] = ()
-    """Renames, unusual modes, binary contents and what else stands outside hunks, as it is written."""
+    """Lines outside hunks that carry meaning, verbatim: renames, unusual modes, binary contents."""
     hunks: tuple[Hunk, ...] = ()
 
 
 def read_diff(patch: str) -> list[FileDiff]:
-    """The files of a unified diff, git's or plain, in its order; text that is no diff is passed over."""
+    """Files of a unified diff, git's or plain, in order; other text is skipped."""
     return [diff for header, hunks in _sections(patch.split("\n")) if (diff := _file(header, hunks))]
 
 
 def _sections(lines: list[str]) -> Iterator[tuple[list[str], list[Hunk]]]:
-    """For each file the lines outside its hunks, and its hunks."""
+    """For each file, its lines outside hunks and its hunks."""
     header: list[str] = []
     hunks: list[Hunk] = []
     position = 0
@@ -80,5 +80,5 @@ def _file(header: list[str], hunks: list[Hunk]) -> FileDiff | None:
         return None
     created = any(line.startswith(("--- /dev/null", "new file mode")) for line in header)
     deleted = any(line.startswith(("+++ /dev/null", "deleted file mode")) for line in header)
-    rest = tuple(line for line in header if line and not _SAID_ELSEWHERE.match(line))
+    rest = tuple(line for line in header if line and not _REDUNDANT_HEADER.match(line))
     return FileDiff(paths[-1], created, deleted, rest, tuple(hunks))

@@ -1,4 +1,4 @@
-"""Candidates that differ only in comments, docstrings, blank lines or formatting are one candidate."""
+"""Equivalence of candidates that differ only in comments, docstrings, blank lines or formatting."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 _DIRECTIVE = re.compile(rb"//go:|// ?\+build|//export ")
 _FIRST_LINES = re.compile(rb"#!|#.*coding[:=]")
-# Nodes kept as they are written, because blanks within them are data or their leaves do not cover them.
+# Nodes kept verbatim, because whitespace in them is data or their leaves do not cover them.
 _VERBATIM = re.compile(
     r"string(?<!concatenated_string)|heredoc|regex|jsx|char|text|subshell|delimited_symbol|token_tree"
 )
-# Python writes these with or without a trailing comma and means the same.
+# In Python a trailing comma in these makes no difference.
 _COMMA_ENDED = frozenset(("argument_list", "parameters", "lambda_parameters", "list", "dictionary", "set"))
 
 
 def classes(snapshot: Snapshot, patches: Sequence[str]) -> list[list[int]]:
-    """Indexes of the patches in groups of equivalent ones; groups and members in the order they are first seen.
+    """Indices of patches in groups of equivalent ones, both in order of first appearance.
 
     Raises BadInput if a patch does not apply to the snapshot.
     """
@@ -39,20 +39,25 @@ def classes(snapshot: Snapshot, patches: Sequence[str]) -> list[list[int]]:
 
 
 def normal_form(snapshot: Snapshot, candidate: str | Changes) -> str:
-    """A hash that equivalent candidates share, and only they.
+    """A hash that is equal exactly for equivalent candidates.
 
-    A file counts by its path, its mode and its syntax tree without comments, docstrings and layout; by its bytes where
-    there is no tree. A file that is equivalent to the one in the snapshot does not count.
+    It covers path, mode and syntax tree of each file, without comments, docstrings and layout; the bytes of files that
+    cannot be parsed. Files equivalent to those in the snapshot are left out.
     Raises BadInput if a patch does not apply to the snapshot.
     """
     changes = changes_of(snapshot, candidate) if isinstance(candidate, str) else candidate
     total = hashlib.sha256()
     for path, file in sorted(changes.files.items()):
         before = _original(snapshot, path)
-        if file and before and file.mode == before.mode and _form(path, file.content) == _form(path, before.content):
+        if (
+            file
+            and before
+            and file.mode == before.mode
+            and _digest(path, file.content) == _digest(path, before.content)
+        ):
             continue
         total.update(path.encode("utf-8", "surrogateescape") + b"\0")
-        total.update(file.mode.encode() + _form(path, file.content) if file else b"deleted")
+        total.update(file.mode.encode() + _digest(path, file.content) if file else b"deleted")
     return total.hexdigest()
 
 
@@ -62,21 +67,21 @@ def _original(snapshot: Snapshot, path: str) -> File | None:
     return File(snapshot.read(path), snapshot.entry(path).mode)
 
 
-@lru_cache(maxsize=128)  # the candidates of a task change the same few files
-def _form(path: str, content: bytes) -> bytes:
-    """A digest of what a file says."""
+@lru_cache(maxsize=128)  # candidates of a task change the same few files
+def _digest(path: str, content: bytes) -> bytes:
+    """Digest of a file's syntax tree, or of its bytes if it cannot be parsed."""
     tree = parse(path, content)
     if tree is None or tree.root_node.has_error:
         return hashlib.sha256(b"bytes\0" + content).digest()
     digest = hashlib.sha256(b"tree\0")
-    for word in _words(tree.root_node, content, python=language_of(path) == "python"):
-        digest.update(b"%d:%s" % (len(word), word))
+    for token in _tokens(tree.root_node, content, python=language_of(path) == "python"):
+        digest.update(b"%d:%s" % (len(token), token))
     return digest.digest()
 
 
-def _words(root: Node, content: bytes, python: bool) -> Iterator[bytes]:
-    """The syntax tree as words that determine it: leaves as they are written, and where each parent begins and ends."""
-    stack: list[Node | None] = [root]  # None ends a node; our own stack, since code may nest deeper than Python calls
+def _tokens(root: Node, content: bytes, python: bool) -> Iterator[bytes]:
+    """Serialise the syntax tree: leaves verbatim, and where each parent begins and ends."""
+    stack: list[Node | None] = [root]  # None ends a node; explicit, since code may nest deeper than calls
     while stack:
         node = stack.pop()
         if node is None:
@@ -84,7 +89,7 @@ def _words(root: Node, content: bytes, python: bool) -> Iterator[bytes]:
             continue
         text = content[node.start_byte : node.end_byte]
         if node.type.endswith("comment"):
-            if _is_meant(node, text):
+            if _is_directive(node, text):
                 yield b"=" + text
             continue
         if node.type == "line_continuation" or (python and _is_docstring(node)):
@@ -98,13 +103,13 @@ def _words(root: Node, content: bytes, python: bool) -> Iterator[bytes]:
         stack.extend(reversed(_without_layout(node, children) if python else children))
 
 
-def _is_meant(comment: Node, text: bytes) -> bool:
-    """Whether the comment is one that a compiler, an interpreter or the system reads."""
+def _is_directive(comment: Node, text: bytes) -> bool:
+    """Whether a compiler, an interpreter or the system reads the comment."""
     return bool(_DIRECTIVE.match(text) or (comment.start_point.row < 2 and _FIRST_LINES.match(text)))
 
 
 def _is_covered(node: Node, children: list[Node], content: bytes) -> bool:
-    """Whether nothing but blanks lies between the children: some grammars hide words."""
+    """Whether only whitespace lies between the children: some grammars have hidden tokens."""
     ends = [node.start_byte, *(child.end_byte for child in children)]
     starts = [*(child.start_byte for child in children), node.end_byte]
     return all(not content[end:start].strip() for end, start in zip(ends, starts, strict=True))
@@ -123,7 +128,7 @@ def _is_docstring(node: Node) -> bool:
 
 
 def _without_layout(node: Node, children: list[Node]) -> list[Node]:
-    """Children of a Python node without the punctuation that only lays it out."""
+    """Children of a Python node without punctuation that is mere layout."""
     if node.type in ("module", "block"):
         return [child for child in children if child.type != ";"]
     if node.type in _COMMA_ENDED:

@@ -1,4 +1,4 @@
-"""What a selection rule knows of one task: candidates, and what tests and judges said of them. No label anywhere."""
+"""All that a selection rule knows about a task: candidates, and results of tests and judges. No labels."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ from enum import StrEnum
 
 
 class ScriptOutcome(StrEnum):
-    """What one run of a test script told of one version of the code."""
+    """Result of a test script on one version of the code."""
 
     FIXED = "fixed"
     PRESENT = "present"
     BROKEN = "broken"
-    """Neither: the script itself broke, or ran into a limit."""
+    """Neither: the script itself failed or hit a limit."""
     NOT_APPLIED = "not applied"
-    """The candidate does not apply, so nothing ran."""
+    """The candidate does not apply, so the script did not run."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One task's candidates. A tuple that is not empty has one entry for each candidate, unless it says otherwise."""
+    """Candidates of one task. Unless stated otherwise, a tuple is empty or has one entry per candidate."""
 
     task: str
     patches: tuple[str, ...]
-    """Candidates in the order they were made. Equal ones are all here: how many agree is evidence."""
+    """Candidates in the order of creation, duplicates included: how many agree is evidence."""
     classes: tuple[int, ...]
-    """Index of the first candidate that is equivalent to this one: itself, if there is none before it."""
+    """Index of the first candidate that is equivalent to this one; its own if none precedes it."""
     sources: tuple[str, ...] = ()
-    """Who made it: a model of ours, or another system."""
+    """Author: one of our models, or another system."""
     families: tuple[str, ...] = ()
-    """Sources of one family share their mistakes: their agreement is not to be counted twice."""
+    """Sources of one family share their mistakes, so their agreement must not count twice."""
     original: tuple[ScriptOutcome, ...] = ()
-    """What each test, not candidate, told of the unedited code."""
+    """Result of each test (not candidate) on the unedited code."""
     edited: tuple[tuple[ScriptOutcome, ...], ...] = ()
-    """What each test told of the candidate."""
+    """Result of each test on the candidate."""
     own: tuple[int | None, ...] = ()
-    """Index of the test that was written together with the candidate."""
+    """Index of the test written together with the candidate; None if there is none."""
     approved: tuple[bool, ...] = ()
-    """Whether its trajectory said that it is done, before its turns ended."""
+    """Whether its trajectory declared it done before running out of turns."""
     regressions: int = 0
-    """How many of the repository's own tests ran: each passes on the unedited code."""
+    """Number of the repository's own tests that ran, all of which pass on the unedited code."""
     breaks: tuple[int | None, ...] = ()
-    """How many of these the candidate breaks; None if that is not known."""
+    """Number of these that the candidate breaks; None if unknown."""
     scores: tuple[float | None, ...] = ()
-    """A judge's belief that it is right, from 0 to 1; None if it was not asked."""
+    """A judge's belief that it is right, from 0 to 1; None if not asked."""
     ballots: tuple[int | None, ...] = ()
-    """What each ballot, not candidate, chose: an index of a candidate, or None for none of them."""
+    """Choice of each ballot (not candidate): index of a candidate, or None for none of them."""
     conversation: tuple[int | None, ...] = ()
-    """What the selection conversation chose, in one entry: an index, or None for none. Empty if it was not held."""
+    """Choice of the selection conversation in a single entry: an index, or None for none. Empty if not held."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """A rule's answer: candidates, best first; empty if the rule abstains."""
+    """A rule's answer."""
 
     order: tuple[int, ...]
-    """Indexes of candidates; of equivalent ones only the first need be here."""
+    """Indices of candidates, best first; empty if the rule abstains. Of equivalent ones the first is enough."""
     confidence: float
-    """From 0 to 1: how sure the rule is that the first one is right. Its scale is the rule's own."""
+    """From 0 to 1: how sure the rule is of the first one, on the rule's own scale."""
     reason: str = ""
-    """Why the first one, or why none, in a few words."""
+    """Why the first one or none was chosen, in a few words."""

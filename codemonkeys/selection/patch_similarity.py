@@ -1,4 +1,4 @@
-"""Where a patch changes a codebase and what it writes there, read from its text, and how alike two patches are."""
+"""Similarity of patches: which lines they change and the words of these changes, read from their text."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from codemonkeys.context.languages import is_test
 from codemonkeys.selection.diffs import FileDiff, read_diff
 
 NEAR = 3
-"""Lines around a changed one that still count as the same place: as many as a diff shows."""
+"""Lines around a changed line that count as the same place; a diff shows as many."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """What of a patch is compared with others: changes of shipped code, if there are any.
+    """The part of a patch that is compared: its changes to shipped code.
 
-    Tests and new files (most are left over from reproducing an issue) count only in patches that have nothing else.
+    Tests and new files (mostly leftovers of reproducing an issue) count only if there is nothing else.
     """
 
     places: frozenset[tuple[str, int]]
-    """Lines of the unedited code that are changed, or near to such: path and number."""
+    """(path, line number) of lines of the unedited code that are changed, or near a change."""
     words: Counter[tuple[str, str, str]]
-    """Path, sign and word of the changed lines, comments left out."""
+    """(path, sign, word) of changed lines, without comments."""
 
 
 @lru_cache(maxsize=1_024)
@@ -48,7 +48,7 @@ def footprint(patch: str) -> Footprint:
 
 
 def _changed(file: FileDiff) -> list[tuple[int, str, str]]:
-    """Changed lines: the number in the unedited file (of the next line, for an added one), sign and text."""
+    """(line number, sign, text) of changed lines; an added line has the number of the next unedited line."""
     found = []
     for hunk in file.hunks:
         number = hunk.start
@@ -60,14 +60,14 @@ def _changed(file: FileDiff) -> list[tuple[int, str, str]]:
 
 
 def similarity(one: Footprint, other: Footprint) -> float:
-    """From 0 to 1: the mean of how far two patches change the same places, and with the same words (Jaccard)."""
+    """From 0 to 1: the mean of the Jaccard similarities of places and of words."""
     common = len(one.places & other.places)
     union = len(one.places) + len(other.places) - common
     return ((common / union if union else 0.0) + jaccard(one.words, other.words)) / 2
 
 
 def jaccard(one: Counter[Any], other: Counter[Any]) -> float:
-    """The share of two multisets that is in both (Jaccard); 0 if both are empty."""
+    """Jaccard similarity of two multisets; 0 if both are empty."""
     fewer, more = sorted((one, other), key=len)
     common = sum(min(count, more[word]) for word, count in fewer.items() if word in more)
     union = one.total() + other.total() - common
@@ -75,14 +75,14 @@ def jaccard(one: Counter[Any], other: Counter[Any]) -> float:
 
 
 def changed_words(patch: str) -> Counter[str]:
-    """All words of the lines that a patch changes, wherever."""
+    """All words of changed lines, in any file."""
     lines = (line for line in patch.split("\n") if line[:1] in ("+", "-") and line[:3] not in ("+++", "---"))
     return Counter(word for line in lines for word in _WORD.findall(line))
 
 
 @lru_cache(maxsize=2_048)
 def similarities(patches: Sequence[str]) -> tuple[tuple[float, ...], ...]:
-    """How alike each two patches are, as a square; each is wholly like itself."""
+    """Matrix of pairwise similarities, with 1 on the diagonal."""
     prints = [footprint(patch) for patch in patches]
     rows = [[1.0] * len(prints) for _ in prints]
     for i, one in enumerate(prints):

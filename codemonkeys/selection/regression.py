@@ -1,7 +1,7 @@
-"""Regression tests: what a candidate newly breaks of the repository's own tests. They cost no model call.
+"""Regression tests: which of the repository's own tests a candidate newly breaks. No model calls.
 
-A soft signal: a right candidate may break a test that holds what the issue calls wrong. By published figures a third
-of the alarms are false (Trae Agent, arXiv 2507.23370, section 6.2).
+A soft signal: a right candidate may break a test that asserts the behaviour the issue reports. Published false-alarm
+rate: about a third (Trae Agent, arXiv 2507.23370, section 6.2).
 """
 
 from __future__ import annotations
@@ -19,47 +19,47 @@ from codemonkeys.engine.work import Work
 from codemonkeys.generation.patch import patch_paths
 from codemonkeys.keys import StepKey
 from codemonkeys.selection.relevant_tests import relevant_tests
-from codemonkeys.selection.votes import Numbered
+from codemonkeys.selection.votes import NumberedCandidate
 from codemonkeys.stages import REGRESSION
 from sandboxes.base import Execution, Limits, Reason, Script
 
 REPEAT_FACTOR = 2.0
-"""How much longer than the first run a later one may take: a run that is only slower breaks nothing."""
+"""Time limit of later runs relative to the first: a slower run is not a regression."""
 MARGIN_SECONDS = 30.0
-"""What the reporter gets beyond the tests' time, to tell what it has."""
+"""Extra time for the runner to report after the tests' time limit."""
 OUTPUT_BYTES = 16 << 20
 MOST_TESTS = 10_000
 
 
 @dataclass(frozen=True)
 class Regressions:
-    """What candidates did to the repository's own tests."""
+    """Which of the repository's own tests each candidate breaks."""
 
     tests: tuple[str, ...] = ()
-    """Tests that pass on the unedited code, twice."""
+    """Tests that pass twice on the unedited code."""
     broken: tuple[tuple[str, ...] | None, ...] = ()
-    """For each distinct candidate, those it breaks; None if that could not be told."""
+    """By distinct candidate, the tests it breaks; None if unknown."""
 
 
 @dataclass(frozen=True)
 class PytestReport:
-    """What the reporter told of one run."""
+    """The report of one run of the repository's tests."""
 
     outcomes: dict[str, str]
     ended: bool
-    """The tests ended by themselves: what has no outcome did not pass."""
+    """False if the tests timed out. If True, a test without an outcome did not pass."""
     why: str = ""
-    """Why nothing is known, if so."""
+    """Why there are no outcomes, if so."""
 
 
-async def run_regressions(work: Work, candidates: Sequence[Numbered]) -> Regressions:
-    """Find the tests that matter to what the candidates touch, and run them on each candidate."""
+async def run_regressions(work: Work, candidates: Sequence[NumberedCandidate]) -> Regressions:
+    """Find the tests most relevant to the touched files, and run them on each candidate."""
     settings = work.settings.selection
     if settings.regression_files == 0:
         return Regressions()
     if work.task.language.lower() not in ("", "python"):
         return await _without(work, f"no runner is known for the tests of a {work.task.language} repository")
-    # More candidates later may touch other files, to which other tests matter: those are other steps.
+    # With more candidates, other files may be touched and other tests be relevant: those are separate steps.
     turn = len(candidates)
     touched = Counter(path for c in candidates for path in patch_paths(c.candidate.patch))
     files = await work.in_thread(relevant_tests, work.snapshot, touched, settings.regression_files)
@@ -72,7 +72,7 @@ async def run_regressions(work: Work, candidates: Sequence[Numbered]) -> Regress
         return await _without(work, first.why or "no test passes on the unedited code", files)
     seconds = settings.regression_seconds * REPEAT_FACTOR
     async with asyncio.TaskGroup() as group:
-        # The very script that runs on the candidates: a test that fails now is flaky, or leans on one left out.
+        # The same script that runs on the candidates: a test that fails now is flaky, or depends on one left out.
         again = group.create_task(_run(work, 0, turn, "repeated", files, passed, seconds))
         edited = [
             group.create_task(_run(work, c.number, turn, "edited", files, passed, seconds, c.candidate.patch))
@@ -87,25 +87,25 @@ async def run_regressions(work: Work, candidates: Sequence[Numbered]) -> Regress
 
 
 def broken_by(execution: Execution, tests: Sequence[str]) -> tuple[str, ...] | None:
-    """Those of the tests that did not pass; None if the run told nothing. Out of time, the unreached ones count not."""
-    told = read(execution)
-    if told.why:
+    """The tests that did not pass; None if the run gave no report. After a timeout, unreached tests do not count."""
+    report = read(execution)
+    if report.why:
         return None
-    never = "passed" if not told.ended else "missing"
-    return tuple(name for name in tests if told.outcomes.get(name, never) != "passed")
+    unreached = "missing" if report.ended else "passed"
+    return tuple(name for name in tests if report.outcomes.get(name, unreached) != "passed")
 
 
 def read(execution: Execution) -> PytestReport:
-    """What the reporter told, from the last line of what it printed."""
+    """The report, from the last line of the output."""
     if execution.reason is not Reason.EXITED:
         return PytestReport({}, False, f"the tests could not be run: {execution.reason.value}")
     lines = execution.output.splitlines()
     try:
-        told: dict[str, Any] = json.loads(lines[-1])
-        outcomes = {str(name): str(outcome) for name, outcome in told["tests"].items()}
-        end, timed_out = told["exit"], bool(told["timed_out"])
+        report: dict[str, Any] = json.loads(lines[-1])
+        outcomes = {str(name): str(outcome) for name, outcome in report["tests"].items()}
+        end, timed_out = report["exit"], bool(report["timed_out"])
     except (IndexError, ValueError, KeyError, TypeError, AttributeError):
-        return PytestReport({}, False, "the tests could not be run: their reporter told nothing")
+        return PytestReport({}, False, "the tests could not be run: no report from their runner")
     if end == "no pytest":
         return PytestReport({}, False, "the tests could not be run: the environment has no pytest")
     return PytestReport(outcomes, not timed_out)
@@ -135,13 +135,13 @@ async def _run(
 
 
 def program(plan: dict[str, Any]) -> str:
-    """The reporter's text, and the call that carries out a plan."""
+    """The source of the test runner, followed by a call that executes a plan."""
     reporter = Path(__file__).with_name("pytest_runner.py").read_text("utf-8")
     call = f"    run(json.loads({json.dumps(plan)!r}))\n"
     return f"{reporter}\n\nif __name__ == '__main__' and not sys.argv[1:]:\n{call}"
 
 
 async def _without(work: Work, why: str, files: Sequence[str] = ()) -> Regressions:
-    """No regression test: that is noted, and no candidate suffers."""
+    """Note why there are no regression tests; no candidate is penalised."""
     await work.note(REGRESSION, "tests", {"files": list(files), "passing": 0, "flaky": [], "why": why})
     return Regressions()

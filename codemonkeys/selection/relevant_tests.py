@@ -1,4 +1,4 @@
-"""Which of a repository's own tests matter to the files that candidates touch: by imports, names and folders."""
+"""Ranks a repository's own tests by relevance to the files that candidates touch: imports, names and folders."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from codemonkeys.context.languages import is_test, language_of
 from codemonkeys.tasks.snapshot import Snapshot
 
 _TEST_NAMES = ("test_*.py", "*_test.py", "*_tests.py", "unittest_*.py", "tests.py", "test.py")
-_HOLDS_TESTS = re.compile(r"^\s*(?:async\s+)?def test|^\s*class \w*Test|^class \w+\(.*TestCase", re.M)
-# Imports by their text, not by the syntax tree: test files may be in any Python, and there can be thousands.
+_CONTAINS_TESTS = re.compile(r"^\s*(?:async\s+)?def test|^\s*class \w*Test|^class \w+\(.*TestCase", re.M)
+# Imports are matched by regular expression: there can be thousands of test files, in any version of Python.
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<origin>\.*[\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^#\n;]+)"
     r"|import[ \t]+(?P<modules>[\w.]+(?:[ \t]+as[ \t]+\w+)?(?:[ \t]*,[ \t]*[\w.]+(?:[ \t]+as[ \t]+\w+)?)*))",
     re.M,
 )
-_MARKS = frozenset(("test", "tests", "testing", "unittest", "unit", "functional", "src", "lib", "init", "py"))
-_SHOWN = re.compile(r"(?:^|/)(?:docs?|examples?|example_scripts|demos?|tutorials?)/")
-"""Folders whose tests show how testing is done, and test nothing of the repository."""
-_LARGEST = 2 << 20
-"""Bytes of a file beyond which it is taken for data."""
+_GENERIC_WORDS = frozenset(("test", "tests", "testing", "unittest", "unit", "functional", "src", "lib", "init", "py"))
+_EXAMPLES = re.compile(r"(?:^|/)(?:docs?|examples?|example_scripts|demos?|tutorials?)/")
+"""Folders whose tests are examples and do not test the repository."""
+_MAX_BYTES = 2 << 20
+"""Size in bytes beyond which a file is treated as data."""
 
 
 def relevant_tests(snapshot: Snapshot, touched: Mapping[str, int], most: int) -> list[str]:
-    """The test files that matter most to some files, the first one most; at most so many. For Python, else empty.
+    """The `most` most relevant test files for touched files, most relevant first. Python only; otherwise empty.
 
-    `touched` is how many candidates touch each path: what many touch weighs more. A file matters by what it imports
-    (the touched module itself, or one that imports it), by words its path shares with the touched one, and by folder.
+    `touched`: number of candidates that touch each path, used as weight. A test file's relevance depends on its imports
+    (a touched module, or one that imports it), words that its path shares with the touched path, and shared folders.
     """
     total = sum(touched.values())
     if not total or most <= 0:
@@ -40,29 +40,29 @@ def relevant_tests(snapshot: Snapshot, touched: Mapping[str, int], most: int) ->
     scores: dict[str, float] = {}
     for test in suite_files(snapshot):
         imported = modules.imported_by(test)
-        score = sum(count * _matter(test, imported, path, importers[path]) for path, count in touched.items())
+        score = sum(count * _relevance(test, imported, path, importers[path]) for path, count in touched.items())
         if score > 0:
-            # Of two tests that reach the same file, the one that reaches little else speaks of it.
+            # Of two tests that reach the same file, the one that imports less else is more specific to it.
             scores[test] = score / total + 0.5 / (1 + len(imported))
     return sorted(scores, key=lambda test: (-scores[test], test))[:most]
 
 
 def suite_files(snapshot: Snapshot) -> list[str]:
-    """Python files that hold tests a runner would find, in path order."""
+    """Python files with tests that a runner would collect, in path order."""
     named = [
         entry.path
         for entry in snapshot.entries
         if entry.is_file
-        and entry.size <= _LARGEST
+        and entry.size <= _MAX_BYTES
         and language_of(entry.path) == "python"
         and any(fnmatchcase(PurePosixPath(entry.path).name, pattern) for pattern in _TEST_NAMES)
-        and not _SHOWN.search(entry.path)
+        and not _EXAMPLES.search(entry.path)
     ]
-    return [path for path in named if _HOLDS_TESTS.search(snapshot.text(path) or "")]
+    return [path for path in named if _CONTAINS_TESTS.search(snapshot.text(path) or "")]
 
 
-def _matter(test: str, imported: frozenset[str], path: str, importers: frozenset[str]) -> float:
-    """How much a test file matters to a touched file, from 0 to about 10."""
+def _relevance(test: str, imported: frozenset[str], path: str, importers: frozenset[str]) -> float:
+    """Relevance of a test file to a touched file, from 0 to about 10."""
     if test == path:
         return 8.0
     words, wanted = _words(test), _words(path)
@@ -84,28 +84,28 @@ def _matter(test: str, imported: frozenset[str], path: str, importers: frozenset
 
 
 def _stem(path: str) -> str:
-    """The name of a file without what marks it as a test or is the same for every file."""
+    """File name without markers of tests and generic words."""
     words = PurePosixPath(path).stem.strip("_").split("_")
-    return "_".join(word for word in words if word.lower() not in _MARKS)
+    return "_".join(word for word in words if word.lower() not in _GENERIC_WORDS)
 
 
 def _words(path: str) -> frozenset[str]:
-    """The words of a path, without the top package that all share, and without what marks tests."""
+    """Words of a path without markers of tests and generic words."""
     parts = PurePosixPath(path).with_suffix("").parts
     words = {word for part in parts for word in (part.strip("_"), *part.split("_"), _stem(part))}
-    return frozenset(word.lower() for word in words) - _MARKS - {""}
+    return frozenset(word.lower() for word in words) - _GENERIC_WORDS - {""}
 
 
 def _shared_folders(test: str, path: str) -> float:
-    """From 0 to 1: the share of the touched file's folders that the test's folders have too."""
-    wanted = [part for part in PurePosixPath(path).parts[:-1] if part not in _MARKS]
+    """From 0 to 1: share of the touched file's folders that the test's path contains too."""
+    wanted = [part for part in PurePosixPath(path).parts[:-1] if part not in _GENERIC_WORDS]
     there = {part.lstrip("_") for part in PurePosixPath(test).parts[:-1]}
     return sum(part.lstrip("_") in there for part in wanted) / len(wanted) if wanted else 0.0
 
 
 @dataclass
 class _Modules:
-    """Python modules of a snapshot by their dotted names, and what each file imports of them."""
+    """Python modules of a snapshot by dotted name, and the imports between them."""
 
     snapshot: Snapshot
 
@@ -117,13 +117,13 @@ class _Modules:
         self._imports: dict[str, frozenset[str]] = {}
 
     def imported_by(self, path: str) -> frozenset[str]:
-        """Files of the snapshot that a file imports by name."""
+        """Files of the snapshot that a file imports."""
         if path not in self._imports:
             self._imports[path] = frozenset(self._read(path)) - {path}
         return self._imports[path]
 
     def importers(self, path: str) -> frozenset[str]:
-        """Files that import a file and are no tests; only those that name it."""
+        """Files other than tests that import a file by name."""
         name = self._names.get(path, "")
         last = name.rpartition(".")[2]
         if not last:
@@ -135,7 +135,7 @@ class _Modules:
         )
 
     def _mentions(self, path: str, word: str) -> bool:
-        return self.snapshot.entry(path).size <= _LARGEST and word.encode() in self.snapshot.read(path)
+        return self.snapshot.entry(path).size <= _MAX_BYTES and word.encode() in self.snapshot.read(path)
 
     def _read(self, path: str) -> set[str]:
         text = self.snapshot.text(path) or ""
@@ -158,7 +158,7 @@ class _Modules:
 
 
 def _dotted(path: str, packages: set[str]) -> str:
-    """The name by which a file is imported: from the topmost folder that is a package."""
+    """Dotted name by which a file is imported, from its topmost package."""
     pure = PurePosixPath(path)
     parts = [] if pure.stem == "__init__" else [pure.stem]
     folder = pure.parent

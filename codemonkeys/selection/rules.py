@@ -1,4 +1,4 @@
-"""All rules by name. A rule is a function of evidence that holds no label; how to add one: docs/selection.md."""
+"""Selection rules by name. A rule is a function of evidence without labels; how to add one: docs/selection.md."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ from codemonkeys.selection.rules_base import Rule, learning
 __all__ = ["AGREEMENT", "EXECUTION", "RULES", "Rule", "all_rules", "find_rule", "rule_names"]
 
 AGREEMENT = "agreement"
-"""The rule for candidates of which nothing is known but their texts and who wrote them."""
+"""Rule for candidates of which only the patches and their sources are known."""
 
 EXECUTION = "tests then agreement"
-"""The rule for candidates that tests ran on, where no model is to be asked."""
+"""Rule for candidates with test results that asks no model."""
 
 RULES = {
-    "random": Rule("no choice at all, for comparison", rules_text.at_random),
+    "random": Rule("for comparison", rules_text.at_random),
     "shortest": Rule("tie-break of CodeMonkeys, arXiv 2501.14723", rules_text.shortest),
     "majority": Rule("self-consistency, arXiv 2203.11171, over classes of equivalent patches", rules_text.majority),
-    "medoid": Rule("minimum Bayes risk, Kumar and Byrne 2004, with words in common", rules_text.medoid),
+    "medoid": Rule("minimum Bayes risk, Kumar and Byrne 2004, by words in common", rules_text.medoid),
     "agreement": learning(
-        "raters of unknown accuracy, Dawid and Skene 1979, with likeness in the place of equality", rules_text.agreement
+        "raters of unknown accuracy, Dawid and Skene 1979, with similarity in place of equality", rules_text.agreement
     ),
     "paper votes": Rule("CodeMonkeys, arXiv 2501.14723, section 2.3", rules_tests.paper_votes, ("edited",)),
-    "votes": Rule("the same, with valid tests that tell candidates apart", rules_tests.votes, ("edited",)),
+    "votes": Rule("the same, by valid tests that discriminate between candidates", rules_tests.votes, ("edited",)),
     "votes without own": Rule(
         "the same, without tests written together with the candidate", rules_tests.votes_without_own, ("edited",)
     ),
     "dual agreement": Rule("CodeT, arXiv 2207.10397", rules_tests.dual_agreement, ("edited",)),
     "agentless": Rule("Agentless, arXiv 2407.01489", rules_tests.agentless, ("breaks",)),
     "tests then agreement": Rule(
-        "of our own: what Agentless looks at, votes first, and likeness for equality", rules_tests.tests_then_agreement
+        "ours: signals of Agentless, votes first, similarity for equality",
+        rules_tests.tests_then_agreement,
     ),
     "agreement then tests": Rule(
-        "R2E-Gym's hybrid, arXiv 2504.07164, with likeness as the score without execution",
+        "R2E-Gym's hybrid, arXiv 2504.07164, with similarity as its execution-free score",
         rules_tests.agreement_then_tests,
         ("edited",),
     ),
     "hybrid": Rule("R2E-Gym's hybrid, arXiv 2504.07164", rules_tests.hybrid, ("scores", "edited")),
     "best of majority": Rule("Best-of-Majority, ICLR 2026", rules_tests.best_of_majority, ("edited",)),
     "weaver": learning("Weaver, arXiv 2506.18203", weaver.weaver),
-    "weaver of families": learning("the same, with one verifier for each family", weaver.weaver_of_families),
+    "weaver of families": learning("the same, with one verifier per family", weaver.weaver_of_families),
     "judge": Rule("a prompted verifier, as in R2E-Gym, arXiv 2504.07164", rules_judges.judge, ("scores",)),
     "top judge": Rule(
         "CodeMonkeys' filter by votes, then a judge", rules_judges.votes_then_judge, ("scores", "edited")
@@ -49,7 +50,7 @@ RULES = {
     "conversation": Rule("CodeMonkeys, arXiv 2501.14723, section 2.3", rules_judges.conversation, ("conversation",)),
     "ballots": Rule("Trae Agent, arXiv 2507.23370", rules_judges.ballots, ("ballots",)),
 }
-"""Built-in rules: those that look at texts alone, then those that count tests, then those that learn or ask a model."""
+"""Built-in rules: those that read patches alone, then those that use tests, then those that learn or ask a model."""
 
 
 def rule_names() -> list[str]:

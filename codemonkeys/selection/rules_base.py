@@ -1,4 +1,4 @@
-"""What a selection rule is, and what all rules share."""
+"""What a selection rule is, and helpers that rules share."""
 
 from __future__ import annotations
 
@@ -16,65 +16,65 @@ NEEDS = {
     "ballots": "no ballot was cast",
     "conversation": "no selection conversation was held",
 }
-"""What a rule can need: fields of Evidence, each with what the rule says without it."""
+"""Fields of Evidence that a rule can need, each with the reason to abstain without it."""
 _OF_CANDIDATES = ("edited", "breaks", "scores")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A way to choose, by evidence alone."""
+    """A way to choose a candidate by evidence alone."""
 
     source: str
-    """Where it comes from, in one line."""
+    """Its origin, in one line."""
     decide: Ranker
-    """Called only with evidence that it needs, and at least one candidate."""
+    """Called only if the evidence has what it needs and at least one candidate."""
     needs: tuple[str, ...] = ()
-    """Fields of Evidence without which it abstains."""
+    """Fields of Evidence without which it abstains; see `NEEDS`."""
     learn: Callable[[Sequence[Evidence]], Ranker] | None = None
-    """For a rule that learns from many tasks at once, without labels: makes `decide`."""
+    """For a rule that learns from many tasks, without labels: returns its `decide`."""
 
     @property
     def pooled(self) -> bool:
-        """Whether it learns from many tasks at once."""
+        """Whether it learns from many tasks."""
         return self.learn is not None
 
     def fit(self, pool: Sequence[Evidence]) -> Rule:
-        """The rule as it decides after it has seen many tasks; itself, if it does not learn."""
+        """The rule fitted to many tasks; itself, if it does not learn."""
         return replace(self, decide=self.learn(pool), learn=None) if self.learn else self
 
     def rank(self, evidence: Evidence) -> Ranking:
-        """Rank the candidates of a task, or abstain: never an empty patch, nor one that no test could apply."""
+        """Rank the candidates of a task, or abstain. Empty patches, and those that never applied, do not count."""
         for need in self.needs:
             known = getattr(evidence, need)
-            # A ballot or a conversation that chose none of them has answered; a test or a judge has not.
+            # A ballot or conversation that chose none is an answer; candidates without a test or score are not.
             if not known or (need in _OF_CANDIDATES and not any(entry not in (None, ()) for entry in known)):
                 return Ranking((), 0.0, NEEDS[need])
         return self.decide(evidence) if candidates(evidence) else Ranking((), 0.0, "no candidate changes anything")
 
 
 def learning(source: str, learn: Callable[[Sequence[Evidence]], Ranker]) -> Rule:
-    """A rule that learns from many tasks; before it has seen them it learns from the one that it decides."""
+    """A rule that learns from many tasks; unfitted, it learns from the single task that it decides."""
     return Rule(source, lambda evidence: learn([evidence])(evidence), learn=learn)
 
 
 def candidates(evidence: Evidence) -> list[int]:
-    """Those that can be chosen: the first of each class, if it changes something and applies as far as is known."""
+    """Candidates that can be chosen: the first of each class, unless it is empty or failed to apply."""
     return [k for k in range(len(evidence.patches)) if evidence.classes[k] == k and _is_usable(evidence, k)]
 
 
 def _is_usable(evidence: Evidence, candidate: int) -> bool:
-    told = evidence.edited[candidate] if evidence.edited else ()
+    outcomes = evidence.edited[candidate] if evidence.edited else ()
     return bool(evidence.patches[candidate].strip()) and (
-        not told or any(t is not ScriptOutcome.NOT_APPLIED for t in told)
+        not outcomes or any(t is not ScriptOutcome.NOT_APPLIED for t in outcomes)
     )
 
 
 def by_score(
     evidence: Evidence, scores: Sequence[float], most: float, reason: str, among: Sequence[int] | None = None
 ) -> Ranking:
-    """Candidates by descending score, of equal ones the shorter first, then the earlier.
+    """Candidates by descending score; ties go to the shorter patch, then to the earlier one.
 
-    `scores`: one for each candidate. `most`: the highest possible score, that confidence is relative to.
+    `scores`: one per candidate. `most`: the highest possible score, for which confidence is 1.
     """
     chosen = candidates(evidence) if among is None else among
     order = sorted(chosen, key=lambda k: (-scores[k], len(evidence.patches[k]), k))
@@ -83,7 +83,7 @@ def by_score(
 
 
 def members(evidence: Evidence) -> dict[int, list[int]]:
-    """The first of each class, and all that are equivalent to it."""
+    """Candidates of each equivalence class, by the first one."""
     found: dict[int, list[int]] = {}
     for candidate, first in enumerate(evidence.classes):
         found.setdefault(first, []).append(candidate)
@@ -91,25 +91,25 @@ def members(evidence: Evidence) -> dict[int, list[int]]:
 
 
 def valid_tests(evidence: Evidence) -> list[int]:
-    """Tests that found the issue in the unedited code: only they can prove anything."""
-    return [test for test, told in enumerate(evidence.original) if told is ScriptOutcome.PRESENT]
+    """Tests that reproduce the issue on the unedited code: only they can prove anything."""
+    return [test for test, outcomes in enumerate(evidence.original) if outcomes is ScriptOutcome.PRESENT]
 
 
-def telling_tests(evidence: Evidence) -> list[int]:
-    """Valid tests that do not tell the same of every candidate."""
+def discriminating_tests(evidence: Evidence) -> list[int]:
+    """Valid tests whose results differ between candidates."""
     rows = [evidence.edited[k] for k in candidates(evidence)]
     return [test for test in valid_tests(evidence) if len({row[test] is ScriptOutcome.FIXED for row in rows}) > 1]
 
 
 def passed(evidence: Evidence, candidate: int, tests: Sequence[int]) -> int:
-    """How many of the tests say that a candidate fixes the issue."""
+    """Number of these tests that say that a candidate fixes the issue."""
     return sum(evidence.edited[candidate][test] is ScriptOutcome.FIXED for test in tests)
 
 
 def least_broken(evidence: Evidence, among: Sequence[int]) -> list[int]:
-    """Those that break the fewest of the repository's tests; one of which that is not known counts as the worst.
+    """Candidates that break the fewest repository tests; an unknown count ranks last.
 
-    All of them, where no such test ran.
+    All of them if no such test ran.
     """
     if not evidence.breaks:
         return list(among)

@@ -1,4 +1,4 @@
-"""Rules over what models said when they were asked: a judge, ballots, the selection conversation."""
+"""Rules over answers of models: a judge, ballots, the selection conversation."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from codemonkeys.selection.rules_base import by_score, candidates
 from codemonkeys.selection.rules_tests import votes
 
 SHORTLIST = 3
-"""Candidates with the most votes that a judge decides between, as in the paper."""
+"""Number of candidates with the most votes between which a judge decides, as in the paper."""
 
 
 def judge(evidence: Evidence) -> Ranking:
-    """The candidate that a judge believes in most."""
-    return _judged(evidence, candidates(evidence))
+    """The candidate with the highest score by a judge."""
+    return _by_belief(evidence, candidates(evidence))
 
 
 def votes_then_judge(evidence: Evidence) -> Ranking:
-    """Of the candidates with the most votes the one that a judge believes in most."""
-    everyone = votes(evidence).order
-    first = _judged(evidence, list(everyone[:SHORTLIST]))
-    return Ranking((*first.order, *everyone[SHORTLIST:]), first.confidence, first.reason)
+    """Of the candidates with the most votes, the one with the highest score by a judge."""
+    by_votes = votes(evidence).order
+    first = _by_belief(evidence, list(by_votes[:SHORTLIST]))
+    return Ranking((*first.order, *by_votes[SHORTLIST:]), first.confidence, first.reason)
 
 
-def _judged(evidence: Evidence, among: list[int]) -> Ranking:
+def _by_belief(evidence: Evidence, among: list[int]) -> Ranking:
     beliefs = [score or 0.0 for score in evidence.scores]
     ranking = by_score(evidence, beliefs, 1.0, "", among)
     return Ranking(ranking.order, ranking.confidence, f"the judge believes in it by {ranking.confidence:.0%}")
 
 
 def conversation(evidence: Evidence) -> Ranking:
-    """What the selection conversation chose; it abstains if that chose none."""
+    """The choice of the selection conversation; abstains if that chose none."""
     chosen = evidence.conversation[0]
     if chosen is None:
         return Ranking((), 0.0, "the selection conversation chose none")
@@ -39,9 +39,9 @@ def conversation(evidence: Evidence) -> Ranking:
 
 
 def ballots(evidence: Evidence) -> Ranking:
-    """What most ballots choose, counted until one choice has more than half of all; of equals the first chosen.
+    """The choice with the most ballots, counted until one has more than half of all; ties go to the one chosen first.
 
-    Confidence is the lead over the next choice, as a share of the ballots counted: a tie is no confidence at all.
+    Confidence is the lead over the runner-up as a share of the ballots counted: 0 for a tie.
     """
     counts: Counter[int | None] = Counter()
     for ballot in evidence.ballots:

@@ -1,4 +1,4 @@
-"""Rules that count what tests told of the candidates."""
+"""Rules that count test results."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from codemonkeys.selection.evidence import Evidence, Ranking
 from codemonkeys.selection.rules_base import (
     by_score,
     candidates,
+    discriminating_tests,
     least_broken,
     members,
     passed,
-    telling_tests,
     valid_tests,
 )
 
 KEPT_SHARE = 0.2
-"""Of all candidates that behave in one way, for that way to count: alpha of Best-of-Majority, of our choice."""
+"""Minimum share of candidates with the same behaviour for it to count: alpha of Best-of-Majority, our choice."""
 
 
 def paper_votes(evidence: Evidence) -> Ranking:
-    """Every test that ends with 0 on a candidate is a vote for it, whatever it told of the unedited code."""
+    """Every test that passes on a candidate is a vote for it, whatever its result on the unedited code."""
     return _by_votes(evidence, list(range(len(evidence.original))))
 
 
 def votes(evidence: Evidence) -> Ranking:
-    """Votes of the tests that found the issue and tell candidates apart."""
-    return _by_votes(evidence, telling_tests(evidence))
+    """Votes of the tests that reproduce the issue and discriminate between candidates."""
+    return _by_votes(evidence, discriminating_tests(evidence))
 
 
 def _by_votes(evidence: Evidence, tests: list[int]) -> Ranking:
@@ -40,7 +40,7 @@ def _by_votes(evidence: Evidence, tests: list[int]) -> Ranking:
 
 
 def votes_without_own(evidence: Evidence) -> Ranking:
-    """Share of votes by valid tests that were not written together with a candidate or its equals."""
+    """Share of votes by valid tests that were not written together with the candidate or an equivalent one."""
     tests = valid_tests(evidence)
     shares = [0.0] * len(evidence.patches)
     for first, same in members(evidence).items():
@@ -52,7 +52,7 @@ def votes_without_own(evidence: Evidence) -> Ranking:
 
 
 def dual_agreement(evidence: Evidence) -> Ranking:
-    """Candidates that pass the same valid tests agree; their number times that of the tests they pass is the score."""
+    """Candidates that pass the same valid tests form a set, scored by its size times the number of these tests."""
     tests = valid_tests(evidence)
     signatures = [tuple(t for t in tests if passed(evidence, k, [t])) for k in range(len(evidence.patches))]
     sizes = Counter(signatures)
@@ -63,7 +63,7 @@ def dual_agreement(evidence: Evidence) -> Ranking:
 
 
 def agentless(evidence: Evidence) -> Ranking:
-    """Least broken, then passing most valid tests, if any does; among these the largest class, then the earliest."""
+    """Fewest regressions, then passing most valid tests, if any does; then the largest class, then the earliest."""
     kept = least_broken(evidence, candidates(evidence))
     tests = valid_tests(evidence) if evidence.edited else []
     reproducing = [k for k in kept if tests and 2 * passed(evidence, k, tests) > len(tests)]
@@ -74,23 +74,23 @@ def agentless(evidence: Evidence) -> Ranking:
 
 
 def hybrid(evidence: Evidence) -> Ranking:
-    """The best half by the judge, at least three; of them the least broken, then by valid tests, then by the judge."""
+    """The best half by the judge, at least three; of them the fewest regressions, then valid tests, then the judge."""
     return _hybrid(evidence, [score or 0.0 for score in evidence.scores])
 
 
 def agreement_then_tests(evidence: Evidence) -> Ranking:
-    """The same, with agreement of the patches in the place of a judge."""
+    """The same, with agreement between patches in place of a judge."""
     return _hybrid(evidence, support(evidence, {}))
 
 
 def tests_then_agreement(evidence: Evidence) -> Ranking:
-    """Most valid votes, then the least broken, then most like the others.
+    """Most valid votes, then the fewest regressions, then most similar to the others.
 
-    Regression tests only settle ties of votes: what they report as broken is in part what the issue wants changed.
+    Regression tests only break ties, as some of what they report as broken is what the issue wants changed.
     """
     if not any(evidence.edited) and all(count is None for count in evidence.breaks):
         return Ranking((), 0.0, "no test ran")
-    tests = telling_tests(evidence) if evidence.edited else []
+    tests = discriminating_tests(evidence) if evidence.edited else []
     scores = support(evidence, {})
     worst = evidence.regressions + 1
     broken = [worst if count is None else count for count in evidence.breaks] or [0] * len(scores)
@@ -101,19 +101,19 @@ def tests_then_agreement(evidence: Evidence) -> Ranking:
 
 
 def _hybrid(evidence: Evidence, scores: list[float]) -> Ranking:
-    everyone = by_score(evidence, scores, 1.0, "").order
-    kept = everyone[: max(3, len(everyone) // 2)]
+    by_scores = by_score(evidence, scores, 1.0, "").order
+    kept = by_scores[: max(3, len(by_scores) // 2)]
     least = least_broken(evidence, kept)
     tests = valid_tests(evidence)
     order = sorted(kept, key=lambda k: (k not in least, -passed(evidence, k, tests), -scores[k], k))
-    rest = [k for k in everyone if k not in kept]
+    rest = [k for k in by_scores if k not in kept]
     votes = passed(evidence, order[0], tests)
     share = votes / len(tests) if tests else 0.0
     return Ranking((*order, *rest), share, f"of the first {len(kept)} least broken, with {votes} of {len(tests)} votes")
 
 
 def best_of_majority(evidence: Evidence) -> Ranking:
-    """Of the ways to behave that enough candidates share, those with most valid votes; then the judge, if asked."""
+    """Among behaviours that enough candidates share, the most valid votes; then the judge, if asked."""
     tests = valid_tests(evidence)
     behaviours = behaviour_classes(evidence)
     sizes = Counter(behaviours)
@@ -130,16 +130,16 @@ def best_of_majority(evidence: Evidence) -> Ranking:
 
 
 def behaviour_classes(evidence: Evidence) -> tuple[int, ...]:
-    """For each candidate the first that behaves like it: equivalent, or the same in every test script and in breaks.
+    """For each candidate the first with the same behaviour: equivalent, or equal in all test results and regressions.
 
-    Where nothing ran, or what ran is not known of a candidate, only equivalence counts.
+    Without results for a candidate, only equivalence counts.
     """
     first: dict[object, int] = {}
     found: list[int] = []
     for k, same in enumerate(evidence.classes):
-        told = evidence.edited[k] if evidence.edited else ()
+        outcomes = evidence.edited[k] if evidence.edited else ()
         breaks = evidence.breaks[k] if evidence.breaks else None
-        unknown = not told or (evidence.regressions > 0 and breaks is None)
-        behaviour: object = same if unknown else (told, breaks)
+        unknown = not outcomes or (evidence.regressions > 0 and breaks is None)
+        behaviour: object = same if unknown else (outcomes, breaks)
         found.append(found[same] if same < k else first.setdefault(behaviour, k))
     return tuple(found)

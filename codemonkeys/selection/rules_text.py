@@ -1,4 +1,4 @@
-"""Rules that look at the patches alone: no test, no model."""
+"""Rules that read patches alone, without tests or models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from codemonkeys.selection.rules_base import Ranker, by_score, candidates, membe
 
 
 def at_random(evidence: Evidence) -> Ranking:
-    """Any candidate, so that of equivalent ones each counts; always the same one for a task."""
+    """A random candidate, each of equivalent ones counting; deterministic for a task."""
     order = list(range(len(evidence.patches)))
     random.Random(evidence.task).shuffle(order)
     usable = set(candidates(evidence))
@@ -37,23 +37,23 @@ def majority(evidence: Evidence) -> Ranking:
 
 
 def medoid(evidence: Evidence) -> Ranking:
-    """The patch whose words are most like those of all the others."""
+    """The patch whose words are most similar to those of all others."""
     words = [changed_words(patch) for patch in evidence.patches]
-    alike = [0.0] * len(words)
+    similarity_sums = [0.0] * len(words)
     for one, other in combinations(range(len(words)), 2):
         shared = jaccard(words[one], words[other])
-        alike[one] += shared
-        alike[other] += shared
-    return by_score(evidence, alike, len(words) - 1, "most like the others")
+        similarity_sums[one] += shared
+        similarity_sums[other] += shared
+    return by_score(evidence, similarity_sums, len(words) - 1, "most like the others")
 
 
 def agreement(pool: Sequence[Evidence]) -> Ranker:
-    """The patch with most support by families of sources, each heard as much as it agrees with unrelated ones."""
-    known = competences(pool)
+    """The patch with the most support by families, each source weighted by its agreement with unrelated ones."""
+    weights = competences(pool)
 
     def decide(evidence: Evidence) -> Ranking:
-        loudest = max(known.get(source, 1.0) for source in sources_of(evidence))
-        most = loudest * (1 + len(set(families_of(evidence))))
-        return by_score(evidence, support(evidence, known), most, "most like what unrelated sources wrote")
+        strongest = max(weights.get(source, 1.0) for source in sources_of(evidence))
+        most = strongest * (1 + len(set(families_of(evidence))))
+        return by_score(evidence, support(evidence, weights), most, "most like what unrelated sources wrote")
 
     return decide

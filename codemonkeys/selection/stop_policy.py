@@ -1,8 +1,8 @@
-"""When more samples are worth their price. Inference Scaling fLaws, arXiv 2411.17501, with its double discount mended.
+"""When more samples are worth their price: Inference Scaling fLaws, arXiv 2411.17501, without its double discount.
 
-Tasks are of types, each with its own chance that a sample is right. A verifier accepts or refuses samples, and errs in
-both ways. Sampling goes on until it accepts one. Every refusal makes the harder types more likely, so what the next
-acceptance is worth falls; where it no longer pays to go on, no answer is better than the next one.
+Each task is of a type with its own probability that a sample is right. An imperfect verifier accepts or rejects
+samples; sampling continues until it accepts one. Every rejection makes harder types more likely, so the expected value
+of the next acceptance falls; once continuing no longer pays, abstaining is better than another sample.
 """
 
 from __future__ import annotations
@@ -17,61 +17,61 @@ class Decision(StrEnum):
     """What to do for a task."""
 
     STOP = "stop"
-    """The best candidate is to be trusted: submit it."""
+    """Submit the best candidate: it is likely enough to be right."""
     ANOTHER_WAVE = "another wave"
     ABSTAIN = "abstain"
-    """No candidate is to be trusted, and more would not pay."""
+    """No candidate is likely enough to be right, and more samples would not pay."""
 
 
 @dataclass(frozen=True)
 class StopPolicy:
-    """Decides by what is believed of the tasks and of the verifier."""
+    """Decides from the distribution of task types and the accuracy of the verifier."""
 
     types: tuple[tuple[float, float], ...]
-    """Share of each type among the tasks, and the chance that a sample for it is right."""
+    """(share among the tasks, probability that a sample is right) of each type."""
     completeness: float
-    """How often the verifier accepts a right sample: its TPR."""
+    """Share of right samples that the verifier accepts: its TPR."""
     soundness: float
-    """How often it refuses a wrong one: 1 - FPR."""
+    """Share of wrong samples that it rejects: 1 - FPR."""
     right: float = 1.0
-    """What a right answer is worth."""
+    """Value of a right answer."""
     wrong: float = -1.0
-    """What a wrong one is worth: at most 0."""
+    """Value of a wrong answer; at most 0."""
     cost: float = 0.0
-    """Of one sample, in the same unit."""
+    """Cost of one sample, in the same unit."""
 
     def reach(self, sample: int) -> float:
-        """The chance that a task comes to this sample, from 1: all before it were refused."""
-        return sum(share * self._refused(chance) ** (sample - 1) for share, chance in self.types)
+        """Probability that a task reaches this sample (from 1): all before it were rejected."""
+        return sum(share * self._rejected(chance) ** (sample - 1) for share, chance in self.types)
 
     def gain(self, sample: int) -> float:
-        """What this sample, from 1, is expected to add for a task before any was drawn."""
-        return sum(share * self._refused(chance) ** (sample - 1) * self._worth(chance) for share, chance in self.types)
+        """Expected value that this sample (from 1) adds, seen from before the first one."""
+        return sum(share * self._rejected(chance) ** (sample - 1) * self._worth(chance) for share, chance in self.types)
 
     def value(self, samples: int) -> float:
-        """What at most so many samples are expected to be worth."""
+        """Expected value of drawing up to this number of samples."""
         return sum(self.gain(sample) for sample in range(1, samples + 1))
 
     def best(self, limit: int) -> int:
-        """How many samples to draw at most, if none is accepted: up to the first whose gain is not above 0."""
+        """Maximum number of samples to draw while none is accepted: those before the first without a positive gain."""
         return next((sample - 1 for sample in range(1, limit + 1) if self.gain(sample) <= 0), limit)
 
     def precision(self, sample: int) -> float:
-        """How far an acceptance at this sample, from 1, can be trusted; 0 if none is ever accepted."""
-        reached = [(share * self._refused(chance) ** (sample - 1), chance) for share, chance in self.types]
+        """Probability that a sample accepted at this position (from 1) is right; 0 if none is ever accepted."""
+        reached = [(share * self._rejected(chance) ** (sample - 1), chance) for share, chance in self.types]
         right = sum(weight * self.completeness * chance for weight, chance in reached)
         wrong = sum(weight * (1 - self.soundness) * (1 - chance) for weight, chance in reached)
         return right / (right + wrong) if right + wrong else 0.0
 
     @property
     def trusted(self) -> float:
-        """How likely right a candidate must be for its submission to be worth more than none."""
+        """Probability of being right above which submitting a candidate is worth more than abstaining."""
         return -self.wrong / (self.right - self.wrong)
 
     def decide(self, best: float, drawn: int, wave: int, limit: int) -> Decision:
-        """What to do after some samples.
+        """What to do after `drawn` samples, in waves of `wave` and at most `limit`.
 
-        `best`: how likely right the best candidate is. `drawn`: samples so far, in waves of `wave`, at most `limit`.
+        `best`: probability that the best candidate is right.
         """
         if drawn and best > self.trusted:
             return Decision.STOP
@@ -79,10 +79,10 @@ class StopPolicy:
         return Decision.ANOTHER_WAVE if pays and drawn + wave <= limit else Decision.ABSTAIN
 
     def expected_samples(self, limit: int) -> float:
-        """Samples drawn for a task on average, if the policy decides and no more than the limit are drawn."""
+        """Mean number of samples per task under this policy, with at most `limit`."""
         return sum(self.reach(sample) for sample in range(1, self.best(limit) + 1))
 
-    def _refused(self, chance: float) -> float:
+    def _rejected(self, chance: float) -> float:
         return (1 - self.completeness) * chance + self.soundness * (1 - chance)
 
     def _worth(self, chance: float) -> float:
@@ -93,13 +93,13 @@ class StopPolicy:
 def types_of(
     accepted: Sequence[tuple[int, int]], completeness: float, soundness: float
 ) -> tuple[tuple[float, float], ...]:
-    """Types of tasks from stored evidence without a label.
+    """Types of tasks, estimated from stored evidence without labels.
 
-    `accepted`: for each task, samples and how many of them the verifier accepted. The share of acceptances is that of
-    right samples once the verifier's errors are taken off it. Raises ValueError for a verifier no better than chance.
+    `accepted`: for each task, (number of samples, number that the verifier accepted). The share of right samples is the
+    share of acceptances corrected for the verifier's errors. Raises ValueError for a verifier no better than chance.
     """
     if completeness + soundness <= 1:
-        raise ValueError("the verifier accepts wrong samples as often as right ones: nothing follows from it")
+        raise ValueError("the verifier accepts wrong samples as often as right ones, so its votes carry no information")
     chances = Counter(
         round(min(max((taken / drawn + soundness - 1) / (completeness + soundness - 1), 0.0), 1.0), 6)
         for drawn, taken in accepted

@@ -1,9 +1,9 @@
-"""Patches that say the same, told from their text alone, for patches whose codebase is not at hand.
+"""Equivalence of patches by their text alone, without the repository.
 
-Headers, order of files and how much context is shown make no difference; in Python neither do blank lines, comments
-and blanks between words. Indentation, strings, paths and places count. What begins before a hunk cannot be seen: only
-where both sides of a hunk read as a program by themselves are its lines taken for code; elsewhere they count as they
-are written. What remains is a program that is quoted in a string which begins before the hunk.
+Headers, order of files and amount of context make no difference; nor, in Python, do blank lines, comments and spaces
+between tokens. Indentation, strings, paths and line numbers count. As the code before a hunk is unknown, its lines are
+treated as code only if both sides of the hunk parse by themselves; otherwise they count verbatim. This fails only for
+program text inside a string that begins before the hunk.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from collections.abc import Iterator, Sequence
 from codemonkeys.context.languages import language_of, parse
 from codemonkeys.selection.diffs import FileDiff, Hunk, read_diff
 
-_MEANT = re.compile(r"#!|#.*coding[:=]")
+_SIGNIFICANT_COMMENT = re.compile(r"#!|#.*coding[:=]")
 _HANDLER = re.compile(r"\s*(except|finally)\b")
 _ALTERNATIVE = re.compile(r"\s*(else|elif|except|finally)\b")
 
 Edit = tuple[tuple[tuple[int, str], ...], int, tuple[str, ...]]
-"""Lines removed, with their numbers; the number of the line where the change begins; lines added."""
+"""(removed lines with their numbers, number of the line where the change begins, added lines)."""
 
 
 class _NotCode(Exception):
-    """The lines do not read as a program."""
+    """The lines do not parse as a program."""
 
 
 def text_classes(patches: Sequence[str]) -> tuple[int, ...]:
-    """For each patch the index of the first one that says the same: itself, if there is none before it."""
+    """For each patch the index of the first equivalent one; its own if none precedes it."""
     first: dict[str, int] = {}
     return tuple(first.setdefault(text_form(patch), index) for index, patch in enumerate(patches))
 
 
 def text_form(patch: str) -> str:
-    """A hash that patches share which say the same by their text. What is no diff counts as it is written."""
+    """A hash that is equal for equivalent patches. Text that is not a diff counts verbatim."""
     files = read_diff(patch)
-    said = repr(sorted(form for file in files if (form := _form(file)))) if files else patch
-    return hashlib.sha256(f"{len(files) > 0}\0{said}".encode("utf-8", "surrogatepass")).hexdigest()
+    normalised = repr(sorted(form for file in files if (form := _file_form(file)))) if files else patch
+    return hashlib.sha256(f"{len(files) > 0}\0{normalised}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _form(file: FileDiff) -> tuple[str, bool, bool, tuple[str, ...], tuple[Edit, ...]] | tuple[()]:
-    """What a diff says of one file; nothing, if it leaves the file as it was."""
+def _file_form(file: FileDiff) -> tuple[str, bool, bool, tuple[str, ...], tuple[Edit, ...]] | tuple[()]:
+    """Normal form of the changes to one file; empty if it stays as it was."""
     python = language_of(file.path) == "python"
     edits = tuple(edit for hunk in file.hunks for edit in _edits(hunk, python))
     if not (edits or file.header or file.created or file.deleted):
@@ -50,19 +50,21 @@ def _form(file: FileDiff) -> tuple[str, bool, bool, tuple[str, ...], tuple[Edit,
 
 
 def _edits(hunk: Hunk, python: bool) -> Iterator[Edit]:
-    """Runs of changed lines, without lines that say nothing, and without runs that change nothing then."""
-    lines = _without_remarks(hunk, python)
-    said: list[str | None] = [text for _, text in lines]
+    """Runs of changed lines without insignificant lines; runs without an effective change are left out."""
+    lines = _merge_remarks(hunk, python)
+    normalised: list[str | None] = [text for _, text in lines]
     if python:
         try:
-            old, new = (_said(lines, side, first=hunk.start < 3) for side in "-+")
-            said = [before if sign == "-" else after for (sign, _), before, after in zip(lines, old, new, strict=True)]
+            old, new = (_normalised(lines, side, first=hunk.start < 3) for side in "-+")
+            normalised = [
+                before if sign == "-" else after for (sign, _), before, after in zip(lines, old, new, strict=True)
+            ]
         except _NotCode:
             pass
     number = hunk.start
     removed: list[tuple[int, str]] = []
     added: list[str] = []
-    for (sign, _), text in (*zip(lines, said, strict=True), ((" ", ""), None)):
+    for (sign, _), text in (*zip(lines, normalised, strict=True), ((" ", ""), None)):
         if sign == "+" and text is not None:
             added.append(text)
         elif sign == "-" and text is not None:
@@ -74,8 +76,8 @@ def _edits(hunk: Hunk, python: bool) -> Iterator[Edit]:
         number += sign in " -"
 
 
-def _without_remarks(hunk: Hunk, python: bool) -> list[tuple[str, str]]:
-    """The lines; git's remark that a file ends without a newline, which Python does not mind, as part of its line."""
+def _merge_remarks(hunk: Hunk, python: bool) -> list[tuple[str, str]]:
+    """The lines, with git's remark about a missing final newline merged into its line; dropped in Python."""
     lines: list[tuple[str, str]] = []
     for sign, text in hunk.lines:
         if sign != "\\":
@@ -85,28 +87,28 @@ def _without_remarks(hunk: Hunk, python: bool) -> list[tuple[str, str]]:
     return lines
 
 
-def _said(lines: Sequence[tuple[str, str]], side: str, first: bool) -> list[str | None]:
-    """What each line of one side says as Python; None for blank lines and comments, and for lines of the other side.
+def _normalised(lines: Sequence[tuple[str, str]], side: str, first: bool) -> list[str | None]:
+    """Normalised Python of each line on one side; None for blank lines, comments, and lines of the other side.
 
-    `first`: whether these may be the first lines of the file, where comments can have a meaning.
-    Raises _NotCode if they do not read as a program.
+    `first`: whether these may be the first lines of the file, where comments can be significant.
+    Raises _NotCode if they do not parse.
     """
     mine = [text for sign, text in lines if sign in (" ", side)]
-    if any("\r" in text[:-1] or (first and _MEANT.match(text)) for text in mine):
+    if any("\r" in text[:-1] or (first and _SIGNIFICANT_COMMENT.match(text)) for text in mine):
         raise _NotCode
-    words = iter(_words(mine))
-    return [next(words) if sign in (" ", side) else None for sign, _ in lines]
+    tokens = iter(_tokenised(mine))
+    return [next(tokens) if sign in (" ", side) else None for sign, _ in lines]
 
 
-def _words(lines: Sequence[str]) -> list[str | None]:
-    """For each line its indentation and its words, one blank between them; None if it has none."""
+def _tokenised(lines: Sequence[str]) -> list[str | None]:
+    """For each line its indentation and tokens, separated by single spaces; None without tokens."""
     before, after = _frame(lines)
     content = "\n".join((*before, *lines, *after)).encode("utf-8", "replace")
     tree = parse("a.py", content)
     if tree is None or tree.root_node.has_error:
         raise _NotCode
-    words: list[list[str]] = [[] for _ in range(content.count(b"\n") + 1)]
-    within = set()  # lines that begin within a string: their blanks are data
+    tokens: list[list[str]] = [[] for _ in range(content.count(b"\n") + 1)]
+    within = set()  # lines that begin inside a string: their whitespace is data
     stack = [tree.root_node]
     while stack:
         node = stack.pop()
@@ -115,20 +117,20 @@ def _words(lines: Sequence[str]) -> list[str | None]:
         if node.type == "string" or not node.children:
             parts = content[node.start_byte : node.end_byte].decode().split("\n")
             for row, part in enumerate(parts if node.type != "comment" else (), start=node.start_point.row):
-                words[row].append(part)
+                tokens[row].append(part)
                 if row > node.start_point.row:
                     within.add(row)
         else:
             stack.extend(reversed(node.children))
-    said: list[str | None] = []
+    normalised: list[str | None] = []
     for row, line in enumerate(lines, start=len(before)):
         indentation = "" if row in within else line[: len(line) - len(line.lstrip())]
-        said.append(indentation + " ".join(words[row]) if words[row] else None)
-    return said
+        normalised.append(indentation + " ".join(tokens[row]) if tokens[row] else None)
+    return normalised
 
 
 def _frame(lines: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Lines before and after some lines of a program that make them whole: blocks that began before, or end after."""
+    """Lines to put before and after a fragment to make it complete, for blocks that begin before or end after it."""
     code = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not code:
         return [], []

@@ -16,8 +16,8 @@ from sandboxes.base import Execution, Reason
 
 
 @dataclass(frozen=True)
-class Numbered:
-    """A candidate under its number, by which everything later names it; the first of those equivalent to it."""
+class NumberedCandidate:
+    """A distinct candidate, the first of its equivalence class, with the number that identifies it from here on."""
 
     number: int
     candidate: Candidate
@@ -25,50 +25,52 @@ class Numbered:
 
 @dataclass(frozen=True)
 class Matrix:
-    """What every test script did on the unedited code and on every distinct candidate."""
+    """Results of every test script on the unedited code and on every distinct candidate."""
 
-    candidates: tuple[Numbered, ...]
+    candidates: tuple[NumberedCandidate, ...]
     tests: tuple[str, ...]
     original: tuple[Execution, ...]
-    """One for each test."""
+    """By test."""
     edited: tuple[tuple[Execution, ...], ...]
-    """For each candidate, one for each test."""
+    """By candidate, then by test."""
 
     def valid(self, test: int) -> bool:
-        """A test may vote only if it found the issue in the unedited code: ours; the paper counts every test."""
+        """Whether a test may vote: it must reproduce the issue on the unedited code (the paper counts every test)."""
         return exited(self.original[test], ISSUE_PRESENT)
 
     def votes(self, position: int) -> int:
-        """How many valid tests say that the candidate at a position fixes the issue."""
+        """Number of valid tests that pass on the candidate at a position."""
         results = self.edited[position]
         return sum(self.valid(t) and exited(result, ISSUE_FIXED) for t, result in enumerate(results))
 
     def best(self, count: int) -> list[int]:
-        """Positions of the candidates with the most votes, best first; ties to the shorter patch, then the earlier."""
+        """Positions of the candidates with the most votes, best first; ties: shorter patch, then earlier."""
         key = [(-self.votes(p), len(c.candidate.patch), c.number) for p, c in enumerate(self.candidates)]
         return sorted(range(len(key)), key=key.__getitem__)[:count]
 
 
 def exited(execution: Execution, code: int) -> bool:
-    """Whether a script ended by itself with an exit code."""
+    """Whether a script exited on its own with the given code."""
     return execution.reason is Reason.EXITED and execution.exit_code == code
 
 
-async def number_candidates(work: Work, candidates: Sequence[Candidate]) -> tuple[list[Numbered], tuple[int, ...]]:
+async def number_candidates(
+    work: Work, candidates: Sequence[Candidate]
+) -> tuple[list[NumberedCandidate], tuple[int, ...]]:
     """Number the candidates from 1 in sample order and record them.
 
-    Returns the first of each equivalence class, and for every candidate the position of the first of its class.
+    Returns the first candidate of each equivalence class, and for every candidate the position of its class's first.
     """
     groups = await work.in_thread(classes, work.snapshot, [c.patch for c in candidates])
     first_of = {position: group[0] for group in groups for position in group}
     class_of = tuple(first_of[position] for position in range(len(candidates)))
-    await work.journal.together(lambda: record_candidates(work.journal, work.task.id, candidates, class_of))
-    distinct = [Numbered(group[0] + 1, candidates[group[0]]) for group in groups]
+    await work.journal.group_commit(lambda: record_candidates(work.journal, work.task.id, candidates, class_of))
+    distinct = [NumberedCandidate(group[0] + 1, candidates[group[0]]) for group in groups]
     return distinct, class_of
 
 
 def record_candidates(journal: Journal, task: str, candidates: Sequence[Candidate], class_of: Sequence[int]) -> None:
-    """Record numbered candidates; `class_of`: for each the position of the first of its class."""
+    """Record numbered candidates; `class_of`: for each, the position of the first of its class."""
     rows = [
         (n + 1, c.sample, c.patch, c.test, c.approved, None if first == n else first + 1, c.source, c.family)
         for n, (c, first) in enumerate(zip(candidates, class_of, strict=True))
@@ -76,13 +78,13 @@ def record_candidates(journal: Journal, task: str, candidates: Sequence[Candidat
     journal.put_candidates(task, rows)
 
 
-async def vote(work: Work, distinct: Sequence[Numbered], tests: Sequence[str]) -> Matrix:
-    """Run the matrix: every test script, each named once, on the unedited code and on every candidate."""
+async def vote(work: Work, distinct: Sequence[NumberedCandidate], tests: Sequence[str]) -> Matrix:
+    """Run every test script (no duplicates) on the unedited code and on every distinct candidate."""
 
     async def on_original(test: int) -> Execution:
         return await work.run(VOTES, 0, test, "original", tests[test])
 
-    async def on_candidate(numbered: Numbered, test: int) -> Execution:
+    async def on_candidate(numbered: NumberedCandidate, test: int) -> Execution:
         return await work.run(VOTES, numbered.number, test, "edited", tests[test], numbered.candidate.patch)
 
     async with asyncio.TaskGroup() as group:

@@ -1,4 +1,4 @@
-"""All settings, in one tree: what they are, and where their values come from."""
+"""Settings: one tree, and where its values come from."""
 
 from codemonkeys.settings.loading import build, load_settings, merge
 from codemonkeys.settings.tree import (

@@ -1,4 +1,4 @@
-"""Where values of settings come from: a profile, CODEMONKEYS_* variables, YAML files and key=value pairs, in order."""
+"""Load settings from a profile, CODEMONKEYS_* variables, YAML files and key=value pairs, in that order."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from codemonkeys.wording import option
 
 
 def load_settings(configs: Sequence[str] = (), profile: str | None = None, **given: Any) -> Settings:
-    """Settings from a profile, YAML files and `key.sub=value` pairs in order, a later one winning, `given` over all.
+    """Settings from a profile, then YAML files and `key.sub=value` pairs; later values win, `given` wins over all.
 
-    A `given` value of None means not given. Raises BadSettings naming the setting or the profile.
+    A `given` value of None counts as not given. Raises BadSettings naming the setting or the profile.
     """
     import yaml
 
@@ -34,20 +34,22 @@ def load_settings(configs: Sequence[str] = (), profile: str | None = None, **giv
                 loaded = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
         except OSError as error:
             raise BadSettings(
-                f"{option('config', config)}: no such file and no key=value pair ({error.strerror}); "
+                f"{option('config', config)}: neither a file nor a key=value pair ({error.strerror}); "
                 "give a YAML file or a pair such as generation.samples=4"
             ) from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise BadSettings(f"{option('config', config)}: not YAML: {error}") from None
         if not isinstance(loaded, dict):
-            raise BadSettings(f"{option('config', config)}: expected settings by name, found {type(loaded).__name__}")
+            raise BadSettings(
+                f"{option('config', config)}: expected a mapping of settings, found {type(loaded).__name__}"
+            )
         merge(values, loaded)
     merge(values, {name: value for name, value in given.items() if value is not None})
     return build(values)
 
 
 def build(values: dict[str, Any]) -> Settings:
-    """Settings from a plain tree; raises BadSettings naming what is wrong."""
+    """Build settings from nested dictionaries; raises BadSettings naming what is wrong."""
     try:
         return Settings(**values)
     except ValidationError as error:
@@ -55,11 +57,11 @@ def build(values: dict[str, Any]) -> Settings:
             f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].lower()} (given {e['input']!r})"
             for e in error.errors(include_url=False)
         )
-        raise BadSettings(f"settings: {wrong}. All settings and their meaning: codemonkeys settings") from None
+        raise BadSettings(f"settings: {wrong}. `codemonkeys settings` lists all settings") from None
 
 
 def merge(into: dict[str, Any], more: dict[str, Any]) -> None:
-    """Lay one tree over another, in place."""
+    """Merge one tree into another, in place; `more` wins."""
     for name, value in more.items():
         below = into.get(name)
         if isinstance(value, dict) and isinstance(below, dict):

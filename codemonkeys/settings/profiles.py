@@ -1,4 +1,4 @@
-"""Named settings: how much to spend on a task. The numbers are those of the paper's scaling table (figure 5)."""
+"""Profiles: named sets of settings, by cost per task. Numbers are from the paper's scaling table (figure 5)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from codemonkeys.errors import BadSettings
 
 
 class Profile(NamedTuple):
-    """Settings that belong together."""
+    """A named set of settings."""
 
     why: str
-    """What they buy, in a sentence or two."""
+    """What it costs and achieves, in a sentence or two."""
     values: dict[str, Any]
-    """What differs from the defaults."""
+    """Differences from the defaults."""
 
 
 PROFILES = {
     "paper": Profile(
-        "As the paper: 10 samples of 8 turns, one file a call. Its editing cost 2.73 USD a task; 69.8 % of the tasks "
-        "had a right candidate, and votes alone chose it in 53.0 %.",
+        "The paper's configuration: 10 samples of up to 8 turns, one file per call. In the paper, editing cost 2.73 "
+        "USD per task; 69.8 % of tasks had a correct candidate, and voting alone selected one in 53.0 %.",
         {
             "context": {"mode": "full", "batch_tokens": 0, "rankings": 3},
             "generation": {"samples": 10, "test_turns": 8, "edit_turns": 8, "max_tokens": 4_096},
@@ -28,13 +28,13 @@ PROFILES = {
         },
     ),
     "balanced": Profile(
-        "The defaults: 10 samples of 4 turns. In the paper's table a third cheaper than 8 turns: 68.0 % of the tasks "
-        "had a right candidate, and votes alone chose it in 54.0 %.",
+        "The defaults: 10 samples of up to 4 turns. In the paper, a third cheaper than 8 turns: 68.0 % of tasks had a "
+        "correct candidate, and voting alone selected one in 54.0 %.",
         {"generation": {"samples": 10, "test_turns": 4, "edit_turns": 4}},
     ),
     "cheap": Profile(
-        "4 samples of 4 turns, outlines before whole files, one ranking. In the paper's table 27 % of the editing "
-        "cost of `paper`: 59.0 % of the tasks had a right candidate, and votes alone chose it in 50.3 %.",
+        "4 samples of up to 4 turns, outlines before whole files, one ranking. In the paper, 27 % of the editing cost "
+        "of `paper`: 59.0 % of tasks had a correct candidate, and voting alone selected one in 50.3 %.",
         {
             "context": {"mode": "outline", "rankings": 1},
             "generation": {"samples": 4, "test_turns": 4, "edit_turns": 4},
@@ -45,7 +45,7 @@ PROFILES = {
 
 
 def settings_of(name: str) -> dict[str, Any]:
-    """The settings of a profile; raises BadSettings naming the profiles there are."""
+    """The settings of a profile; raises BadSettings listing the available profiles."""
     if name not in PROFILES:
-        raise BadSettings(f"there is no profile {name!r}; choose one of {', '.join(PROFILES)}")
+        raise BadSettings(f"unknown profile {name!r}; choose one of {', '.join(PROFILES)}")
     return deepcopy(PROFILES[name].values)

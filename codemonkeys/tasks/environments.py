@@ -1,4 +1,4 @@
-"""Makes tasks ready: builds or fetches the place where a task's code runs, and the snapshot of its codebase."""
+"""Prepares tasks: builds or fetches the environment that a task's code runs in, and the snapshot of its codebase."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PYTHON = Path(sys.base_prefix).resolve() / "bin" / "python{}.{}".format(*sys.ver
 PATH = "/opt/testbed/bin:/usr/local/bin:/usr/bin:/bin"
 BUILD_LIMITS = Limits(seconds=1800, memory_mb=8192, processes=1024, disk_mb=8192)
 
-# The same steps as the Dockerfile of a task; the network was used before, for the wheels only.
+# The same steps as in the Dockerfile of a task; only the wheels were downloaded, before this runs.
 BUILD = """\
 set -e
 {python} -m venv /opt/testbed
@@ -39,12 +39,12 @@ cd /testbed
 sh /build/install.sh
 """
 
-# The images of SWE-bench keep what a repository needs in a conda environment.
+# The images of SWE-bench have a repository's dependencies in a conda environment.
 ACTIVATE = "if [ -f /opt/miniconda3/bin/activate ]; then . /opt/miniconda3/bin/activate testbed; fi"
 
 
 def default_home() -> Path:
-    """Folder for what is built once and used by every run: CODEMONKEYS_HOME, or the user's cache folder."""
+    """Folder for what is built once and shared by all runs: CODEMONKEYS_HOME, or the user's cache folder."""
     from platformdirs import user_cache_path
 
     given = os.environ.get("CODEMONKEYS_HOME")
@@ -52,14 +52,14 @@ def default_home() -> Path:
 
 
 def can_run_locally(task: Task, home: Path) -> bool:
-    """Whether the task's environment can be had without a container engine: built from its files, or copied before."""
+    """Whether no container engine is needed: the environment is built from files, or its image was copied earlier."""
     if task.checkout is not None:
         return task.checkout.runs_locally
     return _has_inputs(task) or roots.find_copy(task, home) is not None
 
 
 def why_not_locally(tasks: Sequence[Task], home: Path) -> str | None:
-    """Why the local sandbox cannot run these tasks; None if it can, if need be on copies of their container images."""
+    """Why the local sandbox cannot run these tasks; None if it can, be it on copies of their container images."""
     return roots.why_not_copyable([task for task in tasks if not can_run_locally(task, home)], home)
 
 
@@ -98,7 +98,7 @@ def prepare(task: Task, home: Path, kind: EnvironmentKind) -> Workspace:
 
 
 def _from_folder(task: Task, given: Path, home: Path) -> tuple[Environment, Path]:
-    """Environment and repository built from a task folder, for the local sandbox; tasks with equal files share them."""
+    """Environment and repository for the local sandbox, built from a task folder; tasks with equal files share them."""
     inputs = {name: (given / name).read_bytes() for name in INPUTS}
     content = hashlib.sha256(repr((BUILD, sys.implementation.cache_tag)).encode())
     for data in inputs.values():
@@ -110,7 +110,7 @@ def _from_folder(task: Task, given: Path, home: Path) -> tuple[Environment, Path
             (making / name).mkdir()
         for name, data in inputs.items():
             (making / "build" / name).write_bytes(data)
-        # By this the sandbox knows which Python it has to show; the virtual environment will say the same.
+        # Tells the sandbox which Python to make visible; the virtual environment will contain the same line.
         (making / "venv" / "pyvenv.cfg").write_text(f"home = {PYTHON.parent}\n")
         download_wheels(task.id, making / "build" / "requirements.txt", making / "build" / "wheels")
         _build(task, _local_environment(task, making, ("/build", making / "build")))
@@ -142,7 +142,7 @@ def _activate(task: Task) -> str:
 
 
 def _snapshot(task: Task, environment: Environment, home: Path, copy: Callable[[Path], None]) -> Path:
-    """Repository of one commit of what git tracks in an image; `copy` copies the image's repository to a new folder."""
+    """Repository with what git tracks in an image as one commit; `copy` copies the image's repository to a folder."""
     repository = home / "snapshots" / environment.name.removeprefix("sha256:")
 
     def export(making: Path) -> None:
@@ -155,7 +155,7 @@ def _snapshot(task: Task, environment: Environment, home: Path, copy: Callable[[
         if listed.exit_code != 0:
             raise EnvironmentFailed(f"{task.id}: /testbed of {task.image} cannot be read by git: {_said(listed)}")
         copy(making / "tree")
-        # The repository of the image may hold later commits, the fix among them: only files are taken over.
+        # The image's repository may contain later commits, the fix among them: only its files are copied.
         commit_tree(making / "tree", making / "git", base64.b64decode(listed.output))
         shutil.rmtree(making / "tree")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from codemonkeys.errors import BadInput
 from codemonkeys.tasks.sources import pin, read_records
+from codemonkeys.wording import option
 
 SEED = 42
 """Seed of the shuffle, the same as in mini-swe-agent: equal options choose equal tasks in both."""
@@ -31,26 +32,26 @@ class TaskFilter:
     """Maximum number of tasks."""
 
 
-def choose(source: str | Path, wanted: TaskFilter, cached: bool = False) -> tuple[str, list[str]]:
+def choose(source: str | Path, task_filter: TaskFilter, cached: bool = False) -> tuple[str, list[str]]:
     """The source pinned, so that it means the same tasks at any later time, and the ids of the chosen tasks.
 
     `cached`: do not use the network if a local cache has the dataset. Raises UnknownDataset, BadInput, BadRecord.
     """
-    span = parse_slice(wanted.slice)
-    pattern = parse_filter(wanted.filter)
-    pinned = pin(source, wanted.split, cached)
-    ids = [record.id for record in read_records(pinned, wanted.ids or None, (), wanted.split)]
+    span = parse_slice(task_filter.slice)
+    pattern = parse_filter(task_filter.filter)
+    pinned = pin(source, task_filter.split, cached)
+    ids = [record.id for record in read_records(pinned, task_filter.ids or None, (), task_filter.split)]
     total = len(ids)
-    if wanted.shuffle:
+    if task_filter.shuffle:
         ids.sort()
         random.Random(SEED).shuffle(ids)
     ids = [id for id in ids if pattern.match(id)]
     matching = len(ids)
-    ids = ids[span][: wanted.limit]
+    ids = ids[span][: task_filter.limit]
     if not ids:
         raise BadInput(
-            f"{pinned}: no task is left: it has {total}, {matching} of which match the filter, and none of those is "
-            "within slice and limit; widen them"
+            f"{pinned}: no task is left: it has {total}, {matching} of which match {option('filter')}, and none of "
+            f"those is within {option('slice')} and {option('limit')}; widen them"
         )
     return pinned, ids
 
@@ -63,7 +64,7 @@ def parse_slice(text: str | None) -> slice:
     except ValueError:
         numbers = []
     if not 2 <= len(numbers) <= 3 or numbers[2:] == [0]:
-        raise BadInput(f"slice {text!r}: give start:stop or start:stop:step, such as 0:50, -10: or ::2")
+        raise BadInput(f"{option('slice')} {text!r}: give start:stop or start:stop:step, such as 0:50, -10: or ::2")
     return slice(*numbers)
 
 
@@ -72,4 +73,4 @@ def parse_filter(text: str | None) -> re.Pattern[str]:
     try:
         return re.compile(text or "")
     except re.error as error:
-        raise BadInput(f"filter {text!r}: not a regular expression: {error}") from None
+        raise BadInput(f"{option('filter')} {text!r}: not a regular expression: {error}") from None

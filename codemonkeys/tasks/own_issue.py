@@ -12,6 +12,7 @@ from pathlib import Path
 from codemonkeys.errors import BadInput
 from codemonkeys.tasks.base import Checkout, Task
 from codemonkeys.tasks.snapshot import Entry, Snapshot
+from codemonkeys.wording import option
 from sandboxes.base import EnvironmentKind
 
 VENVS = (".venv", "venv")
@@ -57,9 +58,11 @@ def read_issue(given: str, standard_input: str | None) -> str:
         try:
             text = Path(given).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"issue {given}: cannot be read as UTF-8 text: {error}") from None
+            raise BadInput(f"{option('issue')} {given}: cannot be read as UTF-8 text: {error}") from None
     elif re.fullmatch(r"\S+\.(?:md|txt|json|rst)|\S*/\S+", given.strip()):
-        raise BadInput(f"issue {given!r}: no such file; give a file, - for standard input, or the text of the issue")
+        raise BadInput(
+            f"{option('issue')} {given!r}: no such file; give a file, - for standard input, or the text of the issue"
+        )
     else:
         text = given
     if text.lstrip().startswith("{"):
@@ -90,13 +93,13 @@ def _of_github(text: str) -> str:
     return f"{title}\n\n{body or ''}".strip() + "\n"
 
 
-def describe(repository: Path, issue: str, base: str, place: RuntimeChoice) -> Task:
+def describe(repository: Path, issue: str, base: str, runtime: RuntimeChoice) -> Task:
     """The task of resolving an issue of a repository at a commit. Raises BadInput, EnvironmentFailed."""
     folder = repository.expanduser().resolve()
     with Snapshot.of_repository(folder, base) as snapshot:
         if not snapshot.entries:
             raise BadInput(f"{folder} has no files at {base}; commit something first")
-        checkout = _checkout(folder, snapshot, place)
+        checkout = _checkout(folder, snapshot, runtime)
         language = language_of(snapshot.entries)
         commit = snapshot.commit
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.name).strip("-")[:80] or "repository"
@@ -104,30 +107,32 @@ def describe(repository: Path, issue: str, base: str, place: RuntimeChoice) -> T
     return Task(f"{name}-{digest}", name, commit, issue, language=language, image=checkout.image, checkout=checkout)
 
 
-def _checkout(folder: Path, snapshot: Snapshot, place: RuntimeChoice) -> Checkout:
+def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice) -> Checkout:
     """Where the code runs: as given, or else in what the repository has that fits the sandbox."""
-    if place.image is not None and place.venv is not None:
-        raise BadInput("both an image and a virtual environment: give one of them, the code runs in one place")
-    if place.image is not None:
-        return Checkout(folder, image=place.image)
-    if place.venv is not None:
-        venv = place.venv.expanduser().absolute()
+    if runtime.image is not None and runtime.venv is not None:
+        raise BadInput(f"both {option('image')} and {option('venv')}: give one of them, code runs in one place")
+    if runtime.image is not None:
+        return Checkout(folder, image=runtime.image)
+    if runtime.venv is not None:
+        venv = runtime.venv.expanduser().absolute()
         if not (venv / "pyvenv.cfg").is_file():
             raise BadInput(
-                f"{place.venv} is not a virtual environment, it has no pyvenv.cfg; make one with: python -m venv"
+                f"{option('venv')} {runtime.venv}: not a virtual environment, it has no pyvenv.cfg; make one with: "
+                "python -m venv"
             )
         return Checkout(folder, venv=venv)
-    if place.kind != "image":
+    if runtime.kind != "image":
         for name in VENVS:
             if (folder / name / "pyvenv.cfg").is_file():
                 return Checkout(folder, venv=folder / name)
-    if place.kind != "folders" and DOCKERFILE in snapshot:
+    if runtime.kind != "folders" and DOCKERFILE in snapshot:
         return Checkout(folder, dockerfile=DOCKERFILE)
-    if place.kind == "folders":
+    if runtime.kind == "folders":
         return Checkout(folder)
     raise BadInput(
         f"{folder} has neither a virtual environment ({', '.join(VENVS)}) nor a {DOCKERFILE} in the commit: give "
-        "one, or the name of an image, or choose the local sandbox to use the programs of this machine"
+        f"{option('venv', 'FOLDER')} or {option('image', 'NAME')}, or {option('sandbox', 'local')} to use the programs "
+        "of this machine"
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
+from codemonkeys.wording import option
 
 DATA_FILES = (".parquet", ".jsonl", ".json")
 """Suffixes of files that hold rows."""
@@ -79,7 +80,7 @@ def select_records(
         if split is None or row.get("split") == split:
             records[id] = Record(id, where, {name: row[name] for name in columns if name in row})
     if split is not None and not has_splits:
-        raise BadInput(f"{source}: its rows have no column 'split'; do not ask for a split")
+        raise BadInput(f"{source}: its rows have no column 'split'; leave out {option('split')}")
     return [records[id] for id in select_ids(ids, records, source)]
 
 

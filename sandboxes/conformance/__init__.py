@@ -1,10 +1,10 @@
-"""What every sandbox must do, as checks that can be run against any of them.
+"""The conformance suite: checks that every sandbox must pass.
 
     for check in conformance.CHECKS:
         check(sandbox, environment)
 
-A check raises AssertionError when the sandbox does not hold. The environment is any that `prepare_repository` has made
-the repository of, with `python`, `bash` and `git` inside. Some checks take a second, none more than about ten.
+A check raises AssertionError if the sandbox fails it. The environment's repository must have been created by
+`prepare_repository`, and it needs `python`, `bash` and `git`. Checks take up to about ten seconds each.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Runs the checks against any sandbox: `python -m sandboxes.conformance MODULE:FACTORY [-k WORD]`.
+"""Runs the conformance suite against a sandbox: `python -m sandboxes.conformance MODULE:FACTORY [-k WORD]`.
 
-The factory is given a folder with the repository that the checks expect, and returns a sandbox and an environment in
-which this repository lies. Exit code 0: every check holds; 1: one does not; 2: the factory could not be called.
+The factory takes the folder of the repository that the checks expect, and returns a sandbox and an environment that
+contains this repository. Exit code 0: every check holds; 1: some fail; 2: the factory could not be called.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Factory = Callable[[Path], tuple[Sandbox, Environment]]
 
 
 def load(name: str) -> Factory:
-    """The factory that `MODULE:FACTORY` names, looked for from the current folder too."""
+    """The factory named as `MODULE:FACTORY`; its module may lie in the current folder."""
     module, _, attribute = name.partition(":")
     sys.path.insert(0, os.getcwd())
     factory: Factory = getattr(importlib.import_module(module), attribute)
@@ -30,10 +30,10 @@ def load(name: str) -> Factory:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the checks one by one and print how each ended."""
+    """Run the checks one by one and print each result."""
     parser = argparse.ArgumentParser(prog="python -m sandboxes.conformance", description=__doc__)
     parser.add_argument("factory", metavar="MODULE:FACTORY")
-    parser.add_argument("-k", default="", metavar="WORD", help="only the checks with this word in their name")
+    parser.add_argument("-k", default="", metavar="WORD", help="only checks whose names contain this word")
     given = parser.parse_args(arguments)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             sandbox, environment = load(given.factory)(repository)
         except (ImportError, AttributeError, TypeError, ValueError) as error:
-            print(f"{given.factory} is no factory of a sandbox and an environment: {error}", file=sys.stderr)
+            print(f"{given.factory} is not a factory of a sandbox and an environment: {error}", file=sys.stderr)
             return 2
         try:
             sandbox.ensure(environment)

@@ -1,4 +1,4 @@
-"""The repository that the checks expect, and what they all use."""
+"""The repository that the checks expect, and helpers that they share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BRIEF = Limits(seconds=20, memory_mb=512)
 
 
 def prepare_repository(folder: Path) -> None:
-    """Make the repository that the checks expect, of one commit, in an empty or new folder."""
+    """Create the repository that the checks expect, with a single commit, in a new or empty folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in _FILES.items():
         (folder / name).write_bytes(data)
@@ -40,7 +40,7 @@ def exited(done: Execution, code: int = 0) -> str:
 
 
 def processes_with(mark: str, where: str = "cmdline") -> set[str]:
-    """Processes of this machine, those in sandboxes too, that have this text among their arguments (or `environ`)."""
+    """Ids of this machine's processes, including sandboxed ones, whose arguments (or `environ`) contain a text."""
     found = set()
     for about in Path("/proc").glob(f"[0-9]*/{where}"):
         with contextlib.suppress(OSError):

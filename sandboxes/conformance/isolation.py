@@ -1,4 +1,4 @@
-"""A script reaches nothing of the machine, of other runs and of the sandbox itself."""
+"""Scripts cannot reach the machine, other runs or the sandbox itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandboxes.conformance.common import BRIEF, exited, processes_with, python
 
 _PROVIDERS = "ANTHROPIC AZURE COHERE DEEPSEEK FIREWORKS GEMINI GROQ MISTRAL OPENAI OPENROUTER TOGETHERAI XAI"
 KEYS = (*(f"{name}_API_KEY" for name in _PROVIDERS.split()), "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "GITHUB_TOKEN")
-"""Variables that hold what must not get out."""
+"""Environment variables with secrets."""
 
 
 def nothing_survives(sandbox: Sandbox, environment: Environment) -> None:
@@ -34,7 +34,7 @@ os.remove("latin.txt")
 
 
 def there_is_no_network(sandbox: Sandbox, environment: Environment) -> None:
-    """Nothing outside answers: no host, no resolver, no service of this machine, no engine, no cloud's metadata."""
+    """Nothing outside can be reached: hosts, DNS, services of this machine, engines, cloud metadata."""
     text = """
 import socket
 for address in ("192.0.2.1", 80), ("169.254.169.254", 80), ("172.17.0.1", 22), ("127.0.0.1", PORT):
@@ -93,9 +93,9 @@ for path in "/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/sys/kernel
 
 
 def no_key_is_found(sandbox: Sandbox, environment: Environment) -> None:
-    """A canary in every provider's variable is in no file and no process of a sandbox, nor among what lists processes.
+    """A canary in every provider's variable appears in no file or process of a sandbox, nor in the host's processes.
 
-    It says most where the variables were set before the sandbox was opened.
+    The check is strongest if the variables were set before the sandbox was opened.
     """
     canary = f"canary-{os.getpid()}-{threading.get_ident()}"
     text = f"""
@@ -135,7 +135,7 @@ time.sleep(1)
 
 
 def git_knows_the_base_only(sandbox: Sandbox, environment: Environment) -> None:
-    """One commit, no object beside it, and a work tree that git finds clean and can tell changes of."""
+    """One commit, no other objects, and a clean working tree in which git detects changes."""
     assert exited(sandbox.run(environment, history.verify())) == ""
     text = "git log --all --format=%s && git status --short && git remote && echo four >> a.txt && git diff --numstat"
     assert exited(sandbox.run(environment, Script(text, "script.sh", ("sh",)))) == "base\n1\t0\ta.txt\n"
@@ -153,7 +153,7 @@ for attempt in (lambda: open(__file__, "a"), lambda: os.chmod(__file__, 0o777), 
 
 
 def runs_do_not_see_each_other(sandbox: Sandbox, environment: Environment) -> None:
-    """Neither the processes nor the files nor the sockets of one that runs at the same time."""
+    """Processes, files and sockets of concurrent runs are invisible to each other."""
     mark = f"codemonkeys-conformance-{os.getpid()}-{threading.get_ident()}"
     shown = f"""
 import os, pathlib, socket, sys, time

@@ -1,4 +1,4 @@
-"""A script gets no more time, memory, processes, output and disk than it may use."""
+"""Scripts cannot exceed their limits of time, memory, processes, output and disk."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ else:
 
 
 def a_fork_bomb_goes_off_alone(sandbox: Sandbox, environment: Environment) -> None:
-    """It takes its own run with it, and nothing is left."""
+    """It ends its own run only, and leaves nothing behind."""
     mark = f"codemonkeys-conformance-{uuid.uuid4()}"
     text = f"bomb() {{ bomb | bomb & }}; bomb; exec sh -c 'sleep 1000; : {mark}'"
     limits = Limits(seconds=2, processes=50, memory_mb=1024)
@@ -81,7 +81,7 @@ def a_flood_of_output_is_stopped(sandbox: Sandbox, environment: Environment) -> 
 
 
 def the_disk_is_limited_in_total(sandbox: Sandbox, environment: Environment) -> None:
-    """A limit on the size of one file would not be one."""
+    """A limit on the size of single files would not be enough."""
     text = """
 written = 0
 try:

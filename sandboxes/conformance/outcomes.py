@@ -1,4 +1,4 @@
-"""What a sandbox tells of a script, and what a script and a patch find inside."""
+"""Results of scripts are reported faithfully, and scripts and patches find what they should inside."""
 
 from __future__ import annotations
 

@@ -84,9 +84,9 @@ def test_the_patch_is_printed_resumed_and_applied(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--issue", "missing.md"), "no such file"),
+        (("--issue", "missing.md"), "--issue 'missing.md': no such file"),
         (("--base", "nowhere"), "has no commit 'nowhere'"),
-        (("--image", "a:1", "--venv", ".venv"), "give one of them"),
+        (("--image", "a:1", "--venv", ".venv"), "both --image and --venv: give one of them"),
         (("--run", "../x"), "run name"),
     ],
 )

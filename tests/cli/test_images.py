@@ -98,7 +98,7 @@ def test_an_image_from_a_recipe(id: str, make_repository: Callable[..., Path], t
     assert done.code == 0 and json.loads(done.out) == {id: []}, done.out + done.err
 
     # Hidden tests that pass on the unedited code, and ones that the fix does not satisfy.
-    for wanted, said in (("Hello you", "pass without any fix"), ("Hi", "reference fix is not found to resolve it")):
+    for wanted, said in (("Hello you", "pass without any fix"), ("Hi", "reference fix does not resolve it")):
         text = EVAL.replace("Hello, you!", wanted)
         (tmp_path / "odd.jsonl").write_text(json.dumps(rows_of(repository, id, eval_script=text)) + "\n")
         done = run("check", "odd.jsonl")

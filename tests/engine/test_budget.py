@@ -19,7 +19,7 @@ from codemonkeys.errors import BudgetReached, RetriesExhausted
 from codemonkeys.journal.store import Journal
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Price, Request, Usage
-from codemonkeys.models.dry_run import FILE, answer
+from codemonkeys.models.fake_answers import FILE, answer
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.outcomes import TaskResult
 from codemonkeys.runs.runner import run_tasks

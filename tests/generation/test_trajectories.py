@@ -17,10 +17,10 @@ from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BadSettings, UnpricedModel
 from codemonkeys.generation.candidate import Candidate
-from codemonkeys.generation.trajectories import recall, waves
+from codemonkeys.generation.trajectories import describe_earlier, waves
 from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Completion, Request
-from codemonkeys.models.dry_run import answer as dry_run
+from codemonkeys.models.fake_answers import answer as dry_run
 from codemonkeys.pipeline import solve_task
 from codemonkeys.runs.models import check_prices, open_models
 from codemonkeys.settings import GenerationSettings, load_settings
@@ -111,9 +111,9 @@ def test_memory_makes_candidates_differ_and_is_resumable(
 def test_memory_is_bounded_and_tells_each_edit_once(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
     generation = {"diversity": "memory", "wave": 1, "memory_characters": 1000}
     with room(tmp_path, make_snapshot(SOURCES), mulish, fails, generation=generation) as work:
-        assert asyncio.run(recall(work, [])) == ""
+        assert asyncio.run(describe_earlier(work, [])) == ""
         candidates = [Candidate(n, PATCH.format(str(n % 3) * 5000), "test" if n else "", True) for n in range(9)]
-        told = asyncio.run(recall(work, candidates))
+        told = asyncio.run(describe_earlier(work, candidates))
         assert told.count("diff --git") == 3 and "Attempt 3" in told and "Attempt 4" not in told
         assert len(told) < 3000
 

@@ -21,8 +21,8 @@ from codemonkeys.journal import run_files
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Price, Request
-from codemonkeys.models.dry_run import answer
 from codemonkeys.models.fake import FakeModel
+from codemonkeys.models.fake_answers import answer
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.report.exports import export
 from codemonkeys.runs.resuming import read_stored

@@ -141,7 +141,7 @@ def test_run_of_other_settings_is_refused_and_operation_may_change(journal: Jour
     Journal(tmp_path, "run", "source", {"model": "m", "operation": {"budget": 3}}).close()
     with pytest.raises(RunExists, match="another model .*'m', is now 'n'"):
         Journal(tmp_path, "run", "source", {"model": "n"})
-    with pytest.raises(RunExists, match="another source"):
+    with pytest.raises(RunExists, match="a different source"):
         Journal(tmp_path, "run", "elsewhere", {"model": "m"})
 
 

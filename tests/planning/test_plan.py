@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from codemonkeys.models.base import Price, Request
-from codemonkeys.models.dry_run import answer, marker
+from codemonkeys.models.fake_answers import answer, marker
 from codemonkeys.planning.costs import costs
 from codemonkeys.planning.measures import Batch, Measures
 from codemonkeys.planning.plan import Plan, make_plan

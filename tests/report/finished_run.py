@@ -12,8 +12,8 @@ from codemonkeys.engine.steps import Steps
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Price, Request
-from codemonkeys.models.dry_run import answer
 from codemonkeys.models.fake import FakeModel
+from codemonkeys.models.fake_answers import answer
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.runner import run_tasks
 from codemonkeys.settings import Settings, load_settings

@@ -14,7 +14,7 @@ from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
 from codemonkeys.models.base import Request
-from codemonkeys.models.dry_run import answer
+from codemonkeys.models.fake_answers import answer
 from codemonkeys.models.replay import read_recording
 from codemonkeys.report.exports import FORMATS, export
 from tests.report.finished_run import finish_run

@@ -17,7 +17,7 @@ from codemonkeys.errors import RetriesExhausted
 from codemonkeys.journal import run_files
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Request
-from codemonkeys.models.dry_run import answer
+from codemonkeys.models.fake_answers import answer
 from codemonkeys.report.run_status import PHASES, Failure, RunningTask, RunStatus, StatusReader
 from codemonkeys.report.status_view import duration, runs_table, status_line, status_view
 from tests.report.finished_run import finish_run

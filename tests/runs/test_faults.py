@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import signal
@@ -21,8 +20,8 @@ from typing import Any
 import pytest
 
 from codemonkeys.generation.answers import marker_for
-from codemonkeys.models.dry_run import answer
-from tests.cli.command import Done, codemonkeys, environment
+from codemonkeys.models.fake_answers import answer
+from tests.cli.command import Command, Done, codemonkeys
 from tests.models.endpoint import Reply, Seen, serve
 from tests.recorded import dry_run
 from tests.tiny_task import FILES, add_tasks, make_task_repository
@@ -50,10 +49,8 @@ class Batch:
     def __call__(self, *arguments: str) -> Done:
         return codemonkeys(*arguments, home=self.home, cwd=self.folder)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        command = [sys.executable, "-m", "codemonkeys", *arguments]
-        return subprocess.Popen(command, cwd=self.folder, env=environment(self.home), text=True, **pipes)  # type: ignore[call-overload, no-any-return]
+    def start(self, *arguments: str) -> Command:
+        return Command(*arguments, home=self.home, cwd=self.folder)
 
     def query(self, run: str, query: str, runs: str = "runs") -> list[tuple[Any, ...]]:
         """What a run's journal answers; nothing before there is one."""
@@ -158,61 +155,6 @@ def test_among_faults_every_task_ends_with_the_same_prediction(
     assert batch.query("faulty", "SELECT sum(times) FROM retries") == [(sum(faults.values()),)]
 
 
-ZYGOTE = """
-import json, os, sys
-import sqlite_utils, codemonkeys.cli.solving, codemonkeys.report.tables
-from codemonkeys.cli import main
-from codemonkeys.models.hosted import load
-load()
-print("ready", flush=True)
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        for number in range(3):
-            os.dup2(os.open(os.devnull, os.O_RDWR), number)
-        sys.argv = ["codemonkeys", *json.loads(line)]
-        main()
-        os._exit(1)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-"""Forks sessions of the command line that need not import all again: fifty of them would take minutes."""
-
-
-class Sessions:
-    """Starts sessions, kills them, and tells how they ended."""
-
-    def __init__(self, folder: Path, home: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", ZYGOTE],
-            cwd=folder,
-            env=environment(home),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._read() == "ready"
-
-    def _read(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-    def start(self, *arguments: str) -> int:
-        """Start a session; returns its process id."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(arguments) + "\n")
-        self._process.stdin.flush()
-        return int(self._read())
-
-    def ended(self) -> int:
-        """Wait for the session to end; its exit code."""
-        return int(self._read())
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
 KILLS = 50
 
 
@@ -221,26 +163,22 @@ def test_killed_fifty_times_nothing_paid_is_lost_or_paid_twice(batch: Batch, pla
     rng = random.Random(50)
     counts = "SELECT (SELECT count(*) FROM call_steps WHERE state = 'done') + (SELECT count(*) FROM execution_steps)"
     total = batch.query("plain", counts)[0][0]
-    sessions = Sessions(batch.folder, batch.home)
     codes: list[int] = []
-    try:
-        with serve(dry_run) as endpoint:
-            limits = ("-c", "operation.calls=4", "-c", "operation.tasks=5")
-            command = batch.solve(endpoint.url, "killed", *limits)
-            for number in range(KILLS):
-                process = sessions.start(*command)
-                enough = int(total * (number + rng.random()) / (KILLS + 1))
-                end = time.monotonic() + 120
-                while (batch.query("killed", counts) or [(0,)])[0][0] < enough and time.monotonic() < end:
-                    time.sleep(0.002)
-                time.sleep(rng.random() * 0.05)
-                os.kill(process, signal.SIGKILL)
-                codes.append(sessions.ended())
-            sessions.start("resume", "killed")
-            assert sessions.ended() == 0
-            answered = len(endpoint.requests)
-    finally:
-        sessions.close()
+    with serve(dry_run) as endpoint:
+        limits = ("-c", "operation.calls=4", "-c", "operation.tasks=5")
+        command = batch.solve(endpoint.url, "killed", *limits)
+        for number in range(KILLS):
+            process = batch.start(*command)
+            enough = int(total * (number + rng.random()) / (KILLS + 1))
+            end = time.monotonic() + 120
+            while (batch.query("killed", counts) or [(0,)])[0][0] < enough and time.monotonic() < end:
+                time.sleep(0.01)
+            time.sleep(rng.random() * 0.05)
+            process.kill()
+            process.communicate()
+            codes.append(process.wait())
+        assert batch("resume", "killed").code == 0
+        answered = len(endpoint.requests)
     assert codes.count(-signal.SIGKILL) >= KILLS - 2, codes
     assert batch.predictions("killed") == plain
     states = dict(batch.query("killed", "SELECT state, count(*) FROM call_steps GROUP BY state"))
@@ -274,7 +212,7 @@ def test_a_second_process_is_refused_and_told_the_first(batch: Batch) -> None:
             sent = len(endpoint.requests)
             for words in (batch.solve(endpoint.url, "shared"), ["resume", "shared"]):
                 second = batch(*words)
-                assert second.code == 2 and f"process {first.pid} works on the run" in second.err, second.err
+                assert second.code == 2 and f"process {first.pid} is working on the run" in second.err, second.err
             assert len(endpoint.requests) >= sent and first.poll() is None
         finally:
             first.kill()

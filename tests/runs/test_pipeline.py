@@ -11,7 +11,7 @@ import pytest
 
 from codemonkeys.errors import BadRecord, FilteredAnswer, RetriesExhausted, RunInterrupted
 from codemonkeys.models.base import Completion, Request
-from codemonkeys.models.dry_run import FILE, answer
+from codemonkeys.models.fake_answers import FILE, answer
 from codemonkeys.pipeline import solve_task
 from codemonkeys.runs.outcomes import gravest, state_of_error
 from codemonkeys.tasks.snapshot import Snapshot

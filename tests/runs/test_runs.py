@@ -22,7 +22,7 @@ import pytest
 
 from codemonkeys.tasks import images, recipes
 from codemonkeys.tasks.sources import load_tasks
-from tests.cli.command import Done, codemonkeys, environment
+from tests.cli.command import Command, Done, codemonkeys
 from tests.models.endpoint import Endpoint, Reply, Responder, Seen, answer, serve, status, with_faults
 from tests.recorded import dry_run
 from tests.tiny_task import GOLD, ID, add_tasks, make_task_repository
@@ -51,16 +51,8 @@ class Bench:
     def __call__(self, *arguments: str, **variables: str) -> Done:
         return codemonkeys(*arguments, home=self.home, cwd=self.folder, **variables)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "codemonkeys", *arguments],
-            cwd=self.folder,
-            env=environment(self.home),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, *arguments: str) -> Command:
+        return Command(*arguments, home=self.home, cwd=self.folder)
 
     def query(self, query: str, name: str = "run") -> list[tuple[Any, ...]]:
         connection = sqlite3.connect(f"file:{self.folder}/runs/{name}/run.db?mode=ro", uri=True)

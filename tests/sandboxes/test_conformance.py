@@ -88,4 +88,4 @@ def test_the_suite_finds_a_toy_out(word: str, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize("name", ["no.such.module:factory", f"{__name__}:nobody", f"{__name__}:every_check", "json"])
 def test_what_is_no_factory_is_said(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name]) == 2
-    assert f"{name} is no factory" in capsys.readouterr().err
+    assert f"{name} is not a factory" in capsys.readouterr().err

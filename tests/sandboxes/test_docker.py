@@ -253,7 +253,7 @@ def test_an_engine_that_goes_away_is_a_failed_sandbox(
 
 def test_ensure_names_what_is_missing(docker_sandbox: DockerSandbox, docker_environment: Environment) -> None:
     docker_sandbox.ensure(docker_environment)
-    with pytest.raises(SandboxError, match="no container image.*--sandbox local"):
+    with pytest.raises(SandboxError, match="no container image.*use the local sandbox"):
         docker_sandbox.ensure(Environment("none"))
     with pytest.raises(SandboxError, match="localhost:1/no/such.*Build or load"):
         docker_sandbox.ensure(Environment("none", image="localhost:1/no/such:1"))

@@ -412,14 +412,14 @@ def test_the_suite_holds_for_an_ordinary_user(bubblewrap: bool) -> None:
 
 def test_ensure_names_what_is_missing(local: LocalSandbox, local_environment: Environment, tmp_path: Path) -> None:
     local.ensure(local_environment)
-    with pytest.raises(SandboxError, match="no folders.*--sandbox docker"):
+    with pytest.raises(SandboxError, match="no folders.*use the docker sandbox"):
         local.ensure(replace(local_environment, folders=()))
     with pytest.raises(SandboxError, match=f"{tmp_path}/gone is missing"):
         local.ensure(replace(local_environment, folders=(("/testbed", tmp_path / "gone"),)))
-    with pytest.raises(SandboxError, match="no folder holds the repository"):
+    with pytest.raises(SandboxError, match="no folder contains the repository"):
         local.ensure(replace(local_environment, repository="/elsewhere"))
     for bad in ("testbed", "/", "/a/../b"):
-        with pytest.raises(SandboxError, match="no absolute path"):
+        with pytest.raises(SandboxError, match="is not an absolute path"):
             local.ensure(replace(local_environment, folders=((bad, tmp_path),), repository=bad))
 
 
@@ -439,7 +439,7 @@ def test_an_interpreter_that_lies_in_a_home_is_refused(tmp_path: Path, monkeypat
     (home / "bin" / "python").touch()
     (home / "venv" / "bin" / "python").symlink_to(home / "bin" / "python")
     monkeypatch.setenv("HOME", str(home))
-    with pytest.raises(SandboxError, match="cannot be shown"):
+    with pytest.raises(SandboxError, match="cannot be exposed"):
         host.interpreters(home / "venv")
 
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemonkeys.journal import queries, run_files
-from codemonkeys.models.dry_run import answer
+from codemonkeys.models.fake_answers import answer
 from codemonkeys.pipeline import solve_task
 from codemonkeys.runs.outcomes import State, state_of_choice
-from codemonkeys.selection.after_wave import TYPES, accepted, belief, policy_of
+from codemonkeys.selection.after_wave import TYPES, belief, count_accepted, policy_of
 from codemonkeys.selection.evidence import Evidence, ScriptOutcome
 from codemonkeys.settings import SelectionSettings
 from codemonkeys.tasks.snapshot import Snapshot
@@ -56,11 +56,12 @@ def test_accepted_is_what_most_valid_tests_fix_and_breaks_nothing() -> None:
         (fixed, fixed, present, broken),
     )
     evidence = Evidence("t", ("p",) * 5, (0, 1, 2, 3, 0), original=original, edited=edited)
-    assert accepted(evidence) == 4
+    assert count_accepted(evidence) == 4
     assert (
-        accepted(Evidence("t", ("p",) * 5, (0, 1, 2, 3, 0), (), (), original, edited, breaks=(0, 0, 1, None, 0))) == 2
+        count_accepted(Evidence("t", ("p",) * 5, (0, 1, 2, 3, 0), (), (), original, edited, breaks=(0, 0, 1, None, 0)))
+        == 2
     )
-    assert accepted(Evidence("t", ("p",), (0,), original=(fixed,), edited=((fixed,),))) == 0
+    assert count_accepted(Evidence("t", ("p",), (0,), original=(fixed,), edited=((fixed,),))) == 0
 
 
 def fixes(share: int) -> Callable[[str, str | None], Execution]:

@@ -1,4 +1,4 @@
-"""Evidence: what is gathered while a task is solved is what a reader of the journal finds later."""
+"""Evidence: what is collected while a task is solved equals what a reader of the journal finds later."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def test_evidence_is_the_same_while_solving_and_from_the_journal(
 ) -> None:
     with room(tmp_path, make_snapshot(SOURCES), lambda request: "", runs) as work:
         assert read_again(work) is None
-        gathered = asyncio.run(collect_evidence(work, CANDIDATES, ["one", "three"]))
+        inputs = asyncio.run(collect_evidence(work, CANDIDATES, ["one", "three"]))
         fixed, present, broken = ScriptOutcome.FIXED, ScriptOutcome.PRESENT, ScriptOutcome.BROKEN
-        assert gathered.evidence == Evidence(
+        assert inputs.evidence == Evidence(
             task=TASK.id,
             patches=tuple(c.patch for c in CANDIDATES),
             classes=(0, 1, 0, 3),
@@ -72,15 +72,15 @@ def test_evidence_is_the_same_while_solving_and_from_the_journal(
             regressions=2,
             breaks=(0, 1, 0, None),
         )
-        assert gathered.regressions.broken == ((), ("u",), None)
-        assert read_again(work) == gathered.evidence
+        assert inputs.regressions.broken == ((), ("u",), None)
+        assert read_again(work) == inputs.evidence
 
         journal = work.steps.journal
         journal.put_signals(TASK.id, "belief", {1: (0.75, ""), 2: (None, ""), 4: (0.0, "")})
         journal.put_signals(TASK.id, "ballot", {0: (4.0, ""), 1: (None, ""), 3: (1.0, "")})
         journal.put_signals(TASK.id, "conversation", {0: (4.0, "")})
         assert read_again(work) == replace(
-            gathered.evidence, scores=(0.75, None, 0.75, 0.0), ballots=(3, None, 0), conversation=(3,)
+            inputs.evidence, scores=(0.75, None, 0.75, 0.0), ballots=(3, None, 0), conversation=(3,)
         )
 
 
@@ -93,17 +93,17 @@ def test_little_evidence_is_the_same_too(
 ) -> None:
     """One distinct candidate needs no regression tests: there is nothing to decide."""
     with room(tmp_path, make_snapshot(SOURCES), lambda request: "", runs) as work:
-        gathered = asyncio.run(collect_evidence(work, candidates, tests))
-        assert gathered.evidence.breaks == ()
-        assert read_again(work) == gathered.evidence
+        inputs = asyncio.run(collect_evidence(work, candidates, tests))
+        assert inputs.evidence.breaks == ()
+        assert read_again(work) == inputs.evidence
         assert not any("pytest" in script for script, _ in work.steps.sandbox.runs)  # type: ignore[attr-defined]
 
 
 def test_more_candidates_later_need_no_execution_twice(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
     with room(tmp_path, make_snapshot(SOURCES), lambda request: "", runs) as work:
         asyncio.run(collect_evidence(work, CANDIDATES[:2]))
-        gathered = asyncio.run(collect_evidence(work, CANDIDATES))
-        assert read_again(work) == gathered.evidence
+        inputs = asyncio.run(collect_evidence(work, CANDIDATES))
+        assert read_again(work) == inputs.evidence
         done = work.steps.sandbox.runs  # type: ignore[attr-defined]
         assert len(done) == len(set(done))
 

@@ -33,7 +33,7 @@ def runs(script: str, patch: str | None) -> Execution:
     return Execution(Reason.EXITED, 0 if patch and script.isdigit() and script[number - 1] == "1" else 2)
 
 
-async def gathered(work: Work, votes: list[int]) -> SelectionInput:
+async def make_inputs(work: Work, votes: list[int]) -> SelectionInput:
     """Candidates 1, 2, ... with so many votes of test scripts that all are valid."""
     scripts = ["".join("1" if test < count else "0" for count in votes) for test in range(max(votes))]
     made = [Candidate(n - 1, PATCH.format(n), "", True) for n in range(1, len(votes) + 1)]
@@ -50,7 +50,7 @@ def decided(
     with room(tmp_path, snapshot, answer, runs, selection={"regression_files": 0, **selection}) as work:
 
         async def all_of_it() -> Choice:
-            return await decide(work, await gathered(work, votes))
+            return await decide(work, await make_inputs(work, votes))
 
         choice = asyncio.run(all_of_it())
         with run_files.reading(work.steps.journal.folder / "run.db") as connection:
@@ -126,7 +126,7 @@ def test_ballots_are_shuffled_may_refuse_and_end_early(tmp_path: Path, make_snap
     with room(tmp_path, snapshot, answer, runs, selection={"regression_files": 0, "turns": 2}) as work:
 
         async def ballots() -> tuple[int | None, ...]:
-            return await vote_by_ballots(work, await gathered(work, [2, 1, 3, 0]), [2, 0, 1])
+            return await vote_by_ballots(work, await make_inputs(work, [2, 1, 3, 0]), [2, 0, 1])
 
         assert asyncio.run(ballots()) == (1, None, 1, 1)
         requests = work.models.primary.requests  # type: ignore[attr-defined]
@@ -166,7 +166,7 @@ def test_a_judge_is_asked_again_and_again_and_believed_by_its_share_of_yes(
     with room(tmp_path / "all", snapshot, answer, runs, selection={"regression_files": 0}) as work:
 
         async def beliefs() -> dict[int, float | None]:
-            return await judge_candidates(work, await gathered(work, [2, 1, 3, 0]), [0, 1, 2, 3])
+            return await judge_candidates(work, await make_inputs(work, [2, 1, 3, 0]), [0, 1, 2, 3])
 
         assert asyncio.run(beliefs()) == {0: 0.0, 1: 0.75, 2: None, 3: 0.0}
         requests = work.models.primary.requests  # type: ignore[attr-defined]

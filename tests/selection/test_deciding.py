@@ -12,7 +12,7 @@ from codemonkeys.errors import BadSettings
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.models.base import Request
 from codemonkeys.selection.collect_evidence import collect_evidence
-from codemonkeys.selection.deciding import ASKING, check_rules, decide
+from codemonkeys.selection.deciding import MODEL_EVIDENCE, check_rules, decide
 from codemonkeys.selection.rules import RULES
 from codemonkeys.settings import SelectionSettings, load_settings
 from codemonkeys.tasks.snapshot import Snapshot
@@ -80,7 +80,7 @@ def test_every_rule_that_does_not_learn_from_many_tasks_can_be_set() -> None:
                 check_rules(settings)
         else:
             check_rules(settings)
-    assert ASKING.keys() <= RULES.keys()
+    assert MODEL_EVIDENCE.keys() <= RULES.keys()
     check_rules(load_settings().selection)
 
 

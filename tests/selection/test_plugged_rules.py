@@ -16,7 +16,7 @@ from codemonkeys.errors import BadInput, BadSettings, RuleFailed
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
 from codemonkeys.selection.collect_evidence import stored_evidence
-from codemonkeys.selection.deciding import ASKING, asking, balloted, check_rules, judged
+from codemonkeys.selection.deciding import MODEL_EVIDENCE, add_ballots, add_beliefs, check_rules, model_evidence_for
 from codemonkeys.selection.evidence import Evidence, Ranking
 from codemonkeys.selection.rules import RULES, all_rules, find_rule
 from codemonkeys.settings import SelectionSettings
@@ -134,11 +134,16 @@ def test_unknown_rules_name_the_setting_and_what_there_is() -> None:
 
 
 def test_a_model_is_asked_for_what_a_rule_needs(module: str) -> None:
-    assert asking(f"{module}:BELIEVES") is judged and asking(f"{module}:BALLOTS") is balloted
-    assert asking(f"{module}:last") is None and asking("votes") is None
+    assert (
+        model_evidence_for(f"{module}:BELIEVES") is add_beliefs
+        and model_evidence_for(f"{module}:BALLOTS") is add_ballots
+    )
+    assert model_evidence_for(f"{module}:last") is None and model_evidence_for("votes") is None
     for name, rule in RULES.items():
-        assert (asking(name) is not None) == bool({"scores", "ballots", "conversation"}.intersection(rule.needs))
-        assert asking(name) is ASKING.get(name)
+        assert (model_evidence_for(name) is not None) == bool(
+            {"scores", "ballots", "conversation"}.intersection(rule.needs)
+        )
+        assert model_evidence_for(name) is MODEL_EVIDENCE.get(name)
 
 
 def test_installed_rules_are_listed_after_ours_and_never_in_their_place(

@@ -15,7 +15,7 @@ from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.journal import queries, run_files
 from codemonkeys.selection.regression import Regressions, broken_by, read, run_regressions
-from codemonkeys.selection.votes import Numbered
+from codemonkeys.selection.votes import NumberedCandidate
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.snapshot import Snapshot
 from codemonkeys.tasks.sources import load_tasks
@@ -121,7 +121,7 @@ def test_what_candidates_break_is_found_whatever_they_say(tmp_path: Path, make_r
     repository = make_repository(SOURCES)
     snapshot = Snapshot.of_repository(repository)
     patches = [patch_of(snapshot, *edit) if edit[1:] != ("", "") else "no patch\n" for edit in PATCHES.values()]
-    candidates = [Numbered(n, Candidate(n - 1, patch, "", True)) for n, patch in enumerate(patches, 1)]
+    candidates = [NumberedCandidate(n, Candidate(n - 1, patch, "", True)) for n, patch in enumerate(patches, 1)]
     selection = {"regression_files": 2, "regression_seconds": 8.0}
     with room(tmp_path, snapshot, lambda request: "", selection=selection) as work:
         in_sandbox(work, repository)
@@ -147,7 +147,7 @@ def test_wrong_candidates_of_a_real_task_break_what_the_right_ones_keep(
     workspace = prepare(task, shared_home, "folders")
     assert task.folder is not None
     rows = [json.loads(line) for line in (task.folder / "candidates.jsonl").read_text().splitlines()]
-    candidates = [Numbered(n, Candidate(n, row["model_patch"], "", True)) for n, row in enumerate(rows, 1)]
+    candidates = [NumberedCandidate(n, Candidate(n, row["model_patch"], "", True)) for n, row in enumerate(rows, 1)]
     with room(tmp_path, workspace.snapshot, lambda request: "") as work:
         work.steps.sandbox, work.environment = LocalSandbox(), workspace.environment
         found = asyncio.run(run_regressions(work, candidates))
@@ -171,7 +171,9 @@ def test_without_a_runner_or_a_test_that_is_noted(
     snapshot = make_snapshot({"a.py": "x = 1\n"})
     with room(tmp_path, snapshot, lambda request: "", selection={"regression_files": files_run}) as work:
         work.task = replace(work.task, language=language)
-        assert asyncio.run(run_regressions(work, [Numbered(1, Candidate(0, patch, "", True))])) == Regressions()
+        assert (
+            asyncio.run(run_regressions(work, [NumberedCandidate(1, Candidate(0, patch, "", True))])) == Regressions()
+        )
         assert work.steps.sandbox.runs == []  # type: ignore[attr-defined]
         with run_files.reading(work.steps.journal.folder / "run.db") as connection:
             (note,) = queries.task_story(connection, TASK.id)["notes"]

@@ -102,5 +102,5 @@ def test_values_and_samples_are_those_of_simulated_runs() -> None:
 def test_types_are_what_acceptances_say_less_the_verifiers_errors() -> None:
     types = types_of([(10, 10), (10, 2), (10, 2), (0, 0), (10, 1)], completeness=1.0, soundness=0.8)
     assert types == ((0.75, 0.0), (0.25, 1.0))
-    with pytest.raises(ValueError, match="nothing follows"):
+    with pytest.raises(ValueError, match="carry no information"):
         types_of([(10, 5)], 0.5, 0.5)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.journal import queries, run_files
-from codemonkeys.selection.votes import Matrix, Numbered, number_candidates, vote
+from codemonkeys.selection.votes import Matrix, NumberedCandidate, number_candidates, vote
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
 from tests.fakes import TASK
@@ -23,7 +23,9 @@ def exits(code: int) -> Execution:
 
 
 def matrix(original: list[int], edited: list[list[int]], patches: list[str]) -> Matrix:
-    candidates = tuple(Numbered(n, Candidate(n - 1, patch, "", True)) for n, patch in enumerate(patches, start=1))
+    candidates = tuple(
+        NumberedCandidate(n, Candidate(n - 1, patch, "", True)) for n, patch in enumerate(patches, start=1)
+    )
     rows = tuple(tuple(exits(code) for code in row) for row in edited)
     return Matrix(candidates, tuple(map(str, range(len(original)))), tuple(map(exits, original)), rows)
 
@@ -42,7 +44,10 @@ def test_a_timeout_or_a_patch_that_does_not_apply_is_no_vote() -> None:
     for reason in Reason:
         if reason is not Reason.EXITED:
             seen = Matrix(
-                (Numbered(1, Candidate(0, "p", "", True)),), ("t",), (exits(2),), ((Execution(reason, output="0"),),)
+                (NumberedCandidate(1, Candidate(0, "p", "", True)),),
+                ("t",),
+                (exits(2),),
+                ((Execution(reason, output="0"),),),
             )
             assert seen.votes(0) == 0
 

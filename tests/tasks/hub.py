@@ -1,4 +1,4 @@
-"""A server that speaks as much of the Hugging Face hub's protocol as loading a data set takes."""
+"""A server for the part of the Hugging Face hub's protocol that loading a dataset needs."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ COMMIT = "0123456789abcdef" * 2 + "01234567"
 
 @dataclass
 class Hub:
-    """What the hub holds, and what it was asked."""
+    """The hub's files, and the requests it received."""
 
     files: dict[str, dict[str, bytes]]
     """Repository to path to content."""
     address: str = ""
     asked: list[str] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
-    """Authorization headers that came."""
+    """Authorization headers received."""
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body for a path."""
         words = path.strip("/").split("/")
         if words[:2] == ["api", "datasets"] and "/".join(words[2:4]) in self.files:
-            return self._told(self.files["/".join(words[2:4])], "/".join(words[2:4]), words[4:])
+            return self._listing(self.files["/".join(words[2:4])], "/".join(words[2:4]), words[4:])
         held = self.files.get("/".join(words[1:3])) if words[0] == "datasets" else None
         if held is None or words[3:4] != ["resolve"]:
             return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
@@ -39,7 +39,7 @@ class Hub:
         tag = hashlib.sha1(held[name]).hexdigest()
         return 200, {"ETag": f'"{tag}"', "X-Repo-Commit": COMMIT}, held[name]
 
-    def _told(self, held: dict[str, bytes], name: str, rest: list[str]) -> tuple[int, dict[str, str], bytes]:
+    def _listing(self, held: dict[str, bytes], name: str, rest: list[str]) -> tuple[int, dict[str, str], bytes]:
         entries = [
             {"type": "file", "path": path, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
             for path, data in held.items()
@@ -58,7 +58,7 @@ class Hub:
 
 @contextmanager
 def serving(files: dict[str, dict[str, bytes]]) -> Iterator[Hub]:
-    """A hub that holds these repositories, for a while."""
+    """A hub with these repositories, for the duration of the context."""
     hub = Hub(files)
 
     class Handler(BaseHTTPRequestHandler):

@@ -137,7 +137,9 @@ def test_every_short_name_becomes_tasks_without_labels(machine: Machine) -> None
 
     wrong = machine(TASKS, "SWE-bench/SWE-bench_Nothing", "verified:train")
     assert "HF_TOKEN" in wrong["SWE-bench/SWE-bench_Nothing"] and "verified, lite" in str(wrong)
-    assert wrong["verified:train"].endswith("no split 'train'; choose one split of: test, dev")
+    assert wrong["verified:train"].endswith(
+        "no split 'train'; write SWE-bench/SWE-bench_Verified:SPLIT with one of: test, dev"
+    )
 
 
 @pytest.mark.parametrize("shape", ["file", "folder"])

@@ -25,7 +25,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def field_rule(wanted: TaskFilter) -> list[str]:
+def mini_swe_agent_rule(wanted: TaskFilter) -> list[str]:
     """As mini-swe-agent chooses: shuffle (sorted first, seed 42), filter by re.match, slice; ours: then the limit."""
     ids = list(IDS)
     if wanted.shuffle:
@@ -48,15 +48,18 @@ PART = st.one_of(st.just(""), st.integers(-4, 6).map(str))
     shuffle=st.booleans(),
     limit=st.one_of(st.none(), st.integers(1, 7)),
 )
-def test_tasks_are_those_that_the_field_chooses(
+def test_tasks_are_those_that_mini_swe_agent_chooses(
     source: str, filter: str | None, span: str | None, shuffle: bool, limit: int | None
 ) -> None:
     wanted = TaskFilter(filter=filter, slice=span, shuffle=shuffle, limit=limit)
-    expected = field_rule(wanted)
+    expected = mini_swe_agent_rule(wanted)
     if expected:
         assert choose(source, wanted) == (source, expected)
     else:
-        with pytest.raises(BadInput, match=r"no task is left: it has 6, \d of which match the filter, and"):
+        with pytest.raises(
+            BadInput,
+            match=r"no task is left: it has 6, \d of which match filter, and none of those is within slice and limit",
+        ):
             choose(source, wanted)
 
 
@@ -69,7 +72,7 @@ def test_ids_keep_their_order_and_splits_are_columns(source: str, tmp_path: Path
     assert choose(repository, TaskFilter()) == (repository, ["a__b-1"])
     assert choose(repository, TaskFilter(split="old"))[1] == ["a__b-old"]
     (tmp_path / "rows.jsonl").write_text(json.dumps(row()) + "\n")
-    with pytest.raises(BadInput, match="no column 'split'; do not ask for a split"):
+    with pytest.raises(BadInput, match="no column 'split'; leave out split"):
         choose(str(tmp_path / "rows.jsonl"), TaskFilter(split="test"))
 
 

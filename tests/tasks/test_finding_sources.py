@@ -19,7 +19,8 @@ from tests.cli.command import codemonkeys
 from tests.plugins import as_installed_command, install
 from tests.tasks.test_sources import row, task_repository, written
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "task_source.py"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "task_source.py"
 TASK = Task("a__b-1", "a/b", "7ee9ceb7", "It fails.")
 ISSUE = "---\nrepo: a/b\nbase_commit: 7ee9ceb7\npatch: label\n---\nIt fails.\n"
 
@@ -83,11 +84,12 @@ def claimants(source: str) -> list[str]:
     return [name for name in sources.built_in if sources.get(name).claims(source)]
 
 
-def test_every_source_has_samples_its_own_name_and_a_phrase() -> None:
+def test_every_source_has_samples_its_own_name_a_phrase_and_a_line_of_the_page() -> None:
     sources = task_sources()
+    page = (ROOT / "docs" / "datasets.md").read_text()
     assert list(sources.built_in) == sorted(CLAIMED), "give a new format samples here"
     for name in sources.built_in:
-        assert sources.get(name).name == name
+        assert sources.get(name).name == name and f"\n| `{name}` | " in page
     with pytest.raises(UnknownDataset) as error:
         find_source("nowhere")
     said = str(error.value).partition("; accepted: ")[2]

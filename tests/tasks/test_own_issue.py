@@ -57,14 +57,14 @@ def test_where_code_runs_is_given_or_found(make_repository: Callable[..., Path])
     found = [describe(folder, "x", "HEAD", RuntimeChoice(kind=kind)).checkout for kind in kinds]
     assert [c and (c.venv, c.dockerfile) for c in found] == [*[(folder / ".venv", None)] * 2, (None, "Dockerfile")]
     assert describe(folder, "x", "HEAD", RuntimeChoice(image="mine:1")).image == "mine:1"
-    with pytest.raises(BadInput, match="both an image and a virtual environment: give one of them"):
+    with pytest.raises(BadInput, match="both image and venv: give one of them"):
         describe(folder, "x", "HEAD", RuntimeChoice(venv=folder / ".venv", image="mine:1"))
-    with pytest.raises(BadInput, match=r"is not a virtual environment, it has no pyvenv.cfg"):
+    with pytest.raises(BadInput, match=r"venv .*: not a virtual environment, it has no pyvenv.cfg"):
         describe(folder, "x", "HEAD", RuntimeChoice(venv=folder))
     with pytest.raises(BadInput, match="has no commit 'nowhere'"):
         describe(folder, "x", "nowhere", RuntimeChoice())
     bare = make_repository({"a.py": ""}, "nothing")
-    with pytest.raises(BadInput, match="give one, or the name of an image, or choose the local sandbox"):
+    with pytest.raises(BadInput, match="give venv=FOLDER or image=NAME, or sandbox.kind=local to use"):
         describe(bare, "x", "HEAD", RuntimeChoice())
     assert describe(bare, "x", "HEAD", RuntimeChoice(kind="folders")).checkout is not None
     with pytest.raises(BadInput, match="is not a git repository"):

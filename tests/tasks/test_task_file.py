@@ -13,7 +13,7 @@ from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.base import Checkout, Task
 from codemonkeys.tasks.filtering import TaskFilter, choose
 from codemonkeys.tasks.sources import load_tasks, read_records
-from codemonkeys.tasks.sources.task_file import TASKS_FILE, read_tasks, write_issue, write_tasks
+from codemonkeys.tasks.sources.task_file import TASKS_FILE, as_stored, read_tasks, write_issue, write_tasks
 
 TASKS = [
     Task("b-2", "a/b", "0123abcd", "It \u202ebreaks\udcff\r\n", "go", "1.2", "mine:1", Path("/tasks/b-2")),
@@ -76,6 +76,16 @@ def test_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir("/")
     (task,) = read_tasks(tmp_path / "tasks.json")
     assert task.folder == tmp_path / "f" and task.checkout == Checkout(tmp_path / "c")
+
+
+def test_a_task_is_compared_as_it_will_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [as_stored(task) for task in TASKS] == TASKS
+    monkeypatch.chdir(tmp_path)
+    given = Task("a", "r", "0", "x", folder=Path("f"))
+    write_tasks(tmp_path / TASKS_FILE, [given])
+    assert read_tasks(tmp_path / TASKS_FILE) == [as_stored(given)] != [given]
+    with pytest.raises(BadRecord, match="a Task: '../a' cannot be an instance_id"):
+        as_stored(Task("../a", "r", "0", "x"))
 
 
 def test_there_are_columns_of_tasks_but_no_labels_and_no_splits(tmp_path: Path) -> None:

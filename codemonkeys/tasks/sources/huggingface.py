@@ -173,7 +173,7 @@ def _split(address: Address, there: list[str]) -> str:
         wanted = there[0]
     if wanted not in there:
         which = f"no split {wanted!r}" if wanted else "several splits"
-        raise UnknownDataset(f"{address.name} has {which}; choose one split of: {', '.join(there)}")
+        raise UnknownDataset(f"{address.name} has {which}; write {address.name}:SPLIT with one of: {', '.join(there)}")
     return wanted
 
 

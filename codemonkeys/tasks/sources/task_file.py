@@ -13,6 +13,7 @@ from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.base import Checkout, Task
 from codemonkeys.tasks.records import Record, check_id, named_format, select_ids
 from codemonkeys.tasks.sources.base import TASK_COLUMNS, absolute_path
+from codemonkeys.wording import option
 
 ISSUE_FILE, ISSUE_FORMAT = "issue.json", "codemonkeys-issue-1"
 """One task: what `fix` was given."""
@@ -39,7 +40,7 @@ class TaskFile:
     ) -> list[Record]:
         """Records with columns of tasks. Raises UnknownDataset for labels: there are none."""
         if split is not None:
-            raise BadInput(f"{source}: stored tasks have no splits; do not ask for one")
+            raise BadInput(f"{source}: stored tasks have no splits; leave out {option('split')}")
         if not set(columns) <= set(TASK_COLUMNS):
             raise UnknownDataset(
                 f"{source}: stored tasks have no hidden tests to grade by; name a dataset that has them"
@@ -60,7 +61,7 @@ def write_tasks(path: Path, tasks: Sequence[Task]) -> None:
 
     Raises BadRecord for an id that is not safe as a file name or is there twice.
     """
-    if len({check_id(task.id, "a task to be stored") for task in tasks}) < len(tasks):
+    if len({check_id(task.id, "a Task") for task in tasks}) < len(tasks):
         raise BadRecord(f"{path}: two tasks have the same id; ids must be unique within a run")
     _write(path, {"format": TASKS_FORMAT, "tasks": [asdict(task) for task in tasks]})
 
@@ -68,6 +69,11 @@ def write_tasks(path: Path, tasks: Sequence[Task]) -> None:
 def write_issue(path: Path, task: Task) -> None:
     """Store the task of an issue of one's own in a file, mode 0600, whole or not at all."""
     _write(path, {"format": ISSUE_FORMAT, **asdict(task)})
+
+
+def as_stored(task: Task) -> Task:
+    """The task as `read_tasks` will return it, with absolute paths. Raises BadRecord for an id that is not safe."""
+    return _task(json.loads(json.dumps(asdict(task), default=_absolute)), "a Task")
 
 
 def read_tasks(path: Path) -> list[Task]:

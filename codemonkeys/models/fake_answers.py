@@ -1,4 +1,4 @@
-"""The answers of the `fake` model: valid in every stage and fixed by the request; for dry runs and tests."""
+"""Answers of the model `fake`: valid in every stage and determined by the request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILE = "codemonkeys_dry_run.txt"
 
 
 def answer(request: Request) -> str:
-    """Call every file relevant, rank as listed, create one file, test for it, believe in all, choose the first."""
+    """Find every file relevant, rank as listed, create one file, test for it, approve all, choose the first."""
     system, said = request.messages[0].content, request.messages[-1].content
     match request.key.stage:
         case stages.DIGEST.name:
@@ -47,12 +47,12 @@ def answer(request: Request) -> str:
 
 
 def files_shown(said: str) -> int:
-    """How many files a message shows."""
+    """Number of files in a message."""
     return len(re.findall(r"^File \d+: ", said, re.M))
 
 
 def marker(system: str) -> str:
-    """The code of the task's delimiters, as the system message tells it."""
+    """The task's marker, as it appears in the system message."""
     return str(re.findall(r"^<<<<<<< DONE (\S+)$", system, re.M)[-1])
 
 
