@@ -10,7 +10,7 @@ from codemonkeys.planning.costs import costs
 from codemonkeys.planning.measures import Measures
 from codemonkeys.report.run_status import PHASES
 from codemonkeys.report.savings import GENERATION
-from codemonkeys.report.study import MADE_IN
+from codemonkeys.report.study import STAGES_OF_EVIDENCE
 from codemonkeys.settings import ContextSettings, load_settings
 from codemonkeys.stages import ASKING, CONTEXT_MODES, RESERVES, STAGES, reserve_of, sharing
 
@@ -36,7 +36,7 @@ def test_the_tables_are_those_of_the_version_before() -> None:
         "generation": ("edit", "memory"),
         "context": ("digest", "relevance", "rank", "test"),
     }
-    assert MADE_IN == {
+    assert STAGES_OF_EVIDENCE == {
         "edited": ("test", "votes"),
         "breaks": ("regression",),
         "scores": ("judge",),

@@ -60,22 +60,27 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
     return {**ours, "HOME": str(home), "CODEMONKEYS_HOME": str(home), "PYTHONWARNINGS": "ignore", **variables}
 
 
-def codemonkeys(*arguments: str | Path, home: Path, cwd: Path, own_process: bool = False, **variables: str) -> Done:
-    """Run `codemonkeys` with arguments to its end; `own_process` starts Python anew, which takes seconds."""
-    if own_process or any(name.startswith(READ_AT_IMPORT) for name in variables):
-        done = subprocess.run(
-            [sys.executable, "-m", "codemonkeys", *map(str, arguments)],
-            cwd=cwd,
-            env=environment(home, **variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+def codemonkeys(*arguments: str | Path, home: Path, cwd: Path, **variables: str) -> Done:
+    """Run `codemonkeys` with arguments to its end."""
+    if any(name.startswith(READ_AT_IMPORT) for name in variables):
+        return new_process(*arguments, home=home, cwd=cwd, **variables)
     command = Command(*arguments, home=home, cwd=cwd, **variables)
     out, err = command.communicate()
     return Done(command.wait(), out, err)
+
+
+def new_process(*arguments: str | Path, home: Path, cwd: Path, **variables: str) -> Done:
+    """The same in a Python process that is started for it, which takes seconds."""
+    done = subprocess.run(
+        [sys.executable, "-m", "codemonkeys", *map(str, arguments)],
+        cwd=cwd,
+        env=environment(home, **variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 class Command:

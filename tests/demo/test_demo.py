@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from codemonkeys.demo import INSTANCE_ID
-from tests.cli.command import Command, codemonkeys
+from tests.cli.command import Command, codemonkeys, new_process
 
 KILLS = 20
 
@@ -44,7 +44,7 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("demo")]
 def first(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Path:
     """The folder in which the demo ran once."""
     folder = tmp_path_factory.mktemp("demo")
-    done = codemonkeys("demo", home=shared_home, cwd=folder, own_process=True)
+    done = new_process("demo", home=shared_home, cwd=folder)
     assert done.code == 0, done.err
     for part in ("Votes", "Chosen patch", "Spent: 0.00 USD, replayed", f"{INSTANCE_ID}: resolved"):
         assert part in done.out
