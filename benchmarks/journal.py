@@ -32,7 +32,7 @@ from benchmarks.parts import WORDS, SimulatedSandbox, make_repository, make_task
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request, Usage
 from codemonkeys.models.dry_run import answer
-from codemonkeys.models.hosted import load
+from codemonkeys.models.litellm_calls import load
 from codemonkeys.runner import run_tasks
 from codemonkeys.settings import load_settings
 from codemonkeys.steps import Event, Steps

@@ -161,7 +161,7 @@ ZYGOTE = """
 import json, os, sys
 import sqlite_utils, codemonkeys.cli.solving, codemonkeys.report.tables
 from codemonkeys.cli import main
-from codemonkeys.models.hosted import load
+from codemonkeys.models.litellm_calls import load
 load()
 print("ready", flush=True)
 for line in sys.stdin:
