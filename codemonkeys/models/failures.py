@@ -42,8 +42,8 @@ def is_passing(error: Exception, status: object) -> bool:
     """Whether asking again can help."""
     if not isinstance(status, int):
         return isinstance(error, OSError)  # TimeoutError and ConnectionError are such.
-    # For some providers litellm gives a 200 with half a body the status 422.
-    is_half_a_body = status == 422 and any(isinstance(cause, json.JSONDecodeError) for cause in causes(error))
+    # Half a body has a status of success, which litellm makes 422 for some providers.
+    is_half_a_body = status in {200, 422} and any(isinstance(cause, json.JSONDecodeError) for cause in causes(error))
     return status in PASSING or status >= 500 or is_half_a_body
 
 
