@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 THIS := $(INSTALL) --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test check
+.PHONY: demo test check docs
 
 demo: .venv/ready
 	$(BIN)/codemonkeys demo
@@ -17,6 +17,10 @@ check: .venv/ready-to-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, in site/. No page loads anything from elsewhere; a warning is an error.
+docs: .venv/ready-to-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'

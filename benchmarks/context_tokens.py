@@ -30,18 +30,19 @@ from pathlib import Path
 
 from codemonkeys.context.languages import is_source, is_test
 from codemonkeys.context.relevance import find_relevant
-from codemonkeys.journal.digests import Digests
+from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.work import Work
+from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request, Usage
+from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.tokens import count_tokens
 from codemonkeys.prompting import Prompts
 from codemonkeys.settings import load_settings
-from codemonkeys.steps import Steps
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.repository import commit_tree
+from codemonkeys.tasks.one_commit import commit_tree
 from codemonkeys.tasks.snapshot import Snapshot
 from codemonkeys.tasks.sources import load_tasks
-from codemonkeys.work import Work
 from sandboxes.base import Environment
 from sandboxes.local import LocalSandbox
 
@@ -130,9 +131,9 @@ def measure(task: Task, snapshot: Snapshot, store: Path, share: float) -> dict[s
             settings = load_settings(context={"mode": mode})
             journal = Journal(Path(runs), "run", "tasks", {})
             journal.add_tasks([task])
-            digests = Digests(store)
+            digests = DigestStore(store)
             reader = Reader(keep)
-            steps = Steps(journal, reader, reader, LocalSandbox(), settings.operation, digests=digests)
+            steps = Steps(journal, ModelSet(reader, reader), LocalSandbox(), settings.operation, digests=digests)
             prompts = Prompts("0123abcd", None, {"repo": task.repo, "issue": task.issue})
             work = Work(task, snapshot, Environment("none"), settings, prompts, steps)
             asyncio.run(find_relevant(work))

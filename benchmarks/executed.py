@@ -13,16 +13,17 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from codemonkeys.engine.steps import Steps
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.patch import check_patch
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.dry_run import answer
 from codemonkeys.models.fake import FakeModel
-from codemonkeys.runner import open_work
+from codemonkeys.models.roles import ModelSet
+from codemonkeys.runs.runner import open_work
+from codemonkeys.selection.collect_evidence import collect_evidence
 from codemonkeys.selection.evidence import Evidence
-from codemonkeys.selection.gather import gather
 from codemonkeys.settings import load_settings
-from codemonkeys.steps import Steps
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.sources import load_tasks
@@ -72,15 +73,15 @@ async def gather_one(task: Task, home: Path, runs: Path) -> tuple[Evidence, tupl
     settings = load_settings()
     model = FakeModel(answer)
     sandbox = LocalSandbox()
-    workspace = await asyncio.to_thread(prepare, task, home, "local")
+    workspace = await asyncio.to_thread(prepare, task, home, "folders")
     rows = candidates_of(task)
     with closing(workspace.snapshot), closing(sandbox), closing(Journal(runs, "executed", task.id, {})) as journal:
         journal.add_tasks([task])
-        work = open_work(workspace, settings, Steps(journal, model, model, sandbox, settings.operation))
+        work = open_work(workspace, settings, Steps(journal, ModelSet(model, model), sandbox, settings.operation))
         applying = [n for n, row in enumerate(rows) if not check_patch(work.snapshot, str(row["model_patch"]))]
         candidates = [
             Candidate(n, str(rows[n]["model_patch"]), "", approved=True, source=str(rows[n]["model_name_or_path"]))
             for n in applying
         ]
-        gathered = await gather(work, candidates, scripts_of(task.id))
+        gathered = await collect_evidence(work, candidates, scripts_of(task.id))
     return gathered.evidence, tuple(applying)

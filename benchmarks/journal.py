@@ -29,13 +29,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.parts import WORDS, SimulatedSandbox, make_repository, make_tasks, preparing
+from codemonkeys.engine.events import Event
+from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.stop import Stop
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request, Usage
 from codemonkeys.models.dry_run import answer
 from codemonkeys.models.litellm_calls import load
-from codemonkeys.runner import run_tasks
+from codemonkeys.models.roles import ModelSet
+from codemonkeys.runs.runner import run_tasks
 from codemonkeys.settings import load_settings
-from codemonkeys.steps import Event, Steps
 from sandboxes.base import Environment, Execution, Limits, Script
 
 STOP_AT = 0.9
@@ -102,15 +105,16 @@ def session(folder: Path, tasks: int, samples: int, stop_at: float) -> dict[str,
     model = TalkingModel()
     journal = Journal(folder / "runs", RUN, "simulated", {"ids": [], **settings.model_dump(mode="json")})
     try:
-        steps = Steps(journal, model, model, TalkingSandbox(), settings.operation)
-        ended = 0
+        stop, ended = Stop(), 0
 
         def notify(event: Event) -> None:
             nonlocal ended
             ended += event.kind == "task" and event.stage == "predicted"
-            steps.stopping = ended >= stop_at * tasks
+            if ended >= stop_at * tasks:
+                stop.drain()
 
-        steps.notify = notify
+        models = ModelSet(model, model)
+        steps = Steps(journal, models, TalkingSandbox(), settings.operation, notify=notify, stop=stop)
         done = asyncio.run(run_tasks(make_tasks(tasks), settings, steps, preparing(folder / "repository")))
     finally:
         journal.close()

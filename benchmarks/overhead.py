@@ -30,14 +30,15 @@ from typing import Any
 
 from benchmarks.bare_litellm import Measured, bare_litellm
 from benchmarks.parts import SimulatedSandbox, make_repository, make_tasks, preparing
+from codemonkeys.engine.steps import Steps
 from codemonkeys.generation.answers import marker_for
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.dry_run import FILE, TEST
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.retry import Patience
-from codemonkeys.runner import run_tasks
+from codemonkeys.models.roles import ModelSet
+from codemonkeys.runs.runner import run_tasks
 from codemonkeys.settings import OperationSettings, Settings, load_settings
-from codemonkeys.steps import Steps
 from codemonkeys.tasks.base import Task
 
 MODEL = "openai/benchmark"
@@ -98,7 +99,7 @@ async def pipeline(
     model = Recorded(url, settings.operation.calls, runs.parent / "prices.json")
     journal = Journal(runs, f"run-{time.monotonic_ns()}", "simulated", {})
     try:
-        steps = Steps(journal, model, model, SimulatedSandbox(), settings.operation)
+        steps = Steps(journal, ModelSet(model, model), SimulatedSandbox(), settings.operation)
         began, cpu = time.perf_counter(), time.process_time()
         ended = await run_tasks(tasks, settings, steps, preparing(repository))
         measured = Measured(len(model.sent), time.perf_counter() - began, time.process_time() - cpu)

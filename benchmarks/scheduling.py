@@ -31,19 +31,23 @@ from typing import NamedTuple
 from benchmarks.parts import SimulatedSandbox, make_repository, make_tasks, preparing
 from codemonkeys.context.ranking import choose_context
 from codemonkeys.context.relevance import find_relevant
+from codemonkeys.engine.events import Event
+from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.work import Work
 from codemonkeys.generation.editing import write_edit
 from codemonkeys.generation.trajectories import attempt_test
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.base import Completion, Price, Request, StepKey, Usage
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Price, Request, Usage
 from codemonkeys.models.dry_run import answer
-from codemonkeys.pipeline import solve
-from codemonkeys.runner import Solver, State, run_tasks
+from codemonkeys.models.roles import ModelSet
+from codemonkeys.pipeline import solve_task
+from codemonkeys.runs.outcomes import State
+from codemonkeys.runs.runner import Solver, run_tasks
+from codemonkeys.selection.collect_evidence import collect_evidence
 from codemonkeys.selection.deciding import Choice, decide
-from codemonkeys.selection.gather import gather
 from codemonkeys.settings import Settings, load_settings
-from codemonkeys.steps import Event, Steps
 from codemonkeys.tasks.base import Task
-from codemonkeys.work import Work
 
 MEDIANS = {"relevance": 2.0, "rank": 8.0, "test": 20.0, "edit": 25.0, "select": 25.0}
 """Seconds of a call."""
@@ -112,7 +116,7 @@ def with_barriers(tasks: int) -> Solver:
         await stages["test"].wait()
         edits = await asyncio.gather(*(write_edit(work, n, files, test) for n, test in enumerate(tests)))
         await stages["edit"].wait()
-        return await decide(work, await gather(work, [edit for edit in edits if edit]))
+        return await decide(work, await collect_evidence(work, [edit for edit in edits if edit]))
 
     return solve_in_step
 
@@ -134,7 +138,7 @@ def measure(
     journal = Journal(runs, f"run-{time.monotonic_ns()}", "simulated", {})
     moments: list[float] = []
     try:
-        steps = Steps(journal, model, model, SimulatedSandbox(), settings.operation)
+        steps = Steps(journal, ModelSet(model, model), SimulatedSandbox(), settings.operation)
         began, cpu = time.perf_counter(), time.process_time()
 
         def notify(event: Event) -> None:
@@ -170,7 +174,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         repository, runs = make_repository(Path(name, "repository"), chosen.files, 4), Path(name, "runs")
         model = partial(SimulatedModel, chosen.seed, chosen.faster)
-        ours = measure(tasks, settings, repository, runs, model(), solve)
+        ours = measure(tasks, settings, repository, runs, model(), solve_task)
         settings = settings.model_copy(update={"operation": all_at_once})
         barriers = measure(tasks, settings, repository, runs, model(), with_barriers(chosen.tasks))
     assert ours.times == barriers.times

@@ -22,12 +22,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from codemonkeys.predictions import read_predictions
 from codemonkeys.report.statistics import Scored, bootstrap, bootstrap_of, oracle, random_score, recovery, score
 from codemonkeys.selection.agreement import competences, support
-from codemonkeys.selection.evidence import Evidence, Told
+from codemonkeys.selection.evidence import Evidence, ScriptOutcome
 from codemonkeys.selection.rules import AGREEMENT, EXECUTION, RULES
 from codemonkeys.selection.text_equivalence import text_classes
+from codemonkeys.tasks.predictions import read_predictions
 
 WITHOUT_EXECUTION = ("random", "shortest", "majority", "medoid", "agreement", "weaver", "weaver of families")
 
@@ -214,10 +214,10 @@ def _synthetic(task: str, count: int, dice: random.Random, names: Sequence[str])
 
     patches = tuple(patch() for _ in range(count))
     sources = tuple(f"system{n}" for n in range(count))
-    edited = tuple(tuple(dice.choices([Told.FIXED, Told.PRESENT], k=10)) for _ in patches)
+    edited = tuple(tuple(dice.choices([ScriptOutcome.FIXED, ScriptOutcome.PRESENT], k=10)) for _ in patches)
     return Evidence(
         *(task, patches, text_classes(patches), sources, tuple(f"family{n % 4}" for n in range(count))),
-        original=tuple(dice.choices([Told.FIXED, Told.PRESENT], k=10)),
+        original=tuple(dice.choices([ScriptOutcome.FIXED, ScriptOutcome.PRESENT], k=10)),
         edited=edited,
         own=tuple(range(count)),
         approved=tuple(dice.random() < 0.7 for _ in patches),

@@ -1,48 +1,83 @@
 """CodeMonkeys takes real software issues and returns patches that resolve them.
 
-from pathlib import Path
-from codemonkeys import load_settings, run_session
+import codemonkeys
 
-settings = load_settings(["generation.samples=4"], model="fake")
-summary = run_session("tasks.jsonl", ["pallets__flask-5014"], settings, Path("runs"), "flask")
+settings = codemonkeys.load_settings(["generation.samples=4"], model="fake")
+summary = await codemonkeys.solve("tasks.jsonl", settings, ids=["pallets__flask-5014"], name="flask")
+for task in codemonkeys.open_run("runs/flask").tasks():
+    print(task.id, task.state, task.patch)
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from codemonkeys import errors
 from codemonkeys.errors import CodeMonkeysError
 
 if TYPE_CHECKING:
-    from codemonkeys.session import Summary, run_session
-    from codemonkeys.settings import Settings, load_settings
-    from codemonkeys.tasks.base import Task
-    from codemonkeys.tasks.sources import load_tasks
+    from codemonkeys.api import (
+        Event,
+        Prediction,
+        Run,
+        Settings,
+        Stop,
+        Summary,
+        Task,
+        Verdict,
+        Work,
+        ensemble,
+        evaluate,
+        load_settings,
+        load_tasks,
+        local_task,
+        open_run,
+        open_task,
+        resume,
+        run_ensemble,
+        run_evaluate,
+        run_resume,
+        run_solve,
+        solve,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CodeMonkeysError",
+    "Event",
+    "Prediction",
+    "Run",
     "Settings",
+    "Stop",
     "Summary",
     "Task",
+    "Verdict",
+    "Work",
     "__version__",
+    "ensemble",
+    "errors",
+    "evaluate",
     "load_settings",
     "load_tasks",
-    "run_session",
+    "local_task",
+    "open_run",
+    "open_task",
+    "resume",
+    "run_ensemble",
+    "run_evaluate",
+    "run_resume",
+    "run_solve",
+    "solve",
 ]
-
-_HOMES = {
-    "Settings": "codemonkeys.settings",
-    "Summary": "codemonkeys.session",
-    "Task": "codemonkeys.tasks.base",
-    "load_settings": "codemonkeys.settings",
-    "load_tasks": "codemonkeys.tasks.sources",
-    "run_session": "codemonkeys.session",
-}
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name where it is first used, so that importing the package stays light."""
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'codemonkeys' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module("codemonkeys.api"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)

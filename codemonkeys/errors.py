@@ -15,12 +15,14 @@
     │   ├── MissingRecording     a replay holds no answer for this step
     │   └── UnpricedModel        a budget was given, but the model has no known price
     ├── BudgetReached            the next call could cost more than the budget has left
+    ├── RunInterrupted           the run was asked to stop
     ├── JournalError             the run's database cannot be used
     │   ├── CorruptJournal       the file is damaged or is no run database
     │   ├── NewerJournal         the file was written by a newer version
     │   ├── RunExists            a run of that name exists with other settings
     │   ├── RunBusy              another process works on this run
     │   └── StepChanged          a stored step was asked with another request
+    ├── RuleFailed               a selection rule from outside failed on a task
     ├── EnvironmentFailed        the place where a task's code runs could not be prepared
     ├── SandboxUnavailable       no sandbox can run untrusted code on this machine
     └── ExecutionFailed          the sandbox itself failed, again and again, on one script
@@ -46,7 +48,7 @@ class BadRecord(BadInput):
 
 
 class BadSettings(BadInput):
-    """A setting is unknown or has an impossible value; `codemonkeys solve --help` lists them."""
+    """A setting is unknown or has an impossible value; `codemonkeys settings` lists them."""
 
 
 class ModelError(CodeMonkeysError):
@@ -89,6 +91,10 @@ class BudgetReached(CodeMonkeysError):
     """The next call could cost more than the budget has left; raise it and resume."""
 
 
+class RunInterrupted(CodeMonkeysError):
+    """The run was asked to stop; what has ended is stored, and a resumed run goes on from there."""
+
+
 class JournalError(CodeMonkeysError):
     """The run's database cannot be used."""
 
@@ -110,7 +116,11 @@ class RunBusy(JournalError, BadInput):
 
 
 class StepChanged(JournalError, BadInput):
-    """A stored step was asked with another request; pass --accept-changes to ask it anew."""
+    """A stored step was asked with another request; accept the changes to ask it again."""
+
+
+class RuleFailed(CodeMonkeysError):
+    """A selection rule from outside failed on a task, or its answer is no ranking; correct it and resume the run."""
 
 
 class EnvironmentFailed(CodeMonkeysError):

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 
 from codemonkeys.context.ranking import ContextFile, choose_context
 from codemonkeys.context.relevance import find_relevant
+from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.trajectories import recall, run_trajectory, waves
-from codemonkeys.selection.deciding import Choice, decide
-from codemonkeys.selection.enough import after_wave
-from codemonkeys.selection.gather import gather
-from codemonkeys.selection.stopping import Decision
-from codemonkeys.work import Work
+from codemonkeys.selection.after_wave import after_wave
+from codemonkeys.selection.deciding import Choice, select
+from codemonkeys.selection.stop_policy import Decision
+
+__all__ = ["find_context", "run_trajectory", "select", "solve_task"]
 
 
-async def solve(work: Work) -> Choice | None:
+async def solve_task(work: Work) -> Choice | None:
     """Solve one task; None if no trajectory ended with an edit."""
     candidates: list[Candidate] = []
     decision = Decision.STOP
@@ -36,7 +37,7 @@ async def solve(work: Work) -> Choice | None:
         return None
     if decision is Decision.ABSTAIN:
         return Choice(None, "", f"none of {len(candidates)} candidates is to be trusted")
-    return await decide(work, await gather(work, candidates))
+    return await select(work, candidates)
 
 
 async def find_context(work: Work) -> Sequence[ContextFile]:

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, SandboxError, Script
+from sandboxes.base import (
+    Backend,
+    Environment,
+    EnvironmentKind,
+    Execution,
+    Limits,
+    Reason,
+    Sandbox,
+    SandboxError,
+    Script,
+)
 
 __all__ = [
+    "Backend",
     "Environment",
+    "EnvironmentKind",
     "Execution",
     "Limits",
     "Reason",
@@ -19,11 +31,7 @@ __all__ = [
 
 
 def open_sandbox(kind: Literal["local", "docker"], run: str, reuse: bool = False) -> Sandbox:
-    """The sandbox of this kind; `run` and `reuse` are for `docker`: see DockerSandbox."""
-    if kind == "docker":
-        from sandboxes.docker import DockerSandbox
+    """Open one of the two sandboxes of this package; see `Backend.open`."""
+    from sandboxes import docker, local
 
-        return DockerSandbox(run, reuse=reuse)
-    from sandboxes.local import LocalSandbox
-
-    return LocalSandbox()
+    return {"local": local.BACKEND, "docker": docker.BACKEND}[kind].open(run, reuse=reuse)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Concatenate, Literal, Protocol
+
+EnvironmentKind = Literal["folders", "image"]
+"""How an environment is given to a sandbox: folders of this machine (or the root file system of an image, exported to
+one), or a container image."""
 
 
 class SandboxError(Exception):
@@ -120,3 +125,16 @@ class Sandbox(Protocol):
     def close(self) -> None:
         """End what still runs and remove what was left; calls in flight return SANDBOX_FAILED."""
         ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One kind of sandbox, as it is offered to `--sandbox`."""
+
+    open: Callable[Concatenate[str, ...], Sandbox]
+    """Opens a sandbox for a run, given its name and options by keyword: `reuse` (see `sandbox.reuse`), which a backend
+    without containers ignores. Take further keywords too: options may be added."""
+    unavailable: Callable[[], str | None]
+    """Why it cannot be used on this machine and what to do about it; None if it can."""
+    environment: EnvironmentKind
+    """What its scripts run in."""

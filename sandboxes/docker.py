@@ -10,14 +10,14 @@ from collections import defaultdict
 from typing import Any
 
 from sandboxes import inside
-from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError, Script
+from sandboxes.base import Backend, Environment, Execution, Limits, Reason, SandboxError, Script
 from sandboxes.container import Container, Kind
 from sandboxes.engine import LABEL, export_folder, knock, labels_of, open_engine, orphans, remove, unavailable
 from sandboxes.guard import Guard
 from sandboxes.pool import Pool
 from sandboxes.ready import Ready, make_ready
 
-__all__ = ["DockerSandbox", "export_folder", "unavailable"]
+__all__ = ["BACKEND", "DockerSandbox", "export_folder", "unavailable"]
 
 _MOST = 16
 """Containers that wait at most, over all environments, and as many that are kept."""
@@ -214,3 +214,6 @@ class DockerSandbox:
                 for found in left:
                     remove(self._engine, found["Id"])
                 time.sleep(0.05)
+
+
+BACKEND = Backend(DockerSandbox, unavailable, "image")

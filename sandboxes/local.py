@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sandboxes import cgroups, host, inside
-from sandboxes.base import Environment, Execution, Limits, SandboxError, Script
+from sandboxes.base import Backend, Environment, Execution, Limits, SandboxError, Script
 from sandboxes.launcher import Launcher, Process
 from sandboxes.spares import Begun, Spares
 
@@ -255,3 +255,6 @@ def _advice() -> str:
         if value.is_file() and value.read_text().strip() == bad:
             return f"Allow them with `sudo sysctl -w {setting}={fix}`, or use --sandbox docker."
     return "In a container they need one that may make user namespaces; else use --sandbox docker."
+
+
+BACKEND = Backend(lambda run, **options: LocalSandbox(), unavailable, "folders")

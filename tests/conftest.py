@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.tasks.snapshot import Snapshot
+from tests.cli.command import fork_server
 
 DATA = Path(os.environ.get("CODEMONKEYS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 REQUIRED = os.environ.get("CODEMONKEYS_TEST_REQUIRE", "").split()
@@ -34,6 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for need in ("docker", "data"):
             if item.get_closest_marker(need) and need not in REQUIRED and (why := missing(need)):
                 item.add_marker(pytest.mark.skip(reason=why))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server from which commands are forked, one for all workers; it loads nothing before the first one."""
+    if not hasattr(config, "workerinput"):
+        server = ExitStack()
+        server.enter_context(fork_server())
+        config.add_cleanup(server.close)
 
 
 @pytest.fixture(autouse=True)

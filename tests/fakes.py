@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from codemonkeys.engine.steps import Steps
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Model, Price, Request, Usage
+from codemonkeys.models.roles import ModelSet
 from codemonkeys.settings import OperationSettings
-from codemonkeys.steps import Steps
 from codemonkeys.tasks.base import Task
 from sandboxes.base import Environment, Execution, Limits, Script
 
@@ -72,4 +73,5 @@ def open_steps(
     """The steps of a run of one task; its journal is to be closed."""
     journal = Journal(tmp_path, "run", "source", {})
     journal.add_tasks([TASK])
-    return Steps(journal, model, model, sandbox, operation or OperationSettings(), accept_changes)
+    models = ModelSet(model, model)
+    return Steps(journal, models, sandbox, operation or OperationSettings(), accept_changes=accept_changes)

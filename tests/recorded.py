@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Mapping
 
-from codemonkeys.models.base import Completion, Message, Request, StepKey
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Request
 from codemonkeys.models.dry_run import answer as dry_run_answer
 from tests.models.endpoint import Reply, Responder, Seen, answer, status
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from codemonkeys.engine.work import Work
 from codemonkeys.models.base import Request
 from codemonkeys.prompting import Prompts
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.snapshot import Snapshot
-from codemonkeys.work import Work
 from sandboxes.base import Execution, Reason
 from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
 

@@ -24,7 +24,7 @@ def test_example_of_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.Monke
     source = make_task_repository(tmp_path / "tasks")
     (task,) = codemonkeys.load_tasks(source)
     settings = codemonkeys.load_settings(["generation.samples=1"], model="fake")
-    summary = codemonkeys.run_session(source, [task.id], settings, tmp_path / "runs", "first")
+    summary = codemonkeys.run_solve(source, settings, ids=[task.id], runs=tmp_path / "runs", name="first")
     assert (task.id, summary.predicted, summary.waiting, summary.spent) == (ID, 1, 0, 0)
 
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
-from codemonkeys.files import leftovers
+from codemonkeys.system.files import leftovers
+from codemonkeys.tasks.build_once import unfinished
 from codemonkeys.tasks.environments import default_home
-from codemonkeys.tasks.once import unfinished
 from sandboxes import cgroups
 from sandboxes.base import SandboxError
 

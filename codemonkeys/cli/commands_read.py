@@ -85,9 +85,10 @@ def evaluate(
     By the official harness on Docker, or equally in the local sandbox.
     """
     from codemonkeys.cli import evaluating
+    from codemonkeys.grading.service import GradingOptions
 
-    how = evaluating.How(sandbox, isolated, workers, repeats, again)
-    end(lambda: evaluating.evaluate_command(predictions, dataset, how, output, runs, json))
+    options = GradingOptions(sandbox, isolated, workers, repeats, again)
+    end(lambda: evaluating.evaluate_command(predictions, dataset, options, output, runs, json))
 
 
 def study(
@@ -140,7 +141,10 @@ def clean(
 
 
 def settings(json: Json = False) -> None:
-    """List every setting and profile, with what they mean."""
+    """List every setting, profile, sandbox, model and rule.
+
+    Settings and profiles with what they mean; the others by name, those of installed packages too.
+    """
     from codemonkeys.cli import reading
 
     end(lambda: reading.settings(json))

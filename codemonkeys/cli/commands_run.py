@@ -33,6 +33,7 @@ def demo(
     runs: Runs = DEFAULT_RUNS,
     sandbox: Sandbox = None,
     run: Annotated[str, typer.Option("--run", help="Name of the run.")] = "demo",
+    prompts: OwnPrompts = None,
     json: Json = False,
 ) -> None:
     """Resolve a real, closed issue: no key, no Docker, 0 USD.
@@ -42,7 +43,7 @@ def demo(
     """
     from codemonkeys.cli import solving
 
-    end(lambda: solving.demo(runs, run, sandbox, json))
+    end(lambda: solving.demo(runs, run, sandbox, prompts, json))
 
 
 def solve(
@@ -129,7 +130,7 @@ def fix(
     from codemonkeys.cli import fixing
 
     given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile)
-    asked = fixing.Asked(repository, issue, base, venv, image, apply)
+    asked = fixing.FixRequest(repository, issue, base, venv, image, apply)
     if dry_run:
         end(lambda: fixing.plan(asked, config or [], given, json))
     end(lambda: fixing.fix(asked, config or [], given, runs, run, accept_changes, json))
@@ -148,10 +149,10 @@ def resume(
 
     Also with one that reached its budget: give more by --budget.
     """
-    from codemonkeys.cli import solving
+    from codemonkeys.cli import resuming
 
     operation = {"api_base": api_base, "budget": budget, "task_budget": task_budget}
-    end(lambda: solving.resume(runs, run, operation, accept_changes, json))
+    end(lambda: resuming.resume(runs, run, operation, accept_changes, json))
 
 
 def ensemble(
@@ -161,7 +162,11 @@ def ensemble(
     dataset: Annotated[str, typer.Argument(help="Dataset of the tasks.")],
     instance: Annotated[list[str] | None, typer.Option("--instance", "-i", help="Task to decide. Repeat it.")] = None,
     select: Annotated[
-        str, typer.Option("--select", help="Rule that chooses; `agreement` needs no model and no sandbox.")
+        str,
+        typer.Option(
+            "--select",
+            help="Rule that chooses: a name, or module:attribute. `agreement` needs no model and no sandbox.",
+        ),
     ] = "agreement",
     family: Annotated[
         list[str] | None,

@@ -13,11 +13,11 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from codemonkeys.engine.events import Event
 from codemonkeys.errors import JournalError
 from codemonkeys.redact import redact, safe_terminal
-from codemonkeys.report.standing import Observer, Standing
-from codemonkeys.report.standing_view import standing_line, standing_view
-from codemonkeys.steps import Event
+from codemonkeys.report.run_status import Observer, RunStatus
+from codemonkeys.report.status_view import status_line, status_view
 
 
 def out() -> Console:
@@ -74,7 +74,7 @@ class Progress:
         if not self._on_terminal and time.monotonic() - self._looked > SUMS_EVERY:
             standing = self._look()
             if standing is not None:
-                self._line(standing_line(standing))
+                self._line(status_line(standing))
 
     def _line(self, text: str) -> None:
         if self._on_terminal:
@@ -87,10 +87,10 @@ class Progress:
             height = self._console.height
             standing = self._look()
             if standing is not None:
-                self._view = standing_view(standing, max(3, height - len(standing.troubles) - 14))
+                self._view = status_view(standing, max(3, height - len(standing.troubles) - 14))
         return self._view
 
-    def _look(self) -> Standing | None:
+    def _look(self) -> RunStatus | None:
         self._looked = time.monotonic()
         try:
             return self._observer.look()

@@ -6,13 +6,14 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from codemonkeys.cli.choices import Kind, kinds
 from codemonkeys.cli.console import out, print_json
 from codemonkeys.cli.exits import Exit
-from codemonkeys.errors import CodeMonkeysError
+from codemonkeys.errors import BadSettings, CodeMonkeysError
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.environments import default_home
 
@@ -32,7 +33,8 @@ class Check(NamedTuple):
 
 def doctor(model: str | None, api_base: str | None, configs: Sequence[str], runs: Path, as_json: bool) -> Exit:
     """Print all checks; failed only if no sandbox works, or the model named cannot be used."""
-    checks = [python(), git(), *sandboxes(), *(disk(folder) for folder in (default_home(), runs)), keys()]
+    folders = (default_home(), runs)
+    checks = [python(), git(), *sandboxes(), *choices(), *(disk(folder) for folder in folders), keys()]
     if model is not None:
         checks.append(priced(model, api_base, configs))
     if as_json:
@@ -60,15 +62,37 @@ def git() -> Check:
 
 
 def sandboxes() -> list[Check]:
-    """Both sandboxes; one that works is enough."""
-    from sandboxes import docker, local
+    """All sandboxes; one that works is enough."""
+    from codemonkeys.tasks.backends import BACKENDS
 
-    checks: dict[str, Callable[[], str | None]] = {"local": local.unavailable, "docker": docker.unavailable}
-    reasons = {name: unavailable() for name, unavailable in checks.items()}
+    def why_not(name: str) -> str | None:
+        try:
+            return BACKENDS.get(name).unavailable()
+        except BadSettings as error:
+            return str(error)
+
+    reasons = {name: why_not(name) for name in BACKENDS.names()}
     missing = "warning" if None in reasons.values() else "problem"
     return [
         Check(f"sandbox {name}", "ok" if why is None else missing, why or "works here") for name, why in reasons.items()
     ]
+
+
+def choices() -> list[Check]:
+    """What else can be chosen by name, and whether it can be loaded."""
+    return [choice(name, kind) for name, kind in kinds().items() if name != "sandboxes"]
+
+
+def choice(what: str, kind: Kind) -> Check:
+    """All of one kind, or what is wrong with some."""
+    wrong = []
+    for name in kind.names:
+        try:
+            kind.load(name)
+        except BadSettings as error:
+            wrong.append(str(error))
+    named = [*kind.names, kind.more] if kind.more else kind.names
+    return Check(what, "warning" if wrong else "ok", "; ".join(wrong) or ", ".join(named))
 
 
 def disk(folder: Path) -> Check:
@@ -88,12 +112,12 @@ def keys() -> Check:
 
 def priced(model: str, api_base: str | None, configs: Sequence[str]) -> Check:
     """Whether a model can be used and has a price."""
-    from codemonkeys.session import open_models
+    from codemonkeys.runs.models import open_models
 
     try:
         operation = {} if api_base is None else {"api_base": api_base}
         settings = load_settings(configs, model=model, operation=operation)
-        primary, _ = open_models(settings)
+        primary = open_models(settings).primary
     except CodeMonkeysError as error:
         return Check(f"model {model}", "problem", str(error))
     if primary.price is None:

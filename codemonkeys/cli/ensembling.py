@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
-from codemonkeys.cli.solving import absolute, without_none
+from codemonkeys.cli.signals import run_until_stopped
+from codemonkeys.cli.solving import without_none
 from codemonkeys.cli.studying import open_study, print_one
-from codemonkeys.ensembles.session import Ensemble, read_ensemble, reread_ensemble, run_ensemble
+from codemonkeys.ensembles.ensemble import Ensemble, read_ensemble
+from codemonkeys.ensembles.running import choose
 from codemonkeys.errors import BadInput
-from codemonkeys.files import write_whole
-from codemonkeys.journal import files, queries
-from codemonkeys.session import Summary
-from codemonkeys.settings import Settings, build, load_settings, merge
+from codemonkeys.journal import queries, run_files
+from codemonkeys.runs.session import Options, Summary
+from codemonkeys.runs.solve import run_name
+from codemonkeys.settings import Settings, load_settings
+from codemonkeys.system.files import write_whole
+from codemonkeys.tasks.sources import absolute
 
 MEMBERS = "members.json"
 """File in the run's folder that lists the members and every record that was left out."""
@@ -58,19 +61,7 @@ def ensemble(
     check_output(outputs)
     settings = load_settings(configs, **without_none(given))
     chosen = read_ensemble(absolute(inputs.dataset), inputs.ids, inputs.members, inputs.families, inputs.tests)
-    name = name or f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    return carry_out(chosen, settings, runs, name, accept_changes, outputs)
-
-
-def resume(
-    runs: Path, name: str, run: dict[str, Any], operation: dict[str, Any], accept_changes: bool, as_json: bool
-) -> Exit:
-    """Go on with the run of an ensemble, with its own members and settings."""
-    stored = dict(run["settings"])
-    ids, plan = stored.pop("ids"), stored.pop("ensemble")
-    merge(stored, without_none({"operation": operation}))
-    chosen = reread_ensemble(run["source"], ids, plan)
-    return carry_out(chosen, build(stored), runs, name, accept_changes, Outputs(as_json=as_json))
+    return carry_out(chosen, settings, runs, run_name(name), accept_changes, outputs)
 
 
 def check_output(outputs: Outputs) -> None:
@@ -86,16 +77,17 @@ def carry_out(
     chosen: Ensemble, settings: Settings, runs: Path, name: str, accept_changes: bool, outputs: Outputs
 ) -> Exit:
     """Run the session with its progress shown, and print what came of it."""
-    from codemonkeys.predictions import Prediction, write_predictions
     from codemonkeys.report.ensemble import ensemble_report
-    from codemonkeys.report.verdicts import Verdicts, add_file
+    from codemonkeys.report.verdict_sources import Verdicts, add_file
+    from codemonkeys.tasks.predictions import Prediction, write_predictions
 
     for file in outputs.verdicts:  # What cannot be read is refused before the work; nothing of it is kept.
         add_file(Verdicts(), file, [member.name for member in chosen.members])
-    with Progress(files.run_folder(runs, name)) as progress:
-        summary = run_ensemble(chosen, settings, runs, name, accept_changes=accept_changes, notify=progress.notify)
+    with Progress(run_files.run_folder(runs, name)) as progress:
+        options = Options(runs, name, accept_changes, progress.notify)
+        summary = run_until_stopped(lambda stop: choose(chosen, settings, replace(options, stop=stop)), progress.notify)
     code = exit_of(summary)
-    with files.reading(summary.folder / "run.db") as connection:
+    with run_files.reading(summary.folder / "run.db") as connection:
         report = ensemble_report(connection, chosen.members, settings.selection.rule)
         predictions = {row["instance_id"]: Prediction(**row) for row in queries.predictions(connection)}
     write_whole(summary.folder / MEMBERS, json.dumps(report["members"], indent=2) + "\n")

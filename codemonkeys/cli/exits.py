@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from codemonkeys.session import Summary
+    from codemonkeys.runs.session import Summary
 
 
 class Exit(IntEnum):
@@ -46,13 +46,15 @@ def end(command: Callable[[], Exit]) -> NoReturn:
     """Carry out a command and exit; an expected error is one message, a fault of ours keeps its traceback."""
     import typer
 
-    from codemonkeys.errors import BadInput, CodeMonkeysError
+    from codemonkeys import wording
+    from codemonkeys.errors import BadInput, CodeMonkeysError, RunInterrupted
     from codemonkeys.redact import redact, safe_terminal
     from sandboxes.base import SandboxError
 
+    wording.COMMAND_LINE = True
     try:
         code = command()
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except (KeyboardInterrupt, asyncio.CancelledError, RunInterrupted):
         code = Exit.INTERRUPTED
     except (CodeMonkeysError, SandboxError) as error:
         print(f"error: {safe_terminal(redact(str(error)))}", file=sys.stderr)

@@ -9,15 +9,19 @@ from typing import Any, NamedTuple
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
-from codemonkeys.cli.solving import carry_out, name_of_run, without_none
+from codemonkeys.cli.solving import carry_out, without_none
 from codemonkeys.errors import BadInput, RunExists
-from codemonkeys.journal import files, queries
-from codemonkeys.settings import load_settings
+from codemonkeys.journal import queries, run_files
+from codemonkeys.runs.session import RunRequest
+from codemonkeys.runs.solve import run_name
+from codemonkeys.settings import Settings, load_settings
 from codemonkeys.tasks import branches, own_issue
+from codemonkeys.tasks.backends import environment_kind
 from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.sources import task_file
 
 
-class Asked(NamedTuple):
+class FixRequest(NamedTuple):
     """What is to be fixed, and where."""
 
     repository: Path
@@ -29,7 +33,7 @@ class Asked(NamedTuple):
 
 
 def fix(
-    asked: Asked,
+    asked: FixRequest,
     configs: list[str],
     given: dict[str, Any],
     runs: Path,
@@ -39,15 +43,14 @@ def fix(
 ) -> Exit:
     """Solve the issue, print the patch on standard output and nothing else, and apply it if that was asked for."""
     settings = load_settings(configs, **without_none(given))
-    name = name_of_run(name)
+    name = run_name(name)
     task = task_of(asked, settings.sandbox.kind)
     branch = branches.branch_of(name) if asked.apply else None
     assert task.checkout is not None
     if branch:
         branches.check_can_apply(task.checkout.repository, branch, task.base_commit)
-    source = keep(runs, name, task)
-    summary = carry_out(str(source), [task.id], settings, runs, name, accept_changes)
-    with files.reading(summary.folder / "run.db") as connection:
+    summary = carry_out(request_to_fix(runs, name, task, settings), runs, name, accept_changes)
+    with run_files.reading(summary.folder / "run.db") as connection:
         found = [row["model_patch"] for row in queries.predictions(connection)]
     patch = found[0] if found else ""
     refused: BadInput | None = None
@@ -70,7 +73,7 @@ def fix(
     return exit_of(summary)
 
 
-def plan(asked: Asked, configs: list[str], given: dict[str, Any], as_json: bool) -> Exit:
+def plan(asked: FixRequest, configs: list[str], given: dict[str, Any], as_json: bool) -> Exit:
     """Tell what `fix` would come to."""
     from codemonkeys.cli.planning import dry_run
 
@@ -78,24 +81,25 @@ def plan(asked: Asked, configs: list[str], given: dict[str, Any], as_json: bool)
     return dry_run([task_of(asked, settings.sandbox.kind)], settings, as_json)
 
 
-def task_of(asked: Asked, sandbox: str) -> Task:
-    """The task; raises BadInput for an issue or a repository that cannot be used."""
+def task_of(asked: FixRequest, sandbox: str) -> Task:
+    """The task; `sandbox` as in `sandbox.kind`. Raises BadInput for an issue, repository or sandbox of no use."""
     issue = own_issue.read_issue(asked.issue, sys.stdin.read() if asked.issue == "-" else None)
-    return own_issue.describe(asked.repository, issue, asked.base, own_issue.Place(asked.venv, asked.image, sandbox))
+    choice = own_issue.RuntimeChoice(asked.venv, asked.image, environment_kind(sandbox))
+    return own_issue.describe(asked.repository, issue, asked.base, choice)
 
 
-def keep(runs: Path, name: str, task: Task) -> Path:
-    """Keep the issue in the run's folder, from where a resume reads it. Raises RunExists."""
-    folder = files.run_folder(runs, name).absolute()
-    path = folder / own_issue.FILE
-    if (folder / "run.db").exists() and not (own_issue.is_own_issue(str(path)) and own_issue.read(path) == task):
+def request_to_fix(runs: Path, name: str, task: Task, settings: Settings) -> RunRequest:
+    """The request of the run, which keeps the issue in its folder, from where a resume reads it. Raises RunExists."""
+    folder = run_files.run_folder(runs, name).absolute()
+    path = folder / task_file.ISSUE_FILE
+    if (folder / "run.db").exists() and not (
+        task_file.SOURCE.claims(str(path)) and task_file.read_tasks(path) == [task]
+    ):
         raise RunExists(
             f"run {name!r} in {folder} is about something else: another issue, repository or commit. "
             f"Choose another name with --run, or go on with: codemonkeys resume {name}"
         )
-    files.make_private_folder(folder)
-    own_issue.write(path, task)
-    return path
+    return RunRequest(str(path), (task.id,), (task,), settings, write_files=lambda _: task_file.write_issue(path, task))
 
 
 def show(patch: str, as_json: bool, facts: dict[str, Any], ended: tuple[Any, ...]) -> None:

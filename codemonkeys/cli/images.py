@@ -16,8 +16,8 @@ from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
 from codemonkeys.tasks.recipes import Recipe
 from codemonkeys.tasks.sources import load_tasks
-from sandboxes import open_sandbox
 from sandboxes.base import Environment, Reason, Sandbox, Script
+from sandboxes.docker import DockerSandbox
 
 TOOLS = ("python", "git", "bash", "perl")
 LOOK = f"for tool in {' '.join(TOOLS)}; do command -v $tool >/dev/null || echo $tool; done"
@@ -56,7 +56,7 @@ def check(source: str, ids: Sequence[str], as_json: bool) -> Exit:
     tasks = {task.id: task for task in load_tasks(source, ids or None)}
     home = default_home()
     problems: dict[str, tuple[str, ...]] = {}
-    sandbox = open_sandbox("docker", "images check")
+    sandbox = DockerSandbox("images check")
     try:
         for task in tasks.values():
             problems[task.id] = look(task, home, sandbox)
@@ -78,7 +78,7 @@ def check(source: str, ids: Sequence[str], as_json: bool) -> Exit:
 
 def place_of(task: Task, home: Path) -> Environment:
     """The task's environment on the engine."""
-    workspace = prepare(task, home, "docker")
+    workspace = prepare(task, home, "image")
     workspace.snapshot.close()
     return workspace.environment
 

@@ -10,7 +10,8 @@ import typer
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of all runs.", envvar="CODEMONKEYS_RUNS")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Model = Annotated[
-    str | None, typer.Option("--model", "-m", help="Primary model: a litellm name, `fake`, or `replay:FILE`.")
+    str | None,
+    typer.Option("--model", "-m", help="Primary model: a litellm name, `fake`, `replay:FILE`, or module:attribute."),
 ]
 ScanModel = Annotated[str | None, typer.Option("--scan-model", help="Cheap model that reads every file.")]
 ApiBase = Annotated[str | None, typer.Option("--api-base", help="Address of an OpenAI-compatible endpoint.")]
@@ -20,7 +21,10 @@ Config = Annotated[
 ProfileName = Annotated[
     str | None, typer.Option("--profile", help="Settings for a purse: paper, balanced (the defaults) or cheap.")
 ]
-Sandbox = Annotated[str | None, typer.Option("--sandbox", help="Where scripts run: local, docker or auto.")]
+Sandbox = Annotated[
+    str | None,
+    typer.Option("--sandbox", help="Where scripts run: auto, local, docker, or another by name or module:attribute."),
+]
 Budget = Annotated[float | None, typer.Option("--budget", help="US dollars the whole run may cost.")]
 TaskBudget = Annotated[float | None, typer.Option("--task-budget", help="US dollars one task may cost.")]
 AcceptChanges = Annotated[

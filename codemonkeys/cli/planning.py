@@ -11,9 +11,10 @@ from codemonkeys.cli.exits import Exit
 from codemonkeys.errors import UnpricedModel
 from codemonkeys.models.base import Price
 from codemonkeys.models.prices import price_of
-from codemonkeys.planning.costs import Stage
+from codemonkeys.planning.costs import StageCost
 from codemonkeys.planning.plan import Plan, make_plan
 from codemonkeys.settings import Settings
+from codemonkeys.stages import STAGES
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home
 
@@ -81,15 +82,12 @@ def as_plain(plan: Plan, settings: Settings) -> dict[str, Any]:
     }
 
 
-ALWAYS = ("relevance", "rank", "test", "edit", "select")
-
-
-def in_use(plan: Plan) -> dict[str, Stage]:
+def in_use(plan: Plan) -> dict[str, StageCost]:
     """The stages of every run, and those that other settings have added."""
-    return {name: stage for name, stage in plan.stages.items() if stage.most_calls or name in ALWAYS}
+    return {name: stage for name, stage in plan.stages.items() if stage.most_calls or STAGES[name].always}
 
 
-def plain_stage(stage: Stage) -> dict[str, Any]:
+def plain_stage(stage: StageCost) -> dict[str, Any]:
     """A stage as JSON has it: expected calls and tokens, and dollars."""
     usage = {name: count for name, count in asdict(stage.usage).items() if name != "raw"}
     dollars = {"expected_usd": stage.expected_usd, "most_usd": stage.most_usd}
@@ -110,7 +108,7 @@ def show(plan: Plan, settings: Settings) -> None:
     console.print(table)
     if len(plan.tasks) > SHOWN_TASKS:
         console.print(f"and {len(plan.tasks) - SHOWN_TASKS} more, all with --json")
-    columns: dict[str, Callable[[Stage], str]] = {
+    columns: dict[str, Callable[[StageCost], str]] = {
         "calls": lambda stage: f"{stage.calls:,.0f}",
         "at most ": lambda stage: f"{stage.most_calls:,}",
         "prompt": lambda stage: f"{stage.usage.prompt_tokens:,}",

@@ -12,7 +12,7 @@ from rich.live import Live
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
-from codemonkeys.journal import files, queries
+from codemonkeys.journal import queries, run_files
 
 WATCH_SECONDS = 2.0
 """Between two looks of `status --watch`."""
@@ -22,7 +22,7 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     """Show a run, or one of its tasks."""
     from codemonkeys.report.tables import dollars, plain, spend_table, task_view, tasks_table
 
-    with files.reading(files.database_of(runs, name)) as connection:
+    with run_files.reading(run_files.database_of(runs, name)) as connection:
         story = queries.task_story(connection, task) if task else queries.run_overview(connection)
     if as_json:
         print_json(story)
@@ -45,8 +45,8 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
 
 def status(runs: Path, name: str | None, watch: bool, as_json: bool) -> Exit:
     """Show how a run stands, once or as long as a session works on it; without a name, all runs in a line each."""
-    from codemonkeys.report.standing import Observer
-    from codemonkeys.report.standing_view import runs_table, standing_view
+    from codemonkeys.report.run_status import Observer
+    from codemonkeys.report.status_view import runs_table, status_view
 
     if name is None:
         found = [Observer(path.parent).look() for path in sorted(runs.glob("*/run.db"))]
@@ -57,18 +57,18 @@ def status(runs: Path, name: str | None, watch: bool, as_json: bool) -> Exit:
         else:
             say(f"There is no run in {runs.absolute()}; another folder of runs is given by --runs.")
         return Exit.DONE
-    observer, console = Observer(files.database_of(runs, name).parent), out()
+    observer, console = Observer(run_files.database_of(runs, name).parent), out()
     standing = observer.look()
     if as_json:
         print_json(asdict(standing))
     elif watch and console.is_terminal:
-        with Live(standing_view(standing), console=console, auto_refresh=False) as live:
+        with Live(status_view(standing), console=console, auto_refresh=False) as live:
             while standing.owner is not None:
                 time.sleep(WATCH_SECONDS)
                 standing = observer.look()
-                live.update(standing_view(standing, max(3, console.height - 20)), refresh=True)
+                live.update(status_view(standing, max(3, console.height - 20)), refresh=True)
     else:
-        console.print(standing_view(standing))
+        console.print(status_view(standing))
     return Exit.DONE
 
 
@@ -76,31 +76,40 @@ def export(runs: Path, name: str, output: Path, format: str, overwrite: bool) ->
     """Write a run as others take it."""
     from codemonkeys.report import exports
 
-    path = files.database_of(runs, name)
-    with files.reading(path) as connection:
+    path = run_files.database_of(runs, name)
+    with run_files.reading(path) as connection:
         say(exports.export(connection, path.parent, output, format, overwrite))
     return Exit.DONE
 
 
 def settings(as_json: bool) -> Exit:
-    """List every setting and profile."""
-    from codemonkeys.profiles import PROFILES
+    """List every setting, profile, sandbox, model and rule."""
+    from codemonkeys.cli.choices import kinds
     from codemonkeys.report.tables import new_table, plain
     from codemonkeys.settings import Settings
+    from codemonkeys.settings.profiles import PROFILES
 
     listed = list(settings_of(Settings, ""))
     if as_json:
         rows = [{"name": name, "default": default, "meaning": meaning} for name, default, meaning in listed]
-        print_json({"settings": rows, "profiles": {name: found._asdict() for name, found in PROFILES.items()}})
+        profiles = {name: found._asdict() for name, found in PROFILES.items()}
+        choices = {name: kind.names for name, kind in kinds().items()}
+        print_json({"settings": rows, "profiles": profiles, "choices": choices})
         return Exit.DONE
     table = new_table("setting", "default", "meaning")
     for name, default, meaning in listed:
         table.add_row(plain(name, "bold"), plain(default), plain(meaning))
     out().print(table)
-    profiles = new_table("profile", "what it buys")
+    bought = new_table("profile", "what it buys")
     for name, found in PROFILES.items():
-        profiles.add_row(plain(name, "bold"), plain(found.why))
-    out().print(profiles)
+        bought.add_row(plain(name, "bold"), plain(found.why))
+    out().print(bought)
+    there = new_table("kind", "chosen by", "names")
+    for name, kind in kinds().items():
+        named = [*kind.names, kind.more] if kind.more else kind.names
+        there.add_row(plain(name, "bold"), plain(kind.option), plain(", ".join(named)))
+    out().print(there)
+    say("One of your own, in a file of the current folder or installed, is named as module:attribute.")
     say("Take a profile with --profile NAME; what else is given counts over it.")
     say("Set one with -c name=value, in a YAML file given by -c FILE, or as CODEMONKEYS_SECTION__NAME.")
     return Exit.DONE

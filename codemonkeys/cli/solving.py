@@ -1,19 +1,20 @@
-"""`solve`, `resume` and `demo`."""
+"""`solve` and `demo`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
-from codemonkeys.errors import BadInput
-from codemonkeys.journal import files, queries
-from codemonkeys.session import Summary, run_session
-from codemonkeys.settings import Settings, build, load_settings, merge
+from codemonkeys.cli.signals import run_until_stopped
+from codemonkeys.journal import queries, run_files
+from codemonkeys.runs.session import Options, RunRequest, Summary
+from codemonkeys.runs.solve import request_of, run_name
+from codemonkeys.runs.solve import solve as solve_request
+from codemonkeys.settings import load_settings
 
 
 def solve(
@@ -26,48 +27,31 @@ def solve(
     accept_changes: bool,
     as_json: bool,
 ) -> Exit:
-    """Begin a run, or go on with one of equal settings; `wanted` are the fields of `choosing.Wanted`."""
-    from codemonkeys.tasks.choosing import Wanted, choose
+    """Begin a run, or go on with one of equal settings; `wanted` are the fields of `TaskFilter`."""
+    from codemonkeys.tasks.filtering import TaskFilter, choose
 
-    settings = load_settings(configs, **without_none(given))
-    source, ids = choose(absolute(dataset), Wanted(**wanted))
-    return finish(carry_out(source, ids, settings, runs, name_of_run(name), accept_changes), runs, as_json)
+    settings, name = load_settings(configs, **without_none(given)), run_name(name)
+    source, ids = choose(dataset, TaskFilter(**wanted))
+    request = request_of(source, settings, ids, runs, name)
+    return finish(carry_out(request, runs, name, accept_changes), runs, as_json)
 
 
 def plan(dataset: str, wanted: dict[str, Any], configs: Sequence[str], given: dict[str, Any], as_json: bool) -> Exit:
     """Tell what `solve` would come to."""
     from codemonkeys.cli.planning import dry_run
-    from codemonkeys.tasks.choosing import Wanted, choose
+    from codemonkeys.tasks.filtering import TaskFilter, choose
     from codemonkeys.tasks.sources import load_tasks
 
     settings = load_settings(configs, **without_none(given))
-    source, ids = choose(absolute(dataset), Wanted(**wanted), cached=True)
+    source, ids = choose(dataset, TaskFilter(**wanted), cached=True)
     return dry_run(load_tasks(source, ids), settings, as_json)
 
 
-def name_of_run(given: str | None) -> str:
-    """The name of a run: as given, or the time of day."""
-    return given or f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-
-
-def resume(runs: Path, name: str, operation: dict[str, Any], accept_changes: bool, as_json: bool) -> Exit:
-    """Go on with a run, with its own source and settings."""
-    with files.reading(files.database_of(runs, name)) as connection:
-        run = queries.run_overview(connection)
-    if "ensemble" in run["settings"]:
-        from codemonkeys.cli import ensembling
-
-        return ensembling.resume(runs, name, run, operation, accept_changes, as_json)
-    stored = run["settings"]
-    ids = stored.pop("ids")
-    merge(stored, without_none({"operation": operation}))
-    return finish(carry_out(run["source"], ids, build(stored), runs, name, accept_changes), runs, as_json)
-
-
-def demo(runs: Path, name: str, sandbox: str | None, as_json: bool) -> Exit:
+def demo(runs: Path, name: str, sandbox: str | None, prompts: Path | None, as_json: bool) -> Exit:
     """Solve the demo's task with recorded answers, and grade the patch."""
-    from codemonkeys.cli.evaluating import How, grade
+    from codemonkeys.cli.evaluating import teller
     from codemonkeys.demo import INSTANCE_ID, RECORDING, build_task_repository
+    from codemonkeys.grading.service import GradingOptions, grade_run
     from codemonkeys.tasks.environments import default_home
 
     say("Fetching the demo's task: a real, closed issue. Model answers are replayed; all else happens live.")
@@ -76,13 +60,14 @@ def demo(runs: Path, name: str, sandbox: str | None, as_json: bool) -> Exit:
         [str(RECORDING.with_name("settings.yaml"))],
         model=f"replay:{RECORDING}",
         sandbox={"kind": sandbox or "auto"},
+        prompts=prompts,
     )
-    summary = carry_out(source, [INSTANCE_ID], settings, runs, name, False)
+    summary = carry_out(request_of(source, settings, [INSTANCE_ID], runs, name), runs, name, False)
     if summary.waiting or not summary.predicted:
         return finish(summary, runs, as_json)
     say("Grading the chosen patch by the hidden tests.")
-    verdicts = grade(runs, name, source, How(sandbox), summary.folder)
-    with files.reading(files.database_of(runs, name)) as connection:
+    verdicts = grade_run(runs, name, source, GradingOptions(sandbox), on_verdict=teller(1))
+    with run_files.reading(run_files.database_of(runs, name)) as connection:
         story = queries.task_story(connection, INSTANCE_ID)
     if as_json:
         print_json({**story, "resolved": verdicts[0].resolved})
@@ -95,12 +80,11 @@ def demo(runs: Path, name: str, sandbox: str | None, as_json: bool) -> Exit:
     return Exit.DONE if verdicts[0].resolved else Exit.NOTHING_SOLVED
 
 
-def carry_out(
-    source: str, ids: Sequence[str], settings: Settings, runs: Path, name: str, accept_changes: bool
-) -> Summary:
-    """Run a session with its progress shown."""
-    with Progress(files.run_folder(runs, name)) as progress:
-        return run_session(source, ids, settings, runs, name, accept_changes=accept_changes, notify=progress.notify)
+def carry_out(request: RunRequest, runs: Path, name: str, accept_changes: bool) -> Summary:
+    """Run a session with its progress shown, until it ends or is stopped by a signal."""
+    with Progress(run_files.run_folder(runs, name)) as progress:
+        options = Options(runs, name, accept_changes, progress.notify)
+        return run_until_stopped(lambda stop: solve_request(request, replace(options, stop=stop)), progress.notify)
 
 
 def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
@@ -113,7 +97,7 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
         return code
     from codemonkeys.report.tables import summary_view
 
-    with files.reading(summary.folder / "run.db") as connection:
+    with run_files.reading(summary.folder / "run.db") as connection:
         overview = queries.run_overview(connection)
     out().print(summary_view(overview))
     total = len(summary.ended) + summary.waiting
@@ -124,14 +108,6 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
     else:
         print(f"Go on with: codemonkeys resume {summary.run}{where}")
     return code
-
-
-def absolute(dataset: str) -> str:
-    """A dataset's path made absolute, so that a run can be resumed from any folder."""
-    if not dataset.strip():
-        raise BadInput("the dataset's name is empty: give a file or a folder")
-    path = Path(dataset).expanduser()
-    return str(path.resolve()) if path.exists() else dataset
 
 
 def without_none(given: dict[str, Any]) -> dict[str, Any]:

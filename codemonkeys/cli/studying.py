@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
-from codemonkeys.errors import BadInput
-from codemonkeys.journal import files, queries
-from codemonkeys.predictions import Prediction
+from codemonkeys.errors import BadInput, BadSettings
+from codemonkeys.journal import run_files
+from codemonkeys.tasks.predictions import Prediction
 
 if TYPE_CHECKING:
     from codemonkeys.report.study import Study
+    from codemonkeys.selection.rules import Rule
 
 GRADES = ("candidates", "turns")
 
@@ -58,28 +59,41 @@ def print_one(found: Study) -> None:
 
 def open_study(runs: Path, name: str, given: Sequence[str]) -> Study:
     """The study of a run, with the verdicts it holds and those of files; without any, what needs none."""
-    from codemonkeys.report.stored import read_run
+    from codemonkeys.report.stored_run import read_run
     from codemonkeys.report.study import study
-    from codemonkeys.report.verdicts import Verdicts, add_file, add_stored
+    from codemonkeys.report.verdict_sources import Verdicts, add_file, add_stored
 
-    with files.reading(files.database_of(runs, name)) as connection:
+    with run_files.reading(run_files.database_of(runs, name)) as connection:
         run = read_run(connection)
         verdicts = Verdicts()
         add_stored(verdicts, connection)
     sources = list(dict.fromkeys(source for evidence in run.evidence.values() for source in evidence.sources))
     for file in given:
         add_file(verdicts, file, sources)
-    return study(run, verdicts if verdicts.known else None)
+    return study(run, verdicts if verdicts.known else None, rules_for(run.rule))
+
+
+def rules_for(rule: str) -> dict[str, Rule]:
+    """All rules there are, and the run's own if it is none of them and can still be loaded."""
+    from codemonkeys.selection.rules import all_rules, find_rule
+
+    rules = all_rules()
+    if rule not in rules:
+        try:
+            rules[rule] = find_rule(rule)
+        except BadSettings as error:
+            say(f"the rule of the run is left out: {error}")
+    return rules
 
 
 def grade_all(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None:
     """Grade every distinct candidate without a verdict by the hidden tests; with `earlier`, earlier edits too."""
-    from codemonkeys.cli.evaluating import How, grade
-    from codemonkeys.report.verdicts import ungraded
+    from codemonkeys.cli.evaluating import teller
+    from codemonkeys.grading.service import GradingOptions, grade_run
+    from codemonkeys.report.verdict_sources import ungraded
 
-    database = files.database_of(runs, name)
-    with files.reading(database) as connection:
-        source = queries.run_overview(connection)["source"]
+    database = run_files.database_of(runs, name)
+    with run_files.reading(database) as connection:
         waiting = ungraded(connection, earlier)
     say(f"{sum(map(len, waiting.values()))} patches of {len(waiting)} tasks have no verdict yet")
     # One patch of each task at a time: a harness run holds one prediction a task.
@@ -89,4 +103,5 @@ def grade_all(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None
             for task, patches in waiting.items()
             if number < len(patches)
         }
-        grade(runs, name, source, How(sandbox), runs / name / "grading", predictions)
+        tell = teller(len(predictions))
+        grade_run(runs, name, None, GradingOptions(sandbox), runs / name / "grading", predictions, tell)

@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from codemonkeys.context.answers import last_array
+from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.reading import SourceFile, outlined, pack, shown_tokens
-from codemonkeys.journal.digests import Digests
-from codemonkeys.work import Conversation, Work
+from codemonkeys.engine.conversation import Conversation, UnusableAnswer
+from codemonkeys.engine.work import Work
+from codemonkeys.journal.digest_store import DigestStore
+from codemonkeys.stages import DIGEST
 
 FEWEST_WORDS = 15
 MOST_WORDS = 50
@@ -28,9 +30,9 @@ _LINE_NUMBERS = re.compile(r"  #\d+-\d+$", re.M)
 
 async def digested(work: Work, files: Sequence[SourceFile]) -> list[SourceFile]:
     """The files shortened to their digests; one whose digest cannot be had is shortened to its outline."""
-    outlines = await asyncio.to_thread(lambda: [outlined(file) for file in files])
+    outlines = await work.in_thread(lambda: [outlined(file) for file in files])
     template = work.prompts.source("digest.system") + work.prompts.source("digest.user")
-    keys = [key_of(file, work.steps.scan.name, template) for file in outlines]
+    keys = [key_of(file, work.models.scan.name, template) for file in outlines]
     long = {key: file for key, file in zip(keys, outlines, strict=True) if shown_tokens(work, file) > SHORT}
     texts = await digests_of(work, long)
 
@@ -72,8 +74,8 @@ class Plan:
     """Which digests this task asks for in which call, written down before it asks: a resumed run asks the same."""
 
     def __init__(self, work: Work) -> None:
-        self._journal, self._task = work.steps.journal, work.task.id
-        noted = self._journal.note(self._task, "digest", 0, "plan") or {"batches": [], "unread": []}
+        self._journal, self._task = work.journal, work.task.id
+        noted = self._journal.note(self._task, DIGEST.name, 0, "plan") or {"batches": [], "unread": []}
         self.batches: list[list[str]] = noted["batches"]
         self.unread: list[str] = noted["unread"]
         """Keys of digests that no answer held; they stay so in this run, whatever other runs find out."""
@@ -90,10 +92,12 @@ class Plan:
     def write(self) -> None:
         """Record the plan."""
         note = {"batches": self.batches, "unread": self.unread}
-        self._journal.put_note(self._task, "digest", 0, "plan", note)
+        self._journal.put_note(self._task, DIGEST.name, 0, "plan", note)
 
 
-async def make(work: Work, store: Digests, plan: Plan, files: Mapping[str, SourceFile], mine: Sequence[str]) -> None:
+async def make(
+    work: Work, store: DigestStore, plan: Plan, files: Mapping[str, SourceFile], mine: Sequence[str]
+) -> None:
     """Have digests made; other tasks that want them wait for this one."""
     done = asyncio.Event()
     store.making |= dict.fromkeys(mine, done)
@@ -111,19 +115,23 @@ async def make(work: Work, store: Digests, plan: Plan, files: Mapping[str, Sourc
     plan.write()
 
 
-async def make_batch(work: Work, store: Digests, plan: Plan, number: int, files: Mapping[str, SourceFile]) -> None:
-    """Ask for some digests in one call; an answer that cannot be read is asked for again, once."""
+async def make_batch(work: Work, store: DigestStore, plan: Plan, number: int, files: Mapping[str, SourceFile]) -> None:
+    """Ask for some digests in one call; an answer that cannot be parsed is asked for again, once."""
     system = work.prompts("digest.system")
-    talk = Conversation(work, "digest", number, system, 2, 0.0, work.settings.context.max_tokens)
-    message = work.prompts("digest.user", files=shown_for_digest(work, list(files.values())))
+    talk = Conversation(work, DIGEST, number, system, 2, 0.0, work.settings.context.max_tokens)
     found: dict[int, str] = {}
-    while talk.turns_left:
-        found |= read_digests(await talk.ask(message), len(files))
+
+    def parse(answer: str) -> None:
+        found.update(read_digests(answer, len(files)))
         missing = [str(n) for n in range(1, len(files) + 1) if n not in found]
-        if not missing:
-            break
-        problem = f"no JSON object for file {', '.join(missing)} could be read in it."
-        message = work.prompts("digest.repair", problem=problem, count=len(files))
+        if missing:
+            raise UnusableAnswer(f"no JSON object for file {', '.join(missing)} could be read in it.")
+
+    def repair(problem: str) -> str:
+        return work.prompts("digest.repair", problem=problem, count=len(files))
+
+    shown = shown_for_digest(work, list(files.values()))
+    await talk.ask(work.prompts("digest.user", files=shown), parse, repair)
     keys = dict(enumerate(files, start=1))
     store.put({keys[n]: text for n, text in found.items()})
     plan.unread += [key for n, key in keys.items() if n not in found]

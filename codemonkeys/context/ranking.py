@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from codemonkeys.context.answers import last_array
+from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.relevance import RelevantFile
-from codemonkeys.work import Conversation, Work
+from codemonkeys.engine.conversation import Conversation, UnusableAnswer
+from codemonkeys.engine.work import Work
+from codemonkeys.stages import RANK
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ async def choose_context(work: Work, relevant: Sequence[RelevantFile]) -> list[C
     tokens = {file.path: file.tokens for file in relevant}
     chosen = fill(order, tokens, work.settings.context.tokens)
     note = {"rankings": rankings, "order": order, "chosen": chosen, "tokens": sum(tokens[path] for path in chosen)}
-    await work.note("rank", "context", note)
+    await work.note(RANK, "context", note)
     return [ContextFile(path, work.snapshot.text(path) or "", tokens[path]) for path in chosen]
 
 
@@ -44,16 +46,20 @@ async def rank(work: Work, relevant: Sequence[RelevantFile]) -> list[list[str]]:
 
 
 async def rank_once(work: Work, number: int, system: str, paths: frozenset[str]) -> list[str]:
-    """One ranking without invented or repeated paths; empty if none could be read, asked twice."""
-    talk = Conversation(work, "rank", number, system, 2, 0.0, work.settings.context.max_tokens, work.gate("rank"))
-    message = work.prompts("rank.user")
-    while talk.turns_left:
-        answer = last_array(await talk.ask(message)) or []
-        ranking = list(dict.fromkeys(path for path in answer if isinstance(path, str) and path in paths))
-        if ranking:
-            return ranking
-        message = work.prompts("rank.repair", problem="it ends with no JSON array of paths from the list.")
-    return []
+    """One ranking without invented or repeated paths; empty if none could be parsed, asked twice."""
+    talk = Conversation(work, RANK, number, system, 2, 0.0, work.settings.context.max_tokens, work.gate("rank"))
+
+    def parse(answer: str) -> list[str]:
+        named = last_array(answer) or []
+        ranking = list(dict.fromkeys(path for path in named if isinstance(path, str) and path in paths))
+        if not ranking:
+            raise UnusableAnswer("it ends with no JSON array of paths from the list.")
+        return ranking
+
+    def repair(problem: str) -> str:
+        return work.prompts("rank.repair", problem=problem)
+
+    return await talk.ask(work.prompts("rank.user"), parse, repair) or []
 
 
 def merge(rankings: Sequence[Sequence[str]], paths: Sequence[str]) -> list[str]:

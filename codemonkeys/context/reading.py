@@ -8,8 +8,8 @@ from typing import Literal
 
 from codemonkeys.context.languages import is_source, is_test
 from codemonkeys.context.outline import outline
+from codemonkeys.engine.work import Work
 from codemonkeys.prompting import cut_middle
-from codemonkeys.work import Work
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def source_files(work: Work) -> list[SourceFile]:
             continue
         text = work.snapshot.text(entry.path)
         if text:
-            files.append(SourceFile(entry.path, text, work.steps.scan.count_tokens(text)))
+            files.append(SourceFile(entry.path, text, work.models.scan.count_tokens(text)))
     return files
 
 
@@ -46,7 +46,7 @@ def outlined(file: SourceFile) -> SourceFile:
 
 def shown_tokens(work: Work, file: SourceFile) -> int:
     """Tokens of what is shown of a file."""
-    return file.tokens if file.form == "whole" else work.steps.scan.count_tokens(file.text)
+    return file.tokens if file.form == "whole" else work.models.scan.count_tokens(file.text)
 
 
 def pack(work: Work, files: Sequence[SourceFile], most: int) -> list[list[SourceFile]]:

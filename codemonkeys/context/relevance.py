@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codemonkeys.context.answers import last_array
 from codemonkeys.context.digests import digested
+from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.reading import SourceFile, outlined, pack, source_files
-from codemonkeys.work import Conversation, Work
+from codemonkeys.engine.conversation import Conversation, UnusableAnswer
+from codemonkeys.engine.work import Work
+from codemonkeys.stages import CONTEXT_MODES, RELEVANCE
 
 
 @dataclass(frozen=True)
@@ -30,54 +32,59 @@ async def find_relevant(work: Work) -> list[RelevantFile]:
     Cheaper readings come first, where the mode asks for them: only what they do not rule out is read at more length.
     """
     settings = work.settings.context
-    files = await asyncio.to_thread(source_files, work)
-    judged = files
+    files = await work.in_thread(source_files, work)
+    kept = files
     batches = 0
-    if settings.mode == "digest":
-        judged, batches = await narrowed(work, judged, await digested(work, judged), batches)
-    if settings.mode != "full":
-        judged, batches = await narrowed(work, judged, [outlined(file) for file in judged], batches)
-    shortened = [file if file.tokens <= settings.file_tokens else outlined(file) for file in judged]
-    relevant = await judge(work, pack(work, shortened, settings.batch_tokens), batches)
+    *shorter, _ = CONTEXT_MODES[settings.mode].forms
+    for form in shorter:
+        shortened = await digested(work, kept) if form == "digest" else [outlined(file) for file in kept]
+        kept, batches = await narrow(work, kept, shortened, batches)
+    shortened = [file if file.tokens <= settings.file_tokens else outlined(file) for file in kept]
+    relevant = await assess(work, pack(work, shortened, settings.batch_tokens), batches)
     note = {
         "read": len(files),
         "relevant": len(relevant),
         "maybe": [file.path for file in relevant if file.maybe],
         "shortened": [file.path for file in shortened if file.form != "whole"],
     }
-    await work.note("relevance", "files", note)
+    await work.note(RELEVANCE, "files", note)
     return relevant
 
 
-async def narrowed(
+async def narrow(
     work: Work, files: Sequence[SourceFile], shortened: Sequence[SourceFile], first: int
 ) -> tuple[list[SourceFile], int]:
     """The files that their shortened form does not rule out, and the sample number of the next batch."""
     batches = pack(work, shortened, work.settings.context.outline_batch_tokens)
-    kept = {file.path for file in await judge(work, batches, first)}
+    kept = {file.path for file in await assess(work, batches, first)}
     return [file for file in files if file.path in kept], first + len(batches)
 
 
-async def judge(work: Work, batches: Sequence[Sequence[SourceFile]], first: int) -> list[RelevantFile]:
+async def assess(work: Work, batches: Sequence[Sequence[SourceFile]], first: int) -> list[RelevantFile]:
     """Ask about every batch; `first` is the sample number of the first one."""
     system = work.prompts("relevance.system")
     async with asyncio.TaskGroup() as group:
-        asked = [group.create_task(judge_batch(work, system, n, batch)) for n, batch in enumerate(batches, start=first)]
+        asked = [
+            group.create_task(assess_batch(work, system, n, batch)) for n, batch in enumerate(batches, start=first)
+        ]
     return [file for task in asked for file in task.result()]
 
 
-async def judge_batch(work: Work, system: str, number: int, files: Sequence[SourceFile]) -> list[RelevantFile]:
-    """Ask about some files in one call; an answer that cannot be read is asked for again, once."""
-    talk = Conversation(work, "relevance", number, system, 2, 0.0, work.settings.context.max_tokens)
-    message = work.prompts("relevance.user", files=files)
+async def assess_batch(work: Work, system: str, number: int, files: Sequence[SourceFile]) -> list[RelevantFile]:
+    """Ask about some files in one call; an answer that cannot be parsed is asked for again, once."""
+    talk = Conversation(work, RELEVANCE, number, system, 2, 0.0, work.settings.context.max_tokens)
     judgements: dict[int, tuple[bool, str]] = {}
-    while talk.turns_left:
-        judgements |= read_judgements(await talk.ask(message), len(files))
+
+    def parse(answer: str) -> None:
+        judgements.update(read_judgements(answer, len(files)))
         missing = [str(n) for n in range(1, len(files) + 1) if n not in judgements]
-        if not missing:
-            break
-        problem = f"no JSON object for file {', '.join(missing)} could be read in it."
-        message = work.prompts("relevance.repair", problem=problem, count=len(files))
+        if missing:
+            raise UnusableAnswer(f"no JSON object for file {', '.join(missing)} could be read in it.")
+
+    def repair(problem: str) -> str:
+        return work.prompts("relevance.repair", problem=problem, count=len(files))
+
+    await talk.ask(work.prompts("relevance.user", files=files), parse, repair)
     relevant = []
     for n, file in enumerate(files, start=1):
         if n not in judgements:

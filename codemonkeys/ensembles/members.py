@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from codemonkeys.errors import BadInput, BadRecord
 from codemonkeys.generation.paths import patch_paths
 from codemonkeys.tasks.records import parse_json
+from codemonkeys.wording import option
 
 FOLDER_FILES = ("all_preds.jsonl", "preds.json", "preds.jsonl")
 """What a folder of the leaderboard is searched for, in this order."""
@@ -86,7 +87,7 @@ def with_families(members: Sequence[Member], families: Sequence[str]) -> list[Me
         matching = [n for n, member in enumerate(members) if pattern and fnmatchcase(member.name, pattern)]
         if not family.strip() or not matching:
             there = ", ".join(member.name for member in members)
-            raise BadInput(f"--family {given}: give NAME=GLOB, with a GLOB that matches some of: {there}")
+            raise BadInput(f"{option('family', given)}: give NAME=GLOB, with a GLOB that matches some of: {there}")
         for n in matching:
             named[n] = replace(members[n], family=family.strip())
     return named

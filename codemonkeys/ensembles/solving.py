@@ -8,18 +8,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from codemonkeys.engine.work import Work
 from codemonkeys.ensembles.members import LARGEST, Member
 from codemonkeys.errors import BadInput
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.patch import check_patch
 from codemonkeys.generation.trajectories import attempt_test
 from codemonkeys.journal.store import Journal
-from codemonkeys.selection.deciding import Choice, decide
-from codemonkeys.selection.gather import gather
+from codemonkeys.selection.deciding import Choice, select
 from codemonkeys.selection.text_equivalence import text_classes
 from codemonkeys.selection.votes import record_candidates
 from codemonkeys.tasks.base import Task
-from codemonkeys.work import Work
+from codemonkeys.wording import option
 
 SUFFIXES = (".py", ".sh")
 """Of test scripts in a folder: Python for Python repositories, a shell script for others."""
@@ -47,11 +47,11 @@ def read_tests(folder: Path, tasks: Sequence[Task]) -> GivenTests:
         try:
             scripts = tuple(path.read_text("utf-8") for path in files if path.stat().st_size <= LARGEST)
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"--tests {folder}: a script of {task.id} cannot be read: {error}") from None
+            raise BadInput(f"{option('tests', str(folder))}: a script of {task.id} cannot be read: {error}") from None
         if scripts:
             found[task.id] = scripts
     if not found:
-        raise BadInput(f"--tests {folder}: it has no test scripts; expected {folder}/<task id>/*.py")
+        raise BadInput(f"{option('tests', str(folder))}: it has no test scripts; expected {folder}/<task id>/*.py")
     return GivenTests(folder, found)
 
 
@@ -64,17 +64,17 @@ def candidates_of(members: Sequence[Member], task: str) -> list[Candidate]:
     ]
 
 
-def solver(members: Sequence[Member], given: GivenTests) -> Callable[[Work], Awaitable[Choice | None]]:
+def ensemble_solver(members: Sequence[Member], given: GivenTests) -> Callable[[Work], Awaitable[Choice | None]]:
     """Takes a task through the ensemble; None if no member has a patch for it that applies."""
 
-    async def solve(work: Work) -> Choice | None:
+    async def solve_by_members(work: Work) -> Choice | None:
         everyone = candidates_of(members, work.task.id)
         candidates = await those_that_apply(work, everyone)
         if not candidates:
             return None
-        return await decide(work, await gather(work, candidates, await scripts_of(work, candidates, given)))
+        return await select(work, candidates, await scripts_of(work, candidates, given))
 
-    return solve
+    return solve_by_members
 
 
 async def those_that_apply(work: Work, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -83,7 +83,7 @@ async def those_that_apply(work: Work, candidates: Sequence[Candidate]) -> list[
     def check() -> list[str | None]:
         return [check_patch(work.snapshot, candidate.patch) for candidate in candidates]
 
-    whys = await asyncio.to_thread(check)
+    whys = await work.in_thread(check)
     refused = [{"source": c.source, "why": why} for c, why in zip(candidates, whys, strict=True) if why]
     if refused:
         await work.note("ensemble", "does not apply", refused)

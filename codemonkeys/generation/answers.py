@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from codemonkeys.context.languages import is_source
+from codemonkeys.engine.conversation import UnusableAnswer
 
 Kind = Literal["edits", "test", "done", "choice"]
 KINDS: tuple[Kind, ...] = ("edits", "test", "done", "choice")
@@ -83,8 +84,8 @@ class Answer:
         return "done" if self.done else "choice"
 
 
-class MalformedAnswer(Exception):
-    """An answer cannot be read; the message goes back to the model and says what to write."""
+class MalformedAnswer(UnusableAnswer):
+    """An answer cannot be parsed."""
 
 
 def marker_for(task_id: str, texts: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Edits applied to a snapshot in memory: what a model may change, and what it is told when it may not."""
+"""Applies edits to a snapshot in memory: what a model may change, and what it is told about an edit it may not make."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN_REFUSALS = 8
 
 @dataclass(frozen=True)
 class File:
-    """A file after the edits."""
+    """Content and mode of a file after the edits."""
 
     content: bytes
     mode: str = "100644"
@@ -27,16 +27,16 @@ class File:
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs from a snapshot. A rename is a deletion and a creation that keeps the mode."""
+    """Differences from a snapshot. A rename is a deletion and a creation with the same mode."""
 
     files: Mapping[str, File | None]
-    """Path to what is there afterwards, None for nothing; sorted by path, only what differs."""
+    """Path to the new file, None if deleted; sorted by path. Only files that differ."""
 
 
 def apply_edits(snapshot: Snapshot, edits: Iterable[Edit]) -> Changes:
-    """Apply edits in order, each to what the ones before it left.
+    """Apply edits in order, each to the result of the ones before it.
 
-    Raises EditRefused naming every edit that cannot be applied, or if all of them together change nothing.
+    Raises EditRefused: with a message about each edit that cannot be applied, or if the edits together change nothing.
     """
     tree = _Tree(snapshot)
     refusals: list[str] = []
@@ -56,12 +56,12 @@ def apply_edits(snapshot: Snapshot, edits: Iterable[Edit]) -> Changes:
 
 
 def _word(edit: Edit) -> str:
-    """The word of the edit's marker line."""
+    """The keyword of the edit's marker line."""
     return "SEARCH" if isinstance(edit, Replace) else type(edit).__name__.upper()
 
 
 class _Tree:
-    """A snapshot with edits laid over it."""
+    """A snapshot with edits applied on top."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -88,7 +88,7 @@ class _Tree:
                 self.write(to, file)
 
     def difference(self) -> dict[str, File | None]:
-        """What was written and differs from the snapshot, sorted by path."""
+        """Files written that differ from the snapshot, sorted by path; None for a deleted one."""
         return {path: file for path, file in sorted(self.written.items()) if file != self.original(path)}
 
     def original(self, path: str) -> File | None:
@@ -117,7 +117,7 @@ class _Tree:
         return file
 
     def require_file(self, path: str) -> None:
-        """Refuse a path at which no ordinary file is."""
+        """Refuse a path that is not an ordinary file."""
         _check_path(path, known=path in self.modes)
         if path in self.modes:
             self.require_ordinary(path)
@@ -130,7 +130,7 @@ class _Tree:
         raise EditRefused(f"there is no such file.{hint}")
 
     def require_free(self, path: str, advice: str) -> None:
-        """Refuse a path at which something is, or that cannot hold a file."""
+        """Refuse a path that is taken, or where no file can be created."""
         _check_path(path, known=path in self.modes)
         if path in self.modes:
             raise EditRefused(f"{shorten(path)} already exists. {advice}")
@@ -139,7 +139,7 @@ class _Tree:
         self.require_folder(path)
 
     def require_folder(self, path: str) -> None:
-        """Refuse a path that leads through something other than folders."""
+        """Refuse a path with a parent that is not a folder."""
         parts = path.split("/")
         for length in range(1, len(parts)):
             parent = "/".join(parts[:length])
@@ -165,10 +165,10 @@ class _Tree:
 
 
 def _check_path(path: str, known: bool) -> None:
-    """Refuse what no edit may name; the snapshot need not be asked for that."""
+    """Refuse paths that no edit may name, whatever the snapshot contains. `known`: the path exists in it."""
     parts = re.split(r"[/\\]", path)
     folded = ["".join(c for c in part if unicodedata.category(c) != "Cf").casefold() for part in parts]
-    # File systems that ignore case, trailing dots or invisible characters would take these for .git as well.
+    # File systems that ignore case, trailing dots or invisible characters resolve these to .git as well.
     git = any(part.split(":")[0].rstrip(" .") in (".git", "git~1") for part in folded)
     problem = ""
     if not path:

@@ -1,10 +1,11 @@
-"""Search and replace on the lines of one file, byte for byte outside of what is replaced."""
+"""Search and replace on the lines of one file; every byte outside the replaced lines is preserved."""
 
 from __future__ import annotations
 
 import difflib
 from collections import Counter
 
+from codemonkeys.engine.conversation import UnusableAnswer
 from codemonkeys.tasks.snapshot import decode
 
 _BOM = "\ufeff"
@@ -12,16 +13,17 @@ _SHOWN_LINES = 24
 _SHOWN_WIDTH = 200
 
 
-class EditRefused(Exception):
-    """Edits cannot be applied; the message goes back to the model and says what to write instead."""
+class EditRefused(UnusableAnswer):
+    """Edits cannot be applied."""
 
 
 def replace_lines(content: bytes, search: str, replacement: str) -> bytes:
-    """Replace the only place where the lines of `search` stand.
+    """Replace the only occurrence of the lines of `search`.
 
-    Lines end with LF or CRLF, nothing else. Lines that both texts share keep their bytes; new ones end as their
-    neighbours do.
-    Raises EditRefused if the lines are missing or stand more than once, or if the replacement does not fit the file.
+    Lines end with LF or CRLF, nothing else. Lines that both texts share keep their bytes; new ones get the line ending
+    of their neighbours.
+    Raises EditRefused if the lines are missing or occur more than once, or if the file's encoding cannot represent the
+    replacement.
     """
     text, encoding = decode(content)
     bom = _BOM if text.startswith(_BOM) else ""
@@ -35,16 +37,16 @@ def replace_lines(content: bytes, search: str, replacement: str) -> bytes:
     encode(replacement)
     if wanted == new:
         raise EditRefused("the lines as they shall be are the lines as they are: this edit changes nothing.")
-    start = _only_place([body for body, _ in lines], wanted)
+    start = _find_once([body for body, _ in lines], wanted)
     end = start + len(wanted)
-    # A line that ends the file without a newline borrows the ending of the one before it, and gives it back below.
-    usual = next((ending for _, ending in reversed(lines[:end]) if ending), "\n")
+    # A last line without a newline is given the ending of the line before it; it is removed again below.
+    default = next((ending for _, ending in reversed(lines[:end]) if ending), "\n")
     merged: list[tuple[str, str]] = []
     for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, wanted, new, autojunk=False).get_opcodes():
         if tag == "equal":
-            merged += [(body, ending or usual) for body, ending in lines[start + i1 : start + i2]]
+            merged += [(body, ending or default) for body, ending in lines[start + i1 : start + i2]]
         else:
-            ending = lines[min(start + i1, end - 1)][1] or usual
+            ending = lines[min(start + i1, end - 1)][1] or default
             merged += [(body, ending) for body in new[j1:j2]]
     if merged and not lines[end - 1][1]:
         merged[-1] = (merged[-1][0], "")
@@ -52,14 +54,14 @@ def replace_lines(content: bytes, search: str, replacement: str) -> bytes:
 
 
 def _split(text: str) -> list[tuple[str, str]]:
-    """Lines and their endings, "\\n", "\\r\\n" or, at the end of the text, none."""
+    """Lines and their endings: "\\n", "\\r\\n" or, for the last line only, empty."""
     lines = [(line[:-1], "\r\n") if line.endswith("\r") else (line, "\n") for line in text.split("\n")]
     last = text.rsplit("\n", 1)[-1]
     return lines[:-1] + ([(last, "")] if last else [])
 
 
 def encode(text: str) -> bytes:
-    """The bytes of new text. Raises EditRefused for what UTF-8, or a text file, cannot hold."""
+    """New text as UTF-8. Raises EditRefused for NUL and for characters that UTF-8 cannot represent."""
     if "\0" in text:
         raise EditRefused("the new text holds a NUL character, which text files do not have. Write it as an escape.")
     return _encode(text, "utf-8")
@@ -76,8 +78,8 @@ def _encode(text: str, encoding: str) -> bytes:
         ) from None
 
 
-def _only_place(lines: list[str], wanted: list[str]) -> int:
-    """Index of the line where `wanted` begins."""
+def _find_once(lines: list[str], wanted: list[str]) -> int:
+    """Index of the line where `wanted` begins. Raises EditRefused unless it occurs exactly once."""
     length = len(wanted)
     found = [
         index
@@ -96,7 +98,7 @@ def _only_place(lines: list[str], wanted: list[str]) -> int:
 
 
 def _nearest(lines: list[str], wanted: list[str]) -> str:
-    """The place that the searched lines most likely mean, with line numbers."""
+    """Advice for search lines that were not found: the most similar lines of the file, with line numbers."""
     if not lines:
         return "The file is empty: leave the SEARCH part empty to fill it."
     stripped = [line.strip() for line in lines]
@@ -107,7 +109,7 @@ def _nearest(lines: list[str], wanted: list[str]) -> str:
     offsets = Counter(
         place - position for position, line in enumerate(wanted) for place in index.get(line.strip(), ())[:50]
     )
-    if not offsets:  # no line stands anywhere: let the longest one decide
+    if not offsets:  # no line occurs in the file: look for one similar to the longest
         longest = max(range(len(wanted)), key=lambda position: len(wanted[position].strip()))
         close = difflib.get_close_matches(wanted[longest].strip(), list(index)[:20_000], n=1, cutoff=0.5)
         offsets.update(index[line][0] - longest for line in close)
@@ -131,6 +133,6 @@ def _nearest(lines: list[str], wanted: list[str]) -> str:
 
 
 def shorten(text: str) -> str:
-    """A line fit to be shown to a model."""
+    """A line as a model sees it: valid UTF-8, truncated if long."""
     text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= _SHOWN_WIDTH else text[:_SHOWN_WIDTH] + "..."

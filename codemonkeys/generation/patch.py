@@ -1,24 +1,24 @@
-"""Patches made and tried by git itself, in a throw-away repository over a snapshot's objects.
+"""Makes and checks patches with git, in a temporary repository that borrows the snapshot's objects.
 
-Nothing is written to the snapshot's own repository, and no configuration or attribute of the user, the machine or the
-codebase has a say: what is compared are blobs. Renames are detected (at 50 %, without a limit on their number: a
-function of the two trees alone), since a rename written as a deletion and a creation would make a short patch long.
+The snapshot's own repository is never written to. Only blobs are compared: no configuration or attribute of the user,
+the machine or the repository under test takes effect. Renames are detected, since a rename written as a deletion and a
+creation would make a short patch long; at 50 % similarity and without a limit on their number, so that a patch depends
+on the two trees alone.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 from weakref import WeakKeyDictionary
 
-from codemonkeys.errors import BadInput, EnvironmentFailed
-from codemonkeys.files import scratch_folder
+from codemonkeys.errors import BadInput
 from codemonkeys.generation.edits import Changes, File
 from codemonkeys.generation.paths import patch_paths
+from codemonkeys.system.files import scratch_folder
+from codemonkeys.system.git import Git, ObjectReader, stderr_of
 from codemonkeys.tasks.snapshot import SUBMODULE, Snapshot
 
 __all__ = ["changes_of", "check_patch", "make_patch", "patch_paths", "patched_files"]
@@ -37,8 +37,8 @@ _DIFF = (
 )
 _APPLY = ("apply", "--cached", "--whitespace=nowarn")
 
-# Takes precedence over every .gitattributes: first unset what could change a diff, then name the language, which
-# only decides what follows `@@`.
+# Takes precedence over every .gitattributes: first unset whatever could change a diff, then set the language, which
+# only affects the text after `@@`.
 _ATTRIBUTES = b"""* !diff !text !eol !crlf !filter !ident !whitespace !working-tree-encoding
 *.py diff=python
 *.go diff=golang
@@ -54,36 +54,39 @@ _ATTRIBUTES = b"""* !diff !text !eol !crlf !filter !ident !whitespace !working-t
 *.hpp diff=cpp
 """
 
-# Nothing here outlives a call, so nothing need reach the disk, and a pack need not be unpacked.
+# The repository is deleted after each call: writes need not reach the disk, and packs need not be unpacked.
 _CONFIG = "[core]\nrepositoryformatversion = 0\nbare = true\nfsync = none\n[fastimport]\nunpackLimit = 1\n"
 
+_ABSENT = "000000"
+"""Mode that git gives for a deleted file."""
+
 _indexes: WeakKeyDictionary[Snapshot, bytes] = WeakKeyDictionary()
-_made: WeakKeyDictionary[Snapshot, dict[frozenset[tuple[str, File | None]], str]] = WeakKeyDictionary()
-"""Patches made of a snapshot, by what they change."""
+"""Cache: git's index file for each snapshot."""
+_patches: WeakKeyDictionary[Snapshot, dict[frozenset[tuple[str, File | None]], str]] = WeakKeyDictionary()
+"""Cache: patches by their changes, for each snapshot; different trajectories often make the same change."""
 
 
 def make_patch(snapshot: Snapshot, changes: Changes) -> str:
-    """The changes as a unified git diff against the snapshot, files in order of path; ends with a newline.
+    """Unified git diff of the changes against the snapshot, files sorted by path; ends with a newline.
 
-    A file that is not UTF-8 text before or after is written as a binary patch, so that a patch is always valid text.
-    The patch has been applied and gives exactly the changes. Empty if nothing changed.
+    Empty if there are no changes. A file that is not UTF-8 text before or after becomes a binary patch, so that the
+    diff is always valid UTF-8. Verified: applied to the snapshot, the patch gives exactly the changes.
     Raises EnvironmentFailed if git fails.
     """
     if not changes.files:
         return ""
-    # Trajectories often make the same change: git need not be asked again.
-    made = _made.setdefault(snapshot, {})
-    same = frozenset(changes.files.items())
-    if same not in made:
-        made[same] = _make(snapshot, changes)
-    return made[same]
+    cache = _patches.setdefault(snapshot, {})
+    key = frozenset(changes.files.items())
+    if key not in cache:
+        cache[key] = _make(snapshot, changes)
+    return cache[key]
 
 
 def _make(snapshot: Snapshot, changes: Changes) -> str:
     with _repository(snapshot, changes) as git:
         git.run("fast-import", "--quiet", stdin=_import_stream(snapshot, changes))
-        diff = git.run(*_DIFF, snapshot.tree, "refs/heads/edited").stdout
-        # Only the context after `@@`, which git cuts at 80 bytes, can end within a character.
+        diff = git.run(*_DIFF, snapshot.tree, "refs/heads/edited")
+        # Only the context after `@@`, which git truncates at 80 bytes, can end within a character.
         patch = diff.decode("utf-8", "replace")
         git.run(*_APPLY, stdin=patch.encode())
         git.run("diff-index", "--cached", "--quiet", "refs/heads/edited")
@@ -91,97 +94,45 @@ def _make(snapshot: Snapshot, changes: Changes) -> str:
 
 
 def check_patch(snapshot: Snapshot, patch: str) -> str | None:
-    """Why a patch does not apply to the snapshot, in git's words; None if it does."""
+    """git's message why a patch does not apply to the snapshot; None if it applies."""
     with _repository(snapshot) as git:
         done = git.try_run(*_APPLY, "--check", stdin=_bytes(patch))
-    return _said(done) if done.returncode else None
+    return stderr_of(done) if done.returncode else None
 
 
 def changes_of(snapshot: Snapshot, patch: str) -> Changes:
-    """What a patch changes. Raises BadInput if it does not apply to the snapshot."""
+    """The changes that a patch makes. Raises BadInput if it does not apply to the snapshot."""
     with _repository(snapshot) as git:
         done = git.try_run(*_APPLY, stdin=_bytes(patch))
         if done.returncode:
-            raise BadInput(f"The patch does not apply to commit {snapshot.commit}: {_said(done)}")
-        raw = git.run("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", snapshot.tree).stdout
+            raise BadInput(f"The patch does not apply to commit {snapshot.commit}: {stderr_of(done)}")
+        raw = git.run("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", snapshot.tree)
         fields = raw.split(b"\0")[:-1]
-        found: dict[str, tuple[str, str]] = {}  # path to mode and blob
-        for status, path in zip(fields[::2], fields[1::2], strict=True):
-            _, mode, _, blob, _ = status.decode().split(" ")
-            found[path.decode("utf-8", "surrogateescape")] = (mode, blob)
-        contents = git.contents([blob for mode, blob in found.values() if mode not in (_ABSENT, SUBMODULE)])
-    return Changes(
-        {
-            path: None if mode == _ABSENT else File(contents.get(blob, blob.encode()), mode)
-            for path, (mode, blob) in sorted(found.items())
-        }
-    )
+        files: dict[str, File | None] = {}
+        with closing(ObjectReader(git)) as objects:
+            for status, path in zip(fields[::2], fields[1::2], strict=True):
+                _, mode, _, blob, _ = status.decode().split(" ")
+                files[path.decode("utf-8", "surrogateescape")] = _file(objects, mode, blob)
+    return Changes(dict(sorted(files.items())))
+
+
+def _file(objects: ObjectReader, mode: str, blob: str) -> File | None:
+    if mode == _ABSENT:
+        return None
+    return File(blob.encode() if mode == SUBMODULE else objects.read(blob), mode)
 
 
 def patched_files(snapshot: Snapshot, patch: str) -> dict[str, bytes | None]:
-    """Path to content of every file that a patch changes; None for a file that it removes.
+    """Path to new content of every file that a patch changes; None for a file that it deletes.
 
     Raises BadInput if the patch does not apply to the snapshot.
     """
     return {path: file.content if file else None for path, file in changes_of(snapshot, patch).files.items()}
 
 
-_ABSENT = "000000"
-
-
-class _Git:
-    """Runs git in one repository, free of anything that the caller's environment says about git."""
-
-    def __init__(self, folder: Path) -> None:
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        self._environment |= {
-            "GIT_DIR": str(folder),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_NO_REPLACE_OBJECTS": "1",
-            "HOME": str(folder),
-            "XDG_CONFIG_HOME": str(folder),
-            "LC_ALL": "C",
-        }
-        self._folder = folder
-
-    def try_run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(
-                ["git", *arguments],
-                input=stdin,
-                capture_output=True,
-                env=self._environment,
-                cwd=self._folder,
-                check=False,
-            )
-        except OSError as error:
-            raise EnvironmentFailed(f"git cannot be run: {error}; install git") from error
-
-    def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        done = self.try_run(*arguments, stdin=stdin)
-        if done.returncode:
-            raise EnvironmentFailed(
-                f"git {arguments[0]} failed (exit {done.returncode}) in a temporary repository, "
-                f"where it should not: {_said(done) or 'no message'}; check git and the free disk space"
-            )
-        return done
-
-    def contents(self, blobs: list[str]) -> dict[str, bytes]:
-        output = self.run("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode()).stdout
-        contents, position = {}, 0
-        for blob in blobs:
-            end = output.index(b"\n", position)
-            size = int(output[position:end].split(b" ")[2])
-            contents[blob] = output[end + 1 : end + 1 + size]
-            position = end + 1 + size + 1
-        return contents
-
-
 @contextmanager
-def _repository(snapshot: Snapshot, changes: Changes | None = None) -> Iterator[_Git]:
-    """A bare repository that borrows the snapshot's objects and whose index is the snapshot."""
+def _repository(snapshot: Snapshot, changes: Changes | None = None) -> Iterator[Git]:
+    """git in a temporary bare repository: the snapshot's objects, borrowed, and the snapshot's tree in the index."""
     attributes = _ATTRIBUTES + (_binary_attributes(snapshot, changes) if changes else b"")
     with scratch_folder() as folder:
         for part in ("objects/info", "refs/heads", "info"):
@@ -190,7 +141,7 @@ def _repository(snapshot: Snapshot, changes: Changes | None = None) -> Iterator[
         (folder / "config").write_text(_CONFIG)
         (folder / "objects/info/alternates").write_bytes(os.fsencode(snapshot.git_dir / "objects") + b"\n")
         (folder / "info/attributes").write_bytes(attributes)
-        git = _Git(folder)
+        git = Git(folder, folder)
         if snapshot not in _indexes:
             git.run("read-tree", snapshot.tree)
             _indexes[snapshot] = (folder / "index").read_bytes()
@@ -200,18 +151,18 @@ def _repository(snapshot: Snapshot, changes: Changes | None = None) -> Iterator[
 
 
 def _binary_attributes(snapshot: Snapshot, changes: Changes) -> bytes:
-    """Attribute lines for the files that must not be shown as text, because a patch with them would not be UTF-8."""
+    """Attribute lines that make git treat files as binary whose diff would not be valid UTF-8."""
     lines = []
     for path, file in changes.files.items():
         before = snapshot.read(path) if path in snapshot else b""
-        if _is_plain(before) and (file is None or _is_plain(file.content)):
+        if _is_text(before) and (file is None or _is_text(file.content)):
             continue
         pattern = re.sub(rb"([\\*?\[\]])", rb"\\\1", _raw(path))
         lines.append(_quoted(b"/" + pattern) + b" -diff\n")
     return b"".join(lines)
 
 
-def _is_plain(content: bytes) -> bool:
+def _is_text(content: bytes) -> bool:
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
@@ -220,7 +171,7 @@ def _is_plain(content: bytes) -> bool:
 
 
 def _import_stream(snapshot: Snapshot, changes: Changes) -> bytes:
-    """Input of `git fast-import` that makes refs/heads/edited: the snapshot with the changes."""
+    """Input for `git fast-import`: creates refs/heads/edited, the snapshot with the changes applied."""
     parts = [
         b"commit refs/heads/edited\ncommitter codemonkeys <> 0 +0000\ndata 0\n",
         b'M 040000 %s ""\n' % snapshot.tree.encode(),
@@ -235,7 +186,7 @@ def _import_stream(snapshot: Snapshot, changes: Changes) -> bytes:
 
 
 def _quoted(text: bytes) -> bytes:
-    """In double quotes, as git reads names in C's style."""
+    """A name in double quotes with C-style escapes, as git reads it."""
     return b'"' + re.sub(rb'(["\\])', rb"\\\1", text).replace(b"\n", b"\\n") + b'"'
 
 
@@ -245,7 +196,3 @@ def _raw(path: str) -> bytes:
 
 def _bytes(patch: str) -> bytes:
     return patch.encode("utf-8", "surrogatepass")
-
-
-def _said(done: subprocess.CompletedProcess[bytes]) -> str:
-    return done.stderr.decode("utf-8", "replace").strip()

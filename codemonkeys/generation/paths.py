@@ -1,4 +1,4 @@
-"""Which paths a patch touches, read from its text; the patch need not apply to anything."""
+"""Reads from the text of a patch which paths it touches; the patch need not apply to anything."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _ESCAPES = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, '"': 34,
 
 
 def patch_paths(patch: str) -> tuple[str, ...]:
-    """Paths that a unified diff touches, old and new, in order of appearance; bytes not UTF-8 as surrogate escapes.
+    """Old and new paths in a unified diff, in order of appearance; bytes that are not UTF-8 as surrogate escapes.
 
-    Reads git's headers (renames, copies, mode changes, binary patches, quoted names) and plain `---`/`+++` ones, and
-    never takes a changed line for a header.
+    Understands git's headers (renames, copies, mode changes, binary patches, quoted names) and plain `---`/`+++` ones;
+    a changed line is never mistaken for a header.
     """
     paths: dict[str, None] = {}
     lines = patch.split("\n")
@@ -29,7 +29,7 @@ def patch_paths(patch: str) -> tuple[str, ...]:
             paths[_unquote(line.split(" ", 2)[2])] = None
         elif line.startswith("--- ") and position < len(lines) and lines[position].startswith("+++ "):
             for name in (line[4:], lines[position].removesuffix("\r")[4:]):
-                name = _unquote(name.split("\t")[0])  # a tab, quoted or not part of a name, begins what is no name
+                name = _unquote(name.split("\t")[0])  # the name ends at a tab: one within a name is quoted
                 if name != "/dev/null":
                     paths[_without_prefix(name)] = None
             position += 1
@@ -48,7 +48,7 @@ def _end_of_hunk(lines: list[str], position: int, old: int, new: int) -> int:
 
 
 def _git_names(text: str) -> tuple[str, ...]:
-    """The names of a `diff --git` line where it says them clearly; where it does not, later header lines do."""
+    """The names in a `diff --git` line, if unambiguous; if not, they follow in later header lines."""
     quoted = re.fullmatch(r'("(?:[^"\\]|\\.)*"|\S+) ("(?:[^"\\]|\\.)*"|\S+)', text)
     if quoted:
         return tuple(_without_prefix(_unquote(name)) for name in quoted.groups())
@@ -62,7 +62,7 @@ def _without_prefix(name: str) -> str:
 
 
 def _unquote(name: str) -> str:
-    """A name as git quotes it: in double quotes, with the escapes of C."""
+    """The path that git wrote as this name: in double quotes with C-style escapes, if it needs them."""
     if not (len(name) > 1 and name.startswith('"') and name.endswith('"')):
         return name
     raw = bytearray()

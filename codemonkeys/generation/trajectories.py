@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from asyncio import Task
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from codemonkeys.context.ranking import ContextFile
+from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.editing import write_edit
 from codemonkeys.generation.testing import TestScript, write_test
 from codemonkeys.prompting import cut_middle
 from codemonkeys.settings import GenerationSettings
-from codemonkeys.work import Work
+from codemonkeys.stages import EDIT, MEMORY, TEST
 
 
 def waves(settings: GenerationSettings) -> list[range]:
@@ -22,18 +22,18 @@ def waves(settings: GenerationSettings) -> list[range]:
 
 
 async def run_trajectory(
-    work: Work, sample: int, context: Task[Sequence[ContextFile]], earlier: str
+    work: Work, sample: int, context: Awaitable[Sequence[ContextFile]] | Sequence[ContextFile], earlier: str = ""
 ) -> Candidate | None:
     """Write a test while the context is being found, then an edit; None if that ended without an edit.
 
-    `earlier`: what earlier waves tried, as `recall` tells it.
+    `context`: the files, or what will give them. `earlier`: what earlier waves tried, as `recall` tells it.
     """
     test = await attempt_test(work, sample)
-    files = await context
+    files = await context if isinstance(context, Awaitable) else context
     try:
         return await write_edit(work, sample, files, test, earlier)
     except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-        work.give_up("edit", sample, error)
+        work.give_up(EDIT, sample, error)
         return None
 
 
@@ -42,7 +42,7 @@ async def attempt_test(work: Work, sample: int) -> TestScript | None:
     try:
         return await write_test(work, sample)
     except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-        work.give_up("test", sample, error)
+        work.give_up(TEST, sample, error)
         return None
 
 
@@ -62,7 +62,7 @@ async def recall(work: Work, candidates: Sequence[Candidate]) -> str:
         shown = None
         if candidate.test:
             # The trajectory ran this itself: an equal execution answers from the journal.
-            shown = work.show(await work.run("memory", candidate.sample, 0, "edited", candidate.test, candidate.patch))
+            shown = work.show(await work.run(MEMORY, candidate.sample, 0, "edited", candidate.test, candidate.patch))
         tried.append(
             {
                 "patch": cut_middle(candidate.patch, share),

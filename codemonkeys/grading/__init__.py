@@ -1,1 +1,1 @@
-"""Grading by the hidden tests: what `codemonkeys.evaluation` is made of. Nothing that solves tasks imports it."""
+"""Grading by the hidden tests. Nothing that solves tasks imports it."""

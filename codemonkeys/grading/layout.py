@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from codemonkeys.files import write_whole
 from codemonkeys.grading.verdict import Outcome, Verdict
-from codemonkeys.predictions import Prediction
+from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.answer_key import AnswerKey
+from codemonkeys.tasks.predictions import Prediction
 
 REPORT, TEST_OUTPUT, LOG = "report.json", "test_output.txt", "run_instance.log"
 UNAVAILABLE = "environment_unavailable"

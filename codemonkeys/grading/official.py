@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from codemonkeys.errors import BadRecord, EnvironmentFailed
-from codemonkeys.files import write_whole
 from codemonkeys.grading.layout import LOG, REPORT, TEST_OUTPUT, log_folder, log_root, read_report, verdict_of
 from codemonkeys.grading.sandboxed import LIMITS, Job
 from codemonkeys.grading.verdict import Outcome, Verdict
-from codemonkeys.predictions import write_predictions
 from codemonkeys.redact import redact
+from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.answer_key import AnswerKey
+from codemonkeys.tasks.predictions import write_predictions
 
 PASSED_ON = re.compile(
     r"PATH|HOME|LANG|TMPDIR|XDG_RUNTIME_DIR|DOCKER_\w+|SWEBENCH_DOCKER_\w+|SSL_CERT_\w+|\w*_?proxy", re.I

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from codemonkeys.errors import BadRecord, EnvironmentFailed
-from codemonkeys.files import write_whole
 from codemonkeys.grading.layout import LOG, REPORT, TEST_OUTPUT, spec_of, verdict_of
 from codemonkeys.grading.verdict import Outcome, Verdict
-from codemonkeys.predictions import Prediction
+from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.answer_key import AnswerKey
+from codemonkeys.tasks.predictions import Prediction
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 
 LIMITS = Limits(seconds=1800, memory_mb=8192, processes=1024, output_bytes=64 << 20, disk_mb=8192)

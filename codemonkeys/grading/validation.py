@@ -8,9 +8,9 @@ from pathlib import Path
 from codemonkeys.grading.layout import forget
 from codemonkeys.grading.sandboxed import Job, SandboxGrader
 from codemonkeys.grading.verdict import Outcome, Verdict
-from codemonkeys.predictions import Prediction
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.predictions import Prediction
 from sandboxes.base import Environment, Sandbox
 
 

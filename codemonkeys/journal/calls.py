@@ -10,8 +10,10 @@ from contextlib import contextmanager
 
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import texts
-from codemonkeys.journal.writer import Known, Stored, Writer, now
-from codemonkeys.models.base import Completion, Message, Request, StepKey, Usage
+from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Request, Usage
+from codemonkeys.wording import option, resume
 
 PARTS = 10**15
 """Money is added up in whole parts of a US dollar: what is added and taken away again leaves nothing behind."""
@@ -29,7 +31,7 @@ class Calls:
         self._bookings: Counter[str] = Counter()
         self._there: set[str] = set()
         """Hashes of some messages that are stored, which need not be looked for."""
-        self._begun = Known(writer.reader, "SELECT stage, sample, turn FROM call_steps WHERE task = ?")
+        self._begun = KeyIndex(writer.reader, "SELECT stage, sample, turn FROM call_steps WHERE task = ?")
         writer.on_loss = self.count
         self.count()
 
@@ -49,7 +51,7 @@ class Calls:
         stages = self._spent.setdefault(task, {})
         stages[stage] = stages.get(stage, 0) + amount
 
-    def give_up_started(self) -> None:
+    def mark_started_as_lost(self) -> None:
         """What a dead process had in flight may have been billed: it stays on the bill at its upper bound."""
         with self._writer.writing() as connection:
             connection.execute("UPDATE call_steps SET state = 'lost' WHERE state = 'started'")
@@ -90,15 +92,15 @@ class Calls:
         those of its task `task_limit`.
         """
         task, bound = request.key.task, parts(upper_bound)
-        for most, spent, option in (
-            (limit, self._total, "--budget"),
-            (task_limit, sum(self._spent.get(task, {}).values()), "--task-budget"),
+        for most, spent, parameter in (
+            (limit, self._total, "budget"),
+            (task_limit, sum(self._spent.get(task, {}).values()), "task_budget"),
         ):
             if most is not None and spent + bound > parts(most) + TOLERANCE:
                 raise BudgetReached(
                     f"{request.key} could cost up to {upper_bound:.4f} USD, and {spent / PARTS:.4f} of the "
-                    f"{max(most, 0.0):.2f} USD it may use are spent or reserved. Raise it with {option}: "
-                    f"codemonkeys resume {self._writer.run} {option} USD"
+                    f"{max(most, 0.0):.2f} USD it may use are spent or reserved. To raise it, "
+                    f"{resume(self._writer.run, option(parameter, 'USD'))}"
                 )
         self._begun.of(task).add(request.key[1:4])
         with self._writer.writing() as connection:

@@ -6,8 +6,8 @@ import hashlib
 import json
 
 from codemonkeys.journal import texts
-from codemonkeys.journal.writer import Known, Stored, Writer, now
-from codemonkeys.models.base import StepKey
+from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
+from codemonkeys.keys import StepKey
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
 
 
@@ -27,7 +27,7 @@ class Executions:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._keys = Known(writer.reader, "SELECT stage, sample, turn, part FROM execution_steps WHERE task = ?")
+        self._keys = KeyIndex(writer.reader, "SELECT stage, sample, turn, part FROM execution_steps WHERE task = ?")
         done = writer.connection.execute("SELECT request_hash FROM execution_steps WHERE state = 'done'")
         self._hashes = {short(request_hash) for (request_hash,) in done}
         """Of all executions that were ever stored, and perhaps of others."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from codemonkeys.errors import UnknownDataset
 from codemonkeys.journal import texts
-from codemonkeys.models.base import Completion, StepKey, Usage
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Usage
 
 
 def rows(connection: sqlite3.Connection, query: str, *parameters: Any) -> list[dict[str, Any]]:
@@ -122,3 +123,12 @@ def answers(connection: sqlite3.Connection) -> Iterator[tuple[StepKey, Completio
                 *(row["finish_reason"], usage, row["answered_by"], row["seconds"], row["attempts"]),
             ),
         )
+
+
+def request_messages(connection: sqlite3.Connection) -> dict[StepKey, list[str]]:
+    """SHA-256 of each message of every answered request, by its step."""
+    query = "SELECT task, stage, sample, turn, request FROM call_steps WHERE state = 'done'"
+    return {
+        StepKey(*tuple(row)[:4]): [digest for _, digest in json.loads(row["request"])["messages"]]
+        for row in connection.execute(query)
+    }

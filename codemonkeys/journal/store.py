@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 
 from codemonkeys import __version__
 from codemonkeys.errors import RunExists
-from codemonkeys.journal import files, texts
+from codemonkeys.journal import run_files, texts
 from codemonkeys.journal.calls import Calls
 from codemonkeys.journal.executions import Executions
 from codemonkeys.journal.writer import Writer, now
 from codemonkeys.models.base import Price
 from codemonkeys.tasks.base import Task
+from codemonkeys.wording import option, resume
 
 T = TypeVar("T")
 
@@ -32,13 +33,13 @@ class Journal:
         other settings, RunBusy, CorruptJournal, NewerJournal, JournalError.
         """
         self.name = name
-        self.folder = files.run_folder(runs, name)
-        files.make_private_folder(self.folder)
-        self._lock = files.RunLock(self.folder)
+        self.folder = run_files.run_folder(runs, name)
+        run_files.make_private_folder(self.folder)
+        self._lock = run_files.RunLock(self.folder)
         try:
             path = self.folder / "run.db"
-            connection = files.connect_to_write(path).conn
-            self._writer = Writer(connection, name, self.folder, files.connect_to_read(path))
+            connection = run_files.connect_to_write(path).conn
+            self._writer = Writer(connection, name, self.folder, run_files.connect_to_read(path))
             self.calls = Calls(self._writer)
             self.executions = Executions(self._writer)
             self._begin_run(source, settings)
@@ -56,14 +57,14 @@ class Journal:
             raise RunExists(
                 f"run {self.name!r} in {self.folder} was begun with another {', '.join(differing)} "
                 f"({where} was {brief(was)}, is now {brief(is_now)}). "
-                f"Choose another name with --run, or go on with: codemonkeys resume {self.name}"
+                f"Choose another name ({option('name')}), or {resume(self.name)}"
             )
         with self._writer.writing() as connection:
             connection.execute(
                 "INSERT INTO run VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET settings = excluded.settings",
                 (self.name, __version__, now(), source, json.dumps(settings, sort_keys=True)),
             )
-        self.calls.give_up_started()
+        self.calls.mark_started_as_lost()
 
     def close(self) -> None:
         """Close the database and let go of the run."""

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from codemonkeys.journal import files
+from codemonkeys.journal import run_files
 from codemonkeys.journal.writer import Writer, now
 
 INFRASTRUCTURE = "infrastructure failure"
@@ -27,7 +27,7 @@ class Grading:
 
 
 @dataclass(frozen=True)
-class Graded:
+class GradedPatch:
     """A patch and all that grading found out about it."""
 
     patch: str
@@ -37,11 +37,11 @@ class Graded:
     unstable: bool = False
 
 
-def put_verdicts(database: Path, graded: Mapping[str, Graded]) -> None:
+def put_verdicts(database: Path, graded: Mapping[str, GradedPatch]) -> None:
     """Record what grading found for each task. Raises RunBusy, JournalError."""
-    lock = files.RunLock(database.parent)
+    lock = run_files.RunLock(database.parent)
     try:
-        with closing(files.connect_to_write(database).conn) as connection:
+        with closing(run_files.connect_to_write(database).conn) as connection:
             writer = Writer(connection, database.parent.name, database.parent)
             with writer.writing():
                 for task, found in graded.items():

@@ -14,6 +14,7 @@ from threading import RLock
 from typing import Any, TypeVar
 
 from codemonkeys.errors import JournalError
+from codemonkeys.wording import resume
 
 T = TypeVar("T")
 
@@ -31,7 +32,7 @@ class Stored:
     request_hash: str
 
 
-class Known:
+class KeyIndex:
     """Which steps of a task the journal may hold: what is not among them need not be looked for."""
 
     def __init__(self, reader: sqlite3.Connection, query: str) -> None:
@@ -173,7 +174,7 @@ class Writer:
     def _failure(self, error: sqlite3.OperationalError) -> JournalError:
         return JournalError(
             f"cannot write the journal in {self.folder}: {error}. Everything before this step is kept; "
-            f"free some disk space, then: codemonkeys resume {self.run}"
+            f"free some disk space, then {resume(self.run)}"
         )
 
     def close(self) -> None:

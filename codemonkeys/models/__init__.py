@@ -3,30 +3,69 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from codemonkeys.errors import BadSettings
+from codemonkeys.registry import Registry
 
 if TYPE_CHECKING:
     from codemonkeys.models.base import Model
     from codemonkeys.settings import OperationSettings
 
+    ModelOpener = Callable[[str, OperationSettings], Model]
+
+
+def _check(found: Any) -> ModelOpener:
+    if not callable(found):
+        raise TypeError(f"it is of type {type(found).__name__}, not a function of a name and OperationSettings")
+    opener: ModelOpener = found
+    return opener
+
+
+MODELS: Registry[ModelOpener] = Registry(
+    "model",
+    "codemonkeys.models",
+    # A replay may read a run's journal, of which nothing in this package knows: named here, imported when opened.
+    {"fake": "codemonkeys.models.dry_run:open_fake", "replay": "codemonkeys.runs.replays:open_replay"},
+    _check,
+)
+"""Functions that open a model, given its whole name (`replay:FILE`) and the run's OperationSettings."""
+
 
 def open_model(spec: str, operation: OperationSettings) -> Model:
-    """The model of a name: `fake`, `replay:FILE` (a recording or a run.db), or a litellm name.
+    """The model of a name: one of `MODELS` as NAME or NAME:ARGUMENT, a `module:attribute`, or a litellm name.
 
-    Raises BadSettings, MissingKey, and BadRecord for a malformed recording. A litellm name takes seconds: litellm is
-    imported to look for the key.
+    A litellm name takes seconds: litellm is imported to look for the key. Raises BadSettings, MissingKey, and BadRecord
+    for a malformed recording.
     """
-    if spec == "fake":
-        from codemonkeys.models.dry_run import answer
-        from codemonkeys.models.fake import FakeModel
+    name = spec.partition(":")[0]
+    if name in MODELS.names():
+        return _opened(spec, MODELS.get(name)(spec, operation))
+    if spec in MODELS:
+        try:
+            opener = MODELS.get(spec)
+        except BadSettings as error:
+            raise BadSettings(f"{error}. A litellm name begins with its provider, as in ollama/llama3:8b") from error
+        return _opened(spec, opener(spec, operation))
+    return _open_hosted(spec, operation)
 
-        return FakeModel(answer)
-    if spec.startswith("replay:"):
-        return open_replay(Path(spec.removeprefix("replay:")))
+
+def _opened(spec: str, found: Any) -> Model:
+    from codemonkeys.models.base import Model
+
+    if not isinstance(found, Model):
+        raise BadSettings(
+            f"model {spec!r}: what it opens is of type {type(found).__name__}, which is not a model; it needs all "
+            "members of codemonkeys.models.base.Model"
+        )
+    return found
+
+
+def _open_hosted(spec: str, operation: OperationSettings) -> Model:
     from codemonkeys.models.hosted import HostedModel
     from codemonkeys.models.retry import Patience
-    from codemonkeys.turns import Throttle
+    from codemonkeys.models.throttle import Throttle
 
     limits = operation.limits_of(spec)
     assert limits.calls is not None
@@ -41,18 +80,3 @@ def open_model(spec: str, operation: OperationSettings) -> Model:
     )
     model.check()
     return model
-
-
-def open_replay(path: Path) -> Model:
-    """A model that answers from a recording, or from the journal of a run. Raises BadRecord, CorruptJournal."""
-    from codemonkeys.models.replay import ReplayModel
-
-    if path.suffix != ".db":
-        return ReplayModel.open(path)
-    from codemonkeys.errors import BadRecord
-    from codemonkeys.journal import files, queries
-
-    if not path.is_file():
-        raise BadRecord(f"{path}: no such run; check the path")
-    with files.reading(path) as connection:
-        return ReplayModel(dict(queries.answers(connection)), str(path))

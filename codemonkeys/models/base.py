@@ -7,25 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
-
-class StepKey(NamedTuple):
-    """Where in a run an effect happens; unique within its kind."""
-
-    task: str
-    stage: str
-    """digest, relevance, rank, test, edit, memory, votes, regression, judge, ballot or select."""
-    sample: int = 0
-    """Trajectory, repetition or file batch, from 0."""
-    turn: int = 0
-    """Turn within the conversation, from 0."""
-    part: str = ""
-    """Tells apart several executions of one turn, such as `original` and `edited`; empty for calls."""
-
-    def __str__(self) -> str:
-        words = f"{self.task} {self.stage} sample {self.sample} turn {self.turn} {self.part}"
-        return words.rstrip()
+from codemonkeys.keys import StepKey
 
 
 @dataclass(frozen=True)
@@ -129,6 +113,7 @@ class Completion:
     """Attempts it took, retries included."""
 
 
+@runtime_checkable
 class Model(Protocol):
     """A language model. Safe to await many times at once."""
 
@@ -149,4 +134,13 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Release connections."""
+        ...
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A model that has something to tell the user at the end of a session."""
+
+    def remarks(self) -> list[str]:
+        """Sentences for the user; empty if all was as expected."""
         ...

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
+from codemonkeys import stages
 from codemonkeys.models.base import Request
+from codemonkeys.models.fake import FakeModel
+
+if TYPE_CHECKING:
+    from codemonkeys.settings import OperationSettings
 
 TEST = """\
 import os
@@ -21,19 +27,19 @@ def answer(request: Request) -> str:
     """Call every file relevant, rank as listed, create one file, test for it, believe in all, choose the first."""
     system, said = request.messages[0].content, request.messages[-1].content
     match request.key.stage:
-        case "digest":
+        case stages.DIGEST.name:
             return json.dumps([{"file": n, "digest": "Dry run."} for n in range(1, files_shown(said) + 1)])
-        case "relevance":
+        case stages.RELEVANCE.name:
             count = files_shown(said)
             return json.dumps([{"file": n, "relevant": True, "summary": "Dry run."} for n in range(1, count + 1)])
-        case "rank":
+        case stages.RANK.name:
             return json.dumps([json.loads(path) for path in re.findall(r'^(".*") \(\d+ tokens\)$', system, re.M)])
-        case "test":
+        case stages.TEST.name:
             body = f"<<<<<<< TEST {marker(system)}\n{TEST.format(file=FILE)}>>>>>>> END {marker(system)}"
-        case "edit":
+        case stages.EDIT.name:
             line = f"Written by trajectory {request.key.sample} of a dry run."
             body = f"<<<<<<< CREATE {marker(system)} {FILE}\n{line}\n>>>>>>> END {marker(system)}"
-        case "judge":
+        case stages.JUDGE.name:
             return "YES"
         case _:
             return str(re.findall(r"^<<<<<<< CHOOSE .*$", system, re.M)[-1])
@@ -48,3 +54,8 @@ def files_shown(said: str) -> int:
 def marker(system: str) -> str:
     """The code of the task's delimiters, as the system message tells it."""
     return str(re.findall(r"^<<<<<<< DONE (\S+)$", system, re.M)[-1])
+
+
+def open_fake(spec: str, operation: OperationSettings) -> FakeModel:
+    """The model `fake`."""
+    return FakeModel(answer)

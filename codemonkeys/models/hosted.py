@@ -15,10 +15,10 @@ from codemonkeys.models.failures import judge
 from codemonkeys.models.litellm_calls import call
 from codemonkeys.models.prices import price_of
 from codemonkeys.models.retry import Passing, Patience, Retry
+from codemonkeys.models.throttle import Throttle
 from codemonkeys.models.tokens import count_tokens
 from codemonkeys.models.usage import read_usage
 from codemonkeys.redact import redact
-from codemonkeys.turns import Throttle
 
 
 class HostedModel:
@@ -81,7 +81,7 @@ class HostedModel:
             return replace(completion, attempts=attempts)
 
     async def _attempt(self, request: Request, what: str) -> Completion:
-        began, cuts = time.monotonic(), self.throttle.cuts
+        began, cuts = time.monotonic(), self.throttle.reductions
         try:
             async with asyncio.timeout(self._timeout):
                 response = await self._call(self._arguments(request))
@@ -93,7 +93,7 @@ class HostedModel:
                     self.throttle.too_many(cuts)
                 # It is asked again, without another turn: the next turns make up for it.
                 self.throttle.count_attempt(0)
-                self.throttle.heard(failure.status, str(failure))
+                self.throttle.on_failure(failure.status, str(failure))
             # No chain: a traceback would show the message that was redacted.
             raise failure from None
         return self._read(response, what, time.monotonic() - began)

@@ -1,41 +1,54 @@
 """Recorded conversations: a file of model answers, and the model that answers from it.
 
-A recording is JSON lines: first {"format": "codemonkeys-recording-1"}, then an object for each call with task, stage,
-sample, turn, text, finish_reason, model, and usage (prompt_tokens, completion_tokens, cache_read_tokens,
-cache_write_tokens, or null).
+A recording is JSON lines: first {"format": "codemonkeys-recording-2"}, then an object for each call with task, stage,
+sample, turn, text, finish_reason, model, usage (prompt_tokens, completion_tokens, cache_read_tokens,
+cache_write_tokens, or null), and messages: SHA-256 of each message that was answered, by which a replay tells that it
+asks something else. Format 1 has no messages.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from codemonkeys.errors import BadRecord, MissingRecording
-from codemonkeys.files import write_whole
-from codemonkeys.models.base import Completion, Price, Request, StepKey, Usage
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Price, Request, Usage
 from codemonkeys.models.tokens import count_tokens
+from codemonkeys.system.files import write_whole
 
-FORMAT = "codemonkeys-recording-1"
+FORMAT = "codemonkeys-recording-2"
+FORMATS = (FORMAT, "codemonkeys-recording-1")
+
+Digests = Mapping[StepKey, Sequence[str]]
+"""SHA-256 of each message of a request, by its step."""
 
 
 class ReplayModel:
     """Answers every stage from recorded answers; costs nothing."""
 
-    def __init__(self, answers: Mapping[StepKey, Completion], source: str) -> None:
-        """`source`: where the answers come from, for messages."""
+    def __init__(self, answers: Mapping[StepKey, Completion], source: str, messages: Digests | None = None) -> None:
+        """`source`: where the answers come from, for messages to the user. `messages`: what was answered, if known."""
         self.name = "replay"
         self.price: Price | None = Price()
         self._answers = answers
         self._source = source
+        self._messages = messages or {}
+        self._differing: Counter[str] = Counter()
+        """Messages that are not those that were answered: how often, by the template that they come from."""
 
     @classmethod
     def open(cls, path: Path) -> ReplayModel:
         """Read a recording. Raises BadRecord."""
-        return cls(read_recording(path), str(path))
+        lines = read_lines(path)
+        messages = {key: line.messages for key, line in lines.items() if line.messages is not None}
+        return cls({key: line.answer for key, line in lines.items()}, str(path), messages)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text by the cl100k vocabulary."""
@@ -47,12 +60,32 @@ class ReplayModel:
         if answer is None:
             raise MissingRecording(
                 f"{self._source} holds no answer for {request.key}: it was recorded with other settings or another "
-                "version. Record it anew, or run with a model"
+                "version. Record it again, or run with a model"
             )
+        for position, (message, digest) in enumerate(
+            zip_longest(request.messages, self._messages.get(request.key, [m.digest for m in request.messages]))
+        ):
+            if message is None or message.digest != digest:
+                self._differing[template_of(request.key.stage, position)] += 1
         return answer
+
+    def remarks(self) -> list[str]:
+        """What a session should tell at its end: that the answers were given to other messages."""
+        if not self._differing:
+            return []
+        listed = ", ".join(f"{name} ({count} times)" for name, count in sorted(self._differing.items()))
+        return [
+            f"replayed answers were given to other messages than those sent now: {listed} differ from {self._source}. "
+            "They show that the prompts can be rendered, not what a model would answer to them"
+        ]
 
     async def close(self) -> None:
         """Nothing to release."""
+
+
+def template_of(stage: str, position: int) -> str:
+    """The template of a message at a position of a conversation."""
+    return f"{stage}.{('system', 'user')[position] if position < 2 else 'result'}"
 
 
 class Counts(BaseModel):
@@ -79,18 +112,30 @@ class Line(BaseModel):
     finish_reason: str
     model: str
     usage: Counts | None
+    messages: list[str] | None = None
+
+    @property
+    def answer(self) -> Completion:
+        """The answer, as a model gives it."""
+        usage = None if self.usage is None else Usage(**self.usage.model_dump())
+        return Completion(self.text, self.finish_reason, usage, self.model)
 
 
 def read_recording(path: Path) -> dict[StepKey, Completion]:
     """The answers of a recording by their steps. Raises BadRecord with the number of the line."""
+    return {key: line.answer for key, line in read_lines(path).items()}
+
+
+def read_lines(path: Path) -> dict[StepKey, Line]:
+    """The calls of a recording by their steps. Raises BadRecord with the number of the line."""
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise BadRecord(f"{path}: the recording cannot be read: {error.strerror}") from None
     header = parse(lines[0], path, 1)
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    if not isinstance(header, dict) or header.get("format") not in FORMATS:
         raise BadRecord(f'{path}:1: no recording: its first line must be {{"format": "{FORMAT}"}}')
-    answers: dict[StepKey, Completion] = {}
+    calls: dict[StepKey, Line] = {}
     for number, line in enumerate(lines[1:], 2):
         if not line.strip():
             continue
@@ -100,12 +145,11 @@ def read_recording(path: Path) -> dict[StepKey, Completion]:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the line"
             raise BadRecord(f"{path}:{number}: {where}: {first['msg']}") from None
-        usage = None if call.usage is None else Usage(**call.usage.model_dump())
         key = StepKey(call.task, call.stage, call.sample, call.turn)
-        if key in answers:
+        if key in calls:
             raise BadRecord(f"{path}:{number}: {key} is recorded twice")
-        answers[key] = Completion(call.text, call.finish_reason, usage, call.model)
-    return answers
+        calls[key] = call
+    return calls
 
 
 def parse(line: bytes, path: Path, number: int) -> Any:
@@ -116,7 +160,7 @@ def parse(line: bytes, path: Path, number: int) -> Any:
         raise BadRecord(f"{path}:{number}: no JSON: {error}") from None
 
 
-def write_recording(path: Path, calls: Iterable[tuple[StepKey, Completion]]) -> None:
+def write_recording(path: Path, calls: Iterable[tuple[StepKey, Completion]], messages: Digests | None = None) -> None:
     """Write a recording, in one step."""
     rows: list[dict[str, Any]] = [{"format": FORMAT}]
     for key, answer in calls:
@@ -130,6 +174,7 @@ def write_recording(path: Path, calls: Iterable[tuple[StepKey, Completion]]) -> 
             finish_reason=answer.finish_reason,
             model=answer.model,
             usage=None if usage is None else Counts(**{name: getattr(usage, name) for name in Counts.model_fields}),
+            messages=list(messages[key]) if messages and key in messages else None,
         )
-        rows.append(line.model_dump())
+        rows.append(line.model_dump(exclude=None if line.messages else {"messages"}))
     write_whole(path, "".join(json.dumps(row) + "\n" for row in rows))

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from codemonkeys.engine.calls import MESSAGE_TOKENS, TOKEN_MARGIN
 from codemonkeys.models.base import Price, Usage
 from codemonkeys.planning.measures import Measures
 from codemonkeys.settings import Settings
-from codemonkeys.steps import MESSAGE_TOKENS, TOKEN_MARGIN
-
-STAGES = ("digest", "relevance", "rank", "test", "edit", "judge", "ballot", "select")
+from codemonkeys.stages import BALLOT, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,9 @@ class Talk:
         return self.going_on[min(turn, len(self.going_on) - 1)]
 
 
-EDIT = Talk((1, 1, 0.83, 0.66, 0.57, 0.51, 0.46, 0.41), answer=870, first=1_500, reply=1_300)
-TEST = Talk((1, 1, 0.65, 0.45, 0.32, 0.24, 0.19, 0.15), answer=985, first=100, reply=900)
-SELECT = Talk((1, 1, 1, 1, 0.5, 0.3, 0.1, 0.1, 0, 0), answer=1_360, first=100, reply=2_300)
+EDIT_TALK = Talk((1, 1, 0.83, 0.66, 0.57, 0.51, 0.46, 0.41), answer=870, first=1_500, reply=1_300)
+TEST_TALK = Talk((1, 1, 0.65, 0.45, 0.32, 0.24, 0.19, 0.15), answer=985, first=100, reply=900)
+SELECT_TALK = Talk((1, 1, 1, 1, 0.5, 0.3, 0.1, 0.1, 0, 0), answer=1_360, first=100, reply=2_300)
 RANK_ANSWER = 530
 CONTEXT_SHARE = 74_570 / 128_000
 """How full the context is on average."""
@@ -58,13 +57,13 @@ TOUCHED = 16_000
 PATCH = 600
 BROKEN_TESTS = 1_000
 """The list of the repository's tests that a candidate breaks: ten at most."""
-JUDGE = Talk((1,), answer=700, first=PATCH, reply=0)
+JUDGE_TALK = Talk((1,), answer=700, first=PATCH, reply=0)
 PAPER_SOURCE = 2_940_000
 """Tokens of a task's source files, where its codebase is not at hand and no other is."""
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageCost:
     """What a stage of one task or of many comes to. Tokens and calls are expected ones."""
 
     calls: float = 0.0
@@ -74,7 +73,7 @@ class Stage:
     most_calls: int = 0
     most_usd: float | None = 0.0
 
-    def __add__(self, other: Stage) -> Stage:
+    def __add__(self, other: StageCost) -> StageCost:
         mine, its = self.usage, other.usage
         usage = Usage(
             mine.prompt_tokens + its.prompt_tokens,
@@ -84,7 +83,7 @@ class Stage:
         )
         expected = _sum(self.expected_usd, other.expected_usd)
         most = _sum(self.most_usd, other.most_usd)
-        return Stage(self.calls + other.calls, usage, expected, self.most_calls + other.most_calls, most)
+        return StageCost(self.calls + other.calls, usage, expected, self.most_calls + other.most_calls, most)
 
 
 def _sum(one: float | None, other: float | None) -> float | None:
@@ -119,18 +118,18 @@ class Conversations:
         return calls, Usage(cache_read + cache_write, round(calls * self.talk.answer), cache_read, cache_write)
 
 
-def costs(measures: Measures, settings: Settings, primary: Price | None, scan: Price | None) -> dict[str, Stage]:
+def costs(measures: Measures, settings: Settings, primary: Price | None, scan: Price | None) -> dict[str, StageCost]:
     """Every stage of a task."""
     rule = settings.selection.rule
     return {
-        "digest": _digest(measures, settings, scan),
-        "relevance": _relevance(measures, settings, scan),
-        "rank": _rank(measures, settings, primary),
-        "test": _test(measures, settings, primary),
-        "edit": _edit(measures, settings, primary),
-        "judge": _judge(measures, settings, primary),
-        "ballot": _select(measures, settings, primary, settings.selection.ballots if rule == "ballots" else 0),
-        "select": _select(measures, settings, primary, int(rule == "conversation")),
+        DIGEST.name: _digest(measures, settings, scan),
+        RELEVANCE.name: _relevance(measures, settings, scan),
+        RANK.name: _rank(measures, settings, primary),
+        TEST.name: _test(measures, settings, primary),
+        EDIT.name: _edit(measures, settings, primary),
+        JUDGE.name: _judge(measures, settings, primary),
+        BALLOT.name: _select(measures, settings, primary, settings.selection.ballots if rule == "ballots" else 0),
+        SELECT.name: _select(measures, settings, primary, int(rule == "conversation")),
     }
 
 
@@ -144,15 +143,15 @@ def most(price: Price | None, system: float, first: float, turns: int, answer: i
     return sum(price.at_most(prompt * TOKEN_MARGIN, answer) for prompt in prompts)
 
 
-def _stage(calls: float, usage: Usage, price: Price | None, most_calls: int, most_usd: float | None) -> Stage:
+def _stage(calls: float, usage: Usage, price: Price | None, most_calls: int, most_usd: float | None) -> StageCost:
     if price is None:
-        return Stage(calls, usage, None, most_calls, None)
+        return StageCost(calls, usage, None, most_calls, None)
     # Prices may depend on the length of a prompt: each call is priced as an average one.
     each = price.of(round(usage.prompt_tokens / max(calls, 1)))
-    return Stage(calls, usage, replace(each, tiers=()).cost(usage), most_calls, most_usd)
+    return StageCost(calls, usage, replace(each, tiers=()).cost(usage), most_calls, most_usd)
 
 
-def _relevance(measures: Measures, settings: Settings, price: Price | None) -> Stage:
+def _relevance(measures: Measures, settings: Settings, price: Price | None) -> StageCost:
     longest = settings.context.max_tokens
     calls = prompt = completion = 0.0
     most_calls, most_usd = 0, None if price is None else 0.0
@@ -160,18 +159,18 @@ def _relevance(measures: Measures, settings: Settings, price: Price | None) -> S
     for number, batches in enumerate(measures.passes):
         share = KEPT_BY_OUTLINE if number else first
         calls += share * len(batches)
-        prompt += share * sum(measures.systems["relevance"] + batch.prompt for batch in batches)
+        prompt += share * sum(measures.systems[RELEVANCE.name] + batch.prompt for batch in batches)
         completion += share * sum(batch.files * RELEVANCE_ANSWER for batch in batches)
         most_calls += 2 * len(batches)
         for batch in batches:
-            each = most(price, measures.systems["relevance"], batch.prompt, 2, longest, measures.repair)
+            each = most(price, measures.systems[RELEVANCE.name], batch.prompt, 2, longest, measures.repair)
             most_usd = _sum(most_usd, each)
     return _stage(calls, Usage(round(prompt), round(completion)), price, most_calls, most_usd)
 
 
-def _digest(measures: Measures, settings: Settings, price: Price | None) -> Stage:
+def _digest(measures: Measures, settings: Settings, price: Price | None) -> StageCost:
     """All digests made anew; those that an earlier task has left cost nothing."""
-    batches, system = measures.digests, measures.systems["digest"]
+    batches, system = measures.digests, measures.systems[DIGEST.name]
     prompt = sum(system + batch.prompt for batch in batches)
     completion = sum(batch.files for batch in batches) * DIGEST_ANSWER
     most_usd: float | None = 0.0
@@ -180,80 +179,89 @@ def _digest(measures: Measures, settings: Settings, price: Price | None) -> Stag
     return _stage(len(batches), Usage(prompt, completion), price, 2 * len(batches), most_usd)
 
 
-def _rank(measures: Measures, settings: Settings, price: Price | None) -> Stage:
+def _rank(measures: Measures, settings: Settings, price: Price | None) -> StageCost:
     context = settings.context
     count = context.rankings if measures.files > 1 else 0
     listed = min(measures.files, RELEVANT_FILES) * (SUMMARY + 15)
-    talk = Talk((1, 0), RANK_ANSWER, measures.users["rank"], 0)
-    usual = Conversations(count, 1, measures.systems["rank"] + listed, measures.users["rank"], talk)
+    talk = Talk((1, 0), RANK_ANSWER, measures.users[RANK.name], 0)
+    usual = Conversations(count, 1, measures.systems[RANK.name] + listed, measures.users[RANK.name], talk)
     calls, usage = usual.usage()
-    system = measures.systems["rank"] + measures.paths + measures.files * SUMMARY_MOST
-    each = most(price, system, measures.users["rank"], 2, context.max_tokens, measures.users["rank"])
+    system = measures.systems[RANK.name] + measures.paths + measures.files * SUMMARY_MOST
+    each = most(price, system, measures.users[RANK.name], 2, context.max_tokens, measures.users[RANK.name])
     return _stage(calls, usage, price, 2 * count, None if each is None else count * each)
 
 
-def _test(measures: Measures, settings: Settings, price: Price | None) -> Stage:
+def _test(measures: Measures, settings: Settings, price: Price | None) -> StageCost:
     generation, output = settings.generation, settings.sandbox.output_characters
-    usual = Conversations(generation.samples, generation.test_turns, measures.systems["test"], TEST.first, TEST)
-    reply = measures.users["test"] + output
+    usual = Conversations(
+        generation.samples, generation.test_turns, measures.systems[TEST.name], TEST_TALK.first, TEST_TALK
+    )
+    reply = measures.users[TEST.name] + output
     each = most(
-        price, measures.systems["test"], measures.users["test"], generation.test_turns, generation.max_tokens, reply
+        price,
+        measures.systems[TEST.name],
+        measures.users[TEST.name],
+        generation.test_turns,
+        generation.max_tokens,
+        reply,
     )
     calls, usage = usual.usage()
     samples = generation.samples
     return _stage(calls, usage, price, samples * generation.test_turns, None if each is None else samples * each)
 
 
-def _edit(measures: Measures, settings: Settings, price: Price | None) -> Stage:
+def _edit(measures: Measures, settings: Settings, price: Price | None) -> StageCost:
     generation, output = settings.generation, settings.sandbox.output_characters
     fullest = min(settings.context.tokens, measures.source)
     usual_context = min(round(CONTEXT_SHARE * settings.context.tokens), measures.source)
-    system = measures.systems["edit"]
-    usual = Conversations(generation.samples, generation.edit_turns, system + usual_context, EDIT.first, EDIT)
+    system = measures.systems[EDIT.name]
+    usual = Conversations(generation.samples, generation.edit_turns, system + usual_context, EDIT_TALK.first, EDIT_TALK)
     script = generation.max_tokens * TOKEN_MARGIN
     patch = 2 * script
     earlier = 0 if generation.diversity == "none" else generation.memory_characters
     each = most(
         price,
         system + fullest + measures.paths,
-        measures.users["edit"] + script + output + earlier,
+        measures.users[EDIT.name] + script + output + earlier,
         generation.edit_turns,
         generation.max_tokens,
-        measures.users["edit"] + patch + 2 * output,
+        measures.users[EDIT.name] + patch + 2 * output,
     )
     calls, usage = usual.usage()
     samples = generation.samples
     return _stage(calls, usage, price, samples * generation.edit_turns, None if each is None else samples * each)
 
 
-def _judge(measures: Measures, settings: Settings, price: Price | None) -> Stage:
+def _judge(measures: Measures, settings: Settings, price: Price | None) -> StageCost:
     generation, selection = settings.generation, settings.selection
     asked = {"judge": generation.samples, "top judge": min(selection.candidates, generation.samples)}
     count = selection.judge_samples * asked.get(selection.rule, 0)
-    system = measures.systems["judge"] + min(TOUCHED, measures.source)
-    calls, usage = Conversations(count, 1, system, measures.users["judge"] + PATCH, JUDGE).usage()
+    system = measures.systems[JUDGE.name] + min(TOUCHED, measures.source)
+    calls, usage = Conversations(count, 1, system, measures.users[JUDGE.name] + PATCH, JUDGE_TALK).usage()
     touched = min(settings.context.tokens, measures.source) + measures.paths
     patch = 2 * generation.max_tokens * TOKEN_MARGIN
-    each = most(price, measures.systems["judge"] + touched, measures.users["judge"] + patch, 1, selection.max_tokens, 0)
+    each = most(
+        price, measures.systems[JUDGE.name] + touched, measures.users[JUDGE.name] + patch, 1, selection.max_tokens, 0
+    )
     return _stage(calls, usage, price, count, None if each is None else count * each)
 
 
-def _select(measures: Measures, settings: Settings, price: Price | None, count: int) -> Stage:
+def _select(measures: Measures, settings: Settings, price: Price | None, count: int) -> StageCost:
     """So many selection conversations."""
     generation, selection, output = settings.generation, settings.selection, settings.sandbox.output_characters
     finalists = min(selection.candidates, generation.samples)
     turns = selection.turns if finalists > 1 and count else 0
-    shown = min(TOUCHED, measures.source) + finalists * PATCH + TEST.answer
-    usual = Conversations(count, turns, measures.systems["select"] + shown, SELECT.first, SELECT)
+    shown = min(TOUCHED, measures.source) + finalists * PATCH + TEST_TALK.answer
+    usual = Conversations(count, turns, measures.systems[SELECT.name] + shown, SELECT_TALK.first, SELECT_TALK)
     script = generation.max_tokens * TOKEN_MARGIN
     touched = min(settings.context.tokens, measures.source) + measures.paths
     each = most(
         price,
-        measures.systems["select"] + touched + finalists * (2 * script + BROKEN_TESTS) + script,
-        measures.users["select"],
+        measures.systems[SELECT.name] + touched + finalists * (2 * script + BROKEN_TESTS) + script,
+        measures.users[SELECT.name],
         turns,
         selection.max_tokens,
-        measures.users["select"] + (1 + finalists) * output,
+        measures.users[SELECT.name] + (1 + finalists) * output,
     )
     calls, usage = usual.usage()
     return _stage(calls, usage, price, count * turns, None if each is None else count * each)

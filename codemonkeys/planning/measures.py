@@ -11,16 +11,18 @@ from pathlib import Path
 
 from codemonkeys.context.digests import shown_for_digest
 from codemonkeys.context.reading import SourceFile, outlined, pack, shown_tokens, source_files
+from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.work import Work
 from codemonkeys.errors import CodeMonkeysError
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request
+from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.tokens import count_tokens
-from codemonkeys.runner import open_work
+from codemonkeys.runs.runner import open_work
 from codemonkeys.settings import Settings
-from codemonkeys.steps import Steps
+from codemonkeys.stages import CONTEXT_MODES, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.snapshot import Snapshot
-from codemonkeys.work import Work
 from sandboxes.base import Environment, Execution, Limits, Script
 from sandboxes.inside import failed
 
@@ -108,7 +110,9 @@ def counting(settings: Settings, counter: Counter) -> Iterator[Steps]:
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder), "plan", "plan", {})
         try:
-            yield Steps(journal, counter, counter, Nowhere(), settings.operation)
+            steps = Steps(journal, ModelSet(counter, counter), Nowhere(), settings.operation)
+            yield steps
+            steps.close()
         finally:
             journal.close()
 
@@ -120,13 +124,14 @@ def measure(task: Task, snapshot: Snapshot, settings: Settings, steps: Steps) ->
 
 def _measured(work: Work) -> Measures:
     context = work.settings.context
-    count = work.steps.primary.count_tokens
+    count = work.models.primary.count_tokens
     files = source_files(work)
-    outlines = [outlined(file) for file in files] if context.mode != "full" else []
+    *shorter, _ = forms = CONTEXT_MODES[context.mode].forms
+    outlines = [outlined(file) for file in files] if shorter else []
     shortened = [file if file.tokens <= context.file_tokens else outlined(file) for file in files]
     passes = [_batches(work, shortened, context.batch_tokens)]
     # A digest is never longer than the outline that it is made of.
-    for _ in range({"full": 0, "outline": 1, "digest": 2}[context.mode]):
+    for _ in shorter:
         passes.insert(0, _batches(work, outlines, context.outline_batch_tokens))
     most = max((batch.files for calls in passes for batch in calls), default=1)
     numbers = ", ".join(str(n) for n in range(1, most + 1))
@@ -142,33 +147,33 @@ def _measured(work: Work) -> Measures:
     both, turns = {"original": shown, "edited": shown}, {"turns_left": 1}
     return Measures(
         passes=tuple(passes),
-        digests=_digest_batches(work, outlines) if context.mode == "digest" else (),
+        digests=_digest_batches(work, outlines) if "digest" in forms else (),
         repair=count(work.prompts("relevance.repair", problem=f"no JSON object for file {numbers}", count=most)),
         files=len(files),
         source=sum(file.tokens for file in files),
         paths=sum(count(file.path) + LISTED_TOKENS for file in files),
         systems={
-            "digest": count(work.prompts("digest.system")),
-            "relevance": count(work.prompts("relevance.system")),
-            "rank": count(work.prompts("rank.system", files=[], **aims)),
-            "test": count(work.prompts("test.system", seconds=seconds, **script)),
-            "edit": count(work.prompts("edit.system", files=[], **script)),
-            "judge": count(work.prompts("judge.system", files=[])),
-            "select": count(work.prompts("select.system", may_refuse=True, **several)),
+            DIGEST.name: count(work.prompts("digest.system")),
+            RELEVANCE.name: count(work.prompts("relevance.system")),
+            RANK.name: count(work.prompts("rank.system", files=[], **aims)),
+            TEST.name: count(work.prompts("test.system", seconds=seconds, **script)),
+            EDIT.name: count(work.prompts("edit.system", files=[], **script)),
+            JUDGE.name: count(work.prompts("judge.system", files=[])),
+            SELECT.name: count(work.prompts("select.system", may_refuse=True, **several)),
         },
         users={
-            "rank": count(work.prompts("rank.user")) + LISTED_TOKENS,
-            "test": count(work.prompts("test.result", result=shown, **turns)) + LISTED_TOKENS,
-            "edit": count(work.prompts("edit.result", patch=" ", **both, **turns)) + LISTED_TOKENS,
-            "judge": count(work.prompts("judge.user", patch=" ")),
-            "select": count(work.prompts("select.result", original=shown, results=results, **turns)) + LISTED_TOKENS,
+            RANK.name: count(work.prompts("rank.user")) + LISTED_TOKENS,
+            TEST.name: count(work.prompts("test.result", result=shown, **turns)) + LISTED_TOKENS,
+            EDIT.name: count(work.prompts("edit.result", patch=" ", **both, **turns)) + LISTED_TOKENS,
+            JUDGE.name: count(work.prompts("judge.user", patch=" ")),
+            SELECT.name: count(work.prompts("select.result", original=shown, results=results, **turns)) + LISTED_TOKENS,
         },
     )
 
 
 def _batches(work: Work, files: Sequence[SourceFile], most: int) -> tuple[Batch, ...]:
     """The calls that show these files. What stands around the texts is counted with the texts left out."""
-    count = work.steps.scan.count_tokens
+    count = work.models.scan.count_tokens
     batches = []
     for batch in pack(work, files, most):
         around = count(work.prompts("relevance.user", files=[replace(file, text="") for file in batch]))
@@ -178,7 +183,7 @@ def _batches(work: Work, files: Sequence[SourceFile], most: int) -> tuple[Batch,
 
 
 def _digest_batches(work: Work, outlines: Sequence[SourceFile]) -> tuple[Batch, ...]:
-    count = work.steps.scan.count_tokens
+    count = work.models.scan.count_tokens
     batches = []
     for batch in pack(work, outlines, work.settings.context.outline_batch_tokens):
         around = count(work.prompts("digest.user", files=shown_for_digest(work, [replace(f, text="") for f in batch])))

@@ -11,12 +11,13 @@ from pathlib import Path
 from statistics import fmean
 
 from codemonkeys.models.base import Price
-from codemonkeys.planning.costs import PAPER_SOURCE, STAGES, Stage, costs
+from codemonkeys.planning.costs import PAPER_SOURCE, StageCost, costs
 from codemonkeys.planning.measures import LISTED_TOKENS, Batch, Counter, Measures, counting, measure
 from codemonkeys.settings import Settings
-from codemonkeys.tasks.at_hand import snapshot_at_hand
+from codemonkeys.stages import ASKING, CONTEXT_MODES
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.repository import commit_tree
+from codemonkeys.tasks.local_snapshot import local_snapshot
+from codemonkeys.tasks.one_commit import commit_tree
 from codemonkeys.tasks.snapshot import Snapshot
 
 TURNS = (1, 2, 4, 8)
@@ -33,12 +34,12 @@ class Planned:
     """Its codebase is on this machine; else it is estimated by those that are."""
     files: int
     source_tokens: int
-    stages: Mapping[str, Stage]
+    stages: Mapping[str, StageCost]
 
     @property
-    def total(self) -> Stage:
+    def total(self) -> StageCost:
         """All stages."""
-        return sum(self.stages.values(), Stage())
+        return sum(self.stages.values(), StageCost())
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,16 @@ class Plan:
     """Empty without a budget, or where nobody knows the prices."""
 
     @property
-    def stages(self) -> dict[str, Stage]:
+    def stages(self) -> dict[str, StageCost]:
         """All tasks, by stage."""
-        return {name: sum((planned.stages[name] for planned in self.tasks), Stage()) for name in STAGES}
+        return {
+            stage.name: sum((planned.stages[stage.name] for planned in self.tasks), StageCost()) for stage in ASKING
+        }
 
     @property
-    def total(self) -> Stage:
+    def total(self) -> StageCost:
         """All tasks and stages."""
-        return sum(self.stages.values(), Stage())
+        return sum(self.stages.values(), StageCost())
 
 
 def make_plan(
@@ -86,7 +89,7 @@ def make_plan(
     measured: dict[str, Measures] = {}
     with counting(settings, Counter("plan", primary)) as steps:
         for task in tasks:
-            snapshot = snapshot_at_hand(task, home)
+            snapshot = local_snapshot(task, home)
             if snapshot is not None:
                 notify(task.id)
                 with snapshot:
@@ -133,8 +136,9 @@ def _estimated(empty: Measures, settings: Settings, source: float) -> Measures:
     number = max(1, round(source / batch))
     whole = (Batch(files_each, batch + files_each * LISTED_TOKENS),) * number
     short = (Batch(files_each, batch + files_each * LISTED_TOKENS),) * max(1, round(number / 3))
-    passes = {"full": (whole,), "outline": (short, whole), "digest": (short, short, whole)}[settings.context.mode]
-    digests = short if settings.context.mode == "digest" else ()
+    forms = CONTEXT_MODES[settings.context.mode].forms
+    passes = tuple(whole if form == "whole" else short for form in forms)
+    digests = short if "digest" in forms else ()
     files = number * files_each
     return replace(
         empty,

@@ -15,9 +15,10 @@ from typing import Any
 from codemonkeys import __version__
 from codemonkeys.journal import queries, texts
 from codemonkeys.redact import redact
+from codemonkeys.stages import ASKING, RELEVANCE, SELECT
 
 VERSION = "ATIF-v1.7"
-CONVERSATIONS = ("rank", "test", "edit", "select")
+CONVERSATIONS = tuple(stage.name for stage in ASKING if stage.exported)
 """Stages whose conversations are told whole, in the order of the pipeline."""
 ANSWERING = ("context", "generation", "selection")
 """Sections of the settings that decide answers."""
@@ -75,8 +76,8 @@ def _numbered(steps: Iterable[Json]) -> list[Json]:
 def _task_steps(story: Json, conversations: list[Json]) -> list[Json]:
     """What happened to the task, stage by stage: the agent here is the pipeline, which asks no model itself."""
     steps: list[Json] = [{"source": "user", "message": story["issue"], "timestamp": story["started_at"]}]
-    for stage in ("relevance", *CONVERSATIONS):
-        if stage == "select" and story["votes"]:
+    for stage in (RELEVANCE.name, *CONVERSATIONS):
+        if stage == SELECT.name and story["votes"]:
             count = len({row["test"] for row in story["votes"]})
             message = f"Ran {count} test scripts on the unedited code and on every distinct candidate."
             kept = ("candidate", "test", "original_exit", "edited_exit", "valid", "vote")
@@ -135,7 +136,7 @@ def _conversation(
             "extra": {"finish_reason": call["finish_reason"], "cache_write_tokens": call["cache_write_tokens"]},
         }
         # In the selection conversation, the sample of an execution is the candidate it ran on.
-        sample = None if call["stage"] == "select" else call["sample"]
+        sample = None if call["stage"] == SELECT.name else call["sample"]
         ran = executions.get((call["stage"], sample, call["turn"]), [])
         if ran:
             step["tool_calls"] = [_tool_call(connection, execution) for execution in ran]
@@ -179,7 +180,7 @@ def _executions(connection: sqlite3.Connection, task: str) -> dict[Any, list[Jso
     )
     found: dict[Any, list[Json]] = {}
     for row in queries.rows(connection, query, task):
-        key = (row["stage"], None if row["stage"] == "select" else row["sample"], row["turn"])
+        key = (row["stage"], None if row["stage"] == SELECT.name else row["sample"], row["turn"])
         found.setdefault(key, []).append(row)
     return found
 

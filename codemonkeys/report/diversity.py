@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codemonkeys.report.statistics import Verdict
-from codemonkeys.report.stored import StoredRun
+from codemonkeys.report.stored_run import StoredRun
 from codemonkeys.selection.evidence import Evidence
-from codemonkeys.selection.footprint import likenesses
+from codemonkeys.selection.patch_similarity import similarities
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def diversity_of(run: StoredRun, used: Sequence[str], labels: Mapping[str, Seque
         return None
     # Tasks that ended without a candidate have none that is right: they count in every coverage.
     graded = len(used) + len(run.without) if all(task in labels for task in used) else 0
-    pairs = [row[m] for e in tasks for k, row in enumerate(likenesses(e.patches)) for m in range(k)]
+    pairs = [row[m] for e in tasks for k, row in enumerate(similarities(e.patches)) for m in range(k)]
     last = max(max(run.wave_of[e.task]) for e in tasks)
     models = list(dict.fromkeys(source for e in tasks for source in e.sources))
     return Diversity(
@@ -96,7 +96,7 @@ def _wave(
 ) -> WaveResult:
     here = [(e, k) for e in tasks for k, wave in enumerate(wave_of[e.task]) if wave == number]
     before = {e.task: [m for m, wave in enumerate(wave_of[e.task]) if wave < number] for e in tasks}
-    alike = [likenesses(e.patches)[k][m] for e, k in here for m in before[e.task]]
+    alike = [similarities(e.patches)[k][m] for e, k in here for m in before[e.task]]
     so_far = (
         any(verdict and wave <= number for verdict, wave in zip(labels[e.task], wave_of[e.task], strict=True))
         for e in (tasks if graded else ())

@@ -13,8 +13,8 @@ from rich.table import Table
 from codemonkeys.ensembles.members import Member
 from codemonkeys.journal.queries import rows
 from codemonkeys.report.tables import new_table, plain
-from codemonkeys.selection.gather import stored_evidence
-from codemonkeys.selection.rules import RULES
+from codemonkeys.selection.collect_evidence import stored_evidence
+from codemonkeys.selection.rules import find_rule
 
 REASONS = ("no record", "unknown id", "repeated", "empty patch", "no diff", "too large", "does not apply")
 """Why records are left out, in the order of a table."""
@@ -24,7 +24,7 @@ def ensemble_report(connection: sqlite3.Connection, members: Sequence[Member], r
     """Members with what was left out of them, and every task with how sure the rule was. All of it JSON-able."""
     found = rows(connection, "SELECT id, state, reason, candidate FROM tasks ORDER BY position")
     evidence = {row["id"]: e for row in found if (e := stored_evidence(connection, row["id"]))}
-    fitted = RULES[rule].fit(list(evidence.values()))
+    fitted = find_rule(rule).fit(list(evidence.values()))
     tasks, chosen = [], Counter[str]()
     for row in found:
         known = evidence.get(row["id"])

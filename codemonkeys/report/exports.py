@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.errors import BadInput
-from codemonkeys.files import write_whole
 from codemonkeys.journal import queries
 from codemonkeys.models.replay import write_recording
-from codemonkeys.predictions import Prediction, write_predictions
 from codemonkeys.redact import redact
 from codemonkeys.report.atif import trajectory
+from codemonkeys.system.files import write_whole
+from codemonkeys.tasks.predictions import Prediction, write_predictions
+from codemonkeys.wording import flag, option
 
 LOGS = ("report.json", "test_output.txt", "run_instance.log", "patch.diff", "eval.sh")
 """Files of a task's evaluation that a submission holds."""
@@ -48,10 +49,12 @@ def export(connection: sqlite3.Connection, folder: Path, output: Path, format: s
     Raises BadInput for an unknown format, and for an output that is there already unless `overwrite` is given.
     """
     if format not in FORMATS:
-        raise BadInput(f"--format {format}: choose {', '.join(FORMATS)}")
+        raise BadInput(f"{option('format', format)}: choose {', '.join(FORMATS)}")
     there = output.is_file() or (output.is_dir() and any(output.iterdir()))
     if there and not overwrite:
-        raise BadInput(f"{output} exists; choose another place, or pass --overwrite to replace what is written there")
+        raise BadInput(
+            f"{output} exists; choose another place, or pass {flag('overwrite')} to replace what is written there"
+        )
     try:
         said = FORMATS[format](connection, folder, output)
     except OSError as error:
@@ -72,7 +75,7 @@ def preds(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
 
 def recording(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
     """Every answer, to be replayed without a model."""
-    write_recording(output, queries.answers(connection))
+    write_recording(output, queries.answers(connection), queries.request_messages(connection))
     return f"recording written to {output}; replay it with --replay {output}"
 
 

@@ -10,6 +10,7 @@ from codemonkeys.errors import BadInput
 from codemonkeys.redact import safe_terminal
 from codemonkeys.report.statistics import Interval
 from codemonkeys.report.study import Study
+from codemonkeys.wording import option
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +50,9 @@ def write_figures(study: Study, folder: Path) -> list[Path]:
                 if figure is not None:
                     drawn += save(figure, folder / name)
     except OSError as error:
-        raise BadInput(f"--figures {folder}: cannot be written: {error.strerror}; choose another folder") from None
+        raise BadInput(
+            f"{option('figures', str(folder))}: cannot be written: {error.strerror}; choose another folder"
+        ) from None
     return drawn
 
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codemonkeys.report.statistics import Verdict
-from codemonkeys.report.stored import Cost, StoredRun
-from codemonkeys.selection.stopping import StopPolicy, types_of
+from codemonkeys.report.stored_run import Cost, StoredRun
+from codemonkeys.selection.stop_policy import StopPolicy, types_of
 from codemonkeys.selection.weaver import estimate, verify
+from codemonkeys.stages import ASKING
 
-GENERATION = ("test", "edit")
+GENERATION = tuple(stage.name for stage in ASKING if stage.role == "writer")
 """Stages that a further sample costs."""
 
 

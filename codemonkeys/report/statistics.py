@@ -8,7 +8,7 @@ from math import prod
 from typing import NamedTuple, TypeVar
 
 from codemonkeys.selection.estimate import Votes
-from codemonkeys.selection.evidence import Evidence, Ranking, Told
+from codemonkeys.selection.evidence import Evidence, Ranking, ScriptOutcome
 
 T = TypeVar("T")
 Verdict = bool | None
@@ -101,7 +101,7 @@ def misleads(evidence: Evidence, test: int, verdicts: Sequence[Verdict]) -> bool
 def _passes(evidence: Evidence, test: int, verdicts: Sequence[Verdict], wanted: bool) -> bool | None:
     """Whether any candidate of a verdict passes the test; None if there is none."""
     rows = [row for row, verdict in zip(evidence.edited, verdicts, strict=True) if verdict is wanted]
-    return any(row[test] is Told.FIXED for row in rows) if rows else None
+    return any(row[test] is ScriptOutcome.FIXED for row in rows) if rows else None
 
 
 class Rates(NamedTuple):

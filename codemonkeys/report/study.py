@@ -24,22 +24,21 @@ from codemonkeys.report.statistics import (
     score,
     true_rates,
 )
-from codemonkeys.report.stored import Cost, StoredRun
+from codemonkeys.report.stored_run import Cost, StoredRun
 from codemonkeys.report.tests_and_turns import TestsResult, TurnResult, by_turn, tests_result
-from codemonkeys.report.verdicts import Verdicts
+from codemonkeys.report.verdict_sources import Verdicts
 from codemonkeys.selection.evidence import Evidence, Ranking
-from codemonkeys.selection.rules import EXECUTION, RULES
+from codemonkeys.selection.rules import EXECUTION, RULES, Rule
 from codemonkeys.selection.rules_base import candidates
 from codemonkeys.selection.weaver import estimate, verify
+from codemonkeys.stages import STAGES
 
-STAGES: Mapping[str, tuple[str, ...]] = {
-    "edited": ("test", "votes"),
-    "breaks": ("regression",),
-    "scores": ("judge",),
-    "ballots": ("test", "votes", "ballot"),
-    "conversation": ("test", "votes", "select"),
+MADE_IN: Mapping[str, tuple[str, ...]] = {
+    kind: tuple(stage.name for stage in STAGES.values() if kind in stage.evidence)
+    for kind in ("edited", "breaks", "scores", "ballots", "conversation")
 }
 """Stages of the run in which the evidence that a rule needs was made."""
+AS_RUN = "as the run chose"
 SYSTEMS = "the candidates are of different systems, not samples of one"
 USES: Mapping[str, tuple[str, ...]] = {
     EXECUTION: ("edited", "breaks"),
@@ -121,21 +120,21 @@ class Study:
     """What stopping early would save, or why that cannot be told."""
 
 
-def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
-    """Compare all rules, and with verdicts tell the rest too."""
+def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] = RULES) -> Study:
+    """Compare rules, and with verdicts tell the rest too. Raises RuleFailed for a rule from outside."""
     labels = {} if verdicts is None else {task: verdicts.of_candidates(e) for task, e in run.evidence.items()}
     graded = [task for task, said in labels.items() if None not in said]
     used = graded if verdicts is not None else list(run.evidence)
     # A rule learns from everything that is stored, with a verdict or without: it never sees one.
     pool = list(run.evidence.values())
-    fitted = {name: rule.fit(pool) for name, rule in RULES.items()}
+    fitted = {name: rule.fit(pool) for name, rule in rules.items()}
     rankings = {name: {task: rule.rank(e) for task, e in run.evidence.items()} for name, rule in fitted.items()}
     ranked = {
         name: {task: first_choice(ranking, run.evidence[task]) for task, ranking in of_tasks.items()}
         for name, of_tasks in rankings.items()
     }
     stored = {task: Ranking((number,) if number is not None else (), 0.0, "") for task, number in run.choices.items()}
-    available = [name for name in RULES if any(rankings[name][task].order for task in used)]
+    available = [name for name in rules if any(rankings[name][task].order for task in used)]
     known = [labels[task] for task in graded]
     counts = [(max(len(labels[task]), run.samples.get(task, 0)), sum(map(bool, labels[task]))) for task in graded]
     counts += [(run.samples.get(task, 0), 0) for task in run.without] if known else []
@@ -158,22 +157,22 @@ def study(run: StoredRun, verdicts: Verdicts | None) -> Study:
             *(
                 rule_result(
                     name,
-                    RULES[name].source,
+                    rules[name].source,
                     ranked[name],
                     run,
                     used,
                     labels,
-                    cost_of(RULES[name].needs or USES.get(name, ()), run),
+                    cost_of(rules[name].needs or USES.get(name, ()), run),
                 )
                 for name in available
             ),
             *(
-                [rule_result("as the run chose", run.rule, stored, run, used, labels, whole_cost(run))]
+                [rule_result(AS_RUN, run.rule, stored, run, used, labels, whole_cost(run))]
                 if all(task in stored for task in used) and used
                 else []
             ),
         ),
-        unavailable=tuple((name, rankings[name][used[0]].reason) for name in RULES if name not in available and used),
+        unavailable=tuple((name, rankings[name][used[0]].reason) for name in rules if name not in available and used),
         members=member_scores(run, labels, graded),
         coverage=tuple((k, coverage(counts, k)) for k in range(1, most + 1)),
         forecast=tuple(forecast(counts, [k * most for k in FORECAST_FACTORS]).items()) if exchangeable else (),
@@ -235,7 +234,7 @@ def rule_result(
         recovered=bootstrap_of(scored, recovery) if scored else None,
         abstained=len(used) - len(chosen),
         as_run=len(same) / len(used) if used else 0.0,
-        confidence=sum(ranked[task].confidence for task in chosen) / len(chosen) if chosen and name in RULES else None,
+        confidence=sum(ranked[task].confidence for task in chosen) / len(chosen) if chosen and name != AS_RUN else None,
         cost=cost,
     )
 
@@ -243,14 +242,14 @@ def rule_result(
 def cost_of(needs: Sequence[str], run: StoredRun) -> Cost:
     """What the evidence of these kinds cost in the run."""
     total = Cost()
-    for stage in dict.fromkeys(stage for need in needs for stage in STAGES[need]):
+    for stage in dict.fromkeys(stage for need in needs for stage in MADE_IN[need]):
         total = total.plus(run.costs.get(stage, Cost()))
     return total
 
 
 def whole_cost(run: StoredRun) -> Cost:
     """What all evidence that was gathered cost."""
-    return cost_of(tuple(STAGES), run)
+    return cost_of(tuple(MADE_IN), run)
 
 
 def member_scores(

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from codemonkeys.report.diversity import Diversity
 from codemonkeys.report.statistics import Interval
-from codemonkeys.report.stored import Cost
+from codemonkeys.report.stored_run import Cost
 from codemonkeys.report.study import RuleResult, Study
 from codemonkeys.report.tables import dollars, heading, new_table, plain
 from codemonkeys.report.tests_and_turns import TestsResult

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codemonkeys.redact import safe_terminal
+from codemonkeys.stages import RANK, RELEVANCE, STAGES
 
 
 def plain(value: Any, style: str = "") -> Text:
@@ -83,7 +84,7 @@ def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
     shown = [titles[name] for name in names] + ["cache hit"] * bool(totals["cache_read_tokens"])
     table = new_table("stage", "model", *shown, "cost", numbers=("stage", *shown, "cost"))
     table.columns[0].justify = "left"
-    order = ("digest", "relevance", "rank", "test", "edit", "judge", "ballot", "select")
+    order = list(STAGES)
     for row in sorted(spend, key=lambda r: order.index(r["stage"]) if r["stage"] in order else len(order)):
         numbers = [f"{row[name] or 0:,}" for name in names] + cache_hit(row, totals)
         table.add_row(row["stage"], plain(row["model"]), *numbers, dollars(row["cost_usd"]))
@@ -162,8 +163,8 @@ def diff_view(patch: str) -> Text:
 def context_view(notes: Sequence[dict[str, Any]]) -> RenderableType:
     """Which files were read, kept and chosen."""
     by_stage = {(note["stage"], note["kind"]): note["body"] for note in notes}
-    files = by_stage.get(("relevance", "files"))
-    context = by_stage.get(("rank", "context"))
+    files = by_stage.get((RELEVANCE.name, "files"))
+    context = by_stage.get((RANK.name, "context"))
     lines = []
     if files:
         maybe = f", {len(files['maybe'])} kept as maybe" if files["maybe"] else ""
@@ -179,7 +180,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
     """All that happened to one task."""
     conversations = new_table("stage", "sample", "calls", "cost", numbers=("sample", "calls", "cost"))
     for row in story["conversations"]:
-        if row["stage"] in ("test", "edit", "judge", "ballot", "select"):
+        if row["stage"] in STAGES and STAGES[row["stage"]].per_sample:
             conversations.add_row(row["stage"], str(row["sample"]), str(row["calls"]), dollars(row["cost_usd"]))
     early = [n for n in story["notes"] if n["kind"] == "ended early"]
     parts: list[RenderableType] = [

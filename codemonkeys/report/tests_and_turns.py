@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codemonkeys.report.statistics import Verdict, discriminates, misleads
-from codemonkeys.report.stored import StoredRun
-from codemonkeys.report.verdicts import Verdicts, patch_hash
+from codemonkeys.report.stored_run import StoredRun
+from codemonkeys.report.verdict_sources import Verdicts, patch_hash
 from codemonkeys.selection.evidence import Evidence
 from codemonkeys.selection.rules_base import valid_tests
 

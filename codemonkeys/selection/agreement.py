@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from codemonkeys.selection.evidence import Evidence
-from codemonkeys.selection.footprint import likenesses
+from codemonkeys.selection.patch_similarity import similarities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +62,7 @@ def _unrelated_pairs(pool: Sequence[Evidence], index: Mapping[str, int]) -> tupl
 
     found: list[tuple[int, int, int, float]] = []
     for task, evidence in enumerate(pool):
-        rows, families = likenesses(evidence.patches), families_of(evidence)
+        rows, families = similarities(evidence.patches), families_of(evidence)
         sources = [index[source] for source in sources_of(evidence)]
         for k, row in enumerate(rows):
             found += [(task, sources[k], sources[m], row[m]) for m in range(len(row)) if families[k] != families[m]]
@@ -89,7 +89,7 @@ def support(evidence: Evidence, competence: Mapping[str, float]) -> list[float]:
     for k, family in enumerate(families_of(evidence)):
         members[family].append(k)
     best: dict[int, float] = defaultdict(float)
-    for k, row in enumerate(likenesses(evidence.patches)):
+    for k, row in enumerate(similarities(evidence.patches)):
         total = weights[k]
         for voices in members.values():
             others = [weights[m] * row[m] for m in voices if m != k]

@@ -8,16 +8,17 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from codemonkeys.engine.conversation import Conversation, UnusableAnswer
+from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
-from codemonkeys.models.base import Message, Request, StepKey
-from codemonkeys.selection.conversation import Place, converse, example_test, finalists_of, touched_files
-from codemonkeys.selection.gather import Gathered
-from codemonkeys.work import Work
+from codemonkeys.selection.collect_evidence import SelectionInput
+from codemonkeys.selection.conversation import ConversationKey, converse, example_test, finalists_of, touched_files
+from codemonkeys.stages import BALLOT, JUDGE
 
 _BELIEF = re.compile(r"^\W*(yes|no)\W*$", re.I | re.M)
 
 
-async def judge(work: Work, gathered: Gathered, shortlist: Sequence[int]) -> dict[int, float | None]:
+async def judge_candidates(work: Work, gathered: SelectionInput, shortlist: Sequence[int]) -> dict[int, float | None]:
     """A judge's belief in each candidate of a shortlist, from 0 to 1; None without a usable answer.
 
     The share of yes among repeated answers stands for the probability of the word, which not every API tells
@@ -49,28 +50,27 @@ async def judge(work: Work, gathered: Gathered, shortlist: Sequence[int]) -> dic
 async def believe(work: Work, system: str, number: int, patch: str, repetition: int) -> bool | BudgetReached | None:
     """Whether the judge believes in a candidate; None if its answer does not say."""
     settings = work.settings
-    messages = (Message("system", system), Message("user", work.prompts("judge.user", patch=patch)))
-    request = Request(
-        StepKey(work.task.id, "judge", number, repetition),
-        messages,
-        settings.generation.temperature,
-        settings.selection.max_tokens,
-        cache=True,
+    talk = Conversation(
+        *(work, JUDGE, number, system, 1, settings.generation.temperature, settings.selection.max_tokens),
+        gate=work.gate("judge"),
+        first_turn=repetition,
     )
 
-    async def ask() -> str:
-        return (await work.steps.call(request)).text
+    def parse(answer: str) -> bool:
+        words = _BELIEF.findall(answer)
+        if not words:
+            raise UnusableAnswer("it says neither yes nor no.")
+        return str(words[-1]).lower() == "yes"
 
     try:
-        words = _BELIEF.findall(await work.gate("judge").ask(ask))
+        return await talk.ask(work.prompts("judge.user", patch=patch), parse)
     except BudgetReached as error:
         return error
     except (FilteredAnswer, RejectedRequest):
         return None
-    return words[-1].lower() == "yes" if words else None
 
 
-async def vote_by_ballots(work: Work, gathered: Gathered, shortlist: Sequence[int]) -> tuple[int | None, ...]:
+async def vote_by_ballots(work: Work, gathered: SelectionInput, shortlist: Sequence[int]) -> tuple[int | None, ...]:
     """What each ballot chose: a position of a candidate, or None for none of them. Those without a choice are left out.
 
     Each ballot is a selection conversation that sees the candidates in another order; they end as soon as one choice
@@ -84,7 +84,7 @@ async def vote_by_ballots(work: Work, gathered: Gathered, shortlist: Sequence[in
     for ballot in range(most):
         order = list(finalists)
         random.Random(f"{work.task.id} {ballot}").shuffle(order)
-        place = Place("ballot", ballot, work.settings.generation.temperature, may_refuse=True)
+        place = ConversationKey(BALLOT, ballot, work.settings.generation.temperature, may_refuse=True)
         try:
             number = await converse(work, gathered, order, example, place)
         except (FilteredAnswer, RejectedRequest):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from codemonkeys.context.ranking import ContextFile, fill
-from codemonkeys.generation.answers import MalformedAnswer, parse_answer
+from codemonkeys.engine.conversation import Conversation
+from codemonkeys.engine.work import Work
+from codemonkeys.generation.answers import Answer, MalformedAnswer, parse_answer
 from codemonkeys.generation.patch import patch_paths
-from codemonkeys.selection.gather import Gathered
-from codemonkeys.work import Conversation, Work
+from codemonkeys.selection.collect_evidence import SelectionInput
+from codemonkeys.stages import SELECT, Stage
 
 NONE = 0
 """The number that says: none of the candidates resolves the issue."""
@@ -28,17 +30,17 @@ class Finalist(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Place:
+class ConversationKey:
     """Where a selection conversation is held, for the keys of its steps."""
 
-    stage: Literal["select", "ballot"] = "select"
+    stage: Stage = SELECT
     sample: int = 0
     temperature: float = 0.0
     may_refuse: bool = False
     """Whether the answer may be that no candidate is right."""
 
 
-def finalists_of(gathered: Gathered, shortlist: Sequence[int]) -> list[Finalist]:
+def finalists_of(gathered: SelectionInput, shortlist: Sequence[int]) -> list[Finalist]:
     """The candidates of a shortlist as they are shown; `shortlist` holds positions of distinct candidates."""
     matrix, regressions = gathered.matrix, gathered.regressions
     rows = {numbered.number - 1: row for row, numbered in enumerate(matrix.candidates)}
@@ -52,7 +54,11 @@ def finalists_of(gathered: Gathered, shortlist: Sequence[int]) -> list[Finalist]
 
 
 async def converse(
-    work: Work, gathered: Gathered, finalists: Sequence[Finalist], example: str, place: Place = Place()
+    work: Work,
+    gathered: SelectionInput,
+    finalists: Sequence[Finalist],
+    example: str,
+    place: ConversationKey = ConversationKey(),
 ) -> int | None:
     """The number that the model chooses, NONE if it may refuse and does; None if its turns end without a valid choice.
 
@@ -73,23 +79,31 @@ async def converse(
     valid = [*numbers, NONE] if place.may_refuse else numbers
     talk = Conversation(work, place.stage, place.sample, system, settings.turns, place.temperature, settings.max_tokens)
     message = work.prompts("select.user")
+
+    def parse(text: str) -> Answer:
+        answer = parse_answer(text, work.marker, ("test", "choice"))
+        if answer.test is None and answer.choice not in valid:
+            raise MalformedAnswer(f"there is no candidate {answer.choice}.")
+        return answer
+
+    def repair(problem: str) -> str:
+        return work.prompts("select.repair", problem=problem, numbers=valid)
+
     while talk.turns_left:
-        try:
-            answer = parse_answer(await talk.ask(message), work.marker, ("test", "choice"))
-            if answer.choice in valid:
-                return answer.choice
-            if answer.test is None:
-                raise MalformedAnswer(f"there is no candidate {answer.choice}.")
-        except MalformedAnswer as error:
-            message = work.prompts("select.repair", problem=str(error), numbers=valid)
-            continue
+        answer = await talk.ask(message, parse, repair)
+        if answer is None:
+            break
+        if answer.test is None:
+            return answer.choice
         message = await show_results(work, talk, finalists, answer.test, place)
     return None
 
 
-async def show_results(work: Work, talk: Conversation, finalists: Sequence[Finalist], test: str, place: Place) -> str:
+async def show_results(
+    work: Work, talk: Conversation, finalists: Sequence[Finalist], test: str, place: ConversationKey
+) -> str:
     """Run a test script on the unedited code and on every finalist, and tell what it did."""
-    select = place.stage == "select"
+    select = place.stage is SELECT
     async with asyncio.TaskGroup() as group:
         original = group.create_task(work.run(place.stage, place.sample, talk.turn, "original", test))
         edited = [
@@ -113,12 +127,12 @@ def touched_files(work: Work, patches: Sequence[str]) -> list[ContextFile]:
     """The files of the codebase that patches touch, whole, as far as they fit into the context."""
     paths = dict.fromkeys(path for patch in patches for path in patch_paths(patch))
     texts = {path: text for path in paths if path in work.snapshot and (text := work.snapshot.text(path))}
-    tokens = {path: work.steps.primary.count_tokens(text) for path, text in texts.items()}
+    tokens = {path: work.models.primary.count_tokens(text) for path, text in texts.items()}
     chosen = fill(list(texts), tokens, work.settings.context.tokens)
     return [ContextFile(path, texts[path], tokens[path]) for path in chosen]
 
 
-def example_test(gathered: Gathered, first: int) -> str:
+def example_test(gathered: SelectionInput, first: int) -> str:
     """A valid test script if there is one, that of the candidate at a position first."""
     matrix = gathered.matrix
     own = gathered.evidence.own[first]

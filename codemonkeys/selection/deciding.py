@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from codemonkeys.engine.work import Work
 from codemonkeys.errors import BadSettings, BudgetReached, FilteredAnswer, RejectedRequest
+from codemonkeys.generation.candidate import Candidate
 from codemonkeys.selection.agreement import support
-from codemonkeys.selection.asking import judge, vote_by_ballots
+from codemonkeys.selection.asking import judge_candidates, vote_by_ballots
+from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence, of_classes
 from codemonkeys.selection.conversation import converse, example_test, finalists_of
 from codemonkeys.selection.evidence import Evidence, Ranking
-from codemonkeys.selection.gather import Gathered, of_classes
-from codemonkeys.selection.rules import RULES
+from codemonkeys.selection.rules import find_rule
 from codemonkeys.settings import SelectionSettings
-from codemonkeys.work import Work
 
 ASKED = frozenset({"scores", "ballots", "conversation"})
 """Fields of Evidence that only a model can fill."""
@@ -32,9 +33,7 @@ class Choice(NamedTuple):
 def check_rules(settings: SelectionSettings) -> None:
     """Raise BadSettings for a rule that one task cannot be decided by."""
     for setting, name in (("rule", settings.rule), ("shortlist", settings.shortlist)):
-        rule = RULES.get(name)
-        if rule is None:
-            raise BadSettings(f"selection.{setting}={name}: no such rule; there are: {', '.join(RULES)}")
+        rule = find_rule(name, f"selection.{setting}={name}")
         if rule.pooled:
             raise BadSettings(
                 f"selection.{setting}={name} learns from many tasks at once, so it cannot decide one while it is "
@@ -47,21 +46,26 @@ def check_rules(settings: SelectionSettings) -> None:
             )
 
 
-async def decide(work: Work, gathered: Gathered) -> Choice:
+async def select(work: Work, candidates: Sequence[Candidate], tests: Sequence[str] = ()) -> Choice:
+    """Choose one of a task's candidates: run the votes, then decide. `tests`: scripts beside the candidates' own."""
+    return await decide(work, await collect_evidence(work, candidates, tests))
+
+
+async def decide(work: Work, gathered: SelectionInput) -> Choice:
     """Decide by `selection.rule`; where it comes to no answer, the first of the shortlist."""
     settings = work.settings.selection
     evidence = gathered.evidence
-    shortlist = RULES[settings.shortlist].rank(evidence)
+    shortlist = find_rule(settings.shortlist).rank(evidence)
     everyone = ranked(evidence, shortlist)
     if len(everyone) == 1:
         return choice(evidence, everyone[0], "the only distinct candidate")
     failed = ""
-    if settings.rule in ASKING:
+    if ask := asking(settings.rule):
         try:
-            evidence = await ASKING[settings.rule](work, gathered, everyone)
+            evidence = await ask(work, gathered, everyone)
         except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
             failed = f"the model could not go on: {error}"
-    ranking = Ranking((), 0.0, failed) if failed else RULES[settings.rule].rank(evidence)
+    ranking = Ranking((), 0.0, failed) if failed else find_rule(settings.rule).rank(evidence)
     if ranking.order:
         return choice(evidence, evidence.classes[ranking.order[0]], ranking.reason)
     first = shortlist.reason if shortlist.order else "most like the others"
@@ -80,7 +84,7 @@ def choice(evidence: Evidence, index: int, reason: str) -> Choice:
     return Choice(index + 1, evidence.patches[index], reason)
 
 
-async def held(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evidence:
+async def held(work: Work, gathered: SelectionInput, everyone: Sequence[int]) -> Evidence:
     """With what the selection conversation chose of the shortlist."""
     settings = work.settings.selection
     shortlist = everyone[: settings.candidates]
@@ -92,25 +96,27 @@ async def held(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evide
     return replace(gathered.evidence, conversation=(None if number is None else number - 1,))
 
 
-async def judged(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evidence:
+async def judged(work: Work, gathered: SelectionInput, everyone: Sequence[int]) -> Evidence:
     """With a judge's belief in every candidate."""
-    beliefs = await judge(work, gathered, everyone)
+    beliefs = await judge_candidates(work, gathered, everyone)
     of_first = {index + 1: belief for index, belief in beliefs.items()}
     return replace(gathered.evidence, scores=of_classes(gathered.evidence.classes, of_first))
 
 
-async def judged_at_the_top(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evidence:
+async def judged_at_the_top(work: Work, gathered: SelectionInput, everyone: Sequence[int]) -> Evidence:
     """With a judge's belief in those of the shortlist."""
     return await judged(work, gathered, everyone[: work.settings.selection.candidates])
 
 
-async def balloted(work: Work, gathered: Gathered, everyone: Sequence[int]) -> Evidence:
+async def balloted(work: Work, gathered: SelectionInput, everyone: Sequence[int]) -> Evidence:
     """With ballots that chose among the shortlist."""
     shortlist = everyone[: work.settings.selection.candidates]
     return replace(gathered.evidence, ballots=await vote_by_ballots(work, gathered, shortlist))
 
 
-ASKING: dict[str, Callable[[Work, Gathered, Sequence[int]], Awaitable[Evidence]]] = {
+Asking = Callable[[Work, SelectionInput, Sequence[int]], Awaitable[Evidence]]
+
+ASKING: dict[str, Asking] = {
     "conversation": held,
     "judge": judged,
     "hybrid": judged,
@@ -118,3 +124,13 @@ ASKING: dict[str, Callable[[Work, Gathered, Sequence[int]], Awaitable[Evidence]]
     "ballots": balloted,
 }
 """What the rules that need a model's answers ask before they decide, of all distinct candidates in their order."""
+
+_ASKING_FOR: dict[str, Asking] = {"conversation": held, "scores": judged, "ballots": balloted}
+"""The same for any other rule, by the evidence that it needs."""
+
+
+def asking(name: str) -> Asking | None:
+    """What a rule has a model asked before it decides; None for a rule that calls no model. Raises BadSettings."""
+    if name in ASKING:
+        return ASKING[name]
+    return next((_ASKING_FOR[need] for need in find_rule(name).needs if need in _ASKING_FOR), None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Told(StrEnum):
+class ScriptOutcome(StrEnum):
     """What one run of a test script told of one version of the code."""
 
     FIXED = "fixed"
@@ -30,9 +30,9 @@ class Evidence:
     """Who made it: a model of ours, or another system."""
     families: tuple[str, ...] = ()
     """Sources of one family share their mistakes: their agreement is not to be counted twice."""
-    original: tuple[Told, ...] = ()
+    original: tuple[ScriptOutcome, ...] = ()
     """What each test, not candidate, told of the unedited code."""
-    edited: tuple[tuple[Told, ...], ...] = ()
+    edited: tuple[tuple[ScriptOutcome, ...], ...] = ()
     """What each test told of the candidate."""
     own: tuple[int | None, ...] = ()
     """Index of the test that was written together with the candidate."""

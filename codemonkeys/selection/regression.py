@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from codemonkeys.engine.executions import ExecutionRequest
+from codemonkeys.engine.work import Work
 from codemonkeys.generation.patch import patch_paths
-from codemonkeys.models.base import StepKey
-from codemonkeys.selection.suite import relevant_tests
+from codemonkeys.keys import StepKey
+from codemonkeys.selection.relevant_tests import relevant_tests
 from codemonkeys.selection.votes import Numbered
-from codemonkeys.work import Work
+from codemonkeys.stages import REGRESSION
 from sandboxes.base import Execution, Limits, Reason, Script
 
-STAGE = "regression"
 REPEAT_FACTOR = 2.0
 """How much longer than the first run a later one may take: a run that is only slower breaks nothing."""
 MARGIN_SECONDS = 30.0
@@ -41,7 +42,7 @@ class Regressions:
 
 
 @dataclass(frozen=True)
-class Told:
+class PytestReport:
     """What the reporter told of one run."""
 
     outcomes: dict[str, str]
@@ -61,7 +62,7 @@ async def run_regressions(work: Work, candidates: Sequence[Numbered]) -> Regress
     # More candidates later may touch other files, to which other tests matter: those are other steps.
     turn = len(candidates)
     touched = Counter(path for c in candidates for path in patch_paths(c.candidate.patch))
-    files = await asyncio.to_thread(relevant_tests, work.snapshot, touched, settings.regression_files)
+    files = await work.in_thread(relevant_tests, work.snapshot, touched, settings.regression_files)
     if not files:
         return await _without(work, "no test file matters to the files that the candidates touch")
 
@@ -81,7 +82,7 @@ async def run_regressions(work: Work, candidates: Sequence[Numbered]) -> Regress
     tests = tuple(name for name in passed if repeated.get(name) == "passed")
     broken = tuple(broken_by(task.result(), tests) for task in edited)
     flaky = [name for name in passed if name not in set(tests)]
-    await work.note(STAGE, "tests", {"files": files, "passing": len(tests), "flaky": flaky})
+    await work.note(REGRESSION, "tests", {"files": files, "passing": len(tests), "flaky": flaky})
     return Regressions(tests, broken)
 
 
@@ -94,20 +95,20 @@ def broken_by(execution: Execution, tests: Sequence[str]) -> tuple[str, ...] | N
     return tuple(name for name in tests if told.outcomes.get(name, never) != "passed")
 
 
-def read(execution: Execution) -> Told:
+def read(execution: Execution) -> PytestReport:
     """What the reporter told, from the last line of what it printed."""
     if execution.reason is not Reason.EXITED:
-        return Told({}, False, f"the tests could not be run: {execution.reason.value}")
+        return PytestReport({}, False, f"the tests could not be run: {execution.reason.value}")
     lines = execution.output.splitlines()
     try:
         told: dict[str, Any] = json.loads(lines[-1])
         outcomes = {str(name): str(outcome) for name, outcome in told["tests"].items()}
         end, timed_out = told["exit"], bool(told["timed_out"])
     except (IndexError, ValueError, KeyError, TypeError, AttributeError):
-        return Told({}, False, "the tests could not be run: their reporter told nothing")
+        return PytestReport({}, False, "the tests could not be run: their reporter told nothing")
     if end == "no pytest":
-        return Told({}, False, "the tests could not be run: the environment has no pytest")
-    return Told(outcomes, not timed_out)
+        return PytestReport({}, False, "the tests could not be run: the environment has no pytest")
+    return PytestReport(outcomes, not timed_out)
 
 
 async def _run(
@@ -128,19 +129,19 @@ async def _run(
         processes=work.settings.sandbox.processes,
         output_bytes=OUTPUT_BYTES,
     )
-    key = StepKey(work.task.id, STAGE, number, turn, part)
+    key = StepKey(work.task.id, REGRESSION.name, number, turn, part)
     script = Script(program(plan), "regression_tests.py", ("python",))
-    return await work.steps.execute(key, work.environment, script, patch, limits)
+    return await work.steps.executions.run(key, ExecutionRequest(work.environment, script, patch, limits))
 
 
 def program(plan: dict[str, Any]) -> str:
     """The reporter's text, and the call that carries out a plan."""
-    reporter = Path(__file__).with_name("reporter.py").read_text("utf-8")
+    reporter = Path(__file__).with_name("pytest_runner.py").read_text("utf-8")
     call = f"    run(json.loads({json.dumps(plan)!r}))\n"
     return f"{reporter}\n\nif __name__ == '__main__' and not sys.argv[1:]:\n{call}"
 
 
 async def _without(work: Work, why: str, files: Sequence[str] = ()) -> Regressions:
     """No regression test: that is noted, and no candidate suffers."""
-    await work.note(STAGE, "tests", {"files": list(files), "passing": 0, "flaky": [], "why": why})
+    await work.note(REGRESSION, "tests", {"files": list(files), "passing": 0, "flaky": [], "why": why})
     return Regressions()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from codemonkeys.errors import BadSettings
 from codemonkeys.selection import rules_judges, rules_tests, rules_text, weaver
+from codemonkeys.selection.plugged_rules import PLUGGED, plugged_rule
 from codemonkeys.selection.rules_base import Rule, learning
 
-__all__ = ["AGREEMENT", "EXECUTION", "RULES", "Rule"]
+__all__ = ["AGREEMENT", "EXECUTION", "RULES", "Rule", "all_rules", "find_rule", "rule_names"]
 
 AGREEMENT = "agreement"
 """The rule for candidates of which nothing is known but their texts and who wrote them."""
@@ -47,4 +49,29 @@ RULES = {
     "conversation": Rule("CodeMonkeys, arXiv 2501.14723, section 2.3", rules_judges.conversation, ("conversation",)),
     "ballots": Rule("Trae Agent, arXiv 2507.23370", rules_judges.ballots, ("ballots",)),
 }
-"""Rules by name: those that look at texts alone, then those that count tests, then those that learn or ask a model."""
+"""Built-in rules: those that look at texts alone, then those that count tests, then those that learn or ask a model."""
+
+
+def rule_names() -> list[str]:
+    """Names of the built-in rules, then those of rules that other packages have installed."""
+    return list(dict.fromkeys([*RULES, *PLUGGED.names()]))
+
+
+def all_rules() -> dict[str, Rule]:
+    """The built-in rules and those that other packages have installed, by name. Raises BadSettings."""
+    return {name: find_rule(name) for name in rule_names()}
+
+
+def find_rule(name: str, given: str = "") -> Rule:
+    """The rule of a name, or at a `module:attribute`. Raises BadSettings listing the rules there are.
+
+    `given`: how the user gave it, for the message; `selection.rule=NAME` if empty.
+    """
+    if name in RULES:
+        return RULES[name]
+    if name not in PLUGGED:
+        raise BadSettings(
+            f"{given or f'selection.rule={name}'}: no such rule; there are: {', '.join(rule_names())}; "
+            "one of your own is named as module:attribute"
+        )
+    return plugged_rule(name)

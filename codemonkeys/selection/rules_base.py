@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from codemonkeys.selection.evidence import Evidence, Ranking, Told
+from codemonkeys.selection.evidence import Evidence, Ranking, ScriptOutcome
 
 Ranker = Callable[[Evidence], Ranking]
 
-_WORDS = {
+NEEDS = {
     "edited": "no test script ran",
     "breaks": "no regression test ran",
     "scores": "no judge was asked",
     "ballots": "no ballot was cast",
     "conversation": "no selection conversation was held",
 }
+"""What a rule can need: fields of Evidence, each with what the rule says without it."""
 _OF_CANDIDATES = ("edited", "breaks", "scores")
 
 
@@ -47,7 +48,7 @@ class Rule:
             known = getattr(evidence, need)
             # A ballot or a conversation that chose none of them has answered; a test or a judge has not.
             if not known or (need in _OF_CANDIDATES and not any(entry not in (None, ()) for entry in known)):
-                return Ranking((), 0.0, _WORDS[need])
+                return Ranking((), 0.0, NEEDS[need])
         return self.decide(evidence) if candidates(evidence) else Ranking((), 0.0, "no candidate changes anything")
 
 
@@ -63,7 +64,9 @@ def candidates(evidence: Evidence) -> list[int]:
 
 def _is_usable(evidence: Evidence, candidate: int) -> bool:
     told = evidence.edited[candidate] if evidence.edited else ()
-    return bool(evidence.patches[candidate].strip()) and (not told or any(t is not Told.NOT_APPLIED for t in told))
+    return bool(evidence.patches[candidate].strip()) and (
+        not told or any(t is not ScriptOutcome.NOT_APPLIED for t in told)
+    )
 
 
 def by_score(
@@ -89,18 +92,18 @@ def members(evidence: Evidence) -> dict[int, list[int]]:
 
 def valid_tests(evidence: Evidence) -> list[int]:
     """Tests that found the issue in the unedited code: only they can prove anything."""
-    return [test for test, told in enumerate(evidence.original) if told is Told.PRESENT]
+    return [test for test, told in enumerate(evidence.original) if told is ScriptOutcome.PRESENT]
 
 
 def telling_tests(evidence: Evidence) -> list[int]:
     """Valid tests that do not tell the same of every candidate."""
     rows = [evidence.edited[k] for k in candidates(evidence)]
-    return [test for test in valid_tests(evidence) if len({row[test] is Told.FIXED for row in rows}) > 1]
+    return [test for test in valid_tests(evidence) if len({row[test] is ScriptOutcome.FIXED for row in rows}) > 1]
 
 
 def passed(evidence: Evidence, candidate: int, tests: Sequence[int]) -> int:
     """How many of the tests say that a candidate fixes the issue."""
-    return sum(evidence.edited[candidate][test] is Told.FIXED for test in tests)
+    return sum(evidence.edited[candidate][test] is ScriptOutcome.FIXED for test in tests)
 
 
 def least_broken(evidence: Evidence, among: Sequence[int]) -> list[int]:

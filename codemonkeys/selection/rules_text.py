@@ -8,7 +8,7 @@ from itertools import combinations
 
 from codemonkeys.selection.agreement import competences, families_of, sources_of, support
 from codemonkeys.selection.evidence import Evidence, Ranking
-from codemonkeys.selection.footprint import changed_words, in_common
+from codemonkeys.selection.patch_similarity import changed_words, jaccard
 from codemonkeys.selection.rules_base import Ranker, by_score, candidates, members
 
 
@@ -41,7 +41,7 @@ def medoid(evidence: Evidence) -> Ranking:
     words = [changed_words(patch) for patch in evidence.patches]
     alike = [0.0] * len(words)
     for one, other in combinations(range(len(words)), 2):
-        shared = in_common(words[one], words[other])
+        shared = jaccard(words[one], words[other])
         alike[one] += shared
         alike[other] += shared
     return by_score(evidence, alike, len(words) - 1, "most like the others")

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codemonkeys.engine.scripts import ISSUE_FIXED, ISSUE_PRESENT
+from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.journal.store import Journal
 from codemonkeys.selection.equivalence import classes
-from codemonkeys.work import ISSUE_FIXED, ISSUE_PRESENT, Work
+from codemonkeys.stages import VOTES
 from sandboxes.base import Execution, Reason
 
 
@@ -57,10 +59,10 @@ async def number_candidates(work: Work, candidates: Sequence[Candidate]) -> tupl
 
     Returns the first of each equivalence class, and for every candidate the position of the first of its class.
     """
-    groups = await asyncio.to_thread(classes, work.snapshot, [c.patch for c in candidates])
+    groups = await work.in_thread(classes, work.snapshot, [c.patch for c in candidates])
     first_of = {position: group[0] for group in groups for position in group}
     class_of = tuple(first_of[position] for position in range(len(candidates)))
-    await work.steps.journal.together(lambda: record_candidates(work.steps.journal, work.task.id, candidates, class_of))
+    await work.journal.together(lambda: record_candidates(work.journal, work.task.id, candidates, class_of))
     distinct = [Numbered(group[0] + 1, candidates[group[0]]) for group in groups]
     return distinct, class_of
 
@@ -78,10 +80,10 @@ async def vote(work: Work, distinct: Sequence[Numbered], tests: Sequence[str]) -
     """Run the matrix: every test script, each named once, on the unedited code and on every candidate."""
 
     async def on_original(test: int) -> Execution:
-        return await work.run("votes", 0, test, "original", tests[test])
+        return await work.run(VOTES, 0, test, "original", tests[test])
 
     async def on_candidate(numbered: Numbered, test: int) -> Execution:
-        return await work.run("votes", numbered.number, test, "edited", tests[test], numbered.candidate.patch)
+        return await work.run(VOTES, numbered.number, test, "edited", tests[test], numbered.candidate.patch)
 
     async with asyncio.TaskGroup() as group:
         original = [group.create_task(on_original(t)) for t in range(len(tests))]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from codemonkeys.selection.agreement import families_of, sources_of
 from codemonkeys.selection.estimate import Verifiers, estimate_verifiers
 from codemonkeys.selection.evidence import Evidence, Ranking
-from codemonkeys.selection.footprint import likenesses
+from codemonkeys.selection.patch_similarity import similarities
 from codemonkeys.selection.rules_base import Ranker, by_score, passed, valid_tests
 
 ALIKE = 0.5
@@ -56,7 +56,7 @@ def verify(evidence: Evidence, sources: bool = True) -> list[Judged]:
     `sources`: each other source is a verifier of its own; otherwise each other family is one.
     """
     voices = sources_of(evidence) if sources else families_of(evidence)
-    rows = likenesses(evidence.patches)
+    rows = similarities(evidence.patches)
     sizes = Counter(evidence.classes)
     found = []
     for k, own in enumerate(voices):

@@ -1,14 +1,15 @@
-"""What decides whether a patch resolves a task. Only evaluation reads it: nothing that prompts or selects may."""
+"""What decides whether a patch resolves a task. For evaluation only: nothing that prompts or selects may read it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from codemonkeys.errors import BadRecord
-from codemonkeys.tasks.records import Record, parse_json, read_records
-from codemonkeys.tasks.sources import IMAGE_COLUMNS, image_of
+from codemonkeys.tasks.records import Record, parse_json
+from codemonkeys.tasks.sources import IMAGE_COLUMNS, image_of, read_records
 
 COLUMNS = (
     *("repo", "version", "patch", "test_patch", "FAIL_TO_PASS", "PASS_TO_PASS"),
@@ -30,15 +31,15 @@ class AnswerKey:
     FAIL_TO_PASS: tuple[str, ...]
     PASS_TO_PASS: tuple[str, ...]
     eval_script: str
-    """Puts the hidden tests in place, runs them and takes them away; empty in data sets older than SWE-bench 5."""
+    """Script that adds the hidden tests, runs them and removes them; empty in datasets older than SWE-bench 5."""
     log_parser: str
     eval_type: str
     image: str
     image_assets: dict[str, Any] = field(default_factory=dict[str, Any], hash=False)
-    """Binary files that the hidden tests need beside their patch."""
+    """Binary files that the hidden tests need in addition to their patch."""
 
 
-def load_answer_keys(source: str, ids: Sequence[str] | None = None) -> dict[str, AnswerKey]:
+def load_answer_keys(source: str | Path, ids: Sequence[str] | None = None) -> dict[str, AnswerKey]:
     """Answer keys by instance id; same sources, order and errors as `load_tasks`."""
     return {record.id: _answer_key(record) for record in read_records(source, ids, COLUMNS)}
 
@@ -46,7 +47,7 @@ def load_answer_keys(source: str, ids: Sequence[str] | None = None) -> dict[str,
 def _answer_key(record: Record) -> AnswerKey:
     assets = _unpacked(record, "image_assets") or {}
     if not isinstance(assets, dict):
-        raise BadRecord(f"{record.where}: column 'image_assets' of {record.id} is no object")
+        raise BadRecord(f"{record.where}: column 'image_assets' of {record.id} is not an object")
     return AnswerKey(
         instance_id=record.id,
         repo=record.text("repo"),
@@ -66,12 +67,12 @@ def _answer_key(record: Record) -> AnswerKey:
 def _names(record: Record, column: str) -> tuple[str, ...]:
     names = _unpacked(record, column) or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise BadRecord(f"{record.where}: column {column!r} of {record.id} is no list of test names")
+        raise BadRecord(f"{record.where}: column {column!r} of {record.id} is not a list of test names")
     return tuple(names)
 
 
 def _unpacked(record: Record, column: str) -> Any:
-    """A column that is published as JSON, or as text that holds JSON."""
+    """A column that is published either as JSON or as text that contains JSON."""
     value = record.columns.get(column)
     if not isinstance(value, str) or not value:
         return value

@@ -13,17 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checkout:
-    """A git repository on this machine that a task is about, and in what its code runs.
+    """A git repository on this machine that a task is about, and where its code runs.
 
-    That is an image built from its Dockerfile, the task's image, a virtual environment, or without any of these this
-    machine's own programs.
+    That is an image built from its Dockerfile, an image given by name, a virtual environment, or by default the
+    programs of this machine.
     """
 
     repository: Path
     venv: Path | None = None
     dockerfile: str | None = None
-    """Path in the repository."""
+    """Path within the repository."""
     image: str | None = None
+    """Name of a container image."""
 
     @property
     def runs_locally(self) -> bool:
@@ -33,27 +34,27 @@ class Checkout:
 
 @dataclass(frozen=True)
 class Task:
-    """One issue on one codebase; nothing of its solution. SWE-bench calls it an instance."""
+    """One issue of one codebase, without anything about its solution. SWE-bench calls it an instance."""
 
     id: str
     repo: str
     """Name of the repository, such as `pallets/flask`."""
     base_commit: str
     issue: str
-    """The issue as its reporter wrote it: untrusted text."""
+    """Text of the issue as its reporter wrote it; untrusted."""
     language: str = "python"
     version: str = ""
     image: str | None = None
     """Container image with the repository at /testbed, if the dataset names or implies one."""
     folder: Path | None = None
-    """Folder of a task repository that holds what builds the environment, if the task came from one."""
+    """Folder of the task in a task repository, with the files that its environment is built from."""
     checkout: Checkout | None = None
-    """The user's own repository, if the issue is about that."""
+    """The user's own repository, if the issue is one of it."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A task made ready: its codebase to read and the place to run it."""
+    """A prepared task: its codebase to read, and the environment to run it in."""
 
     task: Task
     snapshot: Snapshot

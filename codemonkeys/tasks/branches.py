@@ -1,154 +1,113 @@
-"""Puts a patch on a new branch of the user's repository, running no hook and no filter of it."""
+"""Commits a patch to a new branch of the user's repository without running its hooks or filters."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from codemonkeys.errors import BadInput
 from codemonkeys.redact import safe_terminal
+from codemonkeys.system.git import Git, identity, stderr_of
 
-UNDER_WAY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
-AUTHOR = {
-    f"GIT_{who}_{what}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "codemonkeys"), ("EMAIL", "codemonkeys@localhost"))
-}
-HARMLESS = {
-    "core.hooksPath": os.devnull,
-    "core.fsmonitor": "false",
-    "commit.gpgSign": "false",
-    "submodule.recurse": "false",
-}
+IN_PROGRESS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
+"""Files of a git directory while an operation waits for the user to finish it."""
 SUBJECT = 68
-"""Characters of a commit's first line."""
+"""Maximum number of characters of the issue in a commit's subject line."""
 
 
 def branch_of(run: str) -> str:
-    """The branch on which the patch of a run goes."""
+    """Name of the branch for the patch of a run."""
     return f"codemonkeys/{run}"
 
 
 def check_can_apply(repository: Path, branch: str, commit: str) -> None:
-    """Raise BadInput unless a patch against a commit can go on a new branch: clean tree, that commit, no such one."""
-    if _git(repository, "rev-parse", "--is-inside-work-tree", check=False) != "true":
-        raise BadInput(f"{repository} has no working tree; leave --apply out and use the patch that is printed")
-    if _git(repository, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", check=False) != commit:
-        raise BadInput(
-            f"{repository} has another commit checked out than {commit[:12]}, on which --apply is to build; check that "
-            "out, or leave --apply out and use the patch that is printed"
-        )
-    git_dir = Path(_git(repository, "rev-parse", "--absolute-git-dir"))
-    if begun := [name for name in UNDER_WAY if (git_dir / name).exists()]:
-        raise BadInput(f"{repository} is in the middle of another operation ({begun[0]}); finish that first")
-    changed = _git(repository, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
-    if changed:
-        first = changed.splitlines()[0].strip()
-        raise BadInput(
-            f"{repository} has changes that are not committed ({first}); commit or stash them: a patch is never "
-            "applied on top of them"
-        )
-    above = branch.partition("/")[0]
-    for name in (branch, above):
-        if _git(repository, "rev-parse", "--verify", "--quiet", f"refs/heads/{name}", check=False):
-            raise BadInput(
-                f"{repository} has a branch {name} already, which is never overwritten; choose another run name with "
-                "--run, or rename the branch"
-            )
+    """Raise BadInput unless `commit` is checked out, no tracked file is modified and the branch is new."""
+    _check(_open(repository), branch, commit)
 
 
 def apply_on_branch(repository: Path, branch: str, commit: str, patch: str, issue: str) -> str:
-    """Commit a patch on a new branch and check that out; returns the hash.
+    """Commit a patch to a new branch and check it out; returns the hash of the new commit.
 
-    Raises BadInput: before anything has changed if the tree is not as it must be, or after the commit has been made if
-    it cannot be checked out, as over an untracked file.
+    Raises BadInput: before any change if `check_can_apply` fails or the patch does not apply, or after the commit if
+    the branch cannot be checked out, as when an untracked file is in the way.
     """
-    check_can_apply(repository, branch, commit)
+    git = _open(repository)
+    _check(git, branch, commit)
     with tempfile.TemporaryDirectory() as folder:
-        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        _git(repository, "read-tree", commit, variables=index)
-        # Into the index only: no file is written, so no filter is asked.
-        _git(repository, "apply", "--cached", "--whitespace=nowarn", "-", given=patch, variables=index)
-        tree = _git(repository, "write-tree", variables=index)
-    made = _git(repository, "commit-tree", "-p", commit, "-m", message(issue), tree)
-    _git(repository, "update-ref", f"refs/heads/{branch}", made, "0" * 40)
+        # In an index of its own: no file is written, so no filter runs.
+        staging = replace(git, variables={**git.variables, "GIT_INDEX_FILE": str(Path(folder) / "index")})
+        _run(staging, "read-tree", commit)
+        _run(staging, "apply", "--cached", "--whitespace=nowarn", "-", stdin=patch)
+        tree = _run(staging, "write-tree")
+    new = _run(git, "commit-tree", "-p", commit, "-m", message(issue), tree)
+    _run(git, "update-ref", f"refs/heads/{branch}", new, "0" * 40)
     try:
-        _git(repository, "switch", "--quiet", "--no-guess", branch)
+        _run(git, "switch", "--quiet", "--no-guess", branch)
     except BadInput as error:
         raise BadInput(f"the patch is on branch {branch}, but that could not be checked out: {error}") from None
-    return made
+    return new
 
 
 def message(issue: str) -> str:
-    """The message of the commit: the issue's first line, without what could do harm in a terminal."""
+    """Commit message with the first line of the issue, without terminal control codes."""
     first = next((line.strip("# \t") for line in safe_terminal(issue).splitlines() if line.strip("# \t")), "an issue")
     short = first if len(first) <= SUBJECT else f"{first[: SUBJECT - 3]}..."
     return f"Fix: {short}\n\nProposed by codemonkeys."
 
 
-def _git(
-    repository: Path,
-    *arguments: str,
-    given: str = "",
-    variables: dict[str, str] | None = None,
-    check: bool = True,
-) -> str:
-    """Run git in the repository's working tree, with no settings of the user's and no program of the repository's."""
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_ALLOW_PROTOCOL": "none",
-        "GIT_CEILING_DIRECTORIES": str(repository.parent),
-        "GIT_DIR": _git_dir(repository),
-        "GIT_WORK_TREE": str(repository),
-        **AUTHOR,
-        **(variables or {}),
-    }
-    settings = HARMLESS | _disabled(environment)
-    # Not by -c, which would cut a name at its first equals sign.
-    environment["GIT_CONFIG_COUNT"] = str(len(settings))
-    for number, (name, value) in enumerate(settings.items()):
-        environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-    done = subprocess.run(
-        ["git", *arguments],
-        cwd=repository,
-        env=environment,
-        input=given.encode("utf-8", "surrogateescape"),
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode and check:
-        said = safe_terminal(done.stderr.decode(errors="replace")).strip()
-        raise BadInput(f"git {arguments[0]} failed in {repository}: {said}")
-    return done.stdout.decode(errors="surrogateescape").strip("\n") if done.returncode == 0 else ""
-
-
-def _git_dir(repository: Path) -> str:
-    """The git directory of a working tree, which is another folder for a linked one."""
-    import git
-
-    with git.Repo(repository) as found:
-        return str(found.git_dir)
-
-
-def _disabled(environment: dict[str, str]) -> dict[str, str]:
-    """What keeps the programs that the repository's settings name, as filters and hooks, from being run."""
-    done = subprocess.run(
-        ["git", "config", "--null", "--name-only", "--get-regexp", r"^(filter|hook)\."],
-        env=environment,
-        capture_output=True,
-        check=False,
-    )
+def _open(repository: Path) -> Git:
+    """git in a working tree, with the filters and hooks of its configuration disabled."""
+    folder = repository.absolute()
+    git = Git(folder / ".git", folder, {**identity("codemonkeys"), "GIT_WORK_TREE": str(folder)})
+    names = git.try_run("config", "--null", "--name-only", "--get-regexp", r"^(filter|hook)\.").stdout
     settings = {}
-    for name in done.stdout.decode(errors="surrogateescape").split("\0"):
-        kind, _, rest = name.partition(".")
-        if kind == "filter":
+    for name in names.decode(errors="surrogateescape").split("\0"):
+        section, _, rest = name.partition(".")
+        if section == "filter":
             settings[name] = ""
-        elif kind == "hook":
+        elif section == "hook":
             settings[f"hook.{rest.rpartition('.')[0]}.enabled"] = "false"
-    return settings
+    return replace(git, settings=settings)
+
+
+def _check(git: Git, branch: str, commit: str) -> None:
+    repository = git.folder
+    if _query(git, "rev-parse", "--is-inside-work-tree") != "true":
+        raise BadInput(f"{repository} has no working tree; leave out --apply and use the printed patch")
+    if _query(git, "rev-parse", "--verify", "--quiet", "HEAD^{commit}") != commit:
+        raise BadInput(
+            f"{repository} has another commit checked out than {commit[:12]}, the base commit of the patch; check that "
+            "out, or leave out --apply and use the printed patch"
+        )
+    git_dir = Path(_run(git, "rev-parse", "--absolute-git-dir"))
+    if found := [name for name in IN_PROGRESS if (git_dir / name).exists()]:
+        raise BadInput(f"{repository} is in the middle of another operation ({found[0]}); finish that first")
+    changes = _run(git, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
+    if changes:
+        first = changes.splitlines()[0].strip()
+        raise BadInput(
+            f"{repository} has uncommitted changes ({first}); commit or stash them: a patch is never applied on top "
+            "of them"
+        )
+    parent = branch.partition("/")[0]  # a branch of this name would be a file where git needs a folder
+    for name in (branch, parent):
+        if _query(git, "rev-parse", "--verify", "--quiet", f"refs/heads/{name}"):
+            raise BadInput(
+                f"{repository} already has a branch {name}, which is never overwritten; choose another run name with "
+                "--run, or rename the branch"
+            )
+
+
+def _run(git: Git, *arguments: str, stdin: str = "") -> str:
+    """Output of git without surrounding newlines. Raises BadInput, as git fails for the state of the repository."""
+    done = git.try_run(*arguments, stdin=stdin.encode("utf-8", "surrogateescape"))
+    if done.returncode:
+        raise BadInput(f"git {arguments[0]} failed in {git.folder}: {safe_terminal(stderr_of(done)).strip()}")
+    return done.stdout.decode(errors="surrogateescape").strip("\n")
+
+
+def _query(git: Git, *arguments: str) -> str:
+    """Output of git, empty if it fails: `rev-parse` does so for what does not exist."""
+    done = git.try_run(*arguments)
+    return "" if done.returncode else done.stdout.decode(errors="surrogateescape").strip("\n")

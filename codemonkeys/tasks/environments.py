@@ -16,11 +16,11 @@ from pathlib import Path
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.tasks import images, roots
 from codemonkeys.tasks.base import Task, Workspace
-from codemonkeys.tasks.once import make_once
-from codemonkeys.tasks.repository import commit_tree
+from codemonkeys.tasks.build_once import make_once
+from codemonkeys.tasks.one_commit import commit_tree
 from codemonkeys.tasks.wheels import download_wheels, tail
-from sandboxes import docker, open_sandbox
-from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError, Script
+from sandboxes import docker, local
+from sandboxes.base import Environment, EnvironmentKind, Execution, Limits, Reason, SandboxError, Script
 
 INPUTS = ("repo.tar.gz", "requirements.txt", "install.sh")
 """Files of a task folder that an environment is built from."""
@@ -55,12 +55,12 @@ def can_run_locally(task: Task, home: Path) -> bool:
     """Whether the task's environment can be had without a container engine: built from its files, or copied before."""
     if task.checkout is not None:
         return task.checkout.runs_locally
-    return _has_inputs(task) or roots.copied(task, home) is not None
+    return _has_inputs(task) or roots.find_copy(task, home) is not None
 
 
 def why_not_locally(tasks: Sequence[Task], home: Path) -> str | None:
     """Why the local sandbox cannot run these tasks; None if it can, if need be on copies of their container images."""
-    return roots.why_not([task for task in tasks if not can_run_locally(task, home)], home)
+    return roots.why_not_copyable([task for task in tasks if not can_run_locally(task, home)], home)
 
 
 def _has_inputs(task: Task) -> bool:
@@ -68,8 +68,8 @@ def _has_inputs(task: Task) -> bool:
     return folder is not None and all((folder / name).is_file() for name in INPUTS)
 
 
-def prepare(task: Task, home: Path, sandbox: str) -> Workspace:
-    """Make a task ready for the sandbox of that kind, `local` or `docker`; what is built is kept in `home`.
+def prepare(task: Task, home: Path, kind: EnvironmentKind) -> Workspace:
+    """Prepare a task for sandboxes that take this kind of environment; what is built is kept in `home`.
 
     Safe to call from many threads and processes at once. Raises EnvironmentFailed.
     """
@@ -78,8 +78,8 @@ def prepare(task: Task, home: Path, sandbox: str) -> Workspace:
 
     try:
         if task.checkout is not None:
-            return local_repository.prepare(task, task.checkout, home, sandbox)
-        if sandbox == "docker":
+            return local_repository.prepare(task, task.checkout, home, kind)
+        if kind == "image":
             # By content from here on: a tag may be moved while a run goes on.
             image = images.ensure_image(task, home)
             environment = Environment(name=image, image=image, activate=_activate(task))
@@ -88,7 +88,7 @@ def prepare(task: Task, home: Path, sandbox: str) -> Workspace:
         elif task.folder is not None and _has_inputs(task):
             environment, repository = _from_folder(task, task.folder, home)
         else:
-            environment = replace(roots.environment_of(task, home), activate=_activate(task))
+            environment = replace(roots.prepare_environment(task, home), activate=_activate(task))
             repository = _snapshot(task, environment, home, partial(roots.copy_repository, environment))
     except SandboxError as error:
         raise EnvironmentFailed(f"{task.id}: {error}") from error
@@ -127,10 +127,8 @@ def _local_environment(task: Task, folder: Path, *more: tuple[str, Path]) -> Env
 
 
 def _build(task: Task, environment: Environment) -> None:
-    from sandboxes.local import LocalSandbox
-
     script = Script(BUILD.format(python=shlex.quote(str(PYTHON))), name="build.sh", command=("sh",))
-    sandbox = LocalSandbox()
+    sandbox = local.LocalSandbox()
     try:
         done = sandbox.build(environment, script, BUILD_LIMITS)
     finally:
@@ -148,7 +146,7 @@ def _snapshot(task: Task, environment: Environment, home: Path, copy: Callable[[
     repository = home / "snapshots" / environment.name.removeprefix("sha256:")
 
     def export(making: Path) -> None:
-        sandbox = open_sandbox("local" if environment.root else "docker", "snapshot")
+        sandbox = (local.BACKEND if environment.root else docker.BACKEND).open("snapshot")
         try:
             script = Script("git ls-files -z | base64", name="list.sh", command=("sh",))
             listed = sandbox.run(environment, script, limits=Limits(output_bytes=64 << 20))

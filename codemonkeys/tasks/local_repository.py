@@ -1,7 +1,7 @@
-"""Makes a task of the user's own repository ready. The repository is only read, by git's plumbing.
+"""Prepares a task from the user's own repository, which is only read, with git plumbing.
 
-No hook, filter or file of the repository is run on this machine: its files go, as git holds them, to a new repository
-of one commit, and only sandboxes see that.
+None of its hooks, filters or files runs on this machine: its blobs are copied to a new repository with a single commit,
+and only sandboxes run that.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from fnmatch import fnmatch
@@ -19,22 +18,22 @@ from typing import Any
 
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.redact import redact
+from codemonkeys.system.git import Git
 from codemonkeys.tasks.base import Checkout, Task, Workspace
-from codemonkeys.tasks.once import make_once
-from codemonkeys.tasks.repository import IDENTITY
+from codemonkeys.tasks.build_once import make_once
+from codemonkeys.tasks.images import BUILD_SECONDS, CONTENT, OF_TASK
+from codemonkeys.tasks.one_commit import IDENTITY, init_repository, make_root_commit
 from codemonkeys.tasks.snapshot import SUBMODULE, SYMLINK, Snapshot
-from sandboxes.base import Environment, Limits, Script
+from codemonkeys.tasks.wheels import tail
+from sandboxes.base import Environment, EnvironmentKind, Limits, Script
 
-BUILD_SECONDS = 1800
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 IN_IMAGE = "/testbed"
-"""Where the repository goes in an image that names no working folder."""
+"""Folder of the repository in an image without WORKDIR."""
 GENERATED = ("_version.py", "version.py", "*_version.py", "*.so", "*.egg-info/*")
-"""Untracked files that an installation leaves in the repository and its code needs. Others may hold secrets."""
-CONTENT, OF_TASK = "codemonkeys.image.content", "codemonkeys.image.task"
-"""Labels of images built here: a hash of what they were built from, and the task."""
+"""Untracked files that an editable installation generates and the code needs. Others may hold secrets."""
 
-# Whatever lies in the image's folder as its history, the one commit takes its place.
+# Any history in the image's folder is replaced by the single commit.
 OVERLAY = """\
 FROM {base}
 USER root
@@ -44,8 +43,8 @@ COPY ["tree/", "./"]
 """
 
 
-def prepare(task: Task, checkout: Checkout, home: Path, sandbox: str) -> Workspace:
-    """Make the task ready for the sandbox of that kind, `local` or `docker`. Raises EnvironmentFailed, SandboxError."""
+def prepare(task: Task, checkout: Checkout, home: Path, kind: EnvironmentKind) -> Workspace:
+    """Prepare the task for sandboxes that take this kind of environment. Raises EnvironmentFailed, SandboxError."""
     tree = home / "repositories" / _key(task, checkout)
 
     def fill(making: Path) -> None:
@@ -54,23 +53,23 @@ def prepare(task: Task, checkout: Checkout, home: Path, sandbox: str) -> Workspa
             copy_generated(checkout.repository, making)
 
     make_once(tree, fill)
-    if sandbox == "docker":
-        environment = _image(task, checkout, tree)
+    if kind == "image":
+        environment = _image_environment(task, checkout, tree)
     else:
-        environment = _local(task, checkout, tree)
+        environment = _local_environment(task, checkout, tree)
     return Workspace(task, Snapshot.of_repository(tree, "HEAD"), environment)
 
 
 def _key(task: Task, checkout: Checkout) -> str:
-    # The venv counts, as files that its installation generated go with it.
+    # The virtual environment is part of it because files that its installation generated are copied too.
     content = f"{checkout.repository}\0{checkout.venv}\0{task.base_commit}"
     return f"{task.repo}-{hashlib.sha256(content.encode(errors='surrogateescape')).hexdigest()[:16]}"
 
 
-def _local(task: Task, checkout: Checkout, tree: Path) -> Environment:
+def _local_environment(task: Task, checkout: Checkout, tree: Path) -> Environment:
     if not checkout.runs_locally:
         raise EnvironmentFailed(f"{task.id} runs in a container image, which needs --sandbox docker; or give --venv")
-    # At its own path: scripts of the virtual environment, and packages installed in place, name it.
+    # At its own path, which scripts of the virtual environment and editable installations refer to.
     place = str(checkout.repository)
     folders = [(place, tree)]
     variables = {"PATH": SYSTEM_PATH, "PYTHONPATH": _import_path(tree, place)}
@@ -81,32 +80,33 @@ def _local(task: Task, checkout: Checkout, tree: Path) -> Environment:
 
 
 def _import_path(tree: Path, place: str) -> str:
-    """Where scripts import the repository's packages from, before any copy of them that is installed elsewhere."""
+    """PYTHONPATH that finds the repository's packages before any installed copy of them."""
     return f"{place}/src:{place}" if (tree / "src").is_dir() else place
 
 
 def copy_commit(repository: Path, commit: str, folder: Path) -> None:
-    """Write the files of a commit to a folder, byte for byte, with a `.git` that holds them as its only commit.
+    """Write the files of a commit to a folder, byte for byte, with a `.git` that has them as its only commit.
 
     Submodules are left empty. Raises EnvironmentFailed.
     """
     with Snapshot.of_repository(repository, commit) as snapshot:
-        made = folder / ".git"
-        made.mkdir()
+        source, copy = Git(snapshot.git_dir, repository), Git(folder.absolute() / ".git", folder, IDENTITY)
+        copy.git_dir.mkdir()
+        init_repository(copy)
         with tempfile.TemporaryFile() as pack:
-            _git(snapshot.git_dir, "pack-objects", "--revs", "--stdout", "-q", given=snapshot.tree.encode(), out=pack)
-            _git(made, "init", "--quiet", "--template=", "--initial-branch=main")
+            source.run("pack-objects", "--revs", "--stdout", "-q", stdin=snapshot.tree.encode(), stdout=pack)
             pack.seek(0)
-            _git(made, "unpack-objects", "-q", given=pack)
-        hash = _git(made, "commit-tree", "-m", "base", snapshot.tree)
-        _git(made, "update-ref", "HEAD", hash)
-        _git(made, "read-tree", "HEAD")
+            copy.run("unpack-objects", "-q", stdin=pack)
+        make_root_commit(copy, snapshot.tree)
+        copy.run("read-tree", "HEAD")
     with Snapshot.of_repository(folder) as copied:
-        # Links last: nothing is written through one.
+        # Symlinks last, so that nothing is written through one.
         for entry in sorted(copied.entries, key=lambda entry: entry.mode == SYMLINK):
             parts = entry.path.split("/")
             if any(part.lower() in ("", ".", "..", ".git") for part in parts):
-                raise EnvironmentFailed(f"{repository} holds the path {entry.path!r}, which no repository should hold")
+                raise EnvironmentFailed(
+                    f"{repository} contains the unsafe path {entry.path!r}; remove it from the commit"
+                )
             target = folder.joinpath(*parts)
             target.parent.mkdir(parents=True, exist_ok=True)
             if entry.mode == SUBMODULE:
@@ -119,41 +119,21 @@ def copy_commit(repository: Path, commit: str, folder: Path) -> None:
 
 
 def copy_generated(repository: Path, folder: Path) -> None:
-    """Copy what an installation in place has generated: files of `GENERATED` beside tracked ones, but no links."""
-    for above, names, files in os.walk(repository):
-        here = Path(above).relative_to(repository)
-        beside = [name for name in names if name != ".git" and (folder / here / name).is_dir()]
-        names[:] = [*beside, *(name for name in names if name.endswith(".egg-info"))]
+    """Copy what an editable installation has generated: `GENERATED` files next to tracked ones, but no symlinks."""
+    for parent, names, files in os.walk(repository):
+        here = Path(parent).relative_to(repository)
+        tracked = [name for name in names if name != ".git" and (folder / here / name).is_dir()]
+        names[:] = [*tracked, *(name for name in names if name.endswith(".egg-info"))]
         for name in files:
-            path, source, target = (here / name).as_posix(), Path(above, name), folder / here / name
+            path, source, target = (here / name).as_posix(), Path(parent, name), folder / here / name
             wanted = any(fnmatch(name if "/" not in rule else path, rule) for rule in GENERATED)
             if wanted and not os.path.lexists(target) and source.is_file() and not source.is_symlink():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
 
 
-def _git(git_dir: Path, *arguments: str, given: Any = b"", out: Any = subprocess.PIPE) -> str:
-    """Run plumbing of git, which neither fetches what is missing nor obeys the settings of the user or the machine."""
-    variables = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "GIT_DIR": str(git_dir),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_ALLOW_PROTOCOL": "none",
-        **IDENTITY,
-    }
-    stdin: dict[str, Any] = {"input": given} if isinstance(given, bytes) else {"stdin": given}
-    done = subprocess.run(["git", *arguments], env=variables, stdout=out, stderr=subprocess.PIPE, check=False, **stdin)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-2000:]
-        raise EnvironmentFailed(f"git {arguments[0]} failed in {git_dir}: {said}")
-    return "" if done.stdout is None else done.stdout.decode().strip()
-
-
-def _image(task: Task, checkout: Checkout, tree: Path) -> Environment:
-    """The environment of an image with the repository's one commit in its working folder."""
+def _image_environment(task: Task, checkout: Checkout, tree: Path) -> Environment:
+    """Environment of an image that has the copied commit in its working folder."""
     from docker.errors import DockerException
 
     from sandboxes.docker import DockerSandbox
@@ -161,22 +141,22 @@ def _image(task: Task, checkout: Checkout, tree: Path) -> Environment:
 
     if checkout.runs_locally:
         raise EnvironmentFailed(
-            f"{task.id} runs in a virtual environment, which needs --sandbox local; or give --image NAME, or commit a "
-            "Dockerfile"
+            f"{task.id} runs in a virtual environment, which needs --sandbox local; else give --image NAME, or commit "
+            "a Dockerfile"
         )
     engine = open_engine(timeout=BUILD_SECONDS)
     try:
-        base = _base(engine, task, checkout, tree)
+        base = _base_image(engine, task, checkout, tree)
         settings = base.attrs["Config"] or {}
         place = settings.get("WorkingDir") or "/"
         place = IN_IMAGE if place == "/" else place
         if any(character in place for character in '"\\\n$'):
-            raise EnvironmentFailed(f"{task.id}: its image has an odd working folder, {place!r}; set WORKDIR")
+            raise EnvironmentFailed(f"{task.id}: unsupported working folder {place!r} in its image; change WORKDIR")
         content = hashlib.sha256(f"{OVERLAY}\0{base.id}\0{task.base_commit}".encode()).hexdigest()
         recipe = OVERLAY.format(base=base.id, place=place)
-        image = _build(engine, task, content, tree, "tree", recipe, network="none")
-        known = {variable.partition("=")[0] for variable in settings.get("Env") or ()}
-        variables = () if "PYTHONPATH" in known else (("PYTHONPATH", _import_path(tree, place)),)
+        image = _build_image(engine, task, content, tree, "tree", recipe, network="none")
+        names = {variable.partition("=")[0] for variable in settings.get("Env") or ()}
+        variables = () if "PYTHONPATH" in names else (("PYTHONPATH", _import_path(tree, place)),)
     except (DockerException, OSError) as error:
         raise EnvironmentFailed(f"{task.id}: the Docker engine failed: {redact(str(error))}") from error
     finally:
@@ -188,13 +168,13 @@ def _image(task: Task, checkout: Checkout, tree: Path) -> Environment:
     finally:
         sandbox.close()
     if done.exit_code != 0:
-        said = redact(done.detail or done.output).strip()
-        raise EnvironmentFailed(f"{task.id}: its image cannot apply patches, install git and perl in it: {said}")
+        output = redact(done.detail or done.output).strip()
+        raise EnvironmentFailed(f"{task.id}: its image cannot apply patches; install git and perl in it: {output}")
     return environment
 
 
-def _base(engine: Any, task: Task, checkout: Checkout, tree: Path) -> Any:
-    """The image that the user named, pulled if need be, or the one that the repository's Dockerfile makes."""
+def _base_image(engine: Any, task: Task, checkout: Checkout, tree: Path) -> Any:
+    """The image that the user named, pulled if absent, or else one built from the repository's Dockerfile."""
     from docker.errors import ImageNotFound
 
     if checkout.image is not None:
@@ -206,13 +186,15 @@ def _base(engine: Any, task: Task, checkout: Checkout, tree: Path) -> Any:
     assert checkout.dockerfile is not None
     recipe = (tree / checkout.dockerfile).read_text(encoding="utf-8", errors="replace")
     content = hashlib.sha256(f"{task.base_commit}\0{checkout.dockerfile}".encode()).hexdigest()
-    return engine.images.get(_build(engine, task, content, tree, ".", recipe, network=None))
+    return engine.images.get(_build_image(engine, task, content, tree, ".", recipe, network=None))
 
 
-def _build(engine: Any, task: Task, content: str, tree: Path, inside: str, recipe: str, network: str | None) -> str:
-    """Build an image from a tree at `inside` of its context, unless it is there; returns its id.
+def _build_image(
+    engine: Any, task: Task, content: str, tree: Path, inside: str, recipe: str, network: str | None
+) -> str:
+    """Build an image unless it exists; returns its id. `inside`: folder of the tree in the build context.
 
-    Raises EnvironmentFailed with what the build said.
+    Raises EnvironmentFailed with the output of the build.
     """
     from docker.errors import ImageNotFound
 
@@ -228,7 +210,7 @@ def _build(engine: Any, task: Task, content: str, tree: Path, inside: str, recip
             entry.size = len(recipe.encode())
             archive.addfile(entry, io.BytesIO(recipe.encode()))
         packed.seek(0)
-        said = engine.api.build(
+        log = engine.api.build(
             fileobj=packed,
             custom_context=True,
             dockerfile=entry.name,
@@ -239,13 +221,11 @@ def _build(engine: Any, task: Task, content: str, tree: Path, inside: str, recip
             labels={CONTENT: content, OF_TASK: task.id},
             decode=True,
         )
-        told = ""
-        for line in said:
-            told += line.get("stream", "")
+        output = ""
+        for line in log:
+            output += line.get("stream", "")
             if "error" in line:
-                raise EnvironmentFailed(
-                    f"{task.id}: its image could not be built. It said:\n{redact(told + line['error'])[-4000:].strip()}"
-                )
+                raise EnvironmentFailed(f"{task.id}: its image could not be built: {tail(output + line['error'])}")
     return str(engine.images.get(name).id)
 
 

@@ -1,4 +1,4 @@
-"""An issue of the user's own repository: how it is given, and how a run keeps it, so that it can be resumed."""
+"""An issue of the user's own repository as a task: its text, the base commit, and where its code runs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import hashlib
 import json
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from codemonkeys.errors import BadInput, BadRecord
-from codemonkeys.files import write_whole
+from codemonkeys.errors import BadInput
 from codemonkeys.tasks.base import Checkout, Task
 from codemonkeys.tasks.snapshot import Entry, Snapshot
+from sandboxes.base import EnvironmentKind
 
-FILE = "issue.json"
-FORMAT = "codemonkeys-issue-1"
 VENVS = (".venv", "venv")
 DOCKERFILE = "Dockerfile"
 LANGUAGES = {
@@ -40,18 +37,19 @@ LANGUAGES = {
 
 
 @dataclass(frozen=True)
-class Place:
-    """In what the user wants the code to run; what is not given is looked for in the repository."""
+class RuntimeChoice:
+    """Where the user wants the code to run; by default in what the repository has for that."""
 
     venv: Path | None = None
     image: str | None = None
-    sandbox: str = "auto"
+    kind: EnvironmentKind | None = None
+    """What the sandbox takes; None if none was named."""
 
 
 def read_issue(given: str, standard_input: str | None) -> str:
-    """The text of an issue: of a file, of standard input for `-`, or itself. Raises BadInput.
+    """The text of an issue, given as a file, as `-` for standard input, or as the text itself. Raises BadInput.
 
-    JSON with a title and a body, as GitHub has it, becomes the title, an empty line and the body, without comments.
+    The JSON of a GitHub issue becomes its title, an empty line and its body, without comments.
     """
     if given == "-":
         text = standard_input or ""
@@ -59,9 +57,9 @@ def read_issue(given: str, standard_input: str | None) -> str:
         try:
             text = Path(given).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"--issue {given}: cannot be read as UTF-8 text: {error}") from None
+            raise BadInput(f"issue {given}: cannot be read as UTF-8 text: {error}") from None
     elif re.fullmatch(r"\S+\.(?:md|txt|json|rst)|\S*/\S+", given.strip()):
-        raise BadInput(f"--issue {given!r}: no such file; give a file, - for standard input, or the text of the issue")
+        raise BadInput(f"issue {given!r}: no such file; give a file, - for standard input, or the text of the issue")
     else:
         text = given
     if text.lstrip().startswith("{"):
@@ -74,7 +72,7 @@ def read_issue(given: str, standard_input: str | None) -> str:
 def _is_file(given: str) -> bool:
     try:
         return Path(given).is_file()
-    except (OSError, ValueError):  # too long for a path, or with characters that no path has
+    except (OSError, ValueError):  # too long for a path, or with a character that paths cannot have
         return False
 
 
@@ -82,22 +80,22 @@ def _of_github(text: str) -> str:
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
-        return text  # It only begins like JSON.
+        return text  # It only starts like JSON.
     title, body = content.get("title"), content.get("body")
     if not isinstance(title, str) or not isinstance(body, str | None):
         raise BadInput(
-            "the issue is JSON, but not that of a GitHub issue, which has a text title and a text body, as from: "
+            "the issue is JSON, but not that of a GitHub issue, whose title and body are text; get one by: "
             "gh issue view NUMBER --json title,body"
         )
     return f"{title}\n\n{body or ''}".strip() + "\n"
 
 
-def describe(repository: Path, issue: str, base: str, place: Place) -> Task:
-    """The task that an issue of a repository at a commit is. Raises BadInput, EnvironmentFailed."""
+def describe(repository: Path, issue: str, base: str, place: RuntimeChoice) -> Task:
+    """The task of resolving an issue of a repository at a commit. Raises BadInput, EnvironmentFailed."""
     folder = repository.expanduser().resolve()
     with Snapshot.of_repository(folder, base) as snapshot:
         if not snapshot.entries:
-            raise BadInput(f"{folder} has no file at {base}; commit something first")
+            raise BadInput(f"{folder} has no files at {base}; commit something first")
         checkout = _checkout(folder, snapshot, place)
         language = language_of(snapshot.entries)
         commit = snapshot.commit
@@ -106,30 +104,30 @@ def describe(repository: Path, issue: str, base: str, place: Place) -> Task:
     return Task(f"{name}-{digest}", name, commit, issue, language=language, image=checkout.image, checkout=checkout)
 
 
-def _checkout(folder: Path, snapshot: Snapshot, place: Place) -> Checkout:
-    """In what the code runs: what was given; else what the repository has for the sandbox."""
+def _checkout(folder: Path, snapshot: Snapshot, place: RuntimeChoice) -> Checkout:
+    """Where the code runs: as given, or else in what the repository has that fits the sandbox."""
     if place.image is not None and place.venv is not None:
-        raise BadInput("--image and --venv: give one of them, the code runs in one place")
+        raise BadInput("both an image and a virtual environment: give one of them, the code runs in one place")
     if place.image is not None:
         return Checkout(folder, image=place.image)
     if place.venv is not None:
         venv = place.venv.expanduser().absolute()
         if not (venv / "pyvenv.cfg").is_file():
             raise BadInput(
-                f"--venv {place.venv}: no virtual environment, it has no pyvenv.cfg; make one with: python -m venv"
+                f"{place.venv} is not a virtual environment, it has no pyvenv.cfg; make one with: python -m venv"
             )
         return Checkout(folder, venv=venv)
-    if place.sandbox != "docker":
+    if place.kind != "image":
         for name in VENVS:
             if (folder / name / "pyvenv.cfg").is_file():
                 return Checkout(folder, venv=folder / name)
-    if place.sandbox != "local" and DOCKERFILE in snapshot:
+    if place.kind != "folders" and DOCKERFILE in snapshot:
         return Checkout(folder, dockerfile=DOCKERFILE)
-    if place.sandbox == "local":
+    if place.kind == "folders":
         return Checkout(folder)
     raise BadInput(
         f"{folder} has neither a virtual environment ({', '.join(VENVS)}) nor a {DOCKERFILE} in the commit: give "
-        "--venv FOLDER or --image NAME, or --sandbox local to use the programs of this machine"
+        "one, or the name of an image, or choose the local sandbox to use the programs of this machine"
     )
 
 
@@ -140,29 +138,3 @@ def language_of(entries: tuple[Entry, ...]) -> str:
         if entry.is_file and (language := LANGUAGES.get(Path(entry.path).suffix.lower())):
             sizes[language] += entry.size
     return sizes.most_common(1)[0][0] if sizes else "python"
-
-
-def is_own_issue(source: str) -> bool:
-    """Whether a source is the file of an own issue, as `write` left it in a run's folder."""
-    path = Path(source)
-    return path.name == FILE and path.is_file() and FORMAT in path.read_text(encoding="utf-8", errors="replace")
-
-
-def write(path: Path, task: Task) -> None:
-    """Keep the task of an own issue in a file."""
-    content = {"format": FORMAT, **asdict(task)}
-    write_whole(path, json.dumps(content, indent=2, default=str) + "\n")
-    path.chmod(0o600)
-
-
-def read(path: Path) -> Task:
-    """The task that `write` kept. Raises BadRecord."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT:
-            raise ValueError("another format")
-        checkout = content.pop("checkout")
-        kept = {name: None if checkout[name] is None else Path(checkout[name]) for name in ("repository", "venv")}
-        return Task(**content, checkout=Checkout(**{**checkout, **kept}))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadRecord(f"{path}: not the file that codemonkeys fix wrote: {error}") from None

@@ -1,13 +1,8 @@
-"""Recipes of images for tasks without a published one: a version of Python, requirements, an install command."""
+"""Recipes for images of tasks without a published one: a Python version, requirements, an install command."""
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-import subprocess
-import tarfile
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,13 +11,14 @@ from typing import Any
 from codemonkeys.errors import BadInput, EnvironmentFailed
 from codemonkeys.tasks import images
 from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.commit_archive import pack_commit
 from codemonkeys.tasks.images import DOCKERFILE, Context
-from codemonkeys.tasks.wheels import HERE, without_keys
+from codemonkeys.tasks.wheels import CURRENT_PYTHON
 
 DEFAULT_BASE = "python:{python}-slim"
-"""The base that recipes begin with: Docker Hub's own images of Python, on Debian."""
-NEEDED = ("bash", "git", "perl", "patch", "python3")
-"""What a base must have or, but for Python, get from Debian: every sandbox and the harness use it."""
+"""Default base image: the official Python images of Docker Hub, which are based on Debian."""
+REQUIRED_TOOLS = ("bash", "git", "perl", "patch", "python3")
+"""Programs that sandboxes and the official harness use; all but Python are installed from Debian if missing."""
 
 TOOLS_RECIPE = """\
 FROM {base}
@@ -38,29 +34,28 @@ RUN python3 -m venv /opt/testbed \\
  && tar --no-same-owner -xzf /build/repo.tar.gz && sh -e /build/install.sh && rm -rf .git && git init -q \\
  && git add -A -f && git -c user.name=base -c user.email=base@localhost commit -q -m base && rm -rf /build
 """
-GIT_SECONDS = 1800
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an image is made; what is not given comes from the task's folder, or is the default."""
+    """How to build an image; anything left out comes from the task's folder, or is the default."""
 
     python: str | None = None
-    """Version of Python, such as 3.11; the base must have it."""
+    """Version of Python, such as 3.11; the base image must have it."""
     base: str | None = None
-    """Image to begin with; default: `python:VERSION-slim`."""
+    """Base image; default: `python:VERSION-slim`."""
     requirements: str | None = None
-    """Path of a requirements file: all that pip is to install; what that needs in turn is found by pip."""
+    """Path of a requirements file; pip finds the dependencies of what it lists."""
     install: str | None = None
     """Shell command, run in the repository without network: `pip install --no-build-isolation --no-deps -e .`."""
     repository: str | None = None
-    """Git repository with the base commit: a path or an address; default: the task's on GitHub."""
+    """Git repository that has the base commit: path or URL; default: the task's on GitHub."""
 
 
 def load_recipes(path: Path) -> tuple[Recipe, dict[str, Recipe]]:
-    """The recipe for all tasks and those for single ones, from a YAML file: recipe keys, and `tasks: {ID: recipe}`.
+    """The recipe for all tasks, and recipes by task id, from a YAML file: recipe keys, and `tasks: {ID: recipe}`.
 
-    Paths of requirements are relative to the file. Raises BadInput naming what is wrong in it.
+    Paths of requirements are relative to the file. Raises BadInput with what is wrong in it.
     """
     import yaml
 
@@ -69,21 +64,22 @@ def load_recipes(path: Path) -> tuple[Recipe, dict[str, Recipe]]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadInput(f"{path}: cannot be read as YAML: {error}") from None
     if not isinstance(content, dict):
-        raise BadInput(f"{path}: holds no named values; it may have {', '.join(_names())} and tasks")
+        raise BadInput(f"{path}: not a mapping; possible keys: {', '.join(_names())} and tasks")
     tasks = content.pop("tasks", None) or {}
     if not isinstance(tasks, dict):
-        raise BadInput(f"{path}: tasks is no mapping of task ids to recipes")
+        raise BadInput(f"{path}: tasks is not a mapping of task ids to recipes")
     return _recipe(content, path, ""), {str(id): _recipe(given, path, f"tasks.{id}") for id, given in tasks.items()}
 
 
 def _recipe(given: Any, path: Path, where: str) -> Recipe:
     if not isinstance(given, dict):
-        raise BadInput(f"{path}: {where} is no mapping; it may have {', '.join(_names())}")
+        raise BadInput(f"{path}: {where} is not a mapping; possible keys: {', '.join(_names())}")
     for name, value in given.items():
+        key = f"{where}.{name}" if where else name
         if name not in _names():
-            raise BadInput(f"{path}: {where} has the unknown key {name!r}; it may have {', '.join(_names())}")
+            raise BadInput(f"{path}: unknown key {key}; possible keys: {', '.join(_names())}")
         if not isinstance(value, str):
-            raise BadInput(f"{path}: {name} is {value!r}, not text; put it in quotes")
+            raise BadInput(f"{path}: {key} is {value!r}, not text; put it in quotes")
     recipe = Recipe(**given)
     return replace(recipe, requirements=str(path.parent / recipe.requirements)) if recipe.requirements else recipe
 
@@ -93,34 +89,33 @@ def _names() -> list[str]:
 
 
 def merged(*recipes: Recipe) -> Recipe:
-    """One recipe of several; a later one wins where it says something."""
-    said = [{name: value for name, value in vars(recipe).items() if value is not None} for recipe in recipes]
-    return Recipe(**{name: value for one in said for name, value in one.items()})
+    """One recipe from several; values of later ones win."""
+    return Recipe(**{name: value for recipe in recipes for name, value in vars(recipe).items() if value is not None})
 
 
 def build(client: Any, task: Task, recipe: Recipe) -> str:
-    """Build the image of a task, unless it is there with the same content; returns its name.
+    """Build the image of a task unless it exists with the same content; returns its name.
 
-    A task folder with a Dockerfile is built by that, if the recipe does not say otherwise. Raises BadInput for a recipe
-    that lacks something, EnvironmentFailed.
+    The Dockerfile of a task folder is used unless the recipe has more than a base. Raises BadInput for an incomplete
+    recipe, EnvironmentFailed if the build fails.
     """
-    name = images.built_name(task)
+    name = images.built_image_name(task)
     if task.folder is not None and (task.folder / DOCKERFILE).is_file() and _only_base(recipe):
-        context = images.context_of(task.folder)
+        context = images.read_context(task.folder)
         if recipe.base is not None:
             context = replace(context, arguments=(("BASE", recipe.base),))
         images.build_image(client, name, task.id, context)
         return name
-    python = recipe.python or HERE
+    python = recipe.python or CURRENT_PYTHON
     if not re.fullmatch(r"\d+\.\d+", python):
-        raise BadInput(f"{python!r} is no version of Python such as {HERE}")
-    given = _inputs(task, recipe)
-    base = with_tools(client, recipe.base or DEFAULT_BASE.format(python=python))
-    # The requirements of a task folder name everything; one may want what pip would not put together.
+        raise BadInput(f"{python!r} is not a version of Python, such as {CURRENT_PYTHON}")
+    inputs = _inputs(task, recipe)
+    base = ensure_tools(client, recipe.base or DEFAULT_BASE.format(python=python))
+    # The requirements of a task folder are complete, and may combine versions that pip's resolver would refuse.
     complete = recipe.requirements is None
     files: Mapping[str, bytes] = {
         DOCKERFILE: RECIPE.format(base=base, options="--no-deps" if complete else "").encode(),
-        **given,
+        **inputs,
     }
     images.build_image(client, name, task.id, Context(files, python, dependencies=not complete))
     return name
@@ -133,37 +128,35 @@ def _only_base(recipe: Recipe) -> bool:
 def _inputs(task: Task, recipe: Recipe) -> dict[str, bytes]:
     """Repository, requirements and install command, each from the recipe or the task's folder."""
 
-    def of_folder(name: str) -> bytes | None:
+    def read(name: str) -> bytes | None:
         path = task.folder / name if task.folder else None
         return path.read_bytes() if path is not None and path.is_file() else None
 
-    requirements = of_folder("requirements.txt")
+    requirements = read("requirements.txt")
     if recipe.requirements is not None:
         try:
             requirements = Path(recipe.requirements).read_bytes()
         except OSError as error:
             raise BadInput(f"{recipe.requirements}: cannot be read: {error.strerror}") from None
-    install = recipe.install.encode() + b"\n" if recipe.install is not None else of_folder("install.sh")
+    install = recipe.install.encode() + b"\n" if recipe.install is not None else read("install.sh")
     missing = [n for n, v in (("--requirements FILE", requirements), ("--install COMMAND", install)) if v is None]
     if requirements is None or install is None:
-        raise BadInput(
-            f"{task.id} says nowhere how it is installed; give {' and '.join(missing)}, or a YAML of recipes"
-        )
-    packed = of_folder("repo.tar.gz") if recipe.repository is None else None
+        raise BadInput(f"{task.id} does not say how it is installed; give {' and '.join(missing)}, or --recipes FILE")
+    packed = read("repo.tar.gz") if recipe.repository is None else None
     if packed is None:
         packed = pack_commit(recipe.repository or f"https://github.com/{task.repo}.git", task.base_commit)
     return {"repo.tar.gz": packed, "requirements.txt": requirements, "install.sh": install}
 
 
-def with_tools(client: Any, base: str) -> str:
-    """A base that has all that is needed: the one given or, made from it once with Debian's packages, another."""
+def ensure_tools(client: Any, base: str) -> str:
+    """The base image if it has all required tools, else an image derived from it with the missing Debian packages."""
     if images.get(client, base) is None and (refused := images.pull(client, base)):
         raise EnvironmentFailed(
-            f"the base image {base} is not on the engine and cannot be pulled ({refused}); name another with --base"
+            f"the base image {base} is not on the engine and cannot be pulled ({refused}); choose another with --base"
         )
     missing = missing_tools(client, base)
     if "python3" in missing:
-        raise EnvironmentFailed(f"the base image {base} has no python3; name another with --base")
+        raise EnvironmentFailed(f"the base image {base} has no python3; choose another with --base")
     if not missing:
         return base
     recipe = TOOLS_RECIPE.format(base=base, packages=" ".join(sorted(missing)))
@@ -173,53 +166,12 @@ def with_tools(client: Any, base: str) -> str:
 
 
 def missing_tools(client: Any, image: str) -> list[str]:
-    """Which of the programs that are needed an image does not have."""
+    """The required tools that an image does not have."""
     from docker.errors import ContainerError
 
-    look = f"for tool in {' '.join(NEEDED)}; do command -v $tool >/dev/null || echo $tool; done"
+    look = f"for tool in {' '.join(REQUIRED_TOOLS)}; do command -v $tool >/dev/null || echo $tool; done"
     try:
-        said = client.containers.run(image, [look], entrypoint=["sh", "-c"], network_mode="none", remove=True)
+        output = client.containers.run(image, [look], entrypoint=["sh", "-c"], network_mode="none", remove=True)
     except ContainerError as error:
-        raise EnvironmentFailed(f"the image {image} does not run `sh`: {error}") from error
-    return str(said.decode(errors="replace")).split()
-
-
-def pack_commit(repository: str, commit: str) -> bytes:
-    """The files of a commit as a .tar.gz, the same bytes each time. Raises EnvironmentFailed."""
-    with tempfile.TemporaryDirectory(prefix="codemonkeys-") as made:
-        bare, tree, packed = Path(made, "bare"), Path(made, "tree"), io.BytesIO()
-        tree.mkdir()
-
-        def git(*words: str) -> None:
-            done = subprocess.run(
-                ["git", "-c", "safe.directory=*", "-c", "protocol.ext.allow=never", *words],
-                cwd=made,
-                env=without_keys() | {"GIT_TERMINAL_PROMPT": "0"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=GIT_SECONDS,
-            )
-            if done.returncode:
-                said = done.stderr.strip()[-2000:]
-                raise EnvironmentFailed(f"commit {commit} of {repository} cannot be fetched: {said}")
-
-        try:
-            git("clone", "--quiet", "--bare", "--template=", "--", repository, str(bare))
-            git(f"--git-dir={bare}", f"--work-tree={tree}", "checkout", "--quiet", "--force", commit, "--", ".")
-        except subprocess.TimeoutExpired:
-            raise EnvironmentFailed(f"{repository} was not fetched within {GIT_SECONDS} s; try later") from None
-        with (
-            gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as compressed,
-            tarfile.open(fileobj=compressed, mode="w") as archive,
-        ):
-            for path in sorted(tree.rglob("*")):
-                entry = archive.gettarinfo(path, str(path.relative_to(tree)))
-                entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, 0, "", ""
-                if entry.isreg():
-                    with path.open("rb") as file:
-                        archive.addfile(entry, file)
-                elif entry.isdir() or entry.issym():
-                    archive.addfile(entry)
-        return packed.getvalue()
+        raise EnvironmentFailed(f"the image {image} cannot run `sh`: {error}") from error
+    return str(output.decode(errors="replace")).split()

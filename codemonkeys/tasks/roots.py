@@ -1,4 +1,4 @@
-"""Root file systems of container images, copied once, on which the local sandbox runs what comes as an image only."""
+"""Copies of the root file systems of container images, so that the local sandbox can run tasks that are images only."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.files import write_whole
+from codemonkeys.system.files import write_whole
 from codemonkeys.tasks import images
 from codemonkeys.tasks.base import Task
 from sandboxes.base import Environment
 from sandboxes.rootfs import export_image
 
 COPY_BYTES = 4 << 30
-"""Room that the copy of an image is taken to need before it is pulled; those of SWE-bench take 2 to 6 GB."""
+"""Estimated size of the copy of an image that has not been pulled; those of SWE-bench take 2 to 6 GB."""
 
 
-def environment_of(task: Task, home: Path) -> Environment:
-    """The task's environment on a copy of its image's root file system; copied at the first call.
+def prepare_environment(task: Task, home: Path) -> Environment:
+    """The task's environment on a copy of its image's root file system, made by the first call.
 
-    Without an engine, an earlier copy of the image of that name serves. Raises EnvironmentFailed, SandboxError.
+    Without a container engine, an earlier copy of the image of that name is used.
+    Raises EnvironmentFailed, SandboxError.
     """
     try:
         image = images.ensure_image(task, home)
     except EnvironmentFailed:
-        image = copied(task, home) or ""
+        image = find_copy(task, home) or ""
         if not image:
             raise
     environment = export_image(image, home / "roots")
@@ -36,8 +37,8 @@ def environment_of(task: Task, home: Path) -> Environment:
     return environment
 
 
-def copied(task: Task, home: Path) -> str | None:
-    """The id of the image of a task whose root file system was copied before, if it is still there."""
+def find_copy(task: Task, home: Path) -> str | None:
+    """Id of the task's image if a copy of its root file system exists."""
     try:
         image = str(json.loads(_pointer(task, home).read_bytes())["image"])
     except (OSError, ValueError, KeyError):
@@ -45,8 +46,8 @@ def copied(task: Task, home: Path) -> str | None:
     return image if _copies(image, home) else None
 
 
-def why_not(tasks: Sequence[Task], home: Path) -> str | None:
-    """Why the images of these tasks cannot be copied; None if they can, as far as can be told before."""
+def why_not_copyable(tasks: Sequence[Task], home: Path) -> str | None:
+    """Why the images of these tasks cannot be copied; None if no obstacle is known in advance."""
     if not tasks:
         return None
     try:
@@ -54,36 +55,36 @@ def why_not(tasks: Sequence[Task], home: Path) -> str | None:
             found = [images.find(client, task) for task in tasks]
             sizes = [client.images.get(image).attrs["Size"] if image else COPY_BYTES for image in found]
     except EnvironmentFailed as error:
-        return f"{tasks[0].id} comes as a container image only, of which there is no copy yet, and {error}"
+        return f"{tasks[0].id} exists only as a container image, which has not been copied yet, and {error}"
     place = next(folder for folder in (home, *home.parents) if folder.is_dir())
     free, needed = shutil.disk_usage(place).free, sum(sizes)
     if free < needed:
         return (
-            f"{len(tasks)} tasks such as {tasks[0].id} come as container images only, and {place} has {free >> 30} GiB "
-            f"free for copies of them, which can take {needed >> 30} GiB"
+            f"{len(tasks)} tasks such as {tasks[0].id} exist only as container images, copies of which can take "
+            f"{needed >> 30} GiB; {place} has {free >> 30} GiB free"
         )
     return None
 
 
 def copy_repository(environment: Environment, destination: Path) -> None:
-    """Copy the repository of an environment with a root, without what git keeps of it, to a new folder."""
+    """Copy the repository of an environment that has a root to a new folder, without its `.git`."""
     assert environment.root is not None
     source = environment.root / environment.repository.lstrip("/")
     shutil.copytree(source, destination, symlinks=True, ignore=shutil.ignore_patterns(".git"))
 
 
 def copies(home: Path, tasks: set[str] | None = None) -> dict[Path, tuple[str, int]]:
-    """The copies there are, of the images of these tasks or all: folder, task, and bytes."""
+    """Copies of the images of these tasks, or of all: folder to task and size in bytes."""
     found: dict[Path, tuple[str, int]] = {}
     for pointer in sorted((home / "roots" / ".named").glob("*")):
-        named = json.loads(pointer.read_bytes())
-        if tasks is None or named["task"] in tasks:
-            found |= {folder: (named["task"], size_of(folder)) for folder in _copies(named["image"], home)}
+        entry = json.loads(pointer.read_bytes())
+        if tasks is None or entry["task"] in tasks:
+            found |= {folder: (entry["task"], disk_usage(folder)) for folder in _copies(entry["image"], home)}
     return found
 
 
-def size_of(folder: Path) -> int:
-    """Bytes that a folder takes on the disk."""
+def disk_usage(folder: Path) -> int:
+    """Bytes that a folder occupies on disk."""
     total = 0
     for place, _, names in os.walk(folder):
         total += sum(os.lstat(os.path.join(place, name)).st_blocks * 512 for name in names)

@@ -1,20 +1,19 @@
-"""A read-only view of a codebase at one commit, read from git's objects; nothing is ever checked out."""
+"""A read-only view of a repository at one commit, read from git's objects; nothing is ever checked out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from codemonkeys.errors import BadInput, EnvironmentFailed
-
-if TYPE_CHECKING:
-    import git
+from codemonkeys.system.git import Git, ObjectReader, find_repository
 
 SYMLINK = "120000"
 SUBMODULE = "160000"
-_BINARY_PROBE = 8000  # git itself looks for NUL in this many bytes
+_BINARY_PROBE = 8000
+"""Bytes at the start of a file in which git looks for NUL."""
 
 
 @dataclass(frozen=True, order=True)
@@ -22,7 +21,7 @@ class Entry:
     """One path of a snapshot."""
 
     path: str
-    """Relative to the root, with `/`; bytes that are not UTF-8 are kept as surrogate escapes."""
+    """Relative to the root, with `/`; bytes that are not UTF-8 as surrogate escapes."""
     blob: str
     """Hash of the content; for a submodule, of its commit."""
     size: int
@@ -37,14 +36,14 @@ class Entry:
 
 
 def is_binary(content: bytes) -> bool:
-    """Whether git would take the content for binary."""
+    """Whether git treats the content as binary."""
     return b"\0" in content[:_BINARY_PROBE]
 
 
 def decode(content: bytes) -> tuple[str, str]:
     """The text of a file and its encoding, such that `text.encode(encoding) == content`.
 
-    UTF-8, or else Latin-1, which gives every byte a character.
+    UTF-8 or else Latin-1, in which every byte is a character.
     """
     try:
         return content.decode("utf-8"), "utf-8"
@@ -53,69 +52,44 @@ def decode(content: bytes) -> tuple[str, str]:
 
 
 class Snapshot:
-    """A codebase at a commit. Reads are safe from many threads; `close()` ends the git process behind them."""
+    """The files of a repository at a commit. Safe to read from several threads; `close()` ends the git process."""
 
-    def __init__(self, repository: git.Repo, commit: str, tree: str, entries: tuple[Entry, ...]) -> None:
-        self._repository = repository
+    def __init__(self, git: Git, git_dir: Path, commit: str, tree: str, entries: tuple[Entry, ...]) -> None:
+        self._objects = ObjectReader(git)
         self._lock = Lock()
         self._closed = False
         self._by_path = {entry.path: entry for entry in entries}
+        self.git_dir = git_dir
+        """The git directory that holds the objects; for a linked worktree, that of the main one."""
         self.commit = commit
         self.tree = tree
-        """Hash of the root tree: equal trees are equal codebases."""
+        """Hash of the root tree: equal trees have equal files."""
         self.entries = entries
         """Sorted by path."""
 
     @classmethod
     def of_repository(cls, folder: Path, commit: str = "HEAD") -> Snapshot:
-        """The snapshot of a git repository (a working copy, a linked worktree or a bare one) at a commit.
+        """Snapshot of a git repository (working tree, linked working tree or bare) at a commit.
 
-        Raises BadInput if there is no such repository or commit, EnvironmentFailed if git does not run.
+        Raises BadInput if there is no such repository or commit, EnvironmentFailed if git is missing or fails.
         """
-        try:
-            import git
-        except ImportError as error:  # GitPython looks for the git executable when it is imported
-            raise EnvironmentFailed(f"git is needed to read {folder}, but it does not run: install git") from error
-
-        try:
-            repository = git.Repo(folder)
-        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
-            raise BadInput(f"{folder} is not a git repository; give the folder that holds .git") from error
-        try:
-            # Named outright, so that neither the caller's variables nor the folder's owner decide what is read.
-            repository.git.update_environment(
-                GIT_DIR=str(repository.git_dir),
-                GIT_OBJECT_DIRECTORY=str(Path(repository.common_dir) / "objects"),
-                GIT_NO_REPLACE_OBJECTS="1",
-                # What a partial clone lacks is not fetched: its settings name the program that would.
-                GIT_NO_LAZY_FETCH="1",
-                GIT_ALLOW_PROTOCOL="none",
-            )
-            resolved = _resolve(repository, commit, folder)
-            tree = str(repository.git.rev_parse(f"{resolved}^{{tree}}"))
-            if len(tree) != 40:
-                raise BadInput(f"{folder} names its objects by SHA-256, which GitPython cannot read; use a SHA-1 clone")
-            listing = repository.git.ls_tree(
-                "-r", "-z", "-l", "--full-tree", tree, stdout_as_string=False, strip_newline_in_stdout=False
-            )
-            return cls(repository, resolved, tree, tuple(sorted(_entry(line) for line in listing.split(b"\0") if line)))
-        except git.CommandError as error:
-            repository.close()
-            raise EnvironmentFailed(f"git cannot read {folder} at {commit}: {error}") from error
-        except BaseException:
-            repository.close()
-            raise
-
-    @property
-    def git_dir(self) -> Path:
-        """The git directory that holds the objects; for a linked worktree, that of the main one."""
-        return Path(self._repository.common_dir).resolve()
+        git = find_repository(folder)
+        if git is None:
+            raise BadInput(f"{folder} is not a git repository; give the folder that holds .git")
+        resolved = _resolve(git, commit, folder)
+        about = git.text("rev-parse", f"{resolved}^{{tree}}", "--path-format=absolute", "--git-common-dir")
+        tree, git_dir = about.split("\n", 1)
+        if len(tree) != 40:
+            raise BadInput(f"{folder} names its objects by SHA-256, which is not supported; use a SHA-1 clone")
+        listing = git.run("ls-tree", "-r", "-z", "-l", "--full-tree", tree)
+        entries = tuple(sorted(_entry(line) for line in listing.split(b"\0") if line))
+        return cls(git, Path(git_dir).resolve(), resolved, tree, entries)
 
     def __contains__(self, path: object) -> bool:
         return path in self._by_path
 
     def entry(self, path: str) -> Entry:
-        """What is at a path. Raises BadInput if nothing is."""
+        """The entry at a path. Raises BadInput if there is none."""
         try:
             return self._by_path[path]
         except KeyError:
@@ -131,27 +105,25 @@ class Snapshot:
             raise BadInput(f"{path!r} is a submodule: its files are not part of commit {self.commit}")
         with self._lock:
             if self._closed:
-                # A thread may come late, when its task has been given up: git must not be started for it again.
+                # A thread may be late, when its task has been aborted: git must not be started again for it.
                 raise EnvironmentFailed(f"{self.git_dir} was closed before {path!r} was read")
             try:
-                content = self._repository.git.get_object_data(entry.blob)[3]
-            except ValueError as error:
+                return self._objects.read(entry.blob)
+            except EnvironmentFailed as error:
                 raise EnvironmentFailed(f"{self.git_dir} has lost the content of {path!r}: {error}") from error
-        assert isinstance(content, bytes)
-        return content
 
     def text(self, path: str) -> str | None:
-        """The content of a file as text (see `decode`); None for what is binary, a symlink or a submodule."""
+        """The content of a file as text (see `decode`); None for a binary file, a symlink or a submodule."""
         if not self.entry(path).is_file:
             return None
         content = self.read(path)
         return None if is_binary(content) else decode(content)[0]
 
     def close(self) -> None:
-        """End the git process; the list of entries stays usable."""
+        """End the git process; the entries stay usable."""
         with self._lock:
             self._closed = True
-            self._repository.close()
+            self._objects.close()
 
     def __enter__(self) -> Self:
         return self
@@ -160,14 +132,12 @@ class Snapshot:
         self.close()
 
 
-def _resolve(repository: git.Repo, commit: str, folder: Path) -> str:
-    import git
-
+def _resolve(git: Git, commit: str, folder: Path) -> str:
     try:
         if commit.startswith("-"):
             raise ValueError
-        return str(repository.git.rev_parse("--verify", "--quiet", f"{commit}^{{commit}}"))
-    except (git.GitCommandError, ValueError) as error:
+        return git.text("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
+    except (EnvironmentFailed, ValueError) as error:  # ValueError also for characters that no argument can have
         raise BadInput(f"{folder} has no commit {commit!r}; check the name, or fetch it") from error
 
 
@@ -175,6 +145,7 @@ def _entry(line: bytes) -> Entry:
     """One record of `git ls-tree -l -z`: mode, type, hash, size, a tab, the path."""
     head, path = line.split(b"\t", 1)
     mode, _, blob, size = head.decode().split()
+    name = path.decode("utf-8", "surrogateescape")
     if size == "BAD":
-        raise EnvironmentFailed(f"The repository lacks the content of {path!r} (object {blob}); fetch or repair it")
-    return Entry(path.decode("utf-8", "surrogateescape"), blob, 0 if size == "-" else int(size), mode)
+        raise EnvironmentFailed(f"the repository lacks the content of {name!r} (object {blob}); fetch or repair it")
+    return Entry(name, blob, 0 if size == "-" else int(size), mode)

@@ -1,38 +1,39 @@
-"""Fetches packages on this machine, so that what installs them needs no network."""
+"""Downloads packages on this machine, so that installing them elsewhere needs no network."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.redact import SECRET_NAME, redact
+from codemonkeys.redact import redact
+from codemonkeys.system.variables import variables_without_secrets
 
 PIP_SECONDS = 900
 TAIL = 4000
-HERE = "{}.{}".format(*sys.version_info[:2])
-"""The version of the Python that runs us."""
+"""Characters of a program's output that a message quotes."""
+CURRENT_PYTHON = "{}.{}".format(*sys.version_info[:2])
+"""Version of the Python that runs this process."""
 
 
 def download_wheels(
-    what: str, requirements: Path, destination: Path, python: str = HERE, *, dependencies: bool = False
+    what: str, requirements: Path, destination: Path, python: str = CURRENT_PYTHON, *, dependencies: bool = False
 ) -> None:
-    """Fetch what a requirements file lists, and with `dependencies` what that needs, for a version of Python.
+    """Download the packages of a requirements file for a version of Python; with `dependencies`, theirs as well.
 
-    For another version than ours only wheels can be taken, as nothing can be built for it here. `what` is named in
-    messages. Raises EnvironmentFailed quoting pip.
+    For another version than the current one only wheels are accepted: source distributions cannot be built for it here.
+    `what` is named in messages. Raises EnvironmentFailed with pip's output.
     """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     if not dependencies:
         command.append("--no-deps")
-    if python != HERE:
+    if python != CURRENT_PYTHON:
         command += ["--only-binary", ":all:", "--python-version", python]
     try:
         done = subprocess.run(
             [*command, "--dest", str(destination), "--requirement", str(requirements)],
-            env=without_keys(),
+            env=variables_without_secrets(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -41,18 +42,14 @@ def download_wheels(
             errors="replace",
         )
     except subprocess.TimeoutExpired:
-        raise EnvironmentFailed(f"{what}: pip did not fetch its requirements in {PIP_SECONDS} s; try later") from None
+        raise EnvironmentFailed(
+            f"{what}: pip took longer than {PIP_SECONDS} s to download its requirements; try later"
+        ) from None
     if done.returncode:
         raise EnvironmentFailed(
-            f"{what}: pip could not fetch its requirements for Python {python}; check that this "
-            f"machine reaches its package index (`{sys.executable} -m pip config list`). It said:\n{tail(done.stdout)}"
+            f"{what}: pip could not download its requirements for Python {python}; check that this machine reaches "
+            f"the package index (`{sys.executable} -m pip config list`). Output of pip:\n{tail(done.stdout)}"
         )
-
-
-def without_keys() -> dict[str, str]:
-    """Our environment without keys, for programs that may run code of others: pip runs that of source distributions."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    return {name: value for name, value in os.environ.items() if not SECRET_NAME.search(name)} | kept
 
 
 def tail(text: str) -> str:

@@ -2,11 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+SERVER = "CODEMONKEYS_TEST_COMMANDS"
+"""Environment variable that holds the socket of the fork server; see `fork_server.py` and `conftest.py`."""
+READ_AT_IMPORT = ("PYTHON", "HF_", "LITELLM_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+"""Beginnings of variables that Python or a library reads when it is imported: these need a process of their own."""
+
+
+@contextmanager
+def fork_server() -> Iterator[None]:
+    """A server that `Command` in this process and in those that it starts can reach."""
+    program = Path(__file__).with_name("fork_server.py")
+    with tempfile.TemporaryDirectory(prefix="codemonkeys-commands-") as folder:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            os.environ[SERVER] = f"{folder}/socket"
+            listener.bind(os.environ[SERVER])
+            listener.listen(64)
+            number = listener.fileno()
+            server = subprocess.Popen(
+                [sys.executable, str(program), str(number)],
+                cwd=folder,
+                env=environment(Path(folder)),
+                pass_fds=[number],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        try:
+            yield
+        finally:
+            server.kill()
+            server.wait()
 
 
 class Done(NamedTuple):
@@ -24,15 +60,71 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
     return {**ours, "HOME": str(home), "CODEMONKEYS_HOME": str(home), "PYTHONWARNINGS": "ignore", **variables}
 
 
-def codemonkeys(*arguments: str | Path, home: Path, cwd: Path, **variables: str) -> Done:
-    """Run `codemonkeys` with arguments to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "codemonkeys", *map(str, arguments)],
-        cwd=cwd,
-        env=environment(home, **variables),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+def codemonkeys(*arguments: str | Path, home: Path, cwd: Path, own_process: bool = False, **variables: str) -> Done:
+    """Run `codemonkeys` with arguments to its end; `own_process` starts Python anew, which takes seconds."""
+    if own_process or any(name.startswith(READ_AT_IMPORT) for name in variables):
+        done = subprocess.run(
+            [sys.executable, "-m", "codemonkeys", *map(str, arguments)],
+            cwd=cwd,
+            env=environment(home, **variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+    command = Command(*arguments, home=home, cwd=cwd, **variables)
+    out, err = command.communicate()
+    return Done(command.wait(), out, err)
+
+
+class Command:
+    """`codemonkeys` with arguments, started as a fork of the fork server; used as a subprocess.Popen is."""
+
+    def __init__(self, *arguments: str | Path, home: Path, cwd: Path, **variables: str) -> None:
+        self._streams = (tempfile.TemporaryFile(), tempfile.TemporaryFile())
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._server.connect(os.environ[SERVER])
+        request = {
+            "arguments": list(map(str, arguments)),
+            "environment": environment(home, **variables),
+            "folder": str(cwd),
+        }
+        with open(os.devnull) as nothing:
+            streams = [nothing.fileno(), *(stream.fileno() for stream in self._streams)]
+            socket.send_fds(self._server, [json.dumps(request).encode()], streams)
+        self.pid = int(self._server.recv(100))
+        self.returncode: int | None = None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, negative for a signal; raises TimeoutError if it runs for longer than some seconds."""
+        if self.returncode is None:
+            self._server.settimeout(timeout)
+            self.returncode = int(self._server.recv(100))
+            self._server.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        try:
+            return self.wait(0)
+        except BlockingIOError:
+            return None
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it has not ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end; what it wrote to standard output and to standard error."""
+        self.wait(timeout)
+        written = []
+        for stream in self._streams:
+            with stream:
+                stream.seek(0)
+                written.append(stream.read().decode())
+        return written[0], written[1]

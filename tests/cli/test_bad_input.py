@@ -73,7 +73,7 @@ def test_wrong_flag(tmp_path: Path, shared_home: Path, tiny: str) -> None:
 def test_no_sandbox(tmp_path: Path, shared_home: Path, tiny: str) -> None:
     nowhere = {"DOCKER_HOST": f"unix://{tmp_path}/no.sock"}
     done = solve(tmp_path, shared_home, tiny, "-m", "fake", "--sandbox", "docker", **nowhere)
-    refused(done, "no sandbox", "docker", code=1)
+    refused(done, "the sandbox docker cannot be used: No Docker engine answers", code=1)
     assert not (tmp_path / "runs").exists()
 
 

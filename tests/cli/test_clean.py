@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.tasks import images
-from codemonkeys.tasks.once import locked
+from codemonkeys.tasks.build_once import locked
 from sandboxes import cgroups
 from sandboxes.base import Limits
 from sandboxes.engine import labels_of
@@ -18,7 +18,7 @@ from tests.cli.command import Done, codemonkeys, environment
 
 HOLD = """
 import sys, time
-from codemonkeys.files import scratch_folder
+from codemonkeys.system.files import scratch_folder
 from codemonkeys.tasks.images import engine
 from sandboxes import cgroups
 from sandboxes.base import Limits

@@ -31,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Run:
     return Run(tmp_path_factory.mktemp("cli"), shared_home)
 
 
-def test_solve_says_how_it_ended(run: Run) -> None:
+def test_solve_says_state_of_choice(run: Run) -> None:
     assert run.done.code == 0, run.done.err
     summary = json.loads(run.done.out)
     assert (summary["predicted"], summary["waiting"], summary["spent_usd"]) == (1, 0, 0)

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.command import Done, codemonkeys
 from tests.models.endpoint import serve
 from tests.recorded import dry_run
-from tests.test_runs import MODEL, Bench, slowly, wait_for
+from tests.runs.test_runs import MODEL, Bench, slowly, wait_for
 from tests.tiny_task import GOLD, ID, WRONG, make_task_repository
 
 pytestmark = pytest.mark.xdist_group("tiny-run")

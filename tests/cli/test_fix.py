@@ -65,7 +65,7 @@ def test_the_patch_is_printed_resumed_and_applied(desk: Desk) -> None:
 
     (desk.repository / "greeting.py").write_text("HELLO = 'changed'\n")
     dirty = desk.fix("--run", "dirty", "--apply")
-    assert dirty.code == 2 and "not committed" in dirty.err
+    assert dirty.code == 2 and "has uncommitted changes" in dirty.err
     assert not (desk.folder / "runs" / "dirty").exists(), "refused before anything began"
     git(desk.repository, "checkout", "--quiet", "greeting.py")
 

@@ -15,7 +15,8 @@ from codemonkeys.cli import images as commands
 from codemonkeys.cli.app import app
 from codemonkeys.errors import BadInput
 from codemonkeys.tasks import images
-from codemonkeys.tasks.recipes import Recipe, load_recipes, merged, pack_commit
+from codemonkeys.tasks.commit_archive import pack_commit
+from codemonkeys.tasks.recipes import Recipe, load_recipes, merged
 from tests.cli.command import Done
 from tests.tiny_task import EVAL, FILES, GOLD
 

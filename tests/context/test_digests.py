@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.context.relevance import RelevantFile, find_relevant
+from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.work import Work
 from codemonkeys.errors import JournalError
-from codemonkeys.journal.digests import Digests
+from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Request
-from codemonkeys.steps import Steps
+from codemonkeys.models.roles import ModelSet
 from codemonkeys.tasks.snapshot import Snapshot
-from codemonkeys.work import Work
 from tests.context.test_relevance import numbers
 from tests.fakes import TASK, AnsweringModel
 from tests.rooms import room
@@ -46,13 +47,13 @@ def answering(digest: Callable[[str], str | None] = lambda path: f"All about {pa
 
 
 def asked(work: Work, stage: str) -> list[Request]:
-    model = work.steps.scan
+    model = work.models.scan
     assert isinstance(model, AnsweringModel)
     return [request for request in model.requests if request.key.stage == stage]
 
 
 def find(work: Work, store: Path) -> list[RelevantFile]:
-    work.steps.digests = Digests(store)
+    work.steps.digests = DigestStore(store)
     try:
         return asyncio.run(find_relevant(work))
     finally:
@@ -120,18 +121,18 @@ def test_a_resumed_run_asks_what_it_asked_before_whatever_others_stored(
     with room(tmp_path, make_snapshot(FILES), stops, context={"mode": "digest"}) as work:
         with pytest.raises(KeyboardInterrupt):
             find(work, store)
-        kept = Digests(store)
+        kept = DigestStore(store)
         keys = work.steps.journal.note(TASK.id, "digest", 0, "plan")["batches"][0]
         texts = kept.get(keys)
         kept.close()
     store.unlink()
-    other = Digests(store)
+    other = DigestStore(store)
     other.put({keys[0]: texts[keys[0]]})
     other.close()
     model = AnsweringModel(answering())
     journal = Journal(tmp_path, "run", "source", {})
     try:
-        resumed = replace(work, steps=Steps(journal, model, model, work.steps.sandbox, work.steps.operation))
+        resumed = replace(work, steps=Steps(journal, ModelSet(model, model), work.steps.sandbox, work.steps.operation))
         (found,) = find(resumed, store)
         assert found.path == "package/plum.py"
         assert asked(resumed, "digest") == []  # answered by the journal
@@ -143,7 +144,7 @@ def test_tasks_at_the_same_time_share_one_making(tmp_path: Path, make_snapshot: 
     with room(tmp_path, make_snapshot(FILES), answering(), context={"mode": "digest"}) as work:
         tasks = [replace(TASK, id=f"owner__name-{n}") for n in range(1, 5)]
         work.steps.journal.add_tasks(tasks)
-        work.steps.digests = Digests(tmp_path / "digests.db")
+        work.steps.digests = DigestStore(tmp_path / "digests.db")
 
         async def all_at_once() -> list[list[RelevantFile]]:
             return list(await asyncio.gather(*(find_relevant(replace(work, task=task)) for task in tasks)))
@@ -167,7 +168,7 @@ def test_when_the_making_task_fails_another_takes_over(tmp_path: Path, make_snap
     with room(tmp_path, make_snapshot(FILES), answer, context={"mode": "digest"}) as work:
         tasks = [replace(TASK, id=f"owner__name-{n}") for n in (1, 2)]
         work.steps.journal.add_tasks(tasks)
-        work.steps.digests = Digests(tmp_path / "digests.db")
+        work.steps.digests = DigestStore(tmp_path / "digests.db")
 
         async def both() -> list[list[RelevantFile] | BaseException]:
             work_on = (find_relevant(replace(work, task=task)) for task in tasks)
@@ -184,5 +185,5 @@ def test_a_store_that_cannot_be_read_is_told_and_left_alone(tmp_path: Path) -> N
     path = tmp_path / "digests.db"
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(JournalError, match="delete it: digests are then made anew"):
-        Digests(path)
+        DigestStore(path)
     assert path.read_bytes() == b"no database at all" * 100

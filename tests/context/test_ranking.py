@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codemonkeys.context.answers import last_array
+from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.ranking import choose_context, fill, merge
 from codemonkeys.context.relevance import RelevantFile
 from codemonkeys.models.base import Request

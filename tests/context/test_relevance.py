@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.context.relevance import find_relevant, read_judgements
-from codemonkeys.journal import files, queries
+from codemonkeys.engine.work import Work
+from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Request
 from codemonkeys.tasks.snapshot import Snapshot
-from codemonkeys.work import Work
 from tests.rooms import room
 
 FILES: dict[str, str | bytes] = {
@@ -44,7 +44,7 @@ def judging(relevant: Callable[[str], bool]) -> Callable[[Request], str]:
 
 
 def note(work: Work) -> dict[str, object]:
-    with files.reading(work.steps.journal.folder / "run.db") as connection:
+    with run_files.reading(work.steps.journal.folder / "run.db") as connection:
         (row,) = queries.rows(connection, "SELECT body FROM notes WHERE kind = 'files'")
     found: dict[str, object] = json.loads(row["body"])
     return found
@@ -65,7 +65,7 @@ def test_unreadable_answer_is_asked_for_once_more_and_its_files_kept(
         found = asyncio.run(find_relevant(work))
         assert [file.path for file in found if file.maybe] == ["package/a.py", "package/b.py", "package/latin.py"]
         assert note(work)["maybe"] == [file.path for file in found]
-        assert len(work.steps.primary.requests) == 2 * 3  # type: ignore[attr-defined]
+        assert len(work.models.primary.requests) == 2 * 3  # type: ignore[attr-defined]
 
 
 def test_half_an_answer_is_used_and_the_other_half_asked_for(

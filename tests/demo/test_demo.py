@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from typing import Any
 import pytest
 
 from codemonkeys.demo import INSTANCE_ID
-from tests.cli.command import codemonkeys, environment
+from tests.cli.command import Command, codemonkeys
 
 KILLS = 20
 
@@ -47,7 +44,7 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("demo")]
 def first(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Path:
     """The folder in which the demo ran once."""
     folder = tmp_path_factory.mktemp("demo")
-    done = codemonkeys("demo", home=shared_home, cwd=folder)
+    done = codemonkeys("demo", home=shared_home, cwd=folder, own_process=True)
     assert done.code == 0, done.err
     for part in ("Votes", "Chosen patch", "Spent: 0.00 USD, replayed", f"{INSTANCE_ID}: resolved"):
         assert part in done.out
@@ -104,21 +101,14 @@ def test_killed_at_random_moments_it_ends_the_same(first: Path, shared_home: Pat
     total = steps(runs, "demo")
     for number in range(KILLS):
         command = ["demo", "--run", name] if number == 0 else ["resume", name]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "codemonkeys", *command],
-            cwd=first,
-            env=environment(shared_home),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = Command(*command, home=shared_home, cwd=first)
         # Spread over the whole run, so that each stage is hit.
         enough = int(total * (number + rng.random()) / (KILLS + 1))
         while process.poll() is None and steps(runs, name) < enough:
-            time.sleep(0.005)
+            time.sleep(0.01)
         time.sleep(rng.random() * 0.1)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.communicate()
     done = codemonkeys("resume", name, home=shared_home, cwd=first)
     assert done.code == 0, done.err
     assert prediction(runs, name) == prediction(runs, "demo")

@@ -7,10 +7,10 @@ import pytest
 
 from codemonkeys.demo import INSTANCE_ID
 from codemonkeys.demo.task_repository import SOURCE_FILE
-from codemonkeys.evaluation import Outcome, SandboxGrader, Verdict, evaluate
-from codemonkeys.predictions import Prediction
+from codemonkeys.grading.evaluation import Outcome, SandboxGrader, Verdict, evaluate
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.environments import prepare
+from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.sources import load_tasks
 from sandboxes.base import Environment
 from sandboxes.local import LocalSandbox
@@ -43,7 +43,7 @@ TABLE = "    fmts = [\n"
 @pytest.fixture(scope="module")
 def environment(repository: Path, shared_home: Path) -> Environment:
     (task,) = load_tasks(str(repository))
-    workspace = prepare(task, shared_home, "local")
+    workspace = prepare(task, shared_home, "folders")
     workspace.snapshot.close()
     return workspace.environment
 

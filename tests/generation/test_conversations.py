@@ -32,7 +32,7 @@ def script(*answers: str) -> Callable[[Request], str]:
 
 def said(work: object) -> list[str]:
     """The last user message of each request, in order."""
-    requests: list[Request] = work.steps.primary.requests  # type: ignore[attr-defined]
+    requests: list[Request] = work.models.primary.requests  # type: ignore[attr-defined]
     return [request.messages[-1].content for request in requests]
 
 
@@ -123,7 +123,7 @@ def test_samples_share_one_prefix_and_the_first_call_goes_alone(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot]
 ) -> None:
     with room(tmp_path, make_snapshot(FILES), script(EDIT, DONE)) as work:
-        model = work.steps.primary
+        model = work.models.primary
         log: list[str] = []
         complete = model.complete
 

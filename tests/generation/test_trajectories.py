@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.work import Work
 from codemonkeys.errors import BadSettings, UnpricedModel
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.trajectories import recall, waves
-from codemonkeys.journal import files, queries
+from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Completion, Request
 from codemonkeys.models.dry_run import answer as dry_run
-from codemonkeys.pipeline import solve
-from codemonkeys.session import open_writers
+from codemonkeys.pipeline import solve_task
+from codemonkeys.runs.models import check_prices, open_models
 from codemonkeys.settings import GenerationSettings, load_settings
-from codemonkeys.steps import Steps
 from codemonkeys.tasks.snapshot import Snapshot
-from codemonkeys.work import Work
 from sandboxes.base import Execution, Reason
 from tests.fakes import TASK, AnsweringModel
 from tests.rooms import MARKER, room
@@ -67,7 +67,7 @@ def solved(tmp_path: Path, snapshot: Snapshot, **generation: Any) -> tuple[list[
     """Edit requests, candidates and prediction of a run, which is then done again: everything is in its journal."""
     selection = {"regression_files": 0}
     with room(tmp_path, snapshot, mulish, fails, generation=generation, selection=selection) as work:
-        model = work.steps.primary
+        model = work.models.primary
         complete = model.complete
 
         async def late(request: Request) -> Completion:
@@ -75,12 +75,12 @@ def solved(tmp_path: Path, snapshot: Snapshot, **generation: Any) -> tuple[list[
             return await complete(request)
 
         model.complete = late  # type: ignore[method-assign]
-        choice = asyncio.run(solve(work))
+        choice = asyncio.run(solve_task(work))
         assert choice is not None
         requests = list(model.requests)  # type: ignore[attr-defined]
-        assert asyncio.run(solve(replace(work, gates={}))) == choice
+        assert asyncio.run(solve_task(replace(work, gates={}))) == choice
         assert len(model.requests) == len(requests)  # type: ignore[attr-defined]
-        with files.reading(work.steps.journal.folder / "run.db") as connection:
+        with run_files.reading(work.steps.journal.folder / "run.db") as connection:
             story = queries.task_story(connection, TASK.id)
         return [r for r in requests if r.key.stage == "edit"], story["candidates"], choice.patch
 
@@ -122,18 +122,19 @@ def test_models_take_turns_by_sample(tmp_path: Path, make_snapshot: Callable[...
     with room(tmp_path, make_snapshot(SOURCES), dry_run, fails, generation={"samples": 5}) as work:
         one, two = AnsweringModel(dry_run, "one"), AnsweringModel(dry_run, "two")
         steps = work.steps
-        work.steps = Steps(steps.journal, steps.primary, steps.scan, steps.sandbox, steps.operation, writers=(one, two))
-        assert asyncio.run(solve(work)) is not None
+        models = replace(steps.models, writers=(one, two))
+        work.steps = Steps(steps.journal, models, steps.sandbox, steps.operation)
+        assert asyncio.run(solve_task(work)) is not None
         for model, samples in ((one, {0, 2, 4}), (two, {1, 3})):
             keys = [request.key for request in model.requests]
             assert {key.stage for key in keys} == {"test", "edit"}
             assert {key.sample for key in keys} == samples
-        assert {r.key.stage for r in steps.primary.requests} == {"relevance", "rank", "select"}  # type: ignore[attr-defined]
+        assert {r.key.stage for r in steps.models.primary.requests} == {"relevance", "rank", "select"}  # type: ignore[attr-defined]
         assert sources(work) == ["one", "two", "one", "two", "one"]
 
 
 def sources(work: Work) -> list[str]:
-    with files.reading(work.steps.journal.folder / "run.db") as connection:
+    with run_files.reading(work.steps.journal.folder / "run.db") as connection:
         return [c["source"] for c in queries.task_story(connection, TASK.id)["candidates"]]
 
 
@@ -142,10 +143,11 @@ def test_each_model_is_opened_once_and_needs_a_price_under_a_budget(tmp_path: Pa
     recording.write_text('{"format": "codemonkeys-recording-1"}\n')
     replay = f"replay:{recording}"
     settings = load_settings(model="fake", generation={"models": ["fake", replay, replay]})
-    primary = AnsweringModel(dry_run, "fake")
-    writers = open_writers(settings, (primary, primary))
-    assert writers[0] is primary and writers[1] is writers[2] and writers[1].name == "replay"
+    models = open_models(settings)
+    writers = models.writers
+    assert models.scan is models.primary is writers[0]
+    assert writers[1] is writers[2] and writers[1].name == "replay" and len(models.distinct()) == 2
 
     settings = load_settings(model="fake", generation={"models": ["fake"]}, operation={"budget": 1.0})
     with pytest.raises(UnpricedModel):
-        open_writers(settings, (AnsweringModel(dry_run, price=None),) * 2)
+        check_prices(settings.operation, (AnsweringModel(dry_run, price=None),) * 2)

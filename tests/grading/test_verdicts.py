@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemonkeys.errors import RunBusy
-from codemonkeys.evaluation import Outcome, SandboxGrader, Verdict, evaluate, log_folder
+from codemonkeys.grading.evaluation import Outcome, SandboxGrader, Verdict, evaluate, log_folder
 from codemonkeys.grading.layout import log_root
 from codemonkeys.grading.verdict import majority
-from codemonkeys.journal import files, queries
+from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.schema import INITIAL
 from codemonkeys.journal.store import Journal
-from codemonkeys.journal.verdicts import Graded, Grading, put_verdicts
-from codemonkeys.predictions import Prediction
+from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
 from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
+from codemonkeys.tasks.predictions import Prediction
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
 from tests.fakes import TASK
 from tests.tiny_task import GOLD, ID, make_task_repository
@@ -121,7 +121,7 @@ def test_only_what_was_graded_of_this_patch_and_these_tests_is_found_again(
 def test_two_evaluations_do_not_write_the_same_logs(tmp_path: Path, keys: dict[str, AnswerKey]) -> None:
     root = log_root(tmp_path, "run")
     root.mkdir(parents=True)
-    lock = files.RunLock(root)
+    lock = run_files.RunLock(root)
     with pytest.raises(RunBusy):
         grade(tmp_path, keys)
     lock.release()
@@ -134,10 +134,10 @@ def test_the_journal_keeps_every_grading_and_no_failure_takes_the_place_of_a_ver
     database = tmp_path / "run" / "run.db"
     good, bad = Grading("resolved", "", {"FAIL_TO_PASS": (1, 0)}, 1.5), Grading("not resolved", "x", {}, 2)
     lost = Grading("infrastructure failure", "no room", {}, 0)
-    put_verdicts(database, {TASK.id: Graded(GOLD, lost, [lost])})
-    put_verdicts(database, {TASK.id: Graded(GOLD, good, [good, bad, good], ("conftest: conftest.py",), True)})
-    put_verdicts(database, {TASK.id: Graded(GOLD, lost, [lost])})
-    with files.reading(database) as connection:
+    put_verdicts(database, {TASK.id: GradedPatch(GOLD, lost, [lost])})
+    put_verdicts(database, {TASK.id: GradedPatch(GOLD, good, [good, bad, good], ("conftest: conftest.py",), True)})
+    put_verdicts(database, {TASK.id: GradedPatch(GOLD, lost, [lost])})
+    with run_files.reading(database) as connection:
         (verdict,) = queries.task_story(connection, TASK.id)["verdicts"]
         gradings = queries.rows(connection, "SELECT repeat, outcome, tests, seconds FROM gradings ORDER BY repeat")
     assert (verdict["outcome"], verdict["unstable"], verdict["flags"]) == ("resolved", 1, ["conftest: conftest.py"])
@@ -169,10 +169,10 @@ def test_verdicts_of_an_older_run_are_kept(tmp_path: Path) -> None:
     old.execute("INSERT INTO verdicts VALUES (?, 'p', 'resolved', '', '2026')", (TASK.id,))
     old.commit()
     old.close()
-    with files.reading(folder / "run.db") as connection:
+    with run_files.reading(folder / "run.db") as connection:
         assert queries.task_story(connection, TASK.id)["verdicts"][0]["flags"] == []
     put_verdicts(folder / "run.db", {})
-    with files.reading(folder / "run.db") as connection:
+    with run_files.reading(folder / "run.db") as connection:
         assert queries.task_story(connection, TASK.id)["verdicts"][0]["outcome"] == "resolved"
         assert [tuple(row)[:4] for row in connection.execute("SELECT * FROM gradings")] == [
             (TASK.id, "p", 1, "resolved")

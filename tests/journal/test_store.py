@@ -16,19 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codemonkeys.errors import (
-    BadInput,
-    BudgetReached,
-    CorruptJournal,
-    JournalError,
-    NewerJournal,
-    RunExists,
-)
-from codemonkeys.journal import files, queries, texts
+from codemonkeys.errors import BadInput, BudgetReached, CorruptJournal, JournalError, NewerJournal, RunExists
+from codemonkeys.journal import queries, run_files, texts
 from codemonkeys.journal.executions import execution_hash
 from codemonkeys.journal.schema import migrations
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.base import Completion, Message, Price, Request, StepKey, Usage
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Price, Request, Usage
 from codemonkeys.tasks.base import Task
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
 
@@ -107,7 +101,7 @@ def test_unknown_price_is_unknown_and_not_zero(journal: Journal) -> None:
 
 
 def read(journal: Journal, query: str) -> list[dict[str, Any]]:
-    with files.reading(journal.folder / "run.db") as connection:
+    with run_files.reading(journal.folder / "run.db") as connection:
         return queries.rows(connection, query)
 
 
@@ -171,7 +165,7 @@ def test_corrupt_database_is_named_and_left_as_it_is(tmp_path: Path, content: by
     with pytest.raises(CorruptJournal, match="run.db cannot be read as a run"):
         Journal(tmp_path, "run", "source", {})
     with pytest.raises(CorruptJournal):
-        with files.reading(path):
+        with run_files.reading(path):
             pass
     assert path.read_bytes() == content
 
@@ -195,7 +189,7 @@ def test_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:
     with pytest.raises(NewerJournal, match="m999_future"):
         Journal(tmp_path, "run", "source", {"model": "m"})
     with pytest.raises(NewerJournal):
-        with files.reading(path):
+        with run_files.reading(path):
             pass
 
 
@@ -222,8 +216,8 @@ def test_older_schema_is_copied_before_it_is_migrated(
     def more(db: object) -> None:
         db.conn.execute("CREATE TABLE more (x)")  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(files, "migrations", lambda: newer)
-    monkeypatch.setattr(files, "KNOWN_MIGRATIONS", files.KNOWN_MIGRATIONS | {"m002_test"})
+    monkeypatch.setattr(run_files, "migrations", lambda: newer)
+    monkeypatch.setattr(run_files, "KNOWN_MIGRATIONS", run_files.KNOWN_MIGRATIONS | {"m002_test"})
     Journal(tmp_path, "run", "source", {"model": "m"}).close()
     (copy,) = (tmp_path / "run").glob("run.db.before-*")
     assert copy.stat().st_mode & 0o777 == 0o600
@@ -240,7 +234,7 @@ def test_readers_know_every_migration() -> None:
     from sqlite_utils import Database
 
     database = Database(memory=True)
-    assert {migration.name for migration in migrations().pending(database)} == files.KNOWN_MIGRATIONS
+    assert {migration.name for migration in migrations().pending(database)} == run_files.KNOWN_MIGRATIONS
     database.close()
 
 
@@ -262,7 +256,7 @@ def test_full_disk_is_told_and_loses_nothing(journal: Journal, tmp_path: Path) -
 @pytest.mark.parametrize("name", ["", "..", "a/b", "/etc", "a\x00b", ".hidden", "-o", "x" * 101])
 def test_run_name_cannot_be_a_path(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadInput, match="run name"):
-        files.run_folder(tmp_path, name)
+        run_files.run_folder(tmp_path, name)
 
 
 def test_execution_is_found_by_key_and_by_equal_arguments(journal: Journal) -> None:

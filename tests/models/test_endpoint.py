@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from codemonkeys.errors import AccessRefused
-from codemonkeys.models.base import Message, Request, StepKey
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Message, Request
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.retry import Patience
 

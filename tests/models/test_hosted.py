@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from codemonkeys.errors import BadSettings, MissingKey
+from codemonkeys.keys import StepKey
 from codemonkeys.models import open_model
-from codemonkeys.models.base import Completion, Message, Request, StepKey, Usage
+from codemonkeys.models.base import Completion, Message, Request, Usage
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.litellm_calls import in_thread
 from codemonkeys.models.retry import Patience
@@ -257,7 +258,8 @@ def audit(event, args):
 sys.addaudithook(audit)
 
 import asyncio, threading
-from codemonkeys.models.base import Message, Request, StepKey
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Message, Request
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.litellm_calls import load
 from codemonkeys.models.retry import Patience

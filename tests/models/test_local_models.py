@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemonkeys.errors import BadRecord, MissingRecording, NoAnswer
+from codemonkeys.keys import StepKey
 from codemonkeys.models import open_model
-from codemonkeys.models.base import Completion, Message, Price, Request, StepKey, Usage
+from codemonkeys.models.base import Completion, Message, Price, Request, Usage
 from codemonkeys.models.fake import FakeModel, scripted
 from codemonkeys.models.replay import ReplayModel, read_recording, write_recording
 from codemonkeys.settings import OperationSettings

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from codemonkeys.errors import AccessRefused, FilteredAnswer, ModelError, NoAnswer, RejectedRequest, RetriesExhausted
-from codemonkeys.models.base import Completion, Message, Request, StepKey
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Request
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.retry import Passing, Patience, Retry, retry_after
 from tests.models.endpoint import Endpoint, Reply, Responder, answer, in_turn, serve, status

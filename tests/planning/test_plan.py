@@ -12,10 +12,11 @@ import pytest
 
 from codemonkeys.models.base import Price, Request
 from codemonkeys.models.dry_run import answer, marker
-from codemonkeys.planning.costs import STAGES, costs
+from codemonkeys.planning.costs import costs
 from codemonkeys.planning.measures import Batch, Measures
 from codemonkeys.planning.plan import Plan, make_plan
 from codemonkeys.settings import Settings, load_settings
+from codemonkeys.stages import ASKING
 from codemonkeys.tasks.base import Checkout, Task
 from codemonkeys.tasks.sources import load_tasks
 from tests.fakes import TASK
@@ -75,7 +76,7 @@ def test_no_stage_of_a_run_costs_more_than_planned(
     settings = finish_run(tmp_path / "runs", repository, answered=answered, **given)
     plan = planned(repository, settings, tmp_path / "home")
     spent = reserved(tmp_path / "runs")
-    assert set(spent) == {stage for stage in STAGES if plan.stages[stage].most_calls}
+    assert set(spent) == {stage.name for stage in ASKING if plan.stages[stage.name].most_calls}
     for stage, (held, paid, calls) in spent.items():
         bound = plan.stages[stage]
         assert bound.most_usd is not None and held <= bound.most_usd and paid <= bound.most_usd, stage

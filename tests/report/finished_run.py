@@ -8,14 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from codemonkeys.journal.digests import Digests
+from codemonkeys.engine.steps import Steps
+from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Price, Request
 from codemonkeys.models.dry_run import answer
 from codemonkeys.models.fake import FakeModel
-from codemonkeys.runner import run_tasks
+from codemonkeys.models.roles import ModelSet
+from codemonkeys.runs.runner import run_tasks
 from codemonkeys.settings import Settings, load_settings
-from codemonkeys.steps import Steps
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.snapshot import Snapshot
 from tests.fakes import PLACE, TASK, AnsweringSandbox
@@ -35,8 +36,8 @@ def finish_run(
     settings = load_settings(model="fake", **given)
     journal = Journal(runs, "run", "source", {"ids": [], **settings.model_dump(mode="json")})
     model = FakeModel(answered, PRICE)
-    digests = Digests(settings.context.digests or runs / "digests.db")
-    steps = Steps(journal, model, model, AnsweringSandbox(present), settings.operation, digests=digests)
+    digests = DigestStore(settings.context.digests or runs / "digests.db")
+    steps = Steps(journal, ModelSet(model, model), AnsweringSandbox(present), settings.operation, digests=digests)
 
     def prepare(task: Task) -> Workspace:
         return Workspace(task, Snapshot.of_repository(repository), PLACE)

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from codemonkeys.errors import BadInput
-from codemonkeys.journal import files, queries
-from codemonkeys.journal.verdicts import Graded, Grading, put_verdicts
+from codemonkeys.journal import queries, run_files
+from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
 from codemonkeys.models.base import Request
 from codemonkeys.models.dry_run import answer
 from codemonkeys.models.replay import read_recording
@@ -115,7 +115,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def write(runs: Path) -> Iterator[Callable[..., str]]:
-    with files.reading(files.database_of(runs, "run")) as connection:
+    with run_files.reading(run_files.database_of(runs, "run")) as connection:
         yield lambda output, format, overwrite=False: export(connection, runs / "run", output, format, overwrite)
 
 
@@ -168,11 +168,13 @@ def test_a_submission_has_all_that_is_asked_for(
     (log / "report.json").write_text("{}")
     (log / "test_output.txt").write_text(f"printed {CANARY}")
     (log / "secret.txt").write_text("not of a submission")
-    with files.reading(files.database_of(runs, "run")) as connection:
+    with run_files.reading(run_files.database_of(runs, "run")) as connection:
         patches = {row["instance_id"]: row["model_patch"] for row in queries.predictions(connection)}
     outcomes = {"owner__name-0": "resolved", "owner__name-1": "not resolved"}
     gradings = {id: Grading(outcome, "", {}, 0.0) for id, outcome in outcomes.items()}
-    put_verdicts(runs / "run" / "run.db", {id: Graded(patches[id], found, [found]) for id, found in gradings.items()})
+    put_verdicts(
+        runs / "run" / "run.db", {id: GradedPatch(patches[id], found, [found]) for id, found in gradings.items()}
+    )
     assert write(folder, "leaderboard", True).endswith("(what was there is replaced)")
     results = json.loads((folder / "results" / "results.json").read_text())
     assert results == {"no_generation": [], "no_logs": ["owner__name-1"], "resolved": ["owner__name-0"]}

@@ -22,7 +22,7 @@ from codemonkeys.report.statistics import (
     score,
     true_rates,
 )
-from codemonkeys.selection.evidence import Evidence, Ranking, Told
+from codemonkeys.selection.evidence import Evidence, Ranking, ScriptOutcome
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_what_is_right() -> None:
 
 def test_tests_that_discriminate_and_that_mislead() -> None:
     """The four ways that a test can take right and wrong candidates."""
-    letters = {"+": Told.FIXED, "-": Told.PRESENT}
+    letters = {"+": ScriptOutcome.FIXED, "-": ScriptOutcome.PRESENT}
     rows = [tuple(letters[c] for c in row) for row in ("+-+-", "+-+-", "-++-")]
-    evidence = Evidence("t", ("a", "b", "c"), (0, 1, 2), original=(Told.PRESENT,) * 4, edited=tuple(rows))
+    evidence = Evidence("t", ("a", "b", "c"), (0, 1, 2), original=(ScriptOutcome.PRESENT,) * 4, edited=tuple(rows))
     verdicts = (True, None, False)
     assert [discriminates(evidence, test, verdicts) for test in range(4)] == [True, True, False, False]
     assert [misleads(evidence, test, verdicts) for test in range(4)] == [False, True, False, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import random
@@ -11,19 +12,21 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from codemonkeys.ensembles.session import read_ensemble, run_ensemble
-from codemonkeys.journal import files
+from codemonkeys.ensembles.ensemble import read_ensemble
+from codemonkeys.ensembles.running import choose
+from codemonkeys.journal import run_files
 from codemonkeys.report.figures import write_figures
 from codemonkeys.report.savings import Saving
-from codemonkeys.report.stored import Cost, StoredRun, read_run
+from codemonkeys.report.stored_run import Cost, StoredRun, read_run
 from codemonkeys.report.study import Study, study
 from codemonkeys.report.study_tables import study_view
-from codemonkeys.report.verdicts import Verdicts, add_file, patch_hash
-from codemonkeys.selection.evidence import Evidence, Told
+from codemonkeys.report.verdict_sources import Verdicts, add_file, patch_hash
+from codemonkeys.runs.session import Options
+from codemonkeys.selection.evidence import Evidence, ScriptOutcome
 from codemonkeys.settings import load_settings
 
 SAMPLES = 6
-FIXED, PRESENT = Told.FIXED, Told.PRESENT
+FIXED, PRESENT = ScriptOutcome.FIXED, ScriptOutcome.PRESENT
 
 
 def patch(number: int) -> str:
@@ -248,9 +251,9 @@ def test_real_submissions(data_dir: Path, tmp_path: Path) -> None:
     paths = sorted((data_dir / "ensemble" / "lite").glob("*.jsonl"))
     ensemble = read_ensemble(str(data_dir / "datasets" / "lite.jsonl"), (), paths)
     settings = load_settings(selection={"rule": "agreement"})
-    summary = run_ensemble(ensemble, settings, tmp_path, "lite")
+    summary = asyncio.run(choose(ensemble, settings, Options(tmp_path, "lite")))
     assert (summary.predicted, summary.waiting, summary.spent) == (300, 0, 0.0)
-    with files.reading(summary.folder / "run.db") as connection:
+    with run_files.reading(summary.folder / "run.db") as connection:
         run = read_run(connection)
     verdicts = Verdicts()
     add_file(verdicts, str(data_dir / "ensemble" / "lite" / "resolved.json"), [m.name for m in ensemble.members])

@@ -13,7 +13,7 @@ from benchmarks import selection
 from codemonkeys.report.statistics import bootstrap, oracle, random_score, score
 from codemonkeys.selection.agreement import competences, support
 from codemonkeys.selection.evidence import Evidence
-from codemonkeys.selection.footprint import footprint, likeness
+from codemonkeys.selection.patch_similarity import footprint, similarity
 from codemonkeys.selection.rules import AGREEMENT, RULES
 from codemonkeys.selection.text_equivalence import text_classes
 from codemonkeys.selection.weaver import estimate
@@ -77,10 +77,10 @@ def test_equivalent_candidates_share_their_support() -> None:
 def test_tests_and_new_files_do_not_count_beside_shipped_code() -> None:
     fix = patch(["a", "b"], 10)
     with_test = fix + patch(["c"], 3, "tests/test_a.py") + "--- /dev/null\n+++ b/reproduce.py\n@@ -0,0 +1 @@\n+x\n"
-    assert likeness(footprint(fix), footprint(with_test)) == 1.0
+    assert similarity(footprint(fix), footprint(with_test)) == 1.0
     only_new = "--- /dev/null\n+++ b/reproduce.py\n@@ -0,0 +1 @@\n+x\n"
-    assert footprint(only_new).words and likeness(footprint(fix), footprint(only_new)) == 0.0
-    assert likeness(footprint(""), footprint("")) == 0.0
+    assert footprint(only_new).words and similarity(footprint(fix), footprint(only_new)) == 0.0
+    assert similarity(footprint(""), footprint("")) == 0.0
 
 
 @pytest.mark.data

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached
 from codemonkeys.generation.candidate import Candidate
-from codemonkeys.journal import files, queries
+from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Request
-from codemonkeys.selection.asking import judge, vote_by_ballots
+from codemonkeys.selection.asking import judge_candidates, vote_by_ballots
+from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence, stored_evidence
 from codemonkeys.selection.deciding import Choice, decide
-from codemonkeys.selection.gather import Gathered, gather, stored_evidence
 from codemonkeys.tasks.snapshot import Snapshot
-from codemonkeys.work import Work
 from sandboxes.base import Execution, Reason
 from tests.fakes import TASK
 from tests.rooms import MARKER, room
@@ -33,11 +33,11 @@ def runs(script: str, patch: str | None) -> Execution:
     return Execution(Reason.EXITED, 0 if patch and script.isdigit() and script[number - 1] == "1" else 2)
 
 
-async def gathered(work: Work, votes: list[int]) -> Gathered:
+async def gathered(work: Work, votes: list[int]) -> SelectionInput:
     """Candidates 1, 2, ... with so many votes of test scripts that all are valid."""
     scripts = ["".join("1" if test < count else "0" for count in votes) for test in range(max(votes))]
     made = [Candidate(n - 1, PATCH.format(n), "", True) for n in range(1, len(votes) + 1)]
-    return await gather(work, made, scripts)
+    return await collect_evidence(work, made, scripts)
 
 
 def chooses(number: int) -> str:
@@ -53,7 +53,7 @@ def decided(
             return await decide(work, await gathered(work, votes))
 
         choice = asyncio.run(all_of_it())
-        with files.reading(work.steps.journal.folder / "run.db") as connection:
+        with run_files.reading(work.steps.journal.folder / "run.db") as connection:
             work.stored = stored_evidence(connection, TASK.id)  # type: ignore[attr-defined]
         return choice, work
 
@@ -109,7 +109,7 @@ def test_distinguishing_test_runs_on_the_unedited_code_and_every_finalist(
     assert sorted(seen, key=str) == sorted(
         [("print()\n", None), *(("print()\n", PATCH.format(n)) for n in (1, 2, 3))], key=str
     )
-    system = work.steps.primary.requests[0].messages[0].content  # type: ignore[attr-defined]
+    system = work.models.primary.requests[0].messages[0].content  # type: ignore[attr-defined]
     assert "x = 1" in system and "Candidate 3" in system and "Candidate 4" not in system
     assert "none of them resolves" not in system and "tests of the repository" not in system
 
@@ -129,13 +129,13 @@ def test_ballots_are_shuffled_may_refuse_and_end_early(tmp_path: Path, make_snap
             return await vote_by_ballots(work, await gathered(work, [2, 1, 3, 0]), [2, 0, 1])
 
         assert asyncio.run(ballots()) == (1, None, 1, 1)
-        requests = work.steps.primary.requests  # type: ignore[attr-defined]
+        requests = work.models.primary.requests  # type: ignore[attr-defined]
         assert {request.key.sample for request in requests} == {0, 1, 2, 3, 4}
         first = {request.key.sample: request.messages[0].content for request in requests if request.key.turn == 0}
         orders = {tuple(sorted("123", key=lambda n: text.index(f"Candidate {n}"))) for text in first.values()}
         assert len(orders) > 1, "no position is better than another"
         assert all("choose number 0" in text for text in first.values())
-        with files.reading(work.steps.journal.folder / "run.db") as connection:
+        with run_files.reading(work.steps.journal.folder / "run.db") as connection:
             parts = queries.rows(connection, "SELECT part FROM execution_steps WHERE stage = 'ballot'")
             stored = stored_evidence(connection, TASK.id)
         assert sorted(row["part"] for row in parts) == ["edited 1", "edited 2", "edited 3", "original"]
@@ -147,7 +147,7 @@ def test_a_majority_of_ballots_decides_and_no_ballot_leaves_the_votes(
 ) -> None:
     snapshot = make_snapshot(SNAPSHOT)
     choice, work = decided(tmp_path / "two", snapshot, [2, 1, 3, 0], lambda r: chooses(2), rule="ballots")
-    assert (choice.number, len(work.steps.primary.requests)) == (2, 3)  # type: ignore[attr-defined]
+    assert (choice.number, len(work.models.primary.requests)) == (2, 3)  # type: ignore[attr-defined]
     choice, _ = decided(tmp_path / "none", snapshot, [2, 1, 3, 0], lambda r: chooses(0), rule="ballots")
     assert choice.number == 3 and "ballots are for none" in choice.reason
     choice, _ = decided(tmp_path / "mute", snapshot, [2, 1, 3, 0], lambda r: "rubbish", rule="ballots")
@@ -166,10 +166,10 @@ def test_a_judge_is_asked_again_and_again_and_believed_by_its_share_of_yes(
     with room(tmp_path / "all", snapshot, answer, runs, selection={"regression_files": 0}) as work:
 
         async def beliefs() -> dict[int, float | None]:
-            return await judge(work, await gathered(work, [2, 1, 3, 0]), [0, 1, 2, 3])
+            return await judge_candidates(work, await gathered(work, [2, 1, 3, 0]), [0, 1, 2, 3])
 
         assert asyncio.run(beliefs()) == {0: 0.0, 1: 0.75, 2: None, 3: 0.0}
-        requests = work.steps.primary.requests  # type: ignore[attr-defined]
+        requests = work.models.primary.requests  # type: ignore[attr-defined]
         assert len(requests) == 20 and len({request.messages[0].content for request in requests}) == 1
         assert not any("Candidate" in message.content for request in requests for message in request.messages)
     choice, work = decided(tmp_path / "rule", snapshot, [2, 1, 3, 0], answer, rule="judge")

@@ -11,8 +11,8 @@ import pytest
 from codemonkeys.errors import BadSettings
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.models.base import Request
+from codemonkeys.selection.collect_evidence import collect_evidence
 from codemonkeys.selection.deciding import ASKING, check_rules, decide
-from codemonkeys.selection.gather import gather
 from codemonkeys.selection.rules import RULES
 from codemonkeys.settings import SelectionSettings, load_settings
 from codemonkeys.tasks.snapshot import Snapshot
@@ -50,7 +50,7 @@ def test_a_rule_decides_and_without_an_answer_the_shortlist(
     with room(tmp_path, make_snapshot({"a.py": "x = 1\n"}), never, runs, selection=selection) as work:
 
         async def all_of_it() -> tuple[int | None, str, str]:
-            return await decide(work, await gather(work, candidates, tests))
+            return await decide(work, await collect_evidence(work, candidates, tests))
 
         found = asyncio.run(all_of_it())
     assert found[:2] == (number, PATCH.format(LINES[number - 1]))
@@ -66,7 +66,7 @@ def test_where_no_test_ran_the_one_most_like_the_others_is_first(
     with room(tmp_path, make_snapshot({"a.py": "x = 1\n"}), never, runs, selection={"rule": "votes"}) as work:
 
         async def all_of_it() -> tuple[int | None, str, str]:
-            return await decide(work, await gather(work, candidates))
+            return await decide(work, await collect_evidence(work, candidates))
 
         number, _, reason = asyncio.run(all_of_it())
     assert (number, reason) == (2, "most like the others, as no test script ran")

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
-from codemonkeys.journal import files, queries
+from codemonkeys.journal import queries, run_files
 from codemonkeys.selection.regression import Regressions, broken_by, read, run_regressions
 from codemonkeys.selection.votes import Numbered
-from codemonkeys.steps import Steps
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.snapshot import Snapshot
 from codemonkeys.tasks.sources import load_tasks
-from codemonkeys.work import Work
 from sandboxes.base import Environment, Execution, Reason
 from sandboxes.local import LocalSandbox
 from tests.fakes import TASK
@@ -128,7 +128,7 @@ def test_what_candidates_break_is_found_whatever_they_say(tmp_path: Path, make_r
         found = asyncio.run(run_regressions(work, candidates))
         assert found.tests == PASSING
         assert dict(zip(PATCHES, found.broken, strict=True)) == BROKEN
-        with files.reading(work.steps.journal.folder / "run.db") as connection:
+        with run_files.reading(work.steps.journal.folder / "run.db") as connection:
             (note,) = queries.task_story(connection, TASK.id)["notes"]
         assert note["body"] == {
             "files": ["test_adder.py"],
@@ -144,7 +144,7 @@ def test_wrong_candidates_of_a_real_task_break_what_the_right_ones_keep(
 ) -> None:
     """Real patches by real systems for pytest-10051; nobody told which of the repository's tests to run."""
     (task,) = load_tasks(str(data_dir / "task_repo"), ["pytest-dev__pytest-10051"])
-    workspace = prepare(task, shared_home, "local")
+    workspace = prepare(task, shared_home, "folders")
     assert task.folder is not None
     rows = [json.loads(line) for line in (task.folder / "candidates.jsonl").read_text().splitlines()]
     candidates = [Numbered(n, Candidate(n, row["model_patch"], "", True)) for n, row in enumerate(rows, 1)]
@@ -173,7 +173,7 @@ def test_without_a_runner_or_a_test_that_is_noted(
         work.task = replace(work.task, language=language)
         assert asyncio.run(run_regressions(work, [Numbered(1, Candidate(0, patch, "", True))])) == Regressions()
         assert work.steps.sandbox.runs == []  # type: ignore[attr-defined]
-        with files.reading(work.steps.journal.folder / "run.db") as connection:
+        with run_files.reading(work.steps.journal.folder / "run.db") as connection:
             (note,) = queries.task_story(connection, TASK.id)["notes"]
         assert why in note["body"]["why"]
 

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codemonkeys.selection.evidence import Evidence, Told
+from codemonkeys.selection.evidence import Evidence, ScriptOutcome
 from codemonkeys.selection.rules import AGREEMENT, EXECUTION, RULES
 from codemonkeys.selection.rules_tests import behaviour_classes
 
-TOLD = {"+": Told.FIXED, "-": Told.PRESENT, "!": Told.BROKEN, "x": Told.NOT_APPLIED}
+TOLD = {"+": ScriptOutcome.FIXED, "-": ScriptOutcome.PRESENT, "!": ScriptOutcome.BROKEN, "x": ScriptOutcome.NOT_APPLIED}
 
 
-def told(row: str) -> tuple[Told, ...]:
+def told(row: str) -> tuple[ScriptOutcome, ...]:
     return tuple(TOLD[letter] for letter in row)
 
 
@@ -168,7 +168,7 @@ def any_evidence(draw: st.DrawFn) -> Evidence:
     of = Evidence("task", patches, tuple(first[p] for p in patches))  # type: ignore[arg-type]
     known: dict[str, tuple[object, ...]] = {
         "sources": each(st.sampled_from("uvw")),
-        "original": each(st.sampled_from(list(Told)), tests),
+        "original": each(st.sampled_from(list(ScriptOutcome)), tests),
         "own": each(st.none() | st.integers(0, max(tests - 1, 0)) if tests else st.none()),
         "approved": each(st.booleans()),
         "breaks": each(st.none() | st.integers(0, 3)),
@@ -176,7 +176,7 @@ def any_evidence(draw: st.DrawFn) -> Evidence:
         "ballots": each(st.none() | st.integers(0, count - 1), 3) if count else (),
         "conversation": each(st.none() | st.integers(0, count - 1), 1) if count else (),
     }
-    known["edited"] = tuple(each(st.sampled_from(list(Told)), tests) for _ in range(count))
+    known["edited"] = tuple(each(st.sampled_from(list(ScriptOutcome)), tests) for _ in range(count))
     kept = draw(st.sets(st.sampled_from(sorted(known))))
     if not {"original", "edited"} <= kept:
         kept -= {"original", "edited", "own"}
@@ -197,7 +197,7 @@ def test_every_rule_orders_distinct_candidates_that_change_something_or_says_why
             if name not in ("conversation", "ballots"):  # what a model chose is what it was shown
                 for k in ranking.order:
                     assert of.classes[k] == k and of.patches[k].strip(), name
-                    assert not of.edited or not of.edited[k] or set(of.edited[k]) != {Told.NOT_APPLIED}, name
+                    assert not of.edited or not of.edited[k] or set(of.edited[k]) != {ScriptOutcome.NOT_APPLIED}, name
 
 
 def test_rules_abstain_without_the_evidence_that_they_need() -> None:

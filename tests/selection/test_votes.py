@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemonkeys.generation.candidate import Candidate
-from codemonkeys.journal import files, queries
+from codemonkeys.journal import queries, run_files
 from codemonkeys.selection.votes import Matrix, Numbered, number_candidates, vote
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
@@ -91,7 +91,7 @@ def test_matrix_runs_every_distinct_test_on_every_distinct_candidate(
         assert [c.number for c in seen.candidates] == [1, 3, 4]
         assert seen.tests == ("test one", "test two")
         assert [seen.votes(p) for p in range(3)] == [0, 1, 0]
-        with files.reading(work.steps.journal.folder / "run.db") as connection:
+        with run_files.reading(work.steps.journal.folder / "run.db") as connection:
             stored = queries.rows(connection, "SELECT candidate, test, valid, vote FROM votes ORDER BY candidate, test")
             story = queries.task_story(connection, TASK.id)
         assert [(r["candidate"], r["test"], r["vote"]) for r in stored if r["vote"]] == [(3, 0, 1)]

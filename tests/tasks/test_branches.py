@@ -1,4 +1,4 @@
-"""A patch on a new branch: what must hold before, what is run meanwhile (nothing), and what is there after."""
+"""A patch on a new branch: its preconditions, that no program of the repository runs, and the resulting commit."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ def spoil(repository: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("changed", "changes that are not committed"),
-        ("staged", "changes that are not committed"),
-        ("branch", "has a branch codemonkeys/tonight already"),
-        ("above", "has a branch codemonkeys already"),
+        ("changed", "has uncommitted changes"),
+        ("staged", "has uncommitted changes"),
+        ("branch", "already has a branch codemonkeys/tonight,"),
+        ("above", "already has a branch codemonkeys,"),
         ("moved", "has another commit checked out"),
         ("merging", "in the middle of another operation"),
-        ("elsewhere", "changes that are not committed"),
+        ("elsewhere", "has uncommitted changes"),
     ],
 )
 def test_nothing_of_the_users_is_touched_or_overwritten(repository: Path, how: str, said: str) -> None:

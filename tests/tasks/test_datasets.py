@@ -1,4 +1,4 @@
-"""Published data sets: through the real library, against a small hub, from its cache, and from files."""
+"""Published datasets: through the real library, against a small hub, from its cache, and from files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import pytest
 
 from codemonkeys.errors import BadRecord, UnknownDataset
 from codemonkeys.tasks.answer_key import load_answer_keys
-from codemonkeys.tasks.datasets import ALIASES, parse_address
 from codemonkeys.tasks.sources import load_tasks
+from codemonkeys.tasks.sources.huggingface import ALIASES, parse_address
 from tests.tasks.hub import COMMIT, Hub, serving
 from tests.tasks.test_sources import row
 
 TOKEN = "hf_canarycanarycanary0123456789"
-# The columns that each data set has beside those of SWE-bench, with a row's values.
+# The columns that each dataset has in addition to those of SWE-bench, with the values of a row.
 SCHEMAS: dict[str, dict[str, Any]] = {
     "SWE-bench/SWE-bench_Verified": {"version": "2.3", "difficulty": "<15 min fix"},
     "SWE-bench/SWE-bench_Multilingual": {"version": "1"},
@@ -51,7 +51,7 @@ def packed(rows: list[dict[str, Any]]) -> bytes:
 
 
 class Machine(NamedTuple):
-    """A place with a cache of its own, and a hub."""
+    """A home folder with a cache of its own, and a hub."""
 
     hub: Hub
     home: Path
@@ -74,12 +74,12 @@ TASKS = """
 import json, sys
 from dataclasses import asdict
 from codemonkeys.errors import UnknownDataset
-from codemonkeys.tasks.choosing import Wanted, choose
+from codemonkeys.tasks.filtering import (TaskFilter, choose)
 from codemonkeys.tasks.sources import load_tasks
 out = {}
 for name in sys.argv[1:]:
     try:
-        source, ids = choose(name, Wanted())
+        source, ids = choose(name, TaskFilter())
         out[name] = [source, [asdict(task) for task in load_tasks(source, ids)]]
     except UnknownDataset as error:
         out[name] = str(error)
@@ -137,7 +137,7 @@ def test_every_short_name_becomes_tasks_without_labels(machine: Machine) -> None
 
     wrong = machine(TASKS, "SWE-bench/SWE-bench_Nothing", "verified:train")
     assert "HF_TOKEN" in wrong["SWE-bench/SWE-bench_Nothing"] and "verified, lite" in str(wrong)
-    assert wrong["verified:train"].endswith("no split 'train'; choose one with --split: test, dev")
+    assert wrong["verified:train"].endswith("no split 'train'; choose one split of: test, dev")
 
 
 @pytest.mark.parametrize("shape", ["file", "folder"])
@@ -172,11 +172,11 @@ def test_solving_reads_no_column_of_labels(tmp_path: Path, monkeypatch: pytest.M
     assert set(read[0]) == {"instance_id", "repo", "base_commit", "problem_statement"}
 
 
-def test_what_is_no_data_set_is_named(tmp_path: Path) -> None:
+def test_what_is_not_a_dataset_is_named(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_bytes(b"PAR1 or not")
     with pytest.raises(BadRecord, match="cannot be read as parquet"):
         load_tasks(str(tmp_path / "rows.parquet"))
-    with pytest.raises(UnknownDataset, match="no such file, folder or data set; accepted: verified, lite"):
+    with pytest.raises(UnknownDataset, match="no such file, folder or dataset; accepted: verified, lite"):
         load_tasks("verifed")
     assert parse_address("owner/name@main:dev") is not None
     for source in ("", "a b/c", "../x", "owner/name@a@b", "--split"):

@@ -1,4 +1,4 @@
-"""An own repository made ready: the very files of a commit, nothing else of it, and nothing of it run out here."""
+"""A task from the user's own repository: only the files of a commit are copied, byte for byte, and none is run here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from codemonkeys.tasks import images
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.local_repository import copy_commit
-from codemonkeys.tasks.own_issue import Place, describe
+from codemonkeys.tasks.own_issue import RuntimeChoice, describe
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Environment, Reason, Sandbox, Script
 from sandboxes.docker import DockerSandbox
@@ -159,7 +159,7 @@ def check_both(outputs: tuple[str, str]) -> None:
 
 
 def task_of(repository: Path, **place: object) -> Task:
-    return describe(repository, "It has no comma.", "HEAD", Place(**place))  # type: ignore[arg-type]
+    return describe(repository, "It has no comma.", "HEAD", RuntimeChoice(**place))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("installed", ["in place", "as a copy", "not at all"])
@@ -174,7 +174,7 @@ def test_scripts_run_in_the_virtual_environment_on_the_patched_code(
         (packages / "greet.pth").write_text(f"{repository}/src\n")
     elif installed == "as a copy":
         (packages / "greet.py").write_text("def greet(name): return 'stale'\n")
-    workspace = prepare(task_of(repository), tmp_path / "home", "local")
+    workspace = prepare(task_of(repository), tmp_path / "home", "folders")
     sandbox = LocalSandbox()
     try:
         check_both(run_both(sandbox, workspace.environment))
@@ -188,7 +188,7 @@ def test_scripts_run_in_the_virtual_environment_on_the_patched_code(
     )
     workspace.snapshot.close()
     with pytest.raises(EnvironmentFailed, match="needs --sandbox local"):
-        prepare(task_of(repository), tmp_path / "home", "docker")
+        prepare(task_of(repository), tmp_path / "home", "image")
 
 
 @pytest.mark.docker
@@ -202,7 +202,7 @@ def test_scripts_run_in_an_image_on_the_patched_code(repository: Path, tmp_path:
         task = task_of(repository)
     else:
         task = task_of(repository, image="codemonkeys/python:3.11")
-    workspace = prepare(task, tmp_path / "home", "docker")
+    workspace = prepare(task, tmp_path / "home", "image")
     assert workspace.environment.repository == ("/srv/app" if given == "Dockerfile" else "/testbed")
     sandbox = DockerSandbox()
     try:
@@ -220,12 +220,12 @@ def test_scripts_run_in_an_image_on_the_patched_code(repository: Path, tmp_path:
             for built in images.images_of_ours(client, {task.id}):
                 client.images.remove(built.id, force=True)
     with pytest.raises(EnvironmentFailed, match="needs --sandbox docker"):
-        prepare(task, tmp_path / "home", "local")
+        prepare(task, tmp_path / "home", "folders")
 
 
 @pytest.mark.docker
 def test_a_dockerfile_that_fails_is_quoted(make_repository: Callable[..., Path], tmp_path: Path) -> None:
     recipe = "FROM codemonkeys/python:3.11\nRUN echo what went wrong && false\n"
     repository = make_repository({"Dockerfile": recipe, "a.py": ""})
-    with pytest.raises(EnvironmentFailed, match=r"(?s)could not be built. It said:.*what went wrong"):
-        prepare(task_of(repository), tmp_path / "home", "docker")
+    with pytest.raises(EnvironmentFailed, match=r"(?s)its image could not be built: .*what went wrong"):
+        prepare(task_of(repository), tmp_path / "home", "image")

@@ -84,10 +84,10 @@ def test_answer_keys_take_lists_and_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "ids", "said"),
     [
-        ("missing.jsonl", None, "no such file, folder or data set; accepted: verified, lite"),
-        ("missing", None, "no such file, folder or data set; accepted"),
-        ("empty", None, "holds neither tasks/ nor data files"),
-        ("rows.txt", None, "not a kind of file"),
+        ("missing.jsonl", None, "no such file, folder or dataset; accepted: verified, lite"),
+        ("missing", None, "no such file, folder or dataset; accepted"),
+        ("empty", None, "not a folder in a known format; accepted: verified, lite"),
+        ("rows.txt", None, "not a file in a known format; accepted: verified, lite"),
         ("rows.jsonl", ["pallets__flask-2"], "did you mean pallets__flask-1"),
         ("rows.jsonl", ["???"], "it has 1, such as pallets__flask-1"),
     ],
@@ -130,7 +130,7 @@ def test_a_malformed_record_is_named_with_its_line(tmp_path: Path, line: str, sa
 def test_malformed_labels_are_named(tmp_path: Path) -> None:
     with pytest.raises(BadRecord, match=r"rows.jsonl:1: column 'FAIL_TO_PASS' of pallets__flask-1, column 2: not JSON"):
         load_answer_keys(written(tmp_path / "rows.jsonl", [row(FAIL_TO_PASS="[tests")]))
-    with pytest.raises(BadRecord, match="no list of test names"):
+    with pytest.raises(BadRecord, match="of pallets__flask-1 is not a list of test names"):
         load_answer_keys(written(tmp_path / "rows.jsonl", [row(FAIL_TO_PASS=[1])]))
 
 

@@ -1,0 +1,247 @@
+"""The Python API: solving tasks, choosing among submissions, grading, and reading a run.
+
+Everything here works in a running event loop, in a thread, and for several runs at once in one process; the functions
+named `run_*` are the same for programs without an event loop, and for notebooks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from codemonkeys.engine.events import Event, Notify, silent
+from codemonkeys.engine.stop import Stop
+from codemonkeys.engine.work import Work
+from codemonkeys.ensembles.ensemble import read_ensemble
+from codemonkeys.ensembles.resuming import stored_ensemble
+from codemonkeys.ensembles.running import choose
+from codemonkeys.errors import BadInput
+from codemonkeys.grading.service import GradingOptions, grade_predictions, grade_run, quiet
+from codemonkeys.grading.verdict import Verdict
+from codemonkeys.report.run_reader import Run, open_run
+from codemonkeys.runs.resuming import read_stored, stored_request
+from codemonkeys.runs.runner import prepare_work
+from codemonkeys.runs.session import Options, Summary, open_session
+from codemonkeys.runs.solve import request_of, run_name
+from codemonkeys.runs.solve import solve as solve_request
+from codemonkeys.settings import Settings, load_settings
+from codemonkeys.tasks.backends import environment_kind
+from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.own_issue import RuntimeChoice, describe
+from codemonkeys.tasks.predictions import Prediction, read_predictions
+from codemonkeys.tasks.sources import absolute, load_tasks
+
+__all__ = [
+    "Event",
+    "Prediction",
+    "Run",
+    "Settings",
+    "Stop",
+    "Summary",
+    "Task",
+    "Verdict",
+    "Work",
+    "ensemble",
+    "evaluate",
+    "load_settings",
+    "load_tasks",
+    "local_task",
+    "open_run",
+    "open_task",
+    "resume",
+    "run_ensemble",
+    "run_evaluate",
+    "run_resume",
+    "run_solve",
+    "solve",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RUNS = Path("runs")
+"""Folder of all runs, where none is named."""
+
+
+async def solve(
+    tasks: str | Path | Sequence[Task],
+    settings: Settings | None = None,
+    *,
+    ids: Sequence[str] = (),
+    runs: str | Path = RUNS,
+    name: str | None = None,
+    accept_changes: bool = False,
+    notify: Notify = silent,
+    stop: Stop | None = None,
+) -> Summary:
+    """Solve tasks in a run that is begun, or resumed if `name` is a run of equal tasks and settings.
+
+    `tasks`: a source (see `load_tasks`), or Task objects, which the run's folder then keeps. `ids`: only these of them.
+    `settings`: those of the environment and the defaults if None. `name`: the time of day if None. `accept_changes`:
+    redo stored steps whose request has changed. `notify` is called in the event loop with each Event. `stop`: drains
+    or aborts the run from outside; to cancel the awaiting task is to abort.
+    Raises BadInput and its kin before anything is spent or written, SandboxUnavailable, JournalError, RunInterrupted.
+    """
+    settings, folder, name = settings or load_settings(), Path(runs), run_name(name)
+    request = await asyncio.to_thread(request_of, tasks, settings, ids, folder, name)
+    return await solve_request(request, Options(folder, name, accept_changes, notify, stop))
+
+
+async def ensemble(
+    members: Sequence[str | Path],
+    tasks: str | Path,
+    settings: Settings | None = None,
+    *,
+    ids: Sequence[str] = (),
+    families: Sequence[str] = (),
+    tests: str | Path | None = None,
+    runs: str | Path = RUNS,
+    name: str | None = None,
+    accept_changes: bool = False,
+    notify: Notify = silent,
+    stop: Stop | None = None,
+) -> Summary:
+    """Choose one of the patches that other systems submitted, for each task, by `settings.selection.rule`.
+
+    `members`: predictions files, or folders as the leaderboard has them. `tasks`: the source of the tasks. `families`:
+    `NAME=GLOB`, members whose names match share their mistakes. `tests`: folder of test scripts, `<task id>/*.py`.
+    `settings`: defaults with the rule `agreement`, which needs no model and no sandbox, if None. The rest as `solve`.
+    """
+    settings = settings or load_settings(["selection.rule=agreement"])
+    folder, name = Path(runs), run_name(name)
+    paths = [Path(member) for member in members]
+    given = None if tests is None else Path(tests)
+    chosen = await asyncio.to_thread(read_ensemble, absolute(tasks), ids, paths, families, given)
+    return await choose(chosen, settings, Options(folder, name, accept_changes, notify, stop))
+
+
+async def resume(
+    name: str,
+    *,
+    runs: str | Path = RUNS,
+    operation: Mapping[str, Any] | None = None,
+    accept_changes: bool = False,
+    notify: Notify = silent,
+    stop: Stop | None = None,
+) -> Summary:
+    """Go on with a run of `solve` or `ensemble`, with its own tasks, inputs and settings.
+
+    `operation`: settings of the section `operation` that change now, such as `{"budget": 20}`. The rest as `solve`.
+    """
+    folder = Path(runs)
+    options = Options(folder, name, accept_changes, notify, stop)
+    stored = await asyncio.to_thread(read_stored, folder, name, operation or {})
+    if stored.ensemble is not None:
+        return await choose(await asyncio.to_thread(stored_ensemble, stored), stored.settings, options)
+    return await solve_request(await asyncio.to_thread(stored_request, stored), options)
+
+
+async def evaluate(
+    predictions: str | Path | Mapping[str, Prediction],
+    tasks: str | Path | None = None,
+    *,
+    runs: str | Path = RUNS,
+    folder: str | Path | None = None,
+    run_id: str | None = None,
+    sandbox: str | None = None,
+    isolated: bool = False,
+    workers: int | None = None,
+    repeats: int = 1,
+    again: bool = False,
+    on_verdict: Callable[[Verdict], None] = quiet,
+) -> list[Verdict]:
+    """Grade predictions by the hidden tests; verdicts of a run are recorded in its journal.
+
+    `predictions`: name of a run in `runs`, a predictions file (.json, .jsonl), or predictions by task id. `tasks`: the
+    source of the tasks; that of the run if None. `folder`: for logs and the summary, laid out as swebench does; the
+    run's own, or the current one, if None. `run_id`: names the grading in the logs. `sandbox`, `isolated`, `workers`,
+    `repeats`, `again`: see `GradingOptions`. `on_verdict` is told each verdict as it falls, maybe from another thread.
+    Raises BadInput and its kin, RunBusy, SandboxUnavailable.
+    """
+    options = GradingOptions(sandbox, isolated, workers, repeats, again)
+    output = None if folder is None else Path(folder)
+    if not isinstance(predictions, Mapping):
+        path = Path(predictions)
+        if path.suffix not in (".json", ".jsonl"):
+            source = None if tasks is None else absolute(tasks)
+            return await asyncio.to_thread(
+                grade_run, Path(runs), str(predictions), source, options, output, None, on_verdict
+            )
+        run_id = run_id or path.stem
+        predictions = await asyncio.to_thread(read_predictions, path)
+    if tasks is None:
+        raise BadInput("name the source of the tasks that these predictions are for: evaluate(predictions, tasks)")
+    source, run_id, output = absolute(tasks), run_id or "evaluation", output or Path()
+    return await asyncio.to_thread(grade_predictions, predictions, source, options, run_id, output, on_verdict)
+
+
+def local_task(
+    repository: str | Path,
+    issue: str,
+    *,
+    base: str = "HEAD",
+    venv: str | Path | None = None,
+    image: str | None = None,
+    sandbox: str = "auto",
+) -> Task:
+    """The task that an issue of a git repository on this machine is; `solve([task])` solves it.
+
+    `issue`: its text. `base`: the commit to start from. `venv`, `image`: in what the code runs; what is not given is
+    looked for in the repository, as `sandbox` (see `sandbox.kind`) can use it. Raises BadInput, EnvironmentFailed.
+    """
+    choice = RuntimeChoice(None if venv is None else Path(venv), image, environment_kind(sandbox))
+    return describe(Path(repository), issue, base, choice)
+
+
+@asynccontextmanager
+async def open_task(
+    task: Task,
+    settings: Settings | None = None,
+    *,
+    runs: str | Path = RUNS,
+    name: str | None = None,
+    accept_changes: bool = False,
+    notify: Notify = silent,
+) -> AsyncIterator[Work]:
+    """One task in work, for calling single stages; what they do is recorded in a run, as by `solve`.
+
+    The stages are functions of `codemonkeys.pipeline`: `find_context`, `run_trajectory`, `select`.
+    """
+    settings, folder, name = settings or load_settings(), Path(runs), run_name(name)
+    request = request_of([task], settings, (), folder, name)
+    async with open_session(request, Options(folder, name, accept_changes, notify)) as session:
+        session.journal.add_tasks([task])
+        session.journal.begin_task(task.id)
+        work = await prepare_work(task, session.settings, session.steps, session.prepare)
+        try:
+            yield work
+        finally:
+            work.snapshot.close()
+
+
+def _synchronous(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """The function for callers that do not await; where an event loop runs, it gets a thread and a loop of its own."""
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        run = partial(asyncio.run, function(*args, **kwargs))
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return run()
+        with ThreadPoolExecutor(1, "codemonkeys") as thread:
+            return thread.submit(run).result()
+
+    call.__name__ = call.__qualname__ = f"run_{function.__name__}"
+    call.__doc__ = f"`{function.__name__}` without `await`; it blocks until it is done."
+    return call
+
+
+run_solve = _synchronous(solve)
+run_ensemble = _synchronous(ensemble)
+run_resume = _synchronous(resume)
+run_evaluate = _synchronous(evaluate)

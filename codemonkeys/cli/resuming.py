@@ -1,0 +1,23 @@
+"""`resume`: going on with a run, of `solve`, `fix` or `ensemble`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from codemonkeys.cli import ensembling, solving
+from codemonkeys.cli.exits import Exit
+from codemonkeys.cli.solving import without_none
+from codemonkeys.ensembles.resuming import stored_ensemble
+from codemonkeys.runs.resuming import read_stored, stored_request
+
+
+def resume(runs: Path, name: str, operation: dict[str, Any], accept_changes: bool, as_json: bool) -> Exit:
+    """Go on with a run, with its own source, inputs and settings."""
+    stored = read_stored(runs, name, without_none(operation))
+    if stored.ensemble is not None:
+        chosen = stored_ensemble(stored)
+        return ensembling.carry_out(
+            chosen, stored.settings, runs, name, accept_changes, ensembling.Outputs(as_json=as_json)
+        )
+    return solving.finish(solving.carry_out(stored_request(stored), runs, name, accept_changes), runs, as_json)

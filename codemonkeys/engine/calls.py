@@ -1,0 +1,144 @@
+"""Model calls as steps: answered from the journal, else reserved, sent, stored and settled."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from functools import partial
+
+from codemonkeys.engine.budget import Budget
+from codemonkeys.engine.events import Event
+from codemonkeys.engine.queues import PriorityQueue
+from codemonkeys.engine.step_context import StepContext
+from codemonkeys.errors import BadInput, BudgetReached, FilteredAnswer, ModelError, NoAnswer, RetriesExhausted
+from codemonkeys.models.base import Completion, Model, Price, Request
+from codemonkeys.models.roles import ModelSet
+from codemonkeys.models.throttle import Throttle, Throttled
+from codemonkeys.redact import redact
+from codemonkeys.settings import OperationSettings
+
+TOKEN_MARGIN = 1.25
+"""How far our token counts may lie below a provider's, in an upper bound."""
+MESSAGE_TOKENS = 16
+"""What a message costs beyond its text, in an upper bound."""
+LONG = 20_000
+"""Characters from which on a text is tokenised in a thread; inline it would block the event loop for milliseconds."""
+
+
+class ModelCalls:
+    """The model calls of a run."""
+
+    def __init__(self, context: StepContext, models: ModelSet, operation: OperationSettings, budget: Budget) -> None:
+        self._context, self._journal, self._in_flight = context, context.journal, context.in_flight
+        self._models, self._operation, self._budget = models, operation, budget
+        self._tokens: dict[str, int] = {}
+        """Of each message that was counted, by its digest."""
+        self._queues = {model.name: PriorityQueue(throttle_of(model, operation)) for model in models.distinct()}
+        for model in models.distinct():
+            self._journal.put_price(model.name, model.price)
+            if isinstance(model, Throttled):
+                model.throttle.on_failure = partial(self._record_retry, model.name)
+
+    async def call(self, request: Request) -> Completion:
+        """Ask the stage's model, once in the life of the run.
+
+        Raises ModelError, BudgetReached, StepChanged, RunInterrupted. An answer without text is a completion with the
+        finish reason `empty`: it was paid for, and counts as a malformed answer.
+        """
+        model = self._models.of(request.key.stage, request.key.sample)
+        stored = self._journal.calls.stored(request.key)
+        if stored is not None:
+            if self._context.answers(stored, request.hash(model.name), request.key):
+                return self._journal.calls.answer(stored)
+            self._journal.calls.supersede(stored)
+        bound, tokens = await self._upper_bound(request, model)
+        async with self._queues[model.name].slot(self._context.priority_of(request.key), tokens):
+            while True:
+                change = self._budget.change
+                self._in_flight.check()
+                if self._budget.fits(request.key, bound) or not self._budget.may_change:
+                    try:
+                        return await self._in_flight.complete(self._send(request, model, bound))
+                    except BudgetReached:
+                        if not self._budget.may_change:
+                            raise
+                # Only what others have reserved stands in the way: wait for it to settle.
+                await change.wait()
+
+    def slot_to_begin(self, task: str) -> AbstractAsyncContextManager[None]:
+        """A slot behind every call that queues: another task begins only when that keeps no call waiting."""
+        return self._queues[self._models.primary.name].slot(self._context.priority_to_begin(task))
+
+    async def _send(self, request: Request, model: Model, bound: float) -> Completion:
+        calls, budget = self._journal.calls, self._budget
+        reserved = False
+
+        def reserve() -> int:
+            nonlocal reserved
+            step = calls.begin(request, model.name, bound, *budget.limits(request.key))
+            if not reserved:  # A shared transaction may be repeated.
+                reserved = True
+                budget.reserved(request.key)
+            return step
+
+        try:
+            step = await self._journal.together(reserve)
+            if self._in_flight.stop.draining or self._in_flight.refused is not None:
+                calls.fail(step, "it did not go out", billed=False)
+                self._in_flight.check()
+            answer = await self._answer(step, request, model)
+        finally:
+            if reserved:
+                budget.settled(request.key)
+        self._context.notify(Event("call", request.key.task, request.key.stage))
+        return answer
+
+    async def _answer(self, step: int, request: Request, model: Model) -> Completion:
+        calls = self._journal.calls
+        try:
+            answer = await model.complete(request)
+            answer = replace(answer, text=self._context.secrets.values(answer.text))
+        except NoAnswer:
+            # Nobody says what it cost: without a usage it stays on the bill at its upper bound.
+            answer = Completion("", "empty", None, model.name)
+        except ModelError as error:
+            if isinstance(error, BadInput):
+                self._in_flight.refused = error
+            message, billed = redact(str(error)), isinstance(error, RetriesExhausted | FilteredAnswer)
+            await self._journal.together(lambda: calls.fail(step, message, billed))
+            raise
+        await self._journal.together(lambda: calls.finish(step, answer))
+        return answer
+
+    def _record_retry(self, model: str, status: str, words: str) -> None:
+        """An attempt failed and is made again: whoever wonders why a run is slow finds it in the journal."""
+        self._in_flight.start(self._journal.together(partial(self._journal.put_retry, model, status, words)))
+        self._context.notify(Event("retry", "", status, words))
+
+    async def _upper_bound(self, request: Request, model: Model) -> tuple[float, int]:
+        """The most a call can cost in US dollars, and the tokens of its prompt as we count them."""
+        limits = self._operation.limits_of(model.name)
+        price = None if model.price == Price() else model.price
+        if price is None and limits.tokens_a_minute is None:
+            return 0.0, 1
+        tokens = 0
+        for message in request.messages:
+            if message.digest not in self._tokens:
+                self._tokens[message.digest] = await _count(model, message.content)
+            tokens += self._tokens[message.digest] + MESSAGE_TOKENS
+        return price.at_most(tokens * TOKEN_MARGIN, request.max_tokens) if price else 0.0, tokens
+
+
+async def _count(model: Model, text: str) -> int:
+    return await asyncio.to_thread(model.count_tokens, text) if len(text) > LONG else model.count_tokens(text)
+
+
+def throttle_of(model: Model, operation: OperationSettings) -> Throttle:
+    """What limits the calls of a model: its own throttle where it has one, which hears what the provider says."""
+    if isinstance(model, Throttled):
+        return model.throttle
+    limits = operation.limits_of(model.name)
+    assert limits.calls is not None
+    return Throttle(limits.calls, limits.requests_a_minute or math.inf, limits.tokens_a_minute or math.inf)

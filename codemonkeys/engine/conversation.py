@@ -1,0 +1,99 @@
+"""A conversation with a model: a bounded number of calls, each answer parsed, and asked again if it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from inspect import isawaitable
+from typing import Any, TypeVar, overload
+
+from codemonkeys.engine.prefix_gate import PrefixGate
+from codemonkeys.engine.work import Work
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Message, Request
+from codemonkeys.stages import Stage
+
+T = TypeVar("T")
+
+Repair = Callable[[str], str]
+"""The message that asks again, given what was wrong with the answer."""
+
+
+class UnusableAnswer(Exception):
+    """An answer cannot be used; the message goes back to the model and says what to write instead."""
+
+
+class Conversation:
+    """A conversation of one sample in one stage."""
+
+    def __init__(
+        self,
+        work: Work,
+        stage: Stage,
+        sample: int,
+        system: str,
+        turns: int,
+        temperature: float,
+        max_tokens: int,
+        gate: PrefixGate | None = None,
+        first_turn: int = 0,
+    ) -> None:
+        """`turns`: model calls at most. `gate`: of the system message, when several conversations share it.
+
+        `first_turn`: the number of the first turn, for stages that count repetitions as turns.
+        """
+        self._work = work
+        self._stage = stage
+        self._sample = sample
+        self._messages = [Message("system", system)]
+        self._end = first_turn + turns
+        self._temperature = temperature
+        self._max_tokens = max_tokens
+        self._gate = gate
+        self.turn = first_turn - 1
+        """The turn of the last answer."""
+
+    @property
+    def turns_left(self) -> int:
+        """How many more answers there can be."""
+        return self._end - self.turn - 1
+
+    @overload
+    async def ask(
+        self, message: str, parse: Callable[[str], Coroutine[Any, Any, T]], repair: Repair | None = None
+    ) -> T | None: ...
+
+    @overload
+    async def ask(self, message: str, parse: Callable[[str], T], repair: Repair | None = None) -> T | None: ...
+
+    async def ask(self, message: str, parse: Callable[[str], Any], repair: Repair | None = None) -> Any:
+        """Say something and return the parsed answer, asking again while it cannot be parsed; None out of turns.
+
+        `parse`: a function or a coroutine function; raises UnusableAnswer. Without `repair` it is asked once. Raises
+        what `ModelCalls.call` raises.
+        """
+        while self.turns_left:
+            try:
+                parsed = parse(await self._say(message))
+                return await parsed if isawaitable(parsed) else parsed
+            except UnusableAnswer as problem:
+                if repair is None:
+                    return None
+                message = repair(str(problem))
+        return None
+
+    async def _say(self, message: str) -> str:
+        self._messages.append(Message("user", message))
+        if self._gate is not None and len(self._messages) == 2:
+            answer = await self._gate.call(self._call)
+        else:
+            answer = await self._call()
+        self._messages.append(Message("assistant", answer))
+        return answer
+
+    async def _call(self) -> str:
+        key = StepKey(self._work.task.id, self._stage.name, self._sample, self.turn + 1)
+        request = Request(key, tuple(self._messages), self._temperature, self._max_tokens, cache=True)
+        completion = await self._work.steps.calls.call(request)
+        self.turn += 1
+        # An empty message is refused by some providers when it is sent back as history.
+        return completion.text or "(no answer)"

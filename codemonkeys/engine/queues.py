@@ -1,0 +1,120 @@
+"""Priority queues in front of limited resources."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from codemonkeys.stages import BEGIN, priority_of
+
+
+class Priority(NamedTuple):
+    """The order of a queue, smallest first: later stages go first, and among equals the earlier task."""
+
+    stage: int
+    position: int
+
+
+def priority(stage: str, position: int) -> Priority:
+    """The priority of a step of a stage, of the task at a position of the run."""
+    return Priority(-priority_of(stage), position)
+
+
+def priority_to_begin(position: int) -> Priority:
+    """The priority of beginning another task: below every step."""
+    return Priority(-BEGIN, position)
+
+
+class Resource(Protocol):
+    """Something of which only a limited amount is in use at a time."""
+
+    def acquire(self, size: int) -> float:
+        """Take `size` of it: 0 if there was enough, else seconds until there may be; inf: once some is released."""
+        ...
+
+    def release(self, size: int) -> None:
+        """Give it back."""
+        ...
+
+
+@dataclass(order=True)
+class _Waiter:
+    priority: Priority
+    number: int
+    size: int = field(compare=False)
+    admitted: asyncio.Future[None] = field(compare=False)
+
+
+class PriorityQueue:
+    """A queue in front of a resource."""
+
+    def __init__(self, resource: Resource) -> None:
+        self.resource = resource
+        self._waiters: list[_Waiter] = []
+        self._numbers = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def slot(self, priority: Priority, size: int = 0) -> AsyncIterator[None]:
+        """Wait for a slot, and hold it for the length of the block."""
+        await self._wait(priority, size)
+        try:
+            yield
+        finally:
+            self.resource.release(size)
+            self.admit()
+
+    async def _wait(self, priority: Priority, size: int) -> None:
+        waiter = _Waiter(priority, next(self._numbers), size, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._waiters, waiter)
+        self.admit()
+        try:
+            await waiter.admitted
+        except asyncio.CancelledError:
+            if waiter.admitted.done() and not waiter.admitted.cancelled():
+                self.resource.release(size)
+            self.admit()
+            raise
+
+    def admit(self) -> None:
+        """Admit waiters in order while they fit. The first one that does not fit blocks the rest, and never starves."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiters:
+            first = self._waiters[0]
+            if not first.admitted.cancelled():
+                seconds = self.resource.acquire(first.size)
+                if seconds > 0:
+                    if seconds < math.inf:
+                        self._timer = asyncio.get_running_loop().call_later(seconds, self.admit)
+                    return
+                first.admitted.set_result(None)
+            heapq.heappop(self._waiters)
+
+
+class ExecutionSlots:
+    """Limits executions: how many run at a time, and how much memory they may take together; one always fits."""
+
+    def __init__(self, most: int, memory_mb: int) -> None:
+        self._most, self._memory = most, memory_mb
+        self._running = self._taken = 0
+
+    def acquire(self, size: int) -> float:
+        """Take a slot and `size` MiB; see `Resource`."""
+        if self._running and (self._running >= self._most or self._taken + size > self._memory):
+            return math.inf
+        self._running += 1
+        self._taken += size
+        return 0.0
+
+    def release(self, size: int) -> None:
+        """Give them back."""
+        self._running -= 1
+        self._taken -= size

@@ -1,0 +1,75 @@
+"""Test scripts: how they are written and run for a task, what their exit codes mean, and how a model is told."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from codemonkeys.prompting import cut_middle
+from codemonkeys.settings import SandboxSettings
+from codemonkeys.tasks.base import Task
+from sandboxes.base import Execution, Limits, Reason
+
+ISSUE_PRESENT = 2
+"""Exit code of a test script that found the issue."""
+ISSUE_FIXED = 0
+"""Exit code of a test script that did not find the issue."""
+
+
+class ScriptKind(NamedTuple):
+    """In what language test scripts are written, and how they run."""
+
+    language: str
+    name: str
+    runner: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """The command as it is told to a model."""
+        return " ".join((*self.runner, self.name))
+
+
+def script_kind(task: Task) -> ScriptKind:
+    """Python for Python repositories; for others a shell script, which can call whatever the language has."""
+    if task.language.lower() in ("", "python"):
+        return ScriptKind("Python", "issue_test.py", ("python",))
+    return ScriptKind("Bash", "issue_test.sh", ("bash",))
+
+
+class ExecutionView(NamedTuple):
+    """An execution as it is told to a model."""
+
+    verdict: str
+    output: str
+
+
+def limits_of(settings: SandboxSettings) -> Limits:
+    """What one execution of a test script may use."""
+    return Limits(seconds=settings.seconds, memory_mb=settings.memory_mb, processes=settings.processes)
+
+
+def view_of(result: Execution, settings: SandboxSettings) -> ExecutionView:
+    """An execution as it is told to a model, its output cut in the middle."""
+    output = cut_middle(result.output, settings.output_characters)
+    return ExecutionView(_verdict(result, settings), output or "(it printed nothing)")
+
+
+def _verdict(result: Execution, settings: SandboxSettings) -> str:
+    match result.reason:
+        case Reason.EXITED if result.exit_code == ISSUE_PRESENT:
+            return "It ended with exit code 2: issue present."
+        case Reason.EXITED if result.exit_code == ISSUE_FIXED:
+            return "It ended with exit code 0: issue fixed."
+        case Reason.EXITED:
+            return f"It ended with exit code {result.exit_code}: it could not tell."
+        case Reason.KILLED:
+            return f"It was killed by signal {result.signal}."
+        case Reason.TIMED_OUT:
+            return f"It did not end within {settings.seconds:g} seconds and was stopped."
+        case Reason.OUT_OF_MEMORY:
+            return f"It was stopped for using more than {settings.memory_mb} MiB of memory."
+        case Reason.OUTPUT_LIMIT:
+            return "It was stopped for printing without end."
+        case Reason.PATCH_FAILED:
+            return "It did not run: the edit could not be applied."
+        case Reason.SANDBOX_FAILED:
+            return "It did not run."

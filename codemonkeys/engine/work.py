@@ -1,0 +1,99 @@
+"""What the stages of one task share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, TypeVar
+
+from codemonkeys.engine.executions import ExecutionRequest
+from codemonkeys.engine.prefix_gate import PrefixGate
+from codemonkeys.engine.scripts import ExecutionView, ScriptKind, limits_of, script_kind, view_of
+from codemonkeys.engine.steps import Steps
+from codemonkeys.journal.store import Journal
+from codemonkeys.keys import StepKey
+from codemonkeys.models.roles import ModelSet
+from codemonkeys.prompting import Prompts
+from codemonkeys.settings import Settings
+from codemonkeys.stages import Stage
+from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.snapshot import Snapshot
+from sandboxes.base import Environment, Execution, Script
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass
+class Work:
+    """One task in work: its snapshot, the environment it runs in, its prompts, and the steps it may take."""
+
+    task: Task
+    snapshot: Snapshot
+    environment: Environment
+    settings: Settings
+    prompts: Prompts
+    steps: Steps
+    gates: dict[str, PrefixGate] = field(default_factory=dict)
+    ended_early: list[Exception] = field(default_factory=list)
+    """Why conversations of this task ended before the model approved or answered."""
+
+    @property
+    def marker(self) -> str:
+        """The token that makes our delimiters unmistakable in this task."""
+        return self.prompts.marker
+
+    @property
+    def journal(self) -> Journal:
+        """The journal of the run."""
+        return self.steps.journal
+
+    @property
+    def models(self) -> ModelSet:
+        """The models of the run."""
+        return self.steps.models
+
+    @property
+    def script(self) -> ScriptKind:
+        """How test scripts of this task are written and run."""
+        return script_kind(self.task)
+
+    async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function that blocks, in a thread of the run."""
+        return await self.steps.in_thread(function, *args, **kwargs)
+
+    async def run(
+        self, stage: Stage, sample: int, turn: int, part: str, test: str, patch: str | None = None
+    ) -> Execution:
+        """Run a test script on the unedited repository, or on the repository with a patch."""
+        script = Script(test, self.script.name, self.script.runner)
+        request = ExecutionRequest(self.environment, script, patch, limits_of(self.settings.sandbox))
+        return await self.steps.executions.run(StepKey(self.task.id, stage.name, sample, turn, part), request)
+
+    def show(self, result: Execution) -> ExecutionView:
+        """An execution as it is told to a model."""
+        return view_of(result, self.settings.sandbox)
+
+    async def note(self, stage: Stage | str, kind: str, body: Any, sample: int = 0) -> None:
+        """Record a derived fact for those who read the run later, durable when this returns; see `Journal.put_note`."""
+        await self.journal.together(lambda: self.journal.put_note(self.task.id, str(stage), sample, kind, body))
+
+    async def signals(self, values: Mapping[str, Mapping[int, tuple[float | None, str]]]) -> None:
+        """Record what is known of candidates, by kind, durable when this returns; see `Journal.put_signals`."""
+
+        def put() -> None:
+            for kind, of_kind in values.items():
+                self.journal.put_signals(self.task.id, kind, of_kind)
+
+        await self.journal.together(put)
+
+    def give_up(self, stage: Stage, sample: int, error: Exception) -> None:
+        """Record why one conversation ended early; the others go on."""
+        # Its traceback would keep all that the conversation held.
+        self.ended_early.append(error.with_traceback(None))
+        reason = f"{type(error).__name__}: {error}"
+        self.journal.put_note(self.task.id, stage.name, sample, "ended early", reason)
+
+    def gate(self, name: str) -> PrefixGate:
+        """The gate of a prompt prefix that several conversations share."""
+        return self.gates.setdefault(name, PrefixGate())

@@ -1,0 +1,64 @@
+"""What an ensemble is put together from: tasks, submissions of other systems, and test scripts that were given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from codemonkeys.ensembles.members import Member, read_members
+from codemonkeys.ensembles.solving import GivenTests, read_tests
+from codemonkeys.errors import BadInput
+from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.sources import load_tasks
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What is put together, read and checked."""
+
+    source: str
+    """The dataset."""
+    ids: tuple[str, ...]
+    """Tasks that were asked for; empty: all."""
+    tasks: tuple[Task, ...]
+    members: tuple[Member, ...]
+    tests: GivenTests
+
+    def plan(self) -> dict[str, Any]:
+        """What decides answers, for the run's settings: a resumed run must find it unchanged."""
+        return {
+            "members": [
+                {"path": str(m.path.absolute()), "name": m.name, "family": m.family, "sha256": m.sha256}
+                for m in self.members
+            ],
+            "tests": self.tests.folder and {"path": str(self.tests.folder), "sha256": self.tests.sha256},
+        }
+
+
+def read_ensemble(
+    source: str, ids: Sequence[str], paths: Sequence[Path], families: Sequence[str] = (), tests: Path | None = None
+) -> Ensemble:
+    """Read the dataset's tasks, the submissions and the test scripts. Raises BadInput and its kin."""
+    tasks = load_tasks(source, list(ids) or None)
+    members = read_members(paths, {task.id for task in tasks}, families)
+    given = GivenTests() if tests is None else read_tests(tests.absolute(), tasks)
+    return Ensemble(source, tuple(ids), tuple(tasks), tuple(members), given)
+
+
+def reread_ensemble(source: str, ids: Sequence[str], plan: dict[str, Any]) -> Ensemble:
+    """The ensemble of a run's settings. Raises BadInput for a file that is not there any more or has changed."""
+    paths = [Path(member["path"]) for member in plan["members"]]
+    tests = plan["tests"] and Path(plan["tests"]["path"])
+    ensemble = read_ensemble(source, ids, paths, tests=tests)
+    stored = {member["path"]: member for member in plan["members"]}
+    for member in ensemble.members:
+        if member.sha256 != stored[str(member.path.absolute())]["sha256"]:
+            raise BadInput(f"{member.path} has changed since the run began; put it back, or begin another run")
+    families = {str(member["path"]): (member["name"], member["family"]) for member in plan["members"]}
+    members = tuple(
+        replace(member, name=families[str(member.path.absolute())][0], family=families[str(member.path.absolute())][1])
+        for member in ensemble.members
+    )
+    return replace(ensemble, members=members)

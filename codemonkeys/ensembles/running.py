@@ -1,0 +1,153 @@
+"""A run that chooses among other systems' submissions; it is opened, resumed and read like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+
+from codemonkeys.ensembles.ensemble import Ensemble
+from codemonkeys.ensembles.solving import ensemble_solver, put_candidates
+from codemonkeys.errors import BadInput, BadSettings
+from codemonkeys.journal import run_files
+from codemonkeys.journal.store import Journal
+from codemonkeys.models.base import Completion, Price, Request
+from codemonkeys.models.roles import ModelSet
+from codemonkeys.prompting import check_folder
+from codemonkeys.runs.models import open_models
+from codemonkeys.runs.outcomes import State, TaskResult
+from codemonkeys.runs.session import Options, RunRequest, Summary, open_journal, open_session
+from codemonkeys.selection.collect_evidence import stored_evidence
+from codemonkeys.selection.deciding import asking
+from codemonkeys.selection.evidence import Evidence
+from codemonkeys.selection.rules import EXECUTION, Rule, all_rules, find_rule
+from codemonkeys.settings import SelectionSettings, Settings
+from codemonkeys.wording import option
+
+
+async def choose(ensemble: Ensemble, settings: Settings, options: Options) -> Summary:
+    """Choose by `selection.rule` in a run that is begun or resumed.
+
+    A rule that looks at texts needs no model and no sandbox; all others run what they need on candidates that apply.
+    Raises BadInput and its kin before anything is spent, JournalError, SandboxUnavailable.
+    """
+    selection = settings.selection
+    check_ensemble(ensemble, settings)
+    request = RunRequest(
+        *(ensemble.source, ensemble.ids, ensemble.tasks, settings),
+        inputs={"ensemble": ensemble.plan()},
+        models=lambda settings: open_needed_models(settings, ensemble),
+    )
+    if is_textual(ensemble, selection.rule):
+        with closing(open_journal(request, settings, options)) as journal:
+            return choose_by_texts(ensemble, selection.rule, journal)
+    check_needs(settings, ensemble)
+    async with open_session(request, options) as session:
+        pooled = find_rule(selection.rule).pooled
+        # A rule that learns from all tasks comes last; until then each task is decided as its shortlist would be.
+        first = first_rule(session.settings, selection) if pooled else session.settings
+        ended = await session.run(ensemble_solver(ensemble.members, ensemble.tests), first)
+        if pooled and len(ended) == len(ensemble.tasks):
+            decided = [result.task for result in ended if result.state in (State.PREDICTED, State.ABSTAINED)]
+            again = {result.task: result for result in rank_together(session.journal, selection.rule, decided)}
+            ended = [again.get(result.task, result) for result in ended]
+        return session.summary(ended)
+
+
+def first_rule(settings: Settings, selection: SelectionSettings) -> Settings:
+    """The settings with the shortlist's rule as the rule."""
+    return settings.model_copy(
+        update={"selection": settings.selection.model_copy(update={"rule": selection.shortlist})}
+    )
+
+
+def check_ensemble(ensemble: Ensemble, settings: Settings) -> None:
+    """Raise BadSettings for a rule that does not exist, BadInput without anything to choose from."""
+    selection = settings.selection
+    find_rule(selection.rule, option("rule", selection.rule))
+    shortlist = f"selection.shortlist={selection.shortlist}"
+    if find_rule(selection.shortlist, shortlist).pooled:
+        single = ", ".join(name for name, rule in all_rules().items() if not rule.pooled)
+        raise BadSettings(f"{shortlist} learns from many tasks at once; choose one of: {single}")
+    if settings.prompts is not None:
+        check_folder(settings.prompts)
+    if not any(member.patches for member in ensemble.members):
+        raise BadInput("no submission has a patch for any task of the dataset; check that they belong together")
+
+
+def is_textual(ensemble: Ensemble, rule: str) -> bool:
+    """Whether choosing needs only the texts of the patches: no model, no sandbox, no repository."""
+    return not find_rule(rule).needs and rule != EXECUTION and ensemble.tests.folder is None
+
+
+def check_needs(settings: Settings, ensemble: Ensemble) -> None:
+    """Raise BadInput for a rule that needs a model or test scripts, where neither was given."""
+    rule = settings.selection.rule
+    if asking(rule) is not None and settings.model is None:
+        raise BadInput(
+            f"{option('rule', rule)} asks a model: name it with {option('model')}; the rule agreement needs none"
+        )
+    if "edited" in find_rule(rule).needs and settings.model is None and ensemble.tests.folder is None:
+        raise BadInput(
+            f"{option('rule', rule)} counts test scripts: give them with {option('tests', 'FOLDER')}, or name a model "
+            f"that writes them with {option('model')}; the rule agreement needs neither"
+        )
+
+
+def open_needed_models(settings: Settings, ensemble: Ensemble) -> ModelSet:
+    """The models of the settings; where nothing asks one, a model that refuses. Raises as `open_models`."""
+    asks = asking(settings.selection.rule) is not None
+    if asks or (settings.model is not None and ensemble.tests.folder is None):
+        return open_models(settings)
+    return ModelSet(NoModel(), NoModel())
+
+
+class NoModel:
+    """Stands where nothing is to ask a model."""
+
+    name = "none"
+    price: Price | None = Price()
+
+    def count_tokens(self, text: str) -> int:
+        """Nothing is sent, so nothing is counted."""
+        return 0
+
+    async def complete(self, request: Request) -> Completion:
+        """Refuse. Raises BadInput."""
+        raise BadInput(f"{request.key} needs a model, and none was named; name one with {option('model')}")
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def choose_by_texts(ensemble: Ensemble, rule: str, journal: Journal) -> Summary:
+    """Record all candidates and choose among them by their texts."""
+    with journal.at_once():
+        journal.add_tasks(ensemble.tasks)
+        put_candidates(journal, ensemble.members, ensemble.tasks)
+    ended = rank_together(journal, rule, [task.id for task in ensemble.tasks])
+    return Summary(journal.name, journal.folder, tuple(ended), 0, 0.0)
+
+
+def rank_together(journal: Journal, rule: str, tasks: Sequence[str]) -> list[TaskResult]:
+    """Choose by a rule that has seen the evidence of all tasks; returns how each ended."""
+    with run_files.reading(journal.folder / "run.db") as connection:
+        evidence = {task: stored_evidence(connection, task) for task in tasks}
+    known = [found for found in evidence.values() if found is not None]
+    fitted = find_rule(rule).fit(known)
+    with journal.at_once():
+        return [end_by_ranking(journal, task, found, fitted) for task, found in evidence.items()]
+
+
+def end_by_ranking(journal: Journal, task: str, evidence: Evidence | None, rule: Rule) -> TaskResult:
+    """Record what a rule decides for a task."""
+    number, patch = None, None
+    if evidence is None:
+        ended = TaskResult(task, State.NO_CANDIDATE, "no member has a patch for it that can be used")
+    elif not (ranking := rule.rank(evidence)).order:
+        ended = TaskResult(task, State.ABSTAINED, ranking.reason)
+    else:
+        first = evidence.classes[ranking.order[0]]
+        ended = TaskResult(task, State.PREDICTED, ranking.reason)
+        number, patch = first + 1, evidence.patches[first]
+    journal.end_task(ended.task, ended.state, ended.reason, number, patch)
+    return ended

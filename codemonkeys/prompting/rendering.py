@@ -1,0 +1,109 @@
+"""Renders the messages that models see, from the templates in `prompts/`: one per message, named stage.message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from codemonkeys.errors import BadSettings
+from codemonkeys.wording import option
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from jinja2.runtime import Context
+
+
+def shipped_folder() -> Path:
+    """Where the templates lie: inside an installed package, or beside it in a checkout."""
+    packaged = Path(str(resources.files("codemonkeys"))) / "prompts"
+    return packaged if packaged.is_dir() else packaged.parent.parent / "prompts"
+
+
+def neutral(text: str, marker: str) -> str:
+    """A text in which our marker cannot stand: nobody but us can open or close a delimiter."""
+    return text.replace(marker, "-".join(marker))
+
+
+def cut_middle(text: str, characters: int) -> str:
+    """A text of at most about so many characters: the middle is left out, and that is said."""
+    if len(text) <= characters:
+        return text
+    head = characters // 2
+    tail = characters - head
+    return f"{text[:head]}\n[... {len(text) - characters} characters left out ...]\n{text[-tail:]}"
+
+
+class Prompts:
+    """The templates of a run, some of them replaced by the user's own."""
+
+    def __init__(self, marker: str, own: Path | None = None, values: Mapping[str, Any] | None = None) -> None:
+        """`marker` delimits untrusted text; `own` is a folder of replacements; `values` are seen by every template.
+
+        Raises BadSettings if the folder is missing or holds a template of a name that is never used.
+        """
+        self.marker = marker
+        self._own = own
+        self._values = dict(values or {})
+
+    def __call__(self, name: str, **values: Any) -> str:
+        """One message; `name` is stage.message. Raises BadSettings when a template cannot be rendered."""
+        import jinja2
+
+        try:
+            template = templates(self._own).get_template(f"{name}.jinja")
+            return template.render(marker=self.marker, **self._values, **values).strip() + "\n"
+        except jinja2.TemplateError as error:
+            raise BadSettings(
+                f"prompt template {name}.jinja: {error}; correct it in {self._own or 'prompts'}"
+            ) from None
+
+    def source(self, name: str) -> str:
+        """The template of a message, as it is written."""
+        environment = templates(self._own)
+        assert environment.loader is not None
+        return environment.loader.get_source(environment, f"{name}.jinja")[0]
+
+
+@cache
+def templates(own: Path | None) -> Environment:
+    """The shipped templates, and those of a user's folder before them: read once, shared by all tasks."""
+    import jinja2
+
+    folders = [shipped_folder()]
+    if own is not None:
+        check_folder(own)
+        folders.insert(0, own)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+        # Messages are plain text: nothing is escaped, but what others wrote goes through `untrusted`.
+        autoescape=False,
+        auto_reload=False,
+    )
+
+    @jinja2.pass_context
+    def untrusted(context: Context, text: str, name: str) -> str:
+        marker = context["marker"]
+        return f"<{name} {marker}>\n{neutral(text, marker)}\n</{name} {marker}>"
+
+    environment.filters["untrusted"] = untrusted
+    return environment
+
+
+def check_folder(folder: Path) -> None:
+    """Raise BadSettings unless every template in a user's folder replaces one of ours."""
+    if not folder.is_dir():
+        raise BadSettings(f"{option('prompts', str(folder))}: no such folder")
+    known = {path.name for path in shipped_folder().glob("*.jinja")}
+    unknown = sorted(path.name for path in folder.glob("*.jinja") if path.name not in known)
+    if unknown:
+        raise BadSettings(
+            f"{option('prompts', str(folder))}: {', '.join(unknown)} replaces no template; "
+            f"the names are {', '.join(sorted(known))}"
+        )

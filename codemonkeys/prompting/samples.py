@@ -1,0 +1,71 @@
+"""For each template the values that the code gives it, as samples: every branch of it has one that takes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Values = dict[str, Any]
+
+RUN: Values = {"repo": "owner/name", "issue": "It breaks."}
+"""What every template is given, beside the marker."""
+
+_FILE = {
+    "path": "src/module.py",
+    "text": "x = 1\n",
+    "tokens": 5,
+    "form": "whole",
+    "summary": "It defines x.",
+    "words": 15,
+}
+_SHORT = {**_FILE, "form": "outline"}
+_DIGEST = {**_FILE, "form": "digest"}
+_SCRIPT = {"language": "Python", "name": "issue_test.py", "runner": ("python",), "command": "python issue_test.py"}
+_PRESENT = {"verdict": "It ended with exit code 2: issue present.", "output": "it breaks"}
+_FIXED = {"verdict": "It ended with exit code 0: issue fixed.", "output": "(it printed nothing)"}
+_PATCH = "--- a/src/module.py\n+++ b/src/module.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
+_TEST = "import sys\nsys.exit(2)\n"
+_PROBLEM: Values = {"problem": "The answer holds no block."}
+_CANDIDATES = [
+    {"number": 1, "votes": 2, "patch": _PATCH, "broken": ("tests/test_module.py::test_x",)},
+    {"number": 2, "votes": 0, "patch": _PATCH, "broken": ()},
+]
+_SELECT: Values = {"files": [_FILE], "candidates": _CANDIDATES, "script": _SCRIPT, "tests": 2}
+
+SAMPLES: dict[str, tuple[Values, ...]] = {
+    "digest.repair": ({**_PROBLEM, "count": 2},),
+    "digest.system": ({},),
+    "digest.user": ({"files": [_SHORT]}, {"files": [_SHORT, _FILE]}),
+    "edit.earlier": ({"tried": [{"patch": _PATCH, **_PRESENT}, {"patch": _PATCH, "verdict": "", "output": ""}]},),
+    "edit.repair": (_PROBLEM,),
+    "edit.result": (
+        {"patch": _PATCH, "original": _PRESENT, "edited": _FIXED, "turns_left": 2},
+        {"patch": _PATCH, "original": None, "edited": None, "turns_left": 1},
+        {"patch": "", "original": _PRESENT, "edited": None, "turns_left": 1},
+        {"patch": "", "original": None, "edited": None, "turns_left": 0},
+    ),
+    "edit.system": ({"files": [_FILE], "script": _SCRIPT}, {"files": [], "script": _SCRIPT}),
+    "edit.user": ({"test": _TEST, "original": _PRESENT}, {"test": "", "original": None}),
+    "judge.system": ({"files": [_FILE]}, {"files": []}),
+    "judge.user": ({"patch": _PATCH},),
+    "rank.repair": (_PROBLEM,),
+    "rank.system": ({"files": [_FILE], "aim_tokens": 60_000, "most_tokens": 120_000},),
+    "rank.user": ({},),
+    "relevance.repair": ({**_PROBLEM, "count": 2},),
+    "relevance.system": ({},),
+    "relevance.user": ({"files": [_FILE]}, {"files": [_SHORT, _DIGEST, _FILE]}, {"files": [_DIGEST]}),
+    "select.repair": ({**_PROBLEM, "numbers": [1, 2]},),
+    "select.result": (
+        {"original": _PRESENT, "results": [{"number": 1, **_FIXED}], "turns_left": 2},
+        {"original": _PRESENT, "results": [{"number": 1, **_FIXED}, {"number": 2, **_PRESENT}], "turns_left": 1},
+    ),
+    "select.system": (
+        {**_SELECT, "regressions": 3, "example": _TEST, "may_refuse": True},
+        {**_SELECT, "regressions": 0, "example": "", "may_refuse": False},
+    ),
+    "select.user": ({},),
+    "test.repair": (_PROBLEM,),
+    "test.result": ({"result": _PRESENT, "turns_left": 2}, {"result": _FIXED, "turns_left": 1}),
+    "test.system": ({"script": _SCRIPT, "seconds": "100"},),
+    "test.user": ({},),
+}
+"""By the name of the template."""

@@ -1,0 +1,209 @@
+"""A stored run, read as typed objects or by SQL; nothing of it is changed, and another process may be writing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from codemonkeys.journal import queries, run_files, texts
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """A task of a run."""
+
+    id: str
+    repo: str
+    base_commit: str
+    issue: str
+    state: str
+    """`waiting`, `running`, or how it ended."""
+    reason: str
+    candidate: int | None
+    """Number of the candidate that was chosen."""
+    patch: str
+    """What is submitted; empty without a choice."""
+    started_at: str | None
+    ended_at: str | None
+    """ISO 8601, UTC."""
+
+
+@dataclass(frozen=True)
+class CandidateRecord:
+    """A candidate of a task."""
+
+    task: str
+    number: int
+    """From 1."""
+    sample: int
+    patch: str
+    test: str
+    """The test script that its trajectory wrote; empty if it has none."""
+    approved: bool
+    duplicate_of: int | None
+    """Number of the equivalent candidate before it."""
+    source: str
+    """The model or the system that wrote it."""
+    family: str
+
+
+@dataclass(frozen=True)
+class VoteRecord:
+    """One test script on one distinct candidate."""
+
+    task: str
+    candidate: int
+    test: int
+    """From 0."""
+    original_exit: int | None
+    """Exit code on the unedited repository; None if the script did not exit by itself."""
+    edited_exit: int | None
+    valid: bool
+    """The script found the issue in the unedited repository."""
+    vote: bool
+    """It is valid, and says that the candidate fixes the issue."""
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """A model call."""
+
+    id: int
+    task: str
+    stage: str
+    sample: int
+    turn: int
+    state: str
+    """`started`, `done`, `failed`, `lost` or `superseded`."""
+    model: str
+    finish_reason: str | None
+    error: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    attempts: int | None
+    seconds: float | None
+    cost_usd: float | None
+    """US dollars; the reserved upper bound where the provider told no usage, None where no price is known."""
+
+
+@dataclass(frozen=True)
+class CostRecord:
+    """What the calls of one stage to one model cost."""
+
+    stage: str
+    model: str
+    calls: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True)
+class VerdictRecord:
+    """What grading found about a patch."""
+
+    task: str
+    patch_hash: str
+    """SHA-256 of the patch."""
+    outcome: str
+    """`resolved`, `not resolved`, ...; see docs/files.md."""
+    detail: str
+    flags: tuple[str, ...]
+    unstable: bool
+    """Repeated gradings disagreed."""
+
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored run. Each method reads what the file holds at that moment."""
+
+    database: Path
+    name: str
+    source: str
+    settings: dict[str, Any]
+    """Every setting it was begun with."""
+
+    def tasks(self) -> list[TaskRecord]:
+        """All tasks, in the order of the run."""
+        query = "SELECT * FROM tasks ORDER BY position"
+        with self._reading() as connection:
+            found = queries.rows(connection, query)
+            for row in found:
+                row["issue"] = texts.get(connection, row["issue_hash"])
+                row["patch"] = texts.get(connection, row["patch_hash"])
+        return [_record(TaskRecord, row) for row in found]
+
+    def candidates(self, task: str | None = None) -> list[CandidateRecord]:
+        """Candidates of one task or of all, equivalent ones included, in their order."""
+        query = "SELECT * FROM candidates WHERE ? IN (task, '') ORDER BY task, number"
+        with self._reading() as connection:
+            found = queries.rows(connection, query, task or "")
+            for row in found:
+                row["patch"] = texts.get(connection, row["patch_hash"])
+                row["test"] = texts.get(connection, row["test_hash"])
+                row["approved"] = bool(row["approved"])
+        return [_record(CandidateRecord, {"source": "", "family": "", **row}) for row in found]
+
+    def votes(self, task: str | None = None) -> list[VoteRecord]:
+        """The vote matrix of one task or of all."""
+        query = "SELECT * FROM votes WHERE ? IN (task, '') ORDER BY task, candidate, test"
+        found = self.sql(query, task or "")
+        return [_record(VoteRecord, {**r, "valid": bool(r["valid"]), "vote": bool(r["vote"])}) for r in found]
+
+    def calls(self, task: str | None = None) -> list[CallRecord]:
+        """Model calls of one task or of all, in the order in which they went out."""
+        query = "SELECT * FROM calls WHERE ? IN (task, '') ORDER BY id"
+        return [_record(CallRecord, row) for row in self.sql(query, task or "")]
+
+    def costs(self, task: str | None = None) -> list[CostRecord]:
+        """What the run, or one task, has cost by stage and model."""
+        with self._reading() as connection:
+            return [_record(CostRecord, row) for row in queries.spend(connection, task)]
+
+    def verdicts(self) -> list[VerdictRecord]:
+        """What grading found; empty before `evaluate`."""
+        with self._reading() as connection:
+            found = queries.rows(connection, "SELECT * FROM verdicts ORDER BY task, patch_hash")
+        for row in found:
+            row["flags"] = tuple(json.loads(row.get("flags", "[]")))
+            row["unstable"] = bool(row.get("unstable", 0))
+        return [_record(VerdictRecord, row) for row in found]
+
+    def sql(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
+        """The rows of a query; docs/files.md describes tables and views. The database cannot be changed by it."""
+        with self._reading() as connection:
+            return queries.rows(connection, query, *parameters)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with run_files.reading(self.database) as connection:
+            yield connection
+
+
+def open_run(path: str | Path) -> Run:
+    """The run in a folder, or of a `run.db`. Raises BadInput if there is none, CorruptJournal, NewerJournal."""
+    given = Path(path)
+    database = given if given.suffix == ".db" else given / "run.db"
+    if not database.is_file():
+        run_files.database_of(database.parent.parent, database.parent.name)
+    with run_files.reading(database) as connection:
+        overview = queries.run_overview(connection)
+    return Run(database, str(overview["name"]), str(overview["source"]), overview["settings"])
+
+
+def _record(kind: type[R], row: dict[str, Any]) -> R:
+    """A row as a record; columns that the record does not name are left out."""
+    names: Sequence[str] = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: row[name] for name in names})

@@ -1,0 +1,1 @@
+"""One run from its opening to its end."""

@@ -1,0 +1,183 @@
+"""Many tasks at once: each goes through the pipeline by itself, and one task's failure never stops another."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import closing
+
+from codemonkeys.engine.events import Event, note
+from codemonkeys.engine.steps import PREPARING, Steps
+from codemonkeys.engine.work import Work
+from codemonkeys.errors import RunInterrupted
+from codemonkeys.generation.answers import marker_for
+from codemonkeys.pipeline import solve_task
+from codemonkeys.prompting import Prompts
+from codemonkeys.redact import redact
+from codemonkeys.runs.outcomes import (
+    FINAL,
+    State,
+    TaskResult,
+    concerns_the_run,
+    gravest,
+    is_infrastructure,
+    state_of_choice,
+    state_of_error,
+)
+from codemonkeys.runs.reserve import minimum_reserve
+from codemonkeys.selection.deciding import Choice
+from codemonkeys.settings import Settings
+from codemonkeys.tasks.base import Task, Workspace
+from codemonkeys.tasks.snapshot import Entry
+from codemonkeys.wording import resume
+
+MARKER_BYTES = 1 << 20
+"""Larger files are never shown whole, so our marker need not differ from what they hold."""
+
+Solver = Callable[[Work], Awaitable[Choice | None]]
+"""What a task goes through; None if it has no candidate."""
+Prepare = Callable[[Task], Workspace]
+"""Prepares a task's snapshot and environment; blocks."""
+
+
+async def run_tasks(
+    tasks: Sequence[Task], settings: Settings, steps: Steps, prepare: Prepare, solver: Solver = solve_task
+) -> list[TaskResult]:
+    """Solve tasks, some at a time; returns those that ended, in the order of `tasks`.
+
+    Tasks that the infrastructure failed are tried once more when all others have ended. `steps.stop` drains or aborts;
+    to cancel the awaiting task is to abort. Raises BadInput and JournalError, which concern the whole run and not one
+    task, and RunInterrupted when aborted.
+    """
+    loop, whole = asyncio.get_running_loop(), asyncio.current_task()
+    assert whole is not None
+    aborted = False
+
+    def abort() -> None:
+        nonlocal aborted
+        aborted = True
+        steps.abort()
+        whole.cancel()
+
+    with steps.stop.calling(lambda: loop.call_soon_threadsafe(abort)):
+        try:
+            return await _run_all(tasks, settings, steps, prepare, solver)
+        except asyncio.CancelledError:
+            if not aborted:
+                steps.stop.draining = True
+                steps.abort()
+                raise
+            whole.uncancel()
+            raise RunInterrupted(f"aborted; {resume(steps.journal.name)}") from None
+        finally:
+            await steps.in_flight.drain()
+
+
+async def _run_all(
+    tasks: Sequence[Task], settings: Settings, steps: Steps, prepare: Prepare, solver: Solver
+) -> list[TaskResult]:
+    steps.journal.add_tasks(tasks)
+    steps.positions.update({task.id: position for position, task in enumerate(tasks)})
+    steps.budget.tasks = len(tasks)
+    slots, preparing = asyncio.Semaphore(settings.operation.tasks), asyncio.Semaphore(PREPARING)
+
+    async def one(task: Task) -> TaskResult | None:
+        state = steps.journal.task_state(task.id)
+        if state in FINAL:
+            return TaskResult(task.id, state, "in an earlier session")
+        async with slots:
+            return None if steps.stop.draining else await run_task(task, settings, steps, prepare, preparing, solver)
+
+    ended: dict[str, TaskResult | None] = {}
+    try:
+        for again in (False, True):
+            left = [task for task in tasks if not again or ((was := ended[task.id]) and was.may_pass)]
+            if again and left and not steps.stop.draining:
+                steps.notify(note(f"{len(left)} tasks failed for a reason that may have passed: once more"))
+            async with asyncio.TaskGroup() as group:
+                running = {task.id: group.create_task(one(task)) for task in left}
+            ended |= {id: done.result() or ended.get(id) for id, done in running.items()}
+    except ExceptionGroup as errors:
+        raise gravest(errors) from None
+    return [result for result in ended.values() if result is not None]
+
+
+async def run_task(
+    task: Task,
+    settings: Settings,
+    steps: Steps,
+    prepare: Prepare,
+    preparing: asyncio.Semaphore,
+    solver: Solver = solve_task,
+) -> TaskResult | None:
+    """Solve one task and record how it ended; None if it was stopped on the way. Raises BadInput and JournalError."""
+    choice: Choice | None = None
+    may_pass = False
+    try:
+        async with preparing:
+            work = await begin(task, settings, steps, prepare)
+        with closing(work.snapshot):
+            # What else can end without a call needs no reserve.
+            reserve = reserve_for(task, settings, steps, work.snapshot.entries) if solver is solve_task else {}
+            await steps.budget.begin(task.id, reserve)
+            steps.notify(Event("task", task.id, "solving"))
+            choice = await solver(work)
+        state, reason = state_of_choice(choice, work.ended_early)
+    except Exception as raised:
+        error = gravest(raised)
+        if isinstance(error, RunInterrupted):
+            return None
+        if concerns_the_run(error):
+            raise error from None
+        state, reason = state_of_error(error), redact(str(error) or type(error).__name__)
+        may_pass = is_infrastructure(error)
+        if state is State.FAILED:
+            lines = redact("".join(traceback.format_exception(error)))
+            steps.journal.put_note(task.id, "task", 0, "traceback", lines)
+    finally:
+        steps.budget.end(task.id)
+    number, patch = (None, None) if choice is None or choice.number is None else (choice.number, choice.patch)
+    await steps.journal.together(lambda: steps.journal.end_task(task.id, state, reason, number, patch))
+    steps.notify(Event("task", task.id, state, reason))
+    return TaskResult(task.id, state, reason, may_pass)
+
+
+async def begin(task: Task, settings: Settings, steps: Steps, prepare: Prepare) -> Work:
+    """Prepare a task once no pending call is queued ahead of it. Raises BudgetReached, RunInterrupted and others."""
+    async with steps.calls.slot_to_begin(task.id):
+        pass
+    if steps.stop.draining:
+        raise RunInterrupted(f"{task.id} was not begun")
+    # What any repository needs: to build an environment only to find that there is no money would be a waste.
+    await steps.budget.afford(task.id, reserve_for(task, settings, steps, ()))
+    await steps.journal.together(lambda: steps.journal.begin_task(task.id))
+    steps.notify(Event("task", task.id, "preparing"))
+    return await prepare_work(task, settings, steps, prepare)
+
+
+async def prepare_work(task: Task, settings: Settings, steps: Steps, prepare: Prepare) -> Work:
+    """A task in work, whose snapshot is to be closed. Raises EnvironmentFailed, SandboxError."""
+    workspace = await steps.in_thread(prepare, task)
+    try:
+        await steps.in_thread(steps.sandbox.ensure, workspace.environment)
+        return await steps.in_thread(open_work, workspace, settings, steps)
+    except BaseException:
+        workspace.snapshot.close()
+        raise
+
+
+def reserve_for(task: Task, settings: Settings, steps: Steps, entries: Iterable[Entry]) -> dict[str, float]:
+    """US dollars by reserve that a task needs to end with a prediction; nothing without a budget."""
+    if settings.operation.budget is None and settings.operation.task_budget is None:
+        return {}
+    return minimum_reserve(settings, steps.models.primary, steps.models.scan, entries, task.issue)
+
+
+def open_work(workspace: Workspace, settings: Settings, steps: Steps) -> Work:
+    """Everything the stages of one task share."""
+    task, snapshot = workspace.task, workspace.snapshot
+    texts = (snapshot.text(e.path) or "" for e in snapshot.entries if e.size <= MARKER_BYTES)
+    marker = marker_for(task.id, (task.issue, *texts))
+    prompts = Prompts(marker, settings.prompts, {"repo": task.repo, "issue": task.issue})
+    return Work(task, snapshot, workspace.environment, settings, prompts, steps)

@@ -1,0 +1,172 @@
+"""One session of a run, of tasks or of an ensemble: opens all that it needs before money is spent, and closes it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from codemonkeys.engine.events import Notify, note, silent
+from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.stop import Stop
+from codemonkeys.journal.digest_store import DigestStore
+from codemonkeys.journal.store import Journal
+from codemonkeys.models.base import Remarking
+from codemonkeys.models.roles import ModelSet
+from codemonkeys.prompting.check import check_prompts
+from codemonkeys.runs.models import open_models
+from codemonkeys.runs.outcomes import State, TaskResult
+from codemonkeys.runs.predictions_file import keeping_predictions_file
+from codemonkeys.runs.runner import Prepare, Solver, run_tasks
+from codemonkeys.settings import Settings, build
+from codemonkeys.stages import CONTEXT_MODES
+from codemonkeys.tasks.backends import choose_backend
+from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.environments import default_home, prepare
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run is to do."""
+
+    source: str
+    """Where its tasks come from, such that a resumed run finds them there."""
+    ids: tuple[str, ...]
+    """Tasks of the source that were asked for; empty: all."""
+    tasks: tuple[Task, ...]
+    settings: Settings
+    inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What else decides answers, stored with the settings: a resumed run must find it unchanged."""
+    models: Callable[[Settings], ModelSet] = open_models
+    """Opens the models; called in a thread."""
+    write_files: Callable[[Path], None] = lambda folder: None
+    """Writes into the run's folder what the source needs, once the run is open."""
+
+    def stored(self, settings: Settings) -> dict[str, Any]:
+        """What the journal keeps of it."""
+        return {"ids": list(self.ids), **self.inputs, **settings.model_dump(mode="json")}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a session ended."""
+
+    run: str
+    folder: Path
+    ended: tuple[TaskResult, ...]
+    """Tasks that ended, in this session or an earlier one."""
+    waiting: int
+    """Tasks that were not finished because the session was stopped."""
+    spent: float
+    """US dollars the whole run has cost so far, as far as prices are known."""
+
+    @property
+    def predicted(self) -> int:
+        """Tasks with a prediction."""
+        return sum(result.state == State.PREDICTED for result in self.ended)
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether the budget kept a task from its end."""
+        return any(result.state == State.OVER_BUDGET for result in self.ended)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run that is open."""
+
+    request: RunRequest
+    settings: Settings
+    """As a resumed run would read them."""
+    journal: Journal
+    steps: Steps
+    prepare: Prepare
+
+    async def run(self, solver: Solver, settings: Settings | None = None) -> list[TaskResult]:
+        """Take every task through a solver; returns those that ended. `settings`: other ones than the run's."""
+        return await run_tasks(self.request.tasks, settings or self.settings, self.steps, self.prepare, solver)
+
+    def summary(self, ended: Sequence[TaskResult]) -> Summary:
+        """How the session ended, given the tasks that did."""
+        waiting = len(self.request.tasks) - len(ended)
+        return Summary(self.journal.name, self.journal.folder, tuple(ended), waiting, self.journal.calls.spent())
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a session is carried out."""
+
+    runs: Path
+    """Folder of all runs."""
+    name: str
+    accept_changes: bool = False
+    """Redo stored steps whose request has changed."""
+    notify: Notify = silent
+    stop: Stop | None = None
+
+
+@asynccontextmanager
+async def open_session(request: RunRequest, options: Options) -> AsyncIterator[Session]:
+    """Open a run, begun or resumed; nothing is left behind when that is refused.
+
+    Raises BadInput and its kin before anything is spent, JournalError, SandboxUnavailable.
+    """
+    settings, tasks = request.settings, request.tasks
+    check_prompts(settings.prompts)
+    async with AsyncExitStack() as opened:
+        models = await asyncio.to_thread(request.models, settings)
+        opened.push_async_callback(models.close)
+        home = default_home()
+        kind, backend = await asyncio.to_thread(choose_backend, settings.sandbox.kind, tasks, home)
+        settings = settled(settings, kind)
+        journal = opened.enter_context(closing(open_journal(request, settings, options)))
+        sandbox = opened.enter_context(closing(backend.open(journal.name, reuse=settings.sandbox.reuse)))
+        digests = open_digests(settings, home)
+        if digests is not None:
+            opened.enter_context(closing(digests))
+        notify = await opened.enter_async_context(keeping_predictions_file(journal.folder, options.notify))
+        steps = Steps(
+            *(journal, models, sandbox, settings.operation),
+            accept_changes=options.accept_changes,
+            notify=notify,
+            digests=digests,
+            stop=options.stop,
+        )
+        opened.callback(steps.close)
+        opened.callback(tell_remarks, models, notify)
+        yield Session(request, settings, journal, steps, lambda task: prepare(task, home, backend.environment))
+
+
+def tell_remarks(models: ModelSet, notify: Notify) -> None:
+    """Tell what the models want to be known at the end of a session."""
+    for model in models.distinct():
+        for remark in model.remarks() if isinstance(model, Remarking) else ():
+            notify(note(remark))
+
+
+def settled(settings: Settings, sandbox: str) -> Settings:
+    """The settings with what `auto` came to: a resumed run must not move to another sandbox."""
+    values = settings.model_dump(mode="json")
+    values["sandbox"]["kind"] = sandbox
+    return build(values)
+
+
+def open_journal(request: RunRequest, settings: Settings, options: Options) -> Journal:
+    """The run's journal: begun, or opened again if it was begun with equal settings and inputs."""
+    journal = Journal(options.runs, options.name, request.source, request.stored(settings))
+    try:
+        request.write_files(journal.folder)
+    except BaseException:
+        journal.close()
+        raise
+    return journal
+
+
+def open_digests(settings: Settings, home: Path) -> DigestStore | None:
+    """The store of digests, where relevance reads them."""
+    if "digest" not in CONTEXT_MODES[settings.context.mode].forms:
+        return None
+    return DigestStore(settings.context.digests or home / "digests.db")

@@ -1,0 +1,52 @@
+"""Solving tasks: what a run of `solve` is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from codemonkeys.errors import BadInput, RunExists
+from codemonkeys.journal import run_files
+from codemonkeys.pipeline import solve_task
+from codemonkeys.runs.session import Options, RunRequest, Summary, open_session
+from codemonkeys.selection.deciding import check_rules
+from codemonkeys.settings import Settings
+from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.sources import load_tasks, pin
+from codemonkeys.tasks.sources.task_file import TASKS_FILE, read_tasks, write_tasks
+
+
+def run_name(given: str | None) -> str:
+    """The name of a run: as given, or the time of day."""
+    return given or f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+
+
+def request_of(
+    tasks: str | Path | Sequence[Task], settings: Settings, ids: Sequence[str], runs: Path, name: str
+) -> RunRequest:
+    """The request to solve tasks of a source, or tasks themselves, which the run's folder then keeps.
+
+    Raises BadInput and its kin.
+    """
+    if isinstance(tasks, str | Path):
+        source = pin(tasks)
+        return RunRequest(source, tuple(ids), tuple(load_tasks(source, list(ids) or None)), settings)
+    chosen = [task for task in tasks if not ids or task.id in ids]
+    if not chosen:
+        raise BadInput("there is no task to solve: give a source, or at least one Task")
+    path = run_files.run_folder(runs, name).absolute() / TASKS_FILE
+    if path.exists() and read_tasks(path) != chosen:
+        raise RunExists(f"run {name!r} in {path.parent} is about other tasks; choose another name for the run")
+    return RunRequest(str(path), (), tuple(chosen), settings, write_files=lambda _: write_tasks(path, chosen))
+
+
+async def solve(request: RunRequest, options: Options) -> Summary:
+    """Solve the tasks of a request, in a run that is begun or resumed.
+
+    Raises BadInput and its kin before anything is spent, JournalError, SandboxUnavailable, and RunInterrupted when it
+    was aborted.
+    """
+    check_rules(request.settings.selection)
+    async with open_session(request, options) as session:
+        return session.summary(await session.run(solve_task))

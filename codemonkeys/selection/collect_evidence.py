@@ -1,0 +1,123 @@
+"""Evidence of one task: gathered while it is solved, or read again from the run's journal. Both are the same."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from codemonkeys.engine.scripts import ISSUE_FIXED, ISSUE_PRESENT
+from codemonkeys.engine.work import Work
+from codemonkeys.generation.candidate import Candidate
+from codemonkeys.journal import queries, texts
+from codemonkeys.journal.queries import rows
+from codemonkeys.selection.evidence import Evidence, ScriptOutcome
+from codemonkeys.selection.regression import Regressions, run_regressions
+from codemonkeys.selection.votes import Matrix, number_candidates, vote
+from sandboxes.base import Reason
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SelectionInput:
+    """What is known of a task's candidates, and the executions that it rests on."""
+
+    evidence: Evidence
+    matrix: Matrix
+    regressions: Regressions
+
+
+async def collect_evidence(work: Work, candidates: Sequence[Candidate], tests: Sequence[str] = ()) -> SelectionInput:
+    """Run every test script and the regression tests on every distinct candidate, and record what they told.
+
+    `tests`: scripts beside those that candidates were written with. It may be called again with more candidates: what
+    has run answers from the journal.
+    """
+    distinct, classes = await number_candidates(work, candidates)
+    scripts = tuple(dict.fromkeys([*(c.test for c in candidates if c.test), *tests]))
+    matrix = await vote(work, distinct, scripts)
+    regressions = await run_regressions(work, distinct) if len(distinct) > 1 else Regressions()
+    broken = dict(zip((numbered.number for numbered in distinct), regressions.broken, strict=False))
+    breaks = {n: (None, "") if b is None else (float(len(b)), json.dumps(b)) for n, b in broken.items()}
+    ran = {0: (float(len(regressions.tests)), "")} if broken else {}
+    await work.signals({"regression tests": ran, "breaks": breaks})
+    row_of = {numbered.number - 1: row for row, numbered in enumerate(matrix.candidates)}
+    edited = [tuple(outcome_of(e.reason, e.exit_code) for e in row) for row in matrix.edited]
+    evidence = Evidence(
+        task=work.task.id,
+        patches=tuple(c.patch for c in candidates),
+        classes=classes,
+        sources=unless_empty(c.source for c in candidates),
+        families=unless_empty(c.family for c in candidates),
+        original=tuple(outcome_of(e.reason, e.exit_code) for e in matrix.original),
+        edited=tuple(edited[row_of[first]] for first in classes),
+        own=tuple(scripts.index(c.test) if c.test else None for c in candidates),
+        approved=tuple(c.approved for c in candidates),
+        regressions=len(regressions.tests),
+        breaks=of_classes(classes, {number: None if b is None else len(b) for number, b in broken.items()}),
+    )
+    return SelectionInput(evidence, matrix, regressions)
+
+
+def outcome_of(reason: str, exit_code: int | None) -> ScriptOutcome:
+    """What an execution of a test script told."""
+    if reason == Reason.PATCH_FAILED:
+        return ScriptOutcome.NOT_APPLIED
+    if reason == Reason.EXITED and exit_code == ISSUE_FIXED:
+        return ScriptOutcome.FIXED
+    if reason == Reason.EXITED and exit_code == ISSUE_PRESENT:
+        return ScriptOutcome.PRESENT
+    return ScriptOutcome.BROKEN
+
+
+def stored_evidence(connection: sqlite3.Connection, task: str) -> Evidence | None:
+    """The evidence of a task as a run's journal holds it; None if the task has none, or not all of it yet."""
+    candidates = rows(connection, "SELECT * FROM candidates WHERE task = ? ORDER BY number", task)
+    classes = tuple((c["duplicate_of"] or c["number"]) - 1 for c in candidates)
+    ran = "SELECT sample, turn, script_hash, reason, exit_code FROM execution_steps WHERE task = ? AND stage = 'votes' "
+    original = rows(connection, ran + "AND part = 'original' AND state = 'done' ORDER BY turn", task)
+    edited: dict[int, dict[int, ScriptOutcome]] = {}
+    for row in rows(connection, ran + "AND part = 'edited' AND state = 'done'", task):
+        edited.setdefault(row["sample"] - 1, {})[row["turn"]] = outcome_of(row["reason"], row["exit_code"])
+    turns = [row["turn"] for row in original]
+    if not candidates or any(turn not in edited.get(first, {}) for first in classes for turn in turns):
+        return None
+    test_of = {row["script_hash"]: number for number, row in enumerate(original)}
+    signals: dict[str, dict[int, float | None]] = {}
+    for row in queries.signals(connection, task):
+        signals.setdefault(row["kind"], {})[row["number"]] = row["value"]
+    breaks = {n: None if value is None else int(value) for n, value in signals.get("breaks", {}).items()}
+    chosen = {
+        kind: tuple(None if value is None else int(value) - 1 for value in signals.get(kind, {}).values())
+        for kind in ("ballot", "conversation")
+    }
+    return Evidence(
+        task=task,
+        patches=tuple(texts.get(connection, c["patch_hash"]) for c in candidates),
+        classes=classes,
+        sources=unless_empty(c.get("source", "") for c in candidates),
+        families=unless_empty(c.get("family", "") for c in candidates),
+        original=tuple(outcome_of(row["reason"], row["exit_code"]) for row in original),
+        edited=tuple(tuple(edited[first][turn] for turn in turns) if turns else () for first in classes),
+        own=tuple(test_of.get(c["test_hash"]) if c["test_hash"] else None for c in candidates),
+        approved=tuple(bool(c["approved"]) for c in candidates),
+        regressions=int(signals.get("regression tests", {}).get(0) or 0),
+        breaks=of_classes(classes, breaks),
+        scores=of_classes(classes, signals.get("belief", {})),
+        ballots=chosen["ballot"],
+        conversation=chosen["conversation"],
+    )
+
+
+def unless_empty(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, one for each candidate; none at all if nobody has one."""
+    found = tuple(names)
+    return found if any(found) else ()
+
+
+def of_classes(classes: Sequence[int], of_first: Mapping[int, T | None]) -> tuple[T | None, ...]:
+    """For each candidate, what is known of the first of its class, by number; empty if nothing is known of any."""
+    return tuple(of_first.get(first + 1) for first in classes) if of_first else ()

@@ -1,0 +1,116 @@
+"""The stages of the pipeline and the modes of its context stage, each defined once; every table about them reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["scan", "writer", "primary"]
+"""Which model of a run answers: the cheap one that reads every file, one of those that write, or the primary one."""
+Phase = Literal["context", "generation", "selection"]
+Form = Literal["digest", "outline", "whole"]
+"""How much of a file the scan model reads."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the pipeline. Its name is part of every step's key, and so of stored journals: it never changes."""
+
+    name: str
+    phase: Phase
+    """Where `status` says a task is once it has taken a step of this stage."""
+    priority: int
+    """Steps of a higher priority go first, so that tasks end early."""
+    role: Role | None = None
+    """Which model answers; None for a stage that only executes."""
+    reserve: str | None = None
+    """The reserve that its calls draw on: the name of the first stage that shares it. None: what is not reserved."""
+    always: bool = False
+    """Part of every run, whatever its settings."""
+    per_sample: bool = False
+    """Held once for each sample or candidate, and listed so by `show`."""
+    exported: bool = False
+    """Its conversations are exported message by message; others are summed up."""
+    evidence: tuple[str, ...] = ()
+    """Fields of `selection.evidence.Evidence` that it takes part in making."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+TESTED = ("edited", "ballots", "conversation")
+"""Evidence that rests on test scripts and their votes."""
+
+# Tests are written while the context is being found: neither may hold up the other, hence equal priorities.
+DIGEST = Stage("digest", "context", 1, "scan", reserve="relevance")
+RELEVANCE = Stage("relevance", "context", 1, "scan", reserve="relevance", always=True)
+RANK = Stage("rank", "context", 2, "primary", reserve="rank", always=True, exported=True)
+TEST = Stage("test", "context", 1, "writer", always=True, per_sample=True, exported=True, evidence=TESTED)
+EDIT = Stage("edit", "generation", 3, "writer", reserve="edit", always=True, per_sample=True, exported=True)
+MEMORY = Stage("memory", "generation", 4)
+VOTES = Stage("votes", "selection", 5, evidence=TESTED)
+REGRESSION = Stage("regression", "selection", 6, evidence=("breaks",))
+JUDGE = Stage("judge", "selection", 7, "primary", reserve="select", per_sample=True, evidence=("scores",))
+BALLOT = Stage("ballot", "selection", 8, "primary", reserve="select", per_sample=True, evidence=("ballots",))
+SELECT = Stage(
+    *("select", "selection", 9, "primary"),
+    reserve="select",
+    always=True,
+    per_sample=True,
+    exported=True,
+    evidence=("conversation",),
+)
+
+STAGES = {
+    stage.name: stage
+    for stage in (DIGEST, RELEVANCE, RANK, TEST, EDIT, MEMORY, VOTES, REGRESSION, JUDGE, BALLOT, SELECT)
+}
+"""All stages by name, in the order in which reports list them."""
+
+ASKING = tuple(stage for stage in STAGES.values() if stage.role is not None)
+"""Stages that call a model."""
+
+RESERVES = tuple(dict.fromkeys(stage.reserve for stage in ASKING if stage.reserve is not None))
+"""Names of the reserves, in the order in which a task uses them up."""
+
+BEGIN = 0
+"""Priority of a task that has not begun: below every stage."""
+
+
+def priority_of(stage: str) -> int:
+    """The priority of a stage; of one that is not known here, the highest."""
+    return STAGES[stage].priority if stage in STAGES else max(s.priority for s in STAGES.values()) + 1
+
+
+def reserve_of(stage: str) -> str:
+    """The name of the reserve that a stage draws on; of a stage without one, its own name."""
+    return (STAGES[stage].reserve if stage in STAGES else None) or stage
+
+
+def sharing(reserve: str) -> tuple[str, ...]:
+    """Stages that draw on a reserve, or the stage of that name where there is no such reserve."""
+    return tuple(stage.name for stage in ASKING if stage.reserve == reserve) or (reserve,)
+
+
+@dataclass(frozen=True)
+class ContextMode:
+    """How relevance reads the files of a repository."""
+
+    name: str
+    forms: tuple[Form, ...]
+    """How a file is read, shortest form first; each longer form only of files that the one before did not rule out."""
+
+    @property
+    def passes(self) -> int:
+        """How often the files are paid for at most: once for each form, and once to make the digests."""
+        return len(self.forms) + ("digest" in self.forms)
+
+
+CONTEXT_MODES = {
+    mode.name: mode
+    for mode in (
+        ContextMode("full", ("whole",)),
+        ContextMode("outline", ("outline", "whole")),
+        ContextMode("digest", ("digest", "outline", "whole")),
+    )
+}

@@ -1,0 +1,60 @@
+"""Sandbox backends by name, and the choice of the one in which the code of some tasks runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from codemonkeys.errors import SandboxUnavailable
+from codemonkeys.registry import Registry
+from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.environments import why_not_locally
+from sandboxes.base import Backend, EnvironmentKind
+
+AUTO = "auto"
+PREFERENCE = ("local", "docker")
+"""What `auto` tries, in this order. A backend from outside is used only if it is named."""
+
+
+def _check(found: Any) -> Backend:
+    if not isinstance(found, Backend):
+        raise TypeError(f"it is of type {type(found).__name__}, not sandboxes.Backend")
+    return found
+
+
+BACKENDS: Registry[Backend] = Registry(
+    "sandbox",
+    "codemonkeys.sandboxes",
+    {"local": "sandboxes.local:BACKEND", "docker": "sandboxes.docker:BACKEND"},
+    _check,
+)
+
+
+def choose_backend(kind: str, tasks: Sequence[Task], home: Path) -> tuple[str, Backend]:
+    """The name and backend that `sandbox.kind` stands for: `auto` is the first that works here for all of the tasks.
+
+    `home`: where environments are kept, see `default_home`. Raises BadSettings for an unknown name,
+    SandboxUnavailable saying why it, or for `auto` each one, cannot be used.
+    """
+    reasons: dict[str, str] = {}
+    for name in PREFERENCE if kind == AUTO else (kind,):
+        backend = BACKENDS.get(name)
+        reason = backend.unavailable()
+        if reason is None and backend.environment == "folders":
+            reason = why_not_locally(tasks, home)
+        if reason is None:
+            return name, backend
+        reasons[name] = reason
+    if kind != AUTO:
+        raise SandboxUnavailable(f"the sandbox {kind} cannot be used: {reasons[kind]}")
+    why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    raise SandboxUnavailable(f"no sandbox can run untrusted code here. {why}")
+
+
+def environment_kind(kind: str) -> EnvironmentKind | None:
+    """What the code of a task runs in for this `sandbox.kind`; None for `auto`, which decides by the task.
+
+    Raises BadSettings for an unknown name.
+    """
+    return None if kind == AUTO else BACKENDS.get(kind).environment

@@ -1,0 +1,68 @@
+"""Creates folders that are expensive to make: once, by one process or thread, completely or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from codemonkeys.errors import EnvironmentFailed
+
+FREE_BYTES = 2 << 30
+"""Disk space required to build an environment from a task's files: its packages twice, as wheels and installed."""
+
+
+def make_once(folder: Path, fill: Callable[[Path], None], needed: int | None = None) -> None:
+    """Create a folder and fill it, unless it exists. Raises EnvironmentFailed if fewer than `needed` bytes are free.
+
+    `fill` gets a temporary folder, which is renamed once it is complete. Default of `needed`: `FREE_BYTES`.
+    """
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.with_name(f".{folder.name}.lock")):
+        if folder.is_dir():
+            return
+        check_room(folder.parent, FREE_BYTES if needed is None else needed, "name another folder in CODEMONKEYS_HOME")
+        making = folder.with_name(f".{folder.name}.making")
+        if making.exists():  # left by a process that was killed: a living one would hold the lock
+            shutil.rmtree(making)
+        making.mkdir()
+        try:
+            fill(making)
+            making.rename(folder)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+
+
+def unfinished(home: Path) -> list[Path]:
+    """Incomplete folders left in a home folder by processes that were killed."""
+    found = []
+    for making in sorted(home.glob("*/.*.making")):
+        with making.with_name(making.name.removesuffix(".making") + ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # in the making
+            found.append(making)
+    return found
+
+
+def check_room(folder: Path, needed: int, otherwise: str) -> None:
+    """Raise EnvironmentFailed if fewer than `needed` bytes are free for a folder; `otherwise`: what else would help."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise EnvironmentFailed(
+            f"{folder} has {free >> 20} MiB free, this can take {needed >> 20} MiB; free some space, or {otherwise}"
+        )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file, which is created for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

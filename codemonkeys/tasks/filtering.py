@@ -1,0 +1,75 @@
+"""Chooses tasks of a dataset as other tools do: shuffle, filter, slice, limit, in that order."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codemonkeys.errors import BadInput
+from codemonkeys.tasks.sources import pin, read_records
+
+SEED = 42
+"""Seed of the shuffle, the same as in mini-swe-agent: equal options choose equal tasks in both."""
+
+
+@dataclass(frozen=True)
+class TaskFilter:
+    """Which tasks of a dataset to choose; by default all that it publishes, in its order."""
+
+    ids: Sequence[str] = ()
+    split: str | None = None
+    filter: str | None = None
+    """Only ids that match this regular expression (anchored at the start)."""
+    slice: str | None = None
+    """A slice as in Python: `start:stop:step`, each optional, start and stop possibly negative."""
+    shuffle: bool = False
+    """Sort by id, then shuffle with a fixed seed."""
+    limit: int | None = None
+    """Maximum number of tasks."""
+
+
+def choose(source: str | Path, wanted: TaskFilter, cached: bool = False) -> tuple[str, list[str]]:
+    """The source pinned, so that it means the same tasks at any later time, and the ids of the chosen tasks.
+
+    `cached`: do not use the network if a local cache has the dataset. Raises UnknownDataset, BadInput, BadRecord.
+    """
+    span = parse_slice(wanted.slice)
+    pattern = parse_filter(wanted.filter)
+    pinned = pin(source, wanted.split, cached)
+    ids = [record.id for record in read_records(pinned, wanted.ids or None, (), wanted.split)]
+    total = len(ids)
+    if wanted.shuffle:
+        ids.sort()
+        random.Random(SEED).shuffle(ids)
+    ids = [id for id in ids if pattern.match(id)]
+    matching = len(ids)
+    ids = ids[span][: wanted.limit]
+    if not ids:
+        raise BadInput(
+            f"{pinned}: no task is left: it has {total}, {matching} of which match the filter, and none of those is "
+            "within slice and limit; widen them"
+        )
+    return pinned, ids
+
+
+def parse_slice(text: str | None) -> slice:
+    """A slice in Python's notation, or everything. Raises BadInput."""
+    parts = (text or ":").split(":")
+    try:
+        numbers = [int(part) if part.strip() else None for part in parts]
+    except ValueError:
+        numbers = []
+    if not 2 <= len(numbers) <= 3 or numbers[2:] == [0]:
+        raise BadInput(f"slice {text!r}: give start:stop or start:stop:step, such as 0:50, -10: or ::2")
+    return slice(*numbers)
+
+
+def parse_filter(text: str | None) -> re.Pattern[str]:
+    """A regular expression for ids; without a text it matches all. Raises BadInput."""
+    try:
+        return re.compile(text or "")
+    except re.error as error:
+        raise BadInput(f"filter {text!r}: not a regular expression: {error}") from None

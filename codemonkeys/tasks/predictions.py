@@ -1,0 +1,68 @@
+"""Predictions files, as all tools around SWE-bench read and write them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from codemonkeys.errors import BadInput, BadRecord
+from codemonkeys.system.files import write_whole
+from codemonkeys.tasks.records import check_id, read_rows
+
+# Model names become folder names, with "/" replaced.
+UNSAFE_NAME = re.compile(r"[\x00-\x1f\x7f]|^\.*$")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is submitted for one task."""
+
+    instance_id: str
+    model_name_or_path: str
+    model_patch: str
+    """A unified diff against the base commit; empty if there is no answer."""
+
+
+def read_predictions(path: Path) -> dict[str, Prediction]:
+    """Predictions by instance id, in the order of the file: .jsonl, or .json with a list or a dictionary.
+
+    Other keys of a record are ignored; a patch of null counts as empty.
+    Raises BadInput if there is no such file, BadRecord for a malformed or repeated record.
+    """
+    if path.suffix not in (".json", ".jsonl"):
+        raise BadInput(f"{path}: predictions are read from .json and .jsonl files; rename or convert it")
+    if not path.is_file():
+        raise BadInput(f"{path}: no such predictions file; check the path")
+    predictions: dict[str, Prediction] = {}
+    for where, row in read_rows(path):
+        id = check_id(row.get("instance_id"), where)
+        if id in predictions:
+            raise BadRecord(f"{where}: a second prediction for {id}; keep one of them")
+        model, patch = row.get("model_name_or_path"), row.get("model_patch", "")
+        if not isinstance(model, str) or UNSAFE_NAME.search(model) or len(model) > 200:
+            raise BadRecord(f"{where}: model_name_or_path of {id} is {model!r}; give the name of a model or system")
+        if not isinstance(patch, str | None):
+            raise BadRecord(f"{where}: model_patch of {id} is {type(patch).__name__}, not text")
+        predictions[id] = Prediction(id, model, patch or "")
+    return predictions
+
+
+def write_predictions(path: Path, predictions: Mapping[str, Prediction]) -> None:
+    """Write a .jsonl file, or a .json file with a dictionary by id, sorted by id: whole or not at all.
+
+    Raises BadInput if the file has another suffix or cannot be written.
+    """
+    rows = {id: asdict(predictions[id]) for id in sorted(predictions)}
+    if path.suffix == ".jsonl":
+        text = "".join(json.dumps(row) + "\n" for row in rows.values())
+    elif path.suffix == ".json":
+        text = json.dumps(rows, indent=2) + "\n"
+    else:
+        raise BadInput(f"{path}: predictions are written as .jsonl or .json; choose one of these suffixes")
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written: {error.strerror}; choose another path") from None

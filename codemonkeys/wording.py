@@ -1,0 +1,38 @@
+"""How messages name what a user gives: options on the command line, parameters and settings in Python."""
+
+from __future__ import annotations
+
+COMMAND_LINE = False
+"""Set by the command line when it starts: its process is its own."""
+
+OPTIONS = {"model": "-m", "config": "-c", "rule": "--select", "name": "--run"}
+"""Options of the command line that are not spelled as the parameter is."""
+SETTINGS = {
+    "api_base": "operation.api_base",
+    "budget": "operation.budget",
+    "task_budget": "operation.task_budget",
+    "rule": "selection.rule",
+    "sandbox": "sandbox.kind",
+}
+"""Parameters that a program gives as a setting."""
+
+
+def option(parameter: str, value: str = "") -> str:
+    """A parameter as the user gives it: `--task-budget USD`, or `operation.task_budget=USD`."""
+    if COMMAND_LINE:
+        name = OPTIONS.get(parameter, f"--{parameter.replace('_', '-')}")
+        return f"{name} {value}".rstrip()
+    name = SETTINGS.get(parameter, parameter)
+    return f"{name}={value}" if value else name
+
+
+def flag(parameter: str) -> str:
+    """A switch as the user gives it: `--accept-changes`, or `accept_changes=True`."""
+    return option(parameter) if COMMAND_LINE else f"{parameter}=True"
+
+
+def resume(run: str, more: str = "") -> str:
+    """How the user goes on with a run, to stand within a sentence. `more`: what to give beside its name."""
+    if COMMAND_LINE:
+        return f"go on with: codemonkeys resume {run} {more}".rstrip()
+    return f"resume the run {run!r}" + (f" with {more}" if more else "")

@@ -1,0 +1,156 @@
+"""Priority queues in front of limited resources, on clocks that tests move."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codemonkeys.engine.queues import ExecutionSlots, Priority, PriorityQueue, Resource, priority, priority_to_begin
+from codemonkeys.models.throttle import Throttle, TokenBucket
+
+BEGIN = "begin"
+
+
+def test_later_stages_of_earlier_tasks_go_first_and_beginning_goes_last() -> None:
+    order = [("select", 0), ("select", 9), ("votes", 0), ("edit", 0), ("edit", 1), ("rank", 0), ("test", 0)]
+    order += [("relevance", 1), (BEGIN, 0), (BEGIN, 7)]
+    asked = random.Random(1).sample(order, len(order))
+    went: list[tuple[str, int]] = []
+
+    async def one(queue: PriorityQueue, stage: str, position: int) -> None:
+        async with queue.slot(priority_to_begin(position) if stage == BEGIN else priority(stage, position)):
+            went.append((stage, position))
+            await asyncio.sleep(0)
+
+    async def all_of_them() -> None:
+        queue = PriorityQueue(ExecutionSlots(1, 1000))
+        async with queue.slot(Priority(-100, 0)):
+            waiting = [asyncio.ensure_future(one(queue, *who)) for who in asked]
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(all_of_them())
+    assert went == order
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.integers(1, 5), st.integers(1, 100), st.randoms())
+def test_no_more_than_fits_and_everybody_has_a_turn(
+    sizes: list[int], most: int, memory: int, rng: random.Random
+) -> None:
+    """Whoever is cancelled while waiting, or just when the turn comes, leaves no place taken."""
+    inside: list[int] = []
+    ended = 0
+
+    async def one(queue: PriorityQueue, size: int) -> None:
+        nonlocal ended
+        async with queue.slot(Priority(0, 0), size):
+            inside.append(size)
+            try:
+                assert len(inside) <= most
+                assert len(inside) == 1 or sum(inside) <= memory
+                await asyncio.sleep(0)
+            finally:
+                inside.remove(size)
+        ended += 1
+
+    async def all_of_them() -> int:
+        queue = PriorityQueue(ExecutionSlots(most, memory))
+        running = [asyncio.ensure_future(one(queue, size)) for size in sizes]
+        for _ in range(rng.randrange(5)):
+            await asyncio.sleep(0)
+        for task in rng.sample(running, len(running) // 3):
+            task.cancel()
+        results = await asyncio.wait_for(asyncio.gather(*running, return_exceptions=True), 10)
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(one(queue, 1) for _ in range(most)))
+        return sum(isinstance(result, asyncio.CancelledError) for result in results)
+
+    cancelled = asyncio.run(all_of_them())
+    assert ended == len(sizes) - cancelled + most
+
+
+def fill(room: Resource, size: int = 1) -> int:
+    """How many fit in."""
+    count = 0
+    while room.acquire(size) == 0:
+        count += 1
+    return count
+
+
+def test_concurrency_backs_off_once_for_all_calls_under_way_and_recovers() -> None:
+    throttle = Throttle(10)
+    assert fill(throttle) == 10
+    for _ in range(10):  # All ten are refused, but they went out together.
+        throttle.too_many(0)
+    assert throttle.concurrency == pytest.approx(7)
+    throttle.too_many(throttle.reductions)
+    assert throttle.concurrency == pytest.approx(4.9)
+    for _ in range(100):
+        throttle.too_many(throttle.reductions)
+    assert throttle.concurrency == 1
+    rounds = 0
+    while throttle.concurrency < 10:
+        throttle.answered(0)
+        rounds += 1
+    assert 40 <= rounds <= 60  # One more for each round of calls: about the sum of 1 to 9.
+    throttle.answered(0)
+    assert throttle.concurrency == 10
+
+
+class Clock:
+    """A clock that only a test moves."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def test_a_minute_holds_so_many_requests_and_tokens() -> None:
+    clock = Clock()
+    throttle = Throttle(1000, requests_per_minute=60, tokens_per_minute=6000, clock=clock)
+    assert fill(throttle, 10) == 60
+    assert throttle.acquire(10) == pytest.approx(1)
+    clock.time += 30
+    assert fill(throttle, 100) == 30  # 30 requests and 3000 tokens came back, of 5400 and 600 left.
+    clock.time += 60
+    assert throttle.acquire(9000) == 0  # Larger than a minute's: it goes when a whole minute is there,
+    assert throttle.acquire(10) == pytest.approx(30.1)  # and the next ones make up for it.
+    throttle.count_attempt(600)
+    assert throttle.acquire(10) == pytest.approx(36.1)
+
+
+def test_clock_that_goes_back_takes_nothing_away() -> None:
+    clock = Clock()
+    allowance = TokenBucket(60, clock)
+    allowance.take(30)
+    clock.time -= 10_000
+    assert allowance.wait(30) == 0
+    allowance.take(30)
+    clock.time += 10
+    assert allowance.wait(10) == 0
+    clock.time += 1e9
+    assert allowance.wait(60) == 0 and allowance.wait(1e6) == 0
+
+
+def test_waiting_for_a_minute_ends_by_itself() -> None:
+    async def two() -> None:
+        queue = PriorityQueue(Throttle(5, requests_per_minute=1200))
+        queue.resource._requests.take(1200)  # type: ignore[attr-defined]
+        for _ in range(2):
+            async with queue.slot(Priority(0, 0)):
+                pass
+
+    asyncio.run(asyncio.wait_for(two(), 10))
+
+
+def test_memory_limits_executions_but_one_always_runs() -> None:
+    assert fill(ExecutionSlots(8, 10_000), 4_096) == 2
+    assert fill(ExecutionSlots(8, 100), 4_096) == 1
+    assert ExecutionSlots(1, 100).acquire(1) == 0 != math.inf

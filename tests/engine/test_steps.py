@@ -1,0 +1,188 @@
+"""Steps: once in the life of a run, whatever happens around them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from codemonkeys.engine.executions import ExecutionRequest
+from codemonkeys.errors import AccessRefused, ExecutionFailed, FilteredAnswer, NoAnswer, RunInterrupted, StepChanged
+from codemonkeys.journal import queries, run_files
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Price, Request
+from codemonkeys.settings import OperationSettings
+from sandboxes.base import Execution, Limits, Reason, Script
+from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
+
+KEY = StepKey(TASK.id, "edit", 0, 0)
+REQUEST = Request(KEY, (Message("user", "Hello"),))
+FINE = Execution(Reason.EXITED, 0, output="fine")
+
+
+def fine() -> AnsweringSandbox:
+    return AnsweringSandbox(lambda script, patch: FINE)
+
+
+def test_answer_comes_from_the_journal_the_second_time(tmp_path: Path) -> None:
+    model = AnsweringModel(lambda request: f"answer {len(model.requests)}")
+    for _ in range(2):
+        steps = open_steps(tmp_path, model, fine())
+        assert asyncio.run(steps.calls.call(REQUEST)).text == "answer 1"
+        steps.journal.close()
+    assert len(model.requests) == 1
+
+
+def test_changed_request_is_refused_by_name_and_done_anew_when_accepted(tmp_path: Path) -> None:
+    model = AnsweringModel(lambda request: request.messages[-1].content)
+    changed = replace(REQUEST, messages=(Message("user", "Changed"),))
+    steps = open_steps(tmp_path, model, fine())
+    asyncio.run(steps.calls.call(REQUEST))
+    with pytest.raises(StepChanged, match=r"owner__name-1 edit sample 0 turn 0.*accept_changes=True"):
+        asyncio.run(steps.calls.call(changed))
+    steps.journal.close()
+    steps = open_steps(tmp_path, model, fine(), accept_changes=True)
+    assert asyncio.run(steps.calls.call(changed)).text == "Changed"
+    with run_files.reading(steps.journal.folder / "run.db") as connection:
+        rows = queries.rows(connection, "SELECT state FROM calls ORDER BY id")
+    assert [row["state"] for row in rows] == ["superseded", "done"]
+    steps.journal.close()
+
+
+def test_empty_answer_is_kept_and_booked_at_its_upper_bound(tmp_path: Path) -> None:
+    def nothing(request: Request) -> str:
+        raise NoAnswer("nothing")
+
+    model = AnsweringModel(nothing, price=Price(completion=0.001))
+    steps = open_steps(tmp_path, model, fine())
+    for _ in range(2):
+        completion = asyncio.run(steps.calls.call(REQUEST))
+        assert (completion.text, completion.finish_reason) == ("", "empty")
+    assert len(model.requests) == 1
+    assert steps.journal.calls.spent() == pytest.approx(REQUEST.max_tokens * 0.001)
+    steps.journal.close()
+
+
+def test_filtered_answer_is_not_kept(tmp_path: Path) -> None:
+    def filtered(request: Request) -> str:
+        raise FilteredAnswer("withheld")
+
+    steps = open_steps(tmp_path, AnsweringModel(filtered), fine())
+    for _ in range(2):
+        with pytest.raises(FilteredAnswer):
+            asyncio.run(steps.calls.call(REQUEST))
+    assert steps.journal.calls.stored(KEY) is None
+    steps.journal.close()
+
+
+def test_paid_answer_is_stored_although_nobody_waits_for_it_any_more(tmp_path: Path) -> None:
+    class Slow(AnsweringModel):
+        async def complete(self, request: Request) -> Completion:
+            await asyncio.sleep(0.05)
+            return await super().complete(request)
+
+    async def cancelled() -> None:
+        waiting = asyncio.ensure_future(steps.calls.call(REQUEST))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await steps.in_flight.drain()
+
+    steps = open_steps(tmp_path, Slow(lambda request: "late"), fine())
+    asyncio.run(cancelled())
+    stored = steps.journal.calls.stored(KEY)
+    assert stored is not None and steps.journal.calls.answer(stored).text == "late"
+    steps.journal.close()
+
+
+def test_nothing_new_begins_once_stopping_but_the_journal_still_answers(tmp_path: Path) -> None:
+    steps = open_steps(tmp_path, AnsweringModel(lambda request: "answer"), fine())
+    asyncio.run(steps.calls.call(REQUEST))
+    steps.stop.drain()
+    assert asyncio.run(steps.calls.call(REQUEST)).text == "answer"
+    with pytest.raises(RunInterrupted, match="resume the run 'run'"):
+        asyncio.run(steps.calls.call(replace(REQUEST, key=KEY._replace(turn=1))))
+    steps.journal.close()
+
+
+def test_equal_executions_run_once_even_side_by_side(tmp_path: Path) -> None:
+    sandbox = fine()
+    steps = open_steps(tmp_path, AnsweringModel(lambda request: ""), sandbox)
+
+    async def several() -> list[Execution]:
+        keys = [KEY._replace(sample=n, part="original") for n in range(5)]
+        request = ExecutionRequest(PLACE, Script("x"), None, Limits())
+        return await asyncio.gather(*(steps.executions.run(key, request) for key in keys))
+
+    assert asyncio.run(several()) == [FINE] * 5
+    assert asyncio.run(several()) == [FINE] * 5
+    asyncio.run(steps.executions.run(KEY, ExecutionRequest(PLACE, Script("x"), "patch", Limits())))
+    assert sandbox.runs == [("x", None), ("x", "patch")]
+    with run_files.reading(steps.journal.folder / "run.db") as connection:
+        rows = queries.rows(connection, "SELECT reused FROM executions")
+    assert sorted(row["reused"] for row in rows) == [0, 0, 1, 1, 1, 1]
+    steps.journal.close()
+
+
+def test_sandbox_failure_is_retried_and_never_taken_for_an_answer(tmp_path: Path) -> None:
+    broken = Execution(Reason.SANDBOX_FAILED, detail="engine gone")
+    results = [broken, FINE]
+    sandbox = AnsweringSandbox(lambda script, patch: results.pop(0) if results else broken)
+    steps = open_steps(tmp_path, AnsweringModel(lambda request: ""), sandbox)
+    assert asyncio.run(steps.executions.run(KEY, ExecutionRequest(PLACE, Script("x"), None, Limits()))) == FINE
+    with pytest.raises(ExecutionFailed, match="failed 3 times: engine gone"):
+        asyncio.run(steps.executions.run(KEY._replace(turn=1), ExecutionRequest(PLACE, Script("y"), None, Limits())))
+    assert steps.journal.executions.stored(KEY._replace(turn=1)) is None
+    steps.journal.close()
+
+
+def test_call_waits_for_reservations_to_settle_before_the_budget_is_called_spent(tmp_path: Path) -> None:
+    """Each call may cost 1 and does cost 0.1: at one time one fits, one after another all do, and the eleventh not."""
+    model = AnsweringModel(lambda request: "x" * 10, price=Price(completion=0.01))
+    steps = open_steps(tmp_path, model, fine(), operation=OperationSettings(budget=1.95, selection_share=0))
+    requests = [replace(REQUEST, key=KEY._replace(sample=n), max_tokens=100) for n in range(12)]
+
+    async def all_at_once() -> list[object]:
+        return await asyncio.gather(*(steps.calls.call(request) for request in requests), return_exceptions=True)
+
+    ended = asyncio.run(all_at_once())
+    assert [type(end).__name__ for end in ended] == ["Completion"] * 10 + ["BudgetReached"] * 2
+    assert steps.journal.calls.spent() == pytest.approx(1.0)
+    steps.journal.close()
+
+
+def test_what_has_not_gone_out_stays_back_when_one_call_fails_for_good(tmp_path: Path) -> None:
+    """One call at a time, the first is refused: the others wait for their turn, and end with the first."""
+
+    def refused(request: Request) -> str:
+        raise AccessRefused("wrong key")
+
+    async def several() -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(5):
+                group.create_task(steps.calls.call(replace(REQUEST, key=KEY._replace(sample=number))))
+
+    model = AnsweringModel(refused)
+    steps = open_steps(tmp_path, model, fine(), operation=OperationSettings(calls=1))
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(several())
+    assert len(model.requests) == 1
+    steps.journal.close()
+
+
+def test_call_that_ends_unlike_any_other_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """A fault of ours leaves its reservation on the bill, and whoever waits for it to settle is told so."""
+
+    def broken(request: Request) -> str:
+        raise ValueError("a fault of ours")
+
+    async def both() -> list[object]:
+        calls = (steps.calls.call(replace(REQUEST, key=KEY._replace(sample=number))) for number in range(2))
+        return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
+
+    model = AnsweringModel(broken, price=Price(completion=0.01))
+    budget = OperationSettings(budget=REQUEST.max_tokens * 0.01 * 1.5, selection_share=0)
+    steps = open_steps(tmp_path, model, fine(), operation=budget)
+    assert [type(end).__name__ for end in asyncio.run(both())] == ["ValueError", "BudgetReached"]
+    steps.journal.close()

@@ -1,0 +1,94 @@
+"""Templates are checked before money is spent: rendered with sample values that are those the code gives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codemonkeys.engine.work import Work
+from codemonkeys.errors import BadSettings
+from codemonkeys.journal.digest_store import DigestStore
+from codemonkeys.models.base import Request
+from codemonkeys.models.dry_run import answer
+from codemonkeys.pipeline import solve_task
+from codemonkeys.prompting import Prompts, shipped_folder
+from codemonkeys.prompting.check import check_prompts
+from codemonkeys.prompting.samples import RUN, SAMPLES
+from codemonkeys.tasks.snapshot import Snapshot
+from tests.rooms import room
+
+SOURCES = {"a.py": "def a():\n    return 1\n" * 60, "b.py": "def b():\n    return 2\n" * 60}
+
+
+def test_every_template_has_samples_and_renders() -> None:
+    assert {path.stem for path in shipped_folder().glob("*.jinja")} == SAMPLES.keys()
+    check_prompts(None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("select.result", "{{ resluts }}", "uses resluts, which that message is not given; it may use issue, marker"),
+        ("edit.result", "{% if edited %}{{ edited.outpt }}{% endif %}", "outpt"),
+        ("test.result", "{% if turns_left > 100 %}{{ nowhere }}{% endif %}", "nowhere"),
+        ("judge.user", "{% if %}", "judge.user.jinja"),
+        ("rank.system", "{% for file in files %}{{ file.size }}{% endfor %}", "size"),
+    ],
+)
+def test_a_wrong_variable_is_found_in_any_branch_of_any_stage(name: str, text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.jinja").write_text(text)
+    with pytest.raises(BadSettings, match=said) as raised:
+        check_prompts(tmp_path)
+    assert f"{name}.jinja" in str(raised.value)
+    (tmp_path / f"{name}.jinja").write_text("Short. {{ issue }}")
+    check_prompts(tmp_path)
+
+
+@pytest.mark.parametrize("rule", ["conversation", "judge", "ballots"])
+def test_samples_are_what_the_code_gives(
+    rule: str, tmp_path: Path, make_snapshot: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a run in which every conversation gives a malformed answer first, so that it is repaired."""
+    given: dict[str, set[str]] = {}
+    render = Prompts.__call__
+
+    def noting(self: Prompts, name: str, **values: Any) -> str:
+        given.setdefault(name, set()).update(values)
+        return render(self, name, **values)
+
+    monkeypatch.setattr(Prompts, "__call__", noting)
+
+    def answers(request: Request) -> str:
+        first = request.key.turn == 0 and request.key.stage != "judge"
+        return "Rubbish." if first else answer(moved(request))
+
+    def moved(request: Request) -> Request:
+        """The request as if it were the first of its conversation."""
+        from dataclasses import replace
+
+        return replace(request, key=request.key._replace(turn=max(0, request.key.turn - 1)))
+
+    generation = {"samples": 4, "wave": 2, "diversity": "memory"}
+    settings = {"generation": generation, "context": {"mode": "digest"}, "selection": {"rule": rule, "turns": 4}}
+    with room(tmp_path, make_snapshot(SOURCES), answers, **settings) as work:
+        asyncio.run(solved(work, tmp_path))
+    expected = {name: set().union(*samples) for name, samples in SAMPLES.items()}
+    assert {name: names for name, names in given.items() if names != expected[name]} == {}
+    missing = expected.keys() - given.keys()
+    asking = {"conversation": "select.", "judge": "judge.", "ballots": "select."}[rule]
+    optional = {"select.result", "edit.earlier"} | {name for name in expected if name.startswith(("select.", "judge."))}
+    assert missing <= optional and any(name.startswith(asking) for name in given)
+    assert RUN.keys() == {"repo", "issue"}
+
+
+async def solved(work: Work, folder: Path) -> None:
+    """Solve the task with a store of digests."""
+    work.steps.digests = DigestStore(folder / "digests.db")
+    try:
+        assert await solve_task(work) is not None
+    finally:
+        work.steps.digests.close()

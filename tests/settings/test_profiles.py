@@ -1,0 +1,37 @@
+"""Profiles are laid first, and what else is given counts over them."""
+
+from __future__ import annotations
+
+import pytest
+
+from codemonkeys.errors import BadSettings
+from codemonkeys.settings import Settings, load_settings
+from codemonkeys.settings.profiles import PROFILES, settings_of
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_is_a_valid_tree(name: str) -> None:
+    load_settings(profile=name)
+
+
+def test_balanced_is_what_the_defaults_are() -> None:
+    assert load_settings(profile="balanced") == Settings()
+
+
+def test_paper_is_the_papers_table_4() -> None:
+    settings = load_settings(profile="paper")
+    generation = settings.generation
+    assert (generation.samples, generation.test_turns, generation.edit_turns) == (10, 8, 8)
+    assert (settings.context.batch_tokens, settings.context.rankings, settings.selection.turns) == (0, 3, 10)
+
+
+def test_what_is_given_counts_over_a_profile_and_leaves_it_as_it_was() -> None:
+    before = settings_of("cheap")
+    settings = load_settings(["generation.samples=7"], profile="cheap", generation={"edit_turns": 2})
+    assert (settings.generation.samples, settings.generation.edit_turns, settings.generation.test_turns) == (7, 2, 4)
+    assert settings_of("cheap") == before
+
+
+def test_unknown_profile_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(BadSettings, match="choose one of paper, balanced, cheap"):
+        load_settings(profile="lavish")

@@ -1,0 +1,245 @@
+"""The Python API in the places where programs call it: event loops, threads, notebooks, several runs at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import codemonkeys
+from codemonkeys.errors import BadInput, BadSettings, MissingRecording, RunExists, RunInterrupted, UnknownDataset
+from codemonkeys.pipeline import find_context, run_trajectory, select
+from tests.tiny_task import GOLD, ID, WRONG, make_task_repository
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_home: Path) -> Iterator[str]:
+    monkeypatch.setenv("CODEMONKEYS_HOME", str(shared_home))
+    yield make_task_repository(tmp_path / "tasks")
+
+
+def fake(*configs: str) -> codemonkeys.Settings:
+    return codemonkeys.load_settings(["generation.samples=1", "sandbox.kind=local", *configs], model="fake")
+
+
+async def test_solve(source: str, runs: Path, name: str) -> codemonkeys.Summary:
+    return await codemonkeys.solve(source, fake(), runs=runs, name=name)
+
+
+test_solve.__test__ = False  # type: ignore[attr-defined]
+
+
+def test_it_works_in_a_running_event_loop_awaited_or_not(source: str, tmp_path: Path) -> None:
+    """As in a notebook or a web server; the loop's own executor, signal handlers and other tasks stay as they are."""
+    handled = signal.getsignal(signal.SIGINT)
+
+    async def main() -> None:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0.001)
+
+        ticking = asyncio.ensure_future(tick())
+        executor = asyncio.get_running_loop()._default_executor  # type: ignore[attr-defined]
+        summary = await test_solve(source, tmp_path / "runs", "awaited")
+        assert (summary.predicted, ticks > 10) == (1, True)
+        assert executor is None or asyncio.get_running_loop()._default_executor is executor  # type: ignore[attr-defined]
+        blocking = codemonkeys.run_solve(source, fake(), runs=tmp_path / "runs", name="blocking")
+        assert blocking.predicted == 1
+        ticking.cancel()
+
+    asyncio.run(main())
+    assert signal.getsignal(signal.SIGINT) is handled
+
+
+def test_several_runs_at_once_in_one_process_and_in_threads(source: str, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+
+    async def together() -> list[codemonkeys.Summary]:
+        return await asyncio.gather(*(test_solve(source, runs, f"together-{n}") for n in range(3)))
+
+    found = asyncio.run(together())
+    threads = [
+        threading.Thread(
+            target=lambda n=n: found.append(codemonkeys.run_solve(source, fake(), runs=runs, name=f"thread-{n}"))
+        )
+        for n in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [summary.predicted for summary in found] == [1] * 5
+    patches = {task.patch for path in runs.glob("*/run.db") for task in codemonkeys.open_run(path).tasks()}
+    assert len(patches) == 1
+
+
+def test_tasks_made_in_python_are_kept_with_the_run_and_resumed(source: str, tmp_path: Path) -> None:
+    runs, (task,) = tmp_path / "runs", codemonkeys.load_tasks(source)
+    stop = codemonkeys.Stop()
+    stop.drain()
+    begun = codemonkeys.run_solve([task], fake(), runs=runs, name="kept", stop=stop)
+    assert (begun.predicted, begun.waiting) == (0, 1)
+    summary = codemonkeys.run_resume("kept", runs=runs)
+    assert (summary.predicted, summary.waiting) == (1, 0)
+    with pytest.raises(RunExists, match="other tasks"):
+        other = codemonkeys.Task("tiny__other-1", task.repo, task.base_commit, "Something else.", folder=task.folder)
+        codemonkeys.run_solve([other], fake(), runs=runs, name="kept")
+    assert codemonkeys.open_run(runs / "kept").tasks()[0].issue == task.issue
+
+
+@pytest.mark.parametrize(
+    ("refused", "error", "said"),
+    [
+        (dict(tasks="missing.jsonl"), UnknownDataset, "no such file"),
+        (dict(tasks=[]), BadInput, "at least one Task"),
+        (dict(settings=dict(model=None)), BadInput, "give one with model, such as"),
+        (dict(settings=dict(model="fake", selection={"rule": "nobody's"})), BadSettings, "no such rule"),
+        (dict(settings=dict(model="fake", sandbox={"kind": "nowhere"})), BadSettings, "nowhere"),
+        (dict(settings=dict(model="fake", prompts="none")), BadSettings, "prompts=none: no such folder"),
+        (dict(name="a/b"), BadInput, "run name"),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
+)
+def test_what_is_refused_leaves_nothing_behind_and_speaks_of_parameters(
+    refused: dict[str, object], error: type[Exception], said: str, source: str, tmp_path: Path
+) -> None:
+    given = refused.get("settings", {"model": "fake"})
+    assert isinstance(given, dict)
+    runs = tmp_path / "runs"
+
+    async def main() -> None:
+        settings = codemonkeys.load_settings(**given)
+        await codemonkeys.solve(refused.get("tasks", source), settings, runs=runs, name=refused.get("name", "run"))  # type: ignore[arg-type]
+
+    with pytest.raises(error, match=said) as raised:
+        asyncio.run(main())
+    assert " -m" not in str(raised.value) and "--" not in str(raised.value)
+    assert not runs.exists()
+
+
+def test_stop_drains_and_aborts_from_another_thread(source: str, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+
+    def stopping(how: Callable[[codemonkeys.Stop], None], name: str) -> codemonkeys.Summary:
+        stop = codemonkeys.Stop()
+
+        def notify(event: codemonkeys.Event) -> None:
+            if event.kind == "call":
+                thread = threading.Thread(target=how, args=(stop,))
+                thread.start()
+                thread.join()
+
+        return codemonkeys.run_solve(source, fake(), runs=runs, name=name, notify=notify, stop=stop)
+
+    drained = stopping(codemonkeys.Stop.drain, "drained")
+    assert (drained.predicted, drained.waiting) == (0, 1)
+    with pytest.raises(RunInterrupted, match="resume the run 'aborted'"):
+        stopping(codemonkeys.Stop.abort, "aborted")
+    for name in ("drained", "aborted"):
+        assert codemonkeys.run_resume(name, runs=runs).predicted == 1
+        calls = codemonkeys.open_run(runs / name).calls()
+        assert {call.state for call in calls if call.cost_usd or call.prompt_tokens} <= {"done", "lost"}
+
+
+def test_cancelling_is_an_abort_and_the_run_can_be_resumed(source: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        begun = asyncio.Event()
+        session = asyncio.ensure_future(
+            codemonkeys.solve(
+                source,
+                fake(),
+                runs=tmp_path,
+                name="run",
+                notify=lambda event: begun.set() if event.kind == "call" else None,
+            )
+        )
+        await begun.wait()
+        session.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await session
+        assert (await codemonkeys.resume("run", runs=tmp_path)).predicted == 1
+
+    asyncio.run(main())
+
+
+def test_each_stage_can_be_called_alone(source: str, tmp_path: Path) -> None:
+    async def main() -> str:
+        (task,) = codemonkeys.load_tasks(source)
+        async with codemonkeys.open_task(task, fake(), runs=tmp_path, name="stages") as work:
+            files = await find_context(work)
+            assert [file.path for file in files] == ["greeting.py"]
+            candidate = await run_trajectory(work, 0, files)
+            assert candidate is not None
+            return (await select(work, [candidate])).patch
+
+    patch = asyncio.run(main())
+    run = codemonkeys.open_run(tmp_path / "stages")
+    assert patch and [candidate.patch for candidate in run.candidates()] == [patch]
+
+
+def test_a_run_is_read_as_objects_and_by_sql(source: str, tmp_path: Path) -> None:
+    codemonkeys.run_solve(source, fake("generation.samples=2"), runs=tmp_path, name="run")
+    run = codemonkeys.open_run(tmp_path / "run")
+    assert (run.name, run.source, run.settings["generation"]["samples"]) == ("run", str(Path(source).resolve()), 2)
+    (task,) = run.tasks()
+    assert (task.id, task.state) == (ID, "predicted")
+    candidates = {candidate.number: candidate for candidate in run.candidates(ID)}
+    assert candidates[task.candidate or 0].patch == task.patch
+    assert {(vote.candidate, vote.valid, vote.vote) for vote in run.votes(ID)} >= {(1, True, True)}
+    assert {call.stage for call in run.calls(ID)} >= {"relevance", "test", "edit"}
+    assert sum(cost.calls for cost in run.costs()) == len(run.calls())
+    assert run.sql("SELECT count(*) AS n FROM call_steps WHERE task = ?", ID) == [{"n": len(run.calls())}]
+    assert run.verdicts() == [] and run.candidates("another") == []
+    with pytest.raises(BadInput, match="no run 'none'"):
+        codemonkeys.open_run(tmp_path / "none")
+
+
+def test_submissions_are_chosen_from_and_graded(source: str, tmp_path: Path) -> None:
+    files = []
+    for number, patch in enumerate([GOLD, GOLD, WRONG]):
+        row = {"instance_id": ID, "model_name_or_path": f"system-{number}", "model_patch": patch}
+        files.append(tmp_path / f"system-{number}.jsonl")
+        files[-1].write_text(json.dumps(row) + "\n")
+
+    async def main() -> tuple[codemonkeys.Summary, list[codemonkeys.Verdict], list[codemonkeys.Verdict]]:
+        summary = await codemonkeys.ensemble(files, source, runs=tmp_path, name="chosen")
+        of_run = await codemonkeys.evaluate("chosen", runs=tmp_path, sandbox="local")
+        of_file = await codemonkeys.evaluate(files[2], source, sandbox="local", folder=tmp_path / "logs")
+        return summary, of_run, of_file
+
+    summary, of_run, of_file = asyncio.run(main())
+    assert (summary.predicted, of_run[0].resolved, of_file[0].resolved) == (1, True, False)
+    (verdict,) = codemonkeys.open_run(tmp_path / "chosen").verdicts()
+    assert verdict.outcome == "resolved"
+    with pytest.raises(BadInput, match="evaluate\\(predictions, tasks\\)"):
+        codemonkeys.run_evaluate({})
+
+
+def test_an_ensemble_takes_all_settings_of_a_session(source: str, tmp_path: Path) -> None:
+    """It once stored `generation.models` and `sandbox.reuse` and ignored both."""
+    files = []
+    for number, patch in enumerate([GOLD, WRONG]):
+        row = {"instance_id": ID, "model_name_or_path": f"system-{number}", "model_patch": patch}
+        files.append(tmp_path / f"system-{number}.json")
+        files[-1].write_text(json.dumps([row]))
+    recording = tmp_path / "recording.jsonl"
+    recording.write_text('{"format": "codemonkeys-recording-1"}\n')
+    settings = fake("selection.rule=votes", "generation.samples=2", f"generation.models=[fake, 'replay:{recording}']")
+    # The second writer has no recording of a test script: that it was asked shows that it is used.
+    with pytest.raises(MissingRecording, match="test sample 1"):
+        codemonkeys.run_ensemble(files, source, settings, runs=tmp_path, name="run")
+
+
+def test_public_names_are_listed() -> None:
+    assert set(dir(codemonkeys)) == set(codemonkeys.__all__)
+    for name in codemonkeys.__all__:
+        assert getattr(codemonkeys, name) is not None

@@ -1,0 +1,58 @@
+"""What a stage is, is said once: every table about stages follows."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from codemonkeys.engine.budget import SELECTION
+from codemonkeys.engine.queues import priority, priority_to_begin
+from codemonkeys.planning.costs import costs
+from codemonkeys.planning.measures import Measures
+from codemonkeys.report.run_status import PHASES
+from codemonkeys.report.savings import GENERATION
+from codemonkeys.report.study import MADE_IN
+from codemonkeys.settings import ContextSettings, load_settings
+from codemonkeys.stages import ASKING, CONTEXT_MODES, RESERVES, STAGES, reserve_of, sharing
+
+ORDER = ["begin", "digest", "relevance", "test", "rank", "edit", "memory"]
+ORDER += ["votes", "regression", "judge", "ballot", "select"]
+
+
+def test_the_tables_are_those_of_the_version_before() -> None:
+    """By these a run of that version was scheduled, reserved and reported."""
+    assert set(STAGES) == set(ORDER) - {"begin"}
+    assert {name for name in STAGES if STAGES[name].role == "scan"} == {"digest", "relevance"}
+    assert GENERATION == ("test", "edit")
+    assert RESERVES == ("relevance", "rank", "edit", "select") and SELECTION == "select"
+    assert (sharing("relevance"), sharing("select")) == (("digest", "relevance"), ("judge", "ballot", "select"))
+    assert [reserve_of(name) for name in ("digest", "ballot", "test", "votes")] == [
+        "relevance",
+        "select",
+        "test",
+        "votes",
+    ]
+    assert PHASES == {
+        "selection": ("votes", "regression", "judge", "ballot", "select"),
+        "generation": ("edit", "memory"),
+        "context": ("digest", "relevance", "rank", "test"),
+    }
+    assert MADE_IN == {
+        "edited": ("test", "votes"),
+        "breaks": ("regression",),
+        "scores": ("judge",),
+        "ballots": ("test", "votes", "ballot"),
+        "conversation": ("test", "votes", "select"),
+    }
+    ranks = {stage: max(ORDER.index(stage), ORDER.index("test")) for stage in STAGES}
+    assert sorted(STAGES, key=lambda s: (priority(s, 0), s)) == sorted(STAGES, key=lambda s: (-ranks[s], s))
+    assert all(priority(stage, 999) < priority_to_begin(0) for stage in STAGES)
+    assert priority("a stage of tomorrow", 999) < priority("select", 0)
+
+
+def test_every_stage_that_asks_has_a_cost_and_every_mode_is_a_setting() -> None:
+    systems = users = dict.fromkeys(STAGES, 10)
+    measures = Measures(((),), (), 10, 3, 1000, 30, systems, users)
+    found = costs(measures, load_settings(), None, None)
+    assert list(found) == [stage.name for stage in ASKING]
+    assert get_args(ContextSettings.model_fields["mode"].annotation) == tuple(CONTEXT_MODES)
+    assert [(mode.name, mode.passes) for mode in CONTEXT_MODES.values()] == [("full", 1), ("outline", 2), ("digest", 4)]
