@@ -35,7 +35,7 @@ from codemonkeys.engine.stop import Stop
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request, Usage
 from codemonkeys.models.fake_answers import answer
-from codemonkeys.models.hosted import load
+from codemonkeys.models.litellm_calls import load
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.runner import run_tasks
 from codemonkeys.settings import load_settings

@@ -8,6 +8,7 @@ import typer
 
 from codemonkeys.cli import commands_read, commands_run
 from codemonkeys.cli.commands_images import images
+from codemonkeys.models.litellm_calls import silence
 
 app = typer.Typer(
     name="codemonkeys",
@@ -49,3 +50,4 @@ def version(
 
         print(f"codemonkeys {__version__}")
         raise typer.Exit
+    silence()

@@ -6,18 +6,12 @@ import json
 from collections.abc import Iterator
 
 from codemonkeys.errors import AccessRefused, FilteredAnswer, ModelError, RejectedRequest
+from codemonkeys.models.providers import CONCERNS_EVERY_CALL, DRAINED, FILTERED, TOO_MANY
 from codemonkeys.models.retry import Passing, retry_after
 from codemonkeys.redact import redact
 
 PASSING = frozenset({408, 409, 425, 429})
 """Below 500: timeout, conflict with another request, too early, too many. All from 500 on may pass too."""
-TOO_MANY = frozenset({429, 529})
-"""Too many requests of ours, or, as Anthropic says it, of all together."""
-CONCERNS_EVERY_CALL = frozenset({401, 402, 403, 404})
-"""A wrong key, an empty account, a model that may not be used or is not there."""
-DRAINED = "insufficient_quota"
-"""How OpenAI and its likes mark the 429 of an account without money: waiting fills no account."""
-FILTERED = ("content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation")
 LONGEST_MESSAGE = 600
 
 
@@ -48,8 +42,8 @@ def is_passing(error: Exception, status: object) -> bool:
     """Whether asking again can help."""
     if not isinstance(status, int):
         return isinstance(error, OSError)  # TimeoutError and ConnectionError are such.
-    # For some providers litellm gives a 200 with half a body the status 422.
-    is_half_a_body = status == 422 and any(isinstance(cause, json.JSONDecodeError) for cause in causes(error))
+    # Half a body has a status of success, which litellm makes 422 for some providers.
+    is_half_a_body = status in {200, 422} and any(isinstance(cause, json.JSONDecodeError) for cause in causes(error))
     return status in PASSING or status >= 500 or is_half_a_body
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from codemonkeys.errors import BadSettings
 from codemonkeys.models.base import Price
+from codemonkeys.models.providers import cache_write_factor
 from codemonkeys.models.tokens import litellm_folder
 
 REGISTRY_VARIABLE = "LITELLM_MODEL_REGISTRY_PATH"
@@ -24,8 +25,6 @@ PRICES = (
 )
 LONG_PROMPT = re.compile(r"input_cost_per_token_above_(\d+)(k?)_tokens")
 """How litellm names what a token costs once the prompt is longer than so many."""
-ANTHROPIC_CACHE_WRITE = 1.25
-"""What Anthropic takes for a token written to the cache, in prices of a plain one."""
 
 
 def price_of(model: str, registry: Path | None = None) -> Price | None:
@@ -43,8 +42,7 @@ def price_of(model: str, registry: Path | None = None) -> Price | None:
     if prompt is None or completion is None:
         return None
     if cache_write is None:
-        is_anthropic = "claude" in model.lower() or entry.get("litellm_provider") == "anthropic"
-        cache_write = prompt * (ANTHROPIC_CACHE_WRITE if is_anthropic else 1)
+        cache_write = prompt * cache_write_factor(model, entry.get("litellm_provider"))
     # litellm would take a missing price as 0: a gift that no provider makes.
     base = Price(prompt, completion, prompt if cache_read is None else cache_read, cache_write)
     return replace(base, tiers=tuple(tiers_of(entry, base)))

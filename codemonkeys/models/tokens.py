@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from codemonkeys.models.environment import environment
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
@@ -34,16 +35,13 @@ def vocabulary() -> Encoding:
 def _load() -> Encoding:
     from tiktoken import get_encoding
 
-    variable = "TIKTOKEN_CACHE_DIR"
-    before = os.environ.get(variable)
-    os.environ[variable] = str(litellm_folder() / "litellm_core_utils" / "tokenizers")
-    try:
+    with environment(TIKTOKEN_CACHE_DIR=str(vocabulary_folder())):
         return get_encoding("cl100k_base")
-    finally:
-        if before is None:
-            del os.environ[variable]
-        else:
-            os.environ[variable] = before
+
+
+def vocabulary_folder() -> Path:
+    """The vocabularies that litellm ships."""
+    return litellm_folder() / "litellm_core_utils" / "tokenizers"
 
 
 def litellm_folder() -> Path:

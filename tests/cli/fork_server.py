@@ -49,7 +49,7 @@ LIBRARIES = ("docker", "git", "sqlite_utils", "swebench.harness.run_evaluation",
 def preload() -> None:
     """Import all that commands import; leave nothing else behind."""
     import codemonkeys
-    from codemonkeys.models import hosted, tokens
+    from codemonkeys.models import litellm_calls, tokens
 
     for module in pkgutil.walk_packages(codemonkeys.__path__, "codemonkeys."):
         if not module.name.endswith("__main__"):
@@ -57,9 +57,7 @@ def preload() -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     tokens.vocabulary()
-    hosted.load()
-    # A command calls it again: it sets the environment variables that litellm's own subprocesses would see.
-    hosted.load.cache_clear()
+    litellm_calls.load()
     assert threading.active_count() == 1, f"a fork would lose {threading.enumerate()}"
     # What is there stays there: no collection in a fork copies its pages.
     gc.collect()

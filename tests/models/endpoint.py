@@ -16,11 +16,13 @@ import asyncio
 import json
 import random
 import re
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 from aiohttp import web
@@ -53,6 +55,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     cut: bool = False
     """Announce more than the body and break the connection after it."""
+    reset: bool = False
+    """Reset the connection instead of answering."""
     hang: bool = False
     """Never answer."""
     seconds: float = 0.0
@@ -165,6 +169,12 @@ class Endpoint:
         if reply.hang:
             await self._closing.wait()
         await asyncio.sleep(reply.seconds)
+        if reply.reset:
+            assert request.transport is not None
+            socket = request.transport.get_extra_info("socket")
+            socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+            request.transport.abort()
+            return web.Response()
         if not reply.cut:
             return web.Response(
                 status=reply.status, text=reply.body, headers=reply.headers, content_type="application/json"

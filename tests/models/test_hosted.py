@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import json
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -16,10 +18,11 @@ from codemonkeys.keys import StepKey
 from codemonkeys.models import open_model
 from codemonkeys.models.base import Completion, Message, Request, Usage
 from codemonkeys.models.hosted import HostedModel
+from codemonkeys.models.litellm_calls import in_thread
 from codemonkeys.models.retry import Patience
 from codemonkeys.models.usage import read_usage
 from codemonkeys.settings import OperationSettings
-from tests.models.endpoint import Endpoint, Reply, Responder, answer, in_turn, serve
+from tests.models.endpoint import Endpoint, Reply, Responder, Seen, answer, in_turn, serve
 from tests.models.test_retries import QUICK, REQUEST
 
 CONVERSATION = Request(
@@ -187,7 +190,7 @@ def test_cache_breakpoints() -> None:
     assert "cache_control" not in json.dumps(endpoint.requests[0].body)
 
 
-def test_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_key(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     for variable in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(MissingKey, match="ANTHROPIC_API_KEY"):
@@ -197,6 +200,7 @@ def test_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
         open_model("openai/gpt-4o", OperationSettings())
     with pytest.raises(BadSettings, match="names no provider"):
         open_model("no-such-model", OperationSettings())
+    assert capfd.readouterr() == ("", "")
 
 
 def test_concurrency_is_limited() -> None:
@@ -242,15 +246,9 @@ def test_a_call_can_be_abandoned() -> None:
 
 
 SILENT = """
-import asyncio, sys
-from codemonkeys.keys import StepKey
-from codemonkeys.models.base import (Message, Request)
-from codemonkeys.models.hosted import (HostedModel, load)
-from codemonkeys.models.retry import Patience
-from codemonkeys.errors import ModelError
-
+import os, sys
+before = dict(os.environ)
 calls = []
-load().response_cost_calculator = lambda **of: calls.append("priced by litellm")
 own = sys.argv[1].rpartition(":")[2].partition("/")[0]
 def audit(event, args):
     if event == "socket.connect" and str(args[1][1]) != own:
@@ -259,26 +257,100 @@ def audit(event, args):
         calls.append(args[0])
 sys.addaudithook(audit)
 
+import asyncio, threading
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Message, Request
+from codemonkeys.models.hosted import HostedModel
+from codemonkeys.models.litellm_calls import load
+from codemonkeys.models.retry import Patience
+from codemonkeys.models.tokens import count_tokens
+from codemonkeys.errors import ModelError
+
+at_once = [threading.Thread(target=target) for target in (load, load, lambda: count_tokens("x"))]
+for thread in at_once: thread.start()
+for thread in at_once: thread.join()
+load().response_cost_calculator = lambda **of: calls.append("priced by litellm")
+
 async def main():
-    model = HostedModel("openai/test", sys.argv[1], 20, Patience(attempts=1))
-    for _ in range(2):
-        try:
-            await model.complete(Request(StepKey("t", "edit"), (Message("user", "Hello?"),)))
-        except ModelError:
-            pass
-    await model.close()
+    for name in "openai/test", "anthropic/claude-sonnet-4-5":
+        model = HostedModel(name, sys.argv[1], 20, Patience(attempts=1))
+        for _ in range(2):
+            try:
+                await model.complete(Request(StepKey("t", "edit"), (Message("user", "Hello?"),), cache=True))
+            except ModelError:
+                pass
+        await model.close()
 
 asyncio.run(main())
 assert not calls, calls
+assert dict(os.environ) == before
 """
 
 
 def test_litellm_is_silent_and_calls_nobody(tmp_path: Any) -> None:
+    """Also while it is imported, which leaves environment variables as they are."""
+
+    def respond(seen: Seen) -> Reply:
+        if seen.number == 0:
+            return Reply(500, "no")
+        return claude({"input_tokens": 1, "output_tokens": 1}) if "messages" in seen.path else answer("Hello.")
+
     (tmp_path / ".env").write_text("OPENAI_API_KEY=from-a-file\n")
-    with serve(in_turn(Reply(500, "no"), answer("Hello."))) as endpoint:
+    with serve(respond) as endpoint:
         ran = subprocess.run(
             [sys.executable, "-W", "error::ResourceWarning", "-c", SILENT, endpoint.url],
             capture_output=True, text=True, cwd=tmp_path,
         )  # fmt: skip
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
-    assert len(endpoint.requests) == 2
+    assert len(endpoint.requests) == 4
+
+
+def test_the_command_line_keeps_litellm_quiet() -> None:
+    """Also where litellm prints what cannot be kept from a host program's output."""
+    program = (
+        "import logging, sys\nfrom codemonkeys.cli import main\nsys.argv = ['codemonkeys', 'settings']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "from codemonkeys.models.litellm_calls import load\n"
+        "print(load().suppress_debug_info, logging.getLogger('LiteLLM').isEnabledFor(logging.ERROR))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True False"
+
+
+def test_a_coroutine_that_a_thread_makes_for_an_abandoned_call_is_closed() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    async def request() -> None:
+        raise AssertionError("nobody waits for this")
+
+    coroutine = request()
+
+    def prepare() -> Any:
+        begun.set()
+        go_on.wait()
+        return coroutine
+
+    async def abandon() -> None:
+        call = asyncio.create_task(in_thread(prepare))
+        await asyncio.to_thread(begun.wait)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        go_on.set()
+        while inspect.getcoroutinestate(coroutine) != inspect.CORO_CLOSED:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(abandon())
+
+
+def test_a_provider_whose_requests_a_thread_prepares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABRICKS_API_KEY", "canary-0123456789")
+    got, endpoint = ask(in_turn(answer("Hello.")), "databricks/test")
+    assert (got.text, len(endpoint.requests)) == ("Hello.", 1)
+
+
+def test_models_that_only_complete_text() -> None:
+    choice = {"index": 0, "finish_reason": "stop", "text": "Hello."}
+    content = {"id": "test", "object": "text_completion", "created": 1, "model": "test", "choices": [choice]}
+    got, endpoint = ask(in_turn(Reply(body=json.dumps(content))), "text-completion-openai/test")
+    assert (got.text, endpoint.requests[0].path) == ("Hello.", "/v1/completions")

@@ -97,7 +97,7 @@ LONG = {
 @pytest.mark.parametrize("prompt", [10, 200_000, 200_001, 512_000, 700_000])
 @pytest.mark.parametrize(("read", "written"), [(0, 0), (5, 3)])
 def test_a_long_prompt_costs_what_litellm_says(tmp_path: Path, prompt: int, read: int, written: int) -> None:
-    from codemonkeys.models.hosted import load
+    from codemonkeys.models.litellm_calls import load
 
     price = price_of("openai/long", write(tmp_path, {"openai/long": LONG}))
     assert price is not None

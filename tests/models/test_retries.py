@@ -42,7 +42,7 @@ def ask(
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for provider in ("OPENAI", "ANTHROPIC", "GEMINI"):
+    for provider in ("OPENAI", "ANTHROPIC", "GEMINI", "DEEPSEEK", "AZURE"):
         monkeypatch.setenv(f"{provider}_API_KEY", KEY)
 
 
@@ -60,6 +60,7 @@ PASSES = {
     **{str(code): status(code) for code in (408, 409, 425, 429, 500, 502, 503, 504, 529)},
     "429 with Retry-After": status(429, {"Retry-After": "0.01"}),
     "connection cut": Reply(body=HALF, cut=True),
+    "connection reset": Reply(reset=True),
     "half a body": Reply(body=HALF),
     "no JSON": Reply(body="<html>Bad gateway</html>"),
 }
@@ -93,8 +94,11 @@ def test_what_stays_is_asked_once(case: str) -> None:
     assert len(endpoint.requests) == 1
 
 
-@pytest.mark.parametrize("name", ["openai/test", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-pro"])
-@pytest.mark.parametrize("case", ["429", "503", "connection cut", "half a body"])
+@pytest.mark.parametrize(
+    "name",
+    ["openai/test", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-pro", "deepseek/deepseek-chat", "azure/gpt-4o"],
+)
+@pytest.mark.parametrize("case", ["429", "503", "connection cut", "connection reset", "half a body"])
 def test_one_request_leaves_per_attempt(name: str, case: str) -> None:
     got, endpoint = ask(in_turn(PASSES[case]), name)
     assert isinstance(got, RetriesExhausted), got

@@ -1,0 +1,190 @@
+"""How litellm is called without changing it for the rest of the process.
+
+litellm belongs to the program that we run in as much as to us: no global of it is set, none of its functions replaced,
+no client that it shares used or closed. Each call brings its own client and its own log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import importlib
+import inspect
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache, partial
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
+from typing import Any
+
+from codemonkeys.models.environment import environment
+from codemonkeys.models.tokens import vocabulary_folder
+
+AT_IMPORT = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    "LITELLM_MODE": "PRODUCTION",
+}
+"""Without these, litellm downloads prices and headers when it is imported, and reads .env files."""
+
+_is_silenced = False
+
+
+def silence() -> None:
+    """Keep litellm quiet in this process. For our own command line; a program that imports us decides for itself."""
+    global _is_silenced
+    _is_silenced = True
+    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
+    litellm: Any = sys.modules.get("litellm")
+    if litellm is not None:
+        litellm.suppress_debug_info = True
+
+
+@cache
+def load() -> ModuleType:
+    """Import litellm, which takes seconds, so that it neither downloads nor reads anything on its own.
+
+    Environment variables are afterwards as before, also the one that litellm sets.
+    """
+    is_first = "litellm" not in sys.modules
+    with environment(**AT_IMPORT, TIKTOKEN_CACHE_DIR=str(vocabulary_folder())):
+        import litellm
+        import litellm.litellm_core_utils.default_encoding  # noqa: F401 - otherwise the first call does, and sets it.
+
+        if is_first:
+            from litellm.anthropic_beta_headers_manager import get_provider_name
+
+            get_provider_name("anthropic")  # Otherwise the first call that needs these headers downloads them.
+    if _is_silenced:
+        litellm.suppress_debug_info = True
+    return litellm  # type: ignore[no-any-return]
+
+
+@cache
+def silent(name: str) -> ModuleType:
+    """A second instance of a module of litellm, ours alone, whose functions do not print.
+
+    litellm prints where to get help whenever it maps an error, unless a global is set, which is not ours to set.
+    """
+    spec = find_spec(name)
+    assert spec is not None and spec.loader is not None, name
+    module = module_from_spec(spec)
+    module.print = skip  # type: ignore[attr-defined]
+    spec.loader.exec_module(module)
+    return module
+
+
+def skip(*_: object, **__: object) -> None:
+    """Do nothing."""
+
+
+@cache
+def client_type() -> type[Any]:
+    """The class of our clients, which needs litellm."""
+    load()
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+    from openai import AsyncAzureOpenAI
+
+    class Client(AsyncHTTPHandler):  # type: ignore[misc]
+        """A client of litellm and one of OpenAI over the same connections, that never send a request twice.
+
+        Which of both litellm needs depends on provider, model and version of litellm, so this passes for either.
+        """
+
+        def __init__(self, timeout: float, openai: Callable[..., Any]) -> None:
+            self._openai: Any = None
+            super().__init__(timeout=timeout)
+            self._openai = openai(timeout=timeout, http_client=self.client)
+
+        @property
+        def given(self) -> Any:
+            """What to give litellm, which for Azure looks at the type."""
+            return self._openai if isinstance(self._openai, AsyncAzureOpenAI) else self
+
+        def create_client(self, *args: Any, **kwargs: Any) -> Any:
+            """Also called when a connection broke, to send the request again, which no setting turns off."""
+            if self._openai is not None:
+                raise  # noqa: PLE0704 - what broke it.
+            return super().create_client(*args, **kwargs)
+
+        async def post(self, *args: Any, **kwargs: Any) -> Any:
+            """Both clients have this method; only OpenAI's is told what to make of the answer."""
+            return await (self._openai.post if "cast_to" in kwargs else super().post)(*args, **kwargs)
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__") or self.__dict__.get("_openai") is None:
+                raise AttributeError(name)
+            return getattr(self._openai, name)
+
+    return Client
+
+
+@cache
+def log_type() -> type[Any]:
+    """The class of what litellm logs a call to, which needs litellm."""
+    load()
+    from litellm.litellm_core_utils.litellm_logging import Logging
+
+    class Unheard(Logging):  # type: ignore[misc]
+        """Keeps what providers' code looks up during a call, and tells no callback: the journal has it all."""
+
+        pre_call = post_call = success_handler = failure_handler = skip
+
+        def should_run_prompt_management_hooks(self, *_: object, **__: object) -> bool:
+            """Prompts are sent as they are."""
+            return False
+
+        async def async_success_handler(self, *_: object, **__: object) -> None:
+            """Tell nobody."""
+
+        async_failure_handler = async_success_handler
+
+    return Unheard
+
+
+async def call(arguments: Mapping[str, Any], provider: str, client: Any, blocks: bool) -> Any:
+    """What a provider answers to `arguments`, as litellm reads it. Raises what litellm makes of a failure.
+
+    Goes past the decorator of `litellm.completion`, which looks for the answer in caches, prices it, and shows it to
+    callbacks: more than a third of the CPU time of a call. `client`: a `client_type()`. `blocks`: whether preparing the
+    request may block, so that a thread does it.
+    """
+    # litellm may set context variables, which are then those of the caller's task.
+    own_context = contextvars.copy_context()
+    now = datetime.now(UTC)
+    log = own_context.run(log_type(), arguments["model"], arguments["messages"], False, "acompletion", now, "", "")
+    prepare = partial(start, **arguments, acompletion=True, client=client.given, litellm_logging_obj=log)
+    try:
+        answer = await in_thread(prepare) if blocks else own_context.run(prepare)
+        return await answer if inspect.isawaitable(answer) else answer
+    except Exception as error:
+        mapping = silent("litellm.litellm_core_utils.exception_mapping_utils")
+        raise mapping.exception_type(arguments["model"], error, provider) from error
+
+
+def start(**arguments: Any) -> Any:
+    """What `litellm.completion` returns without its decorator: a coroutine that sends the request."""
+    openai: Any = importlib.import_module("openai")
+    organization = openai.organization
+    try:
+        return inspect.unwrap(load().completion)(**arguments)
+    finally:
+        openai.organization = organization  # litellm sets it in each call, mostly to None.
+
+
+async def in_thread(prepare: Callable[[], Any]) -> Any:
+    """Call `prepare` in a thread. If this is cancelled, the coroutine that it returns is closed."""
+    running = asyncio.ensure_future(asyncio.to_thread(prepare))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        running.add_done_callback(discard)
+        raise
+
+
+def discard(prepared: asyncio.Future[Any]) -> None:
+    """Close a coroutine that nobody will await."""
+    if prepared.exception() is None and inspect.iscoroutine(prepared.result()):
+        prepared.result().close()

@@ -1,0 +1,158 @@
+"""All knowledge about single providers: what each gets, which key it needs, and what its refusals mean."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from functools import partial
+from typing import Any
+
+from codemonkeys.errors import BadSettings
+from codemonkeys.models.base import Request
+from codemonkeys.models.litellm_calls import client_type, load, silent
+
+CLAUDE_HOSTS = frozenset({"anthropic", "bedrock", "vertex_ai", "openrouter"})
+"""Providers that take Anthropic's cache breakpoints for its models."""
+ANTHROPIC_CACHE_WRITE = 1.25
+"""Price of a token that Anthropic writes to its cache, relative to an uncached one."""
+FETCH_TOKENS = frozenset(
+    {"bedrock", "databricks", "gigachat", "github_copilot", "oci", "sagemaker_chat", "sap", "vertex_ai", "watsonx"}
+)
+"""Providers for which litellm may read credentials from the network while it prepares a request, and so block."""
+NO_KEY = "none"
+"""Sent to an endpoint of the user's own when there is no key: the client insists on one."""
+
+TOO_MANY = frozenset({429, 529})
+"""Too many requests of ours, or, as Anthropic says it, of all customers together."""
+CONCERNS_EVERY_CALL = frozenset({401, 402, 403, 404})
+"""A wrong key, an empty account, a model that may not be used or does not exist."""
+DRAINED = "insufficient_quota"
+"""How OpenAI and its likes mark the 429 of an account without money: waiting fills no account."""
+FILTERED = ("content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation")
+"""How providers mark the 400 of a prompt that their content filter rejects."""
+
+
+def provider_of(name: str) -> str:
+    """Provider of a litellm model name. Raises BadSettings."""
+    litellm = load()
+    try:
+        return str(silent("litellm.litellm_core_utils.get_llm_provider_logic").get_llm_provider(name)[1])
+    except litellm.BadRequestError:
+        raise BadSettings(
+            f"model {name!r} names no provider that litellm knows: write PROVIDER/NAME, such as "
+            "anthropic/NAME, or openai/NAME with --api-base for an endpoint of your own"
+        ) from None
+
+
+def missing_keys(name: str) -> list[str]:
+    """Environment variables that must hold a key of the model's provider, but are not set or empty."""
+    own = f"{provider_of(name).upper()}_API_KEY"
+    if os.environ.get(own) == "":
+        return [own]
+    return list(load().validate_environment(name)["missing_keys"])
+
+
+def arguments(name: str, request: Request, api_base: str | None, timeout: float) -> dict[str, Any]:
+    """Keyword arguments of `litellm.completion` for one request: all that a provider gets.
+
+    Parameters that a model does not know are dropped by litellm. `timeout`: seconds.
+    """
+    found: dict[str, Any] = {
+        "model": name,
+        "messages": messages(name, request),
+        "temperature": request.temperature,
+        "max_tokens": request.max_tokens,
+        "timeout": timeout,
+        "max_retries": 0,
+        "num_retries": 0,
+        "drop_params": True,
+    }
+    if api_base is not None:
+        found["api_base"] = api_base
+    if (key := key_for_endpoint(name, api_base)) is not None:
+        found["api_key"] = key
+    return found
+
+
+def key_for_endpoint(name: str, api_base: str | None) -> str | None:
+    """Key for an OpenAI-compatible endpoint of the user's own; None where litellm looks for the provider's key."""
+    if api_base is None or prefix(name) != "openai":
+        return None
+    return os.environ.get("OPENAI_API_KEY") or NO_KEY
+
+
+def messages(name: str, request: Request) -> list[dict[str, Any]]:
+    """A request's messages, with cache breakpoints where the model takes them."""
+    marked: set[int] = set()
+    if request.cache and "claude" in name.lower() and prefix(name) in {*CLAUDE_HOSTS, ""}:
+        numbered = list(enumerate(request.messages))
+        marked.update(number for number, message in numbered if message.role == "system")
+        marked.update([number for number, message in numbered if message.role == "user"][-2:])
+    return [
+        {"role": message.role, "content": breakpoint_after(message.content) if number in marked else message.content}
+        for number, message in enumerate(request.messages)
+    ]
+
+
+def breakpoint_after(content: str) -> list[dict[str, Any]]:
+    """A message's content that ends with a cache breakpoint."""
+    return [{"type": "text", "text": content, "cache_control": {"type": "ephemeral"}}]
+
+
+def prefix(name: str) -> str:
+    """What a model name has before the first slash; empty without one."""
+    return name.partition("/")[0] if "/" in name else ""
+
+
+def cache_write_factor(name: str, litellm_provider: str | None) -> float:
+    """Price of a token written to the cache, relative to an uncached one, where a price list does not say."""
+    return ANTHROPIC_CACHE_WRITE if "claude" in name.lower() or litellm_provider == "anthropic" else 1.0
+
+
+def open_client(name: str, api_base: str | None, timeout: float) -> Any:
+    """A client for calls to one model in the running event loop; `await client.close()` closes its connections.
+
+    Keys and addresses are found where litellm finds them. `timeout`: seconds.
+    """
+    litellm, read = load(), os.environ.get
+    if prefix(name) == "azure":
+        return client_type()(timeout, partial(azure, name, api_base))
+    _, _, key, base = litellm.get_llm_provider(name, api_base=api_base)
+    key = key or key_for_endpoint(name, api_base)
+    return client_type()(
+        timeout,
+        partial(
+            importlib.import_module("openai").AsyncOpenAI,
+            api_key=key or litellm.api_key or litellm.openai_key or read("OPENAI_API_KEY") or NO_KEY,
+            base_url=base or litellm.api_base or read("OPENAI_BASE_URL") or read("OPENAI_API_BASE"),
+            organization=litellm.organization or read("OPENAI_ORGANIZATION"),
+            max_retries=0,
+        ),
+    )
+
+
+def azure(name: str, api_base: str | None, timeout: float, http_client: Any) -> Any:
+    """A client of OpenAI's for Azure."""
+    from litellm.llms.azure.common_utils import BaseAzureLLM
+    from openai import AsyncAzureOpenAI
+
+    class Client(AsyncAzureOpenAI):
+        """litellm keeps any client for Azure that it is given in its cache, unless that is too large.
+
+        There, a host program's next call would find it, closed perhaps.
+        """
+
+        def __sizeof__(self) -> int:
+            return sys.maxsize
+
+    litellm, read = load(), os.environ.get
+    found = BaseAzureLLM().initialize_azure_sdk_client(
+        {"max_retries": 0, "timeout": timeout},
+        litellm.api_key or litellm.azure_key or read("AZURE_OPENAI_API_KEY") or read("AZURE_API_KEY"),
+        api_base or litellm.api_base or read("AZURE_API_BASE"),
+        name,
+        litellm.api_version or read("AZURE_API_VERSION"),
+        is_async=True,
+    )
+    return Client(**{**found, "http_client": http_client})
