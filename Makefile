@@ -1,17 +1,35 @@
-# `make demo` and `make test` do all set-up: a virtual environment in .venv, from the locked and hashed requirements.
+# Each target does its own set-up: a virtual environment in .venv, from the locked and hashed requirements.
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 THIS := $(INSTALL) --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test check docs
+# Tests wait for engines, kills and limits for much of their time: one process more than there are cores keeps these busy.
+PYTEST := $(BIN)/pytest --numprocesses $(shell expr $$(nproc) + 1) --dist loadgroup
+
+# What processes import is compiled once: the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test test-slow test-all test-images check docs
 
 demo: .venv/ready
 	$(BIN)/codemonkeys demo
 
 test: .venv/ready-to-test
-	$(BIN)/pytest --numprocesses auto --dist loadgroup
+	$(PYTEST) -m 'not slow'
+
+# Batches with faults and kills, every sandbox, real data: what needs Docker or data is skipped without it.
+test-slow: .venv/ready-to-test
+	$(PYTEST) -m slow
+
+# BESIDE: other targets, made while the fast tests run if make is called with --jobs.
+test-all: test $(BESIDE)
+	$(MAKE) test-slow
+
+# The container images that slow tests run in: needs Docker and root.
+test-images: .venv/ready-to-test
+	$(BIN)/python -m tests.images
 
 check: .venv/ready-to-test
 	$(BIN)/ruff check .

@@ -31,13 +31,21 @@ def missing(need: str) -> str | None:
     return docker.unavailable()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what cannot run here, with the reason; what is required runs and fails instead. Long tests begin first."""
+    """Long tests begin first. What needs Docker is slow: this comes before pytest chooses by `-m`."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
     for item in items:
-        for need in ("docker", "data"):
-            if item.get_closest_marker(need) and need not in REQUIRED and (why := missing(need)):
-                item.add_marker(pytest.mark.skip(reason=why))
+        if item.get_closest_marker("docker"):
+            item.add_marker("slow")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run here, with the reason; what is required runs and fails instead."""
+    for need in ("docker", "data"):
+        if item.get_closest_marker(need) and need not in REQUIRED and (why := missing(need)):
+            pytest.skip(why)
 
 
 def pytest_configure(config: pytest.Config) -> None:

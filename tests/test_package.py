@@ -37,6 +37,7 @@ def test_wheel_holds_the_packages_and_the_prompts_and_nothing_else(wheel: Path) 
     assert names == tracked("codemonkeys", "sandboxes") | prompts
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_wheel_runs_the_demo_in_an_empty_environment(wheel: Path, tmp_path: Path, shared_home: Path) -> None:
     python = tmp_path / "venv" / "bin" / "python"

@@ -94,6 +94,7 @@ def steps(runs: Path, name: str) -> int:
     return int(rows[0][0]) if rows else 0
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_the_same(first: Path, shared_home: Path) -> None:
     """Every session but the last is killed with SIGKILL, some steps after it began; a step held is never done again."""
     runs, name = first / "runs", "killed"

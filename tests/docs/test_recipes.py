@@ -19,6 +19,7 @@ from tests.recorded import dry_run
 from tests.tiny_task import make_task_repository
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 ISSUE = """\
 ---
 repo: tiny/greeting
@@ -115,7 +116,6 @@ def test_a_task_source(clone: Clone) -> None:
     assert clone.changed == ["codemonkeys/tasks/sources/markdown.py"]
 
 
-@pytest.mark.long
 @pytest.mark.xdist_group("demo")
 def test_a_prompt(clone: Clone) -> None:
     said = clone.carry_out("A prompt")

@@ -86,7 +86,7 @@ def plain(batch: Batch) -> dict[str, str]:
     return predictions
 
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("batch")]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("batch")]
 
 
 def rules(batch: Batch) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from tests.cli.command import Done, codemonkeys
 from tests.models.endpoint import serve
 from tests.recorded import responder_of
 
-pytestmark = [pytest.mark.long, pytest.mark.data]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.data]
 
 MARSHMALLOW = "marshmallow-code__marshmallow-1359"
 ASTROID = "pylint-dev__astroid-1866"
