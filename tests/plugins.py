@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 
-def install(folder: Path, entry_points: str, name: str, module: str) -> None:
-    """Write to a folder what an installer leaves of a package: its module, and its description."""
-    (folder / f"{name}.py").write_text(module)
-    about = folder / f"{name}-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(entry_points)
+def install(folder: Path, code: str, entry_points: Mapping[str, str], name: str = "outside_plugin") -> Path:
+    """Write a package as pip leaves it, of one module `name`; `entry_points`: group to `NAME = module:attribute`."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(code)
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    groups = "".join(f"[{group}]\n{points}\n" for group, points in entry_points.items())
+    (info / "entry_points.txt").write_text(groups)
+    return folder
 
 
 @contextmanager

@@ -33,12 +33,8 @@ def no_module_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def test_a_name_is_built_in_or_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(
-        tmp_path,
-        f"[{GROUP}]\nzebra = a_plugin:VALUE\nadder = a_plugin:VALUE\nmark = a_plugin:VALUE\n",
-        "a_plugin",
-        VALUE,
-    )
+    points = "zebra = a_plugin:VALUE\nadder = a_plugin:VALUE\nmark = a_plugin:VALUE"
+    install(tmp_path, VALUE, {GROUP: points}, "a_plugin")
     assert THINGS.names() == ["mark"] and "zebra" not in THINGS
     monkeypatch.syspath_prepend(tmp_path)
     assert THINGS.names() == ["mark", "adder", "zebra"] and "zebra" in THINGS
@@ -67,8 +63,7 @@ def test_a_module_of_the_current_folder_is_importable_only_while_it_loads(
 def test_an_entry_point_is_not_looked_for_in_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "site").mkdir()
-    install(tmp_path / "site", f"[{GROUP}]\nlost = registry_lost:VALUE\n", "a_plugin", "")
+    install(tmp_path / "site", "", {GROUP: "lost = registry_lost:VALUE"}, "a_plugin")
     (tmp_path / "registry_lost.py").write_text("VALUE = 'found'\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.chdir(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from codemonkeys.selection.rules import RULES
 from tests.cli.command import Done, codemonkeys
-from tests.plugin import install
+from tests.plugins import install
 from tests.tiny_task import make_task_repository
 
 CODE = """

@@ -12,7 +12,7 @@ from codemonkeys.models import MODELS, open_model
 from codemonkeys.models.fake import FakeModel
 from codemonkeys.models.replay import ReplayModel
 from codemonkeys.settings import OperationSettings
-from tests.plugin import install
+from tests.plugins import install
 
 CODE = """
 from codemonkeys.models.fake import FakeModel

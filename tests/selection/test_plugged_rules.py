@@ -20,7 +20,7 @@ from codemonkeys.selection.deciding import MODEL_EVIDENCE, add_ballots, add_beli
 from codemonkeys.selection.evidence import Evidence, Ranking
 from codemonkeys.selection.rules import RULES, all_rules, find_rule
 from codemonkeys.settings import SelectionSettings
-from tests.plugin import install
+from tests.plugins import install
 from tests.report.finished_run import finish_run
 
 SOURCES = {"a.py": "x = 1\n"}

@@ -13,7 +13,7 @@ from codemonkeys.tasks.base import Task
 from sandboxes import docker, local
 from sandboxes.docker import DockerSandbox
 from sandboxes.local import LocalSandbox
-from tests.plugin import install
+from tests.plugins import install
 
 ONLY_AN_IMAGE = Task("a__b-1", "a/b", "0" * 40, "", image="swebench/a")
 CODE = """

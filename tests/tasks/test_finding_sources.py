@@ -201,9 +201,8 @@ def test_the_example_runs_from_the_command_line(tmp_path: Path, shared_home: Pat
 def test_a_source_of_an_installed_package_claims_and_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_home: Path
 ) -> None:
-    (tmp_path / "site").mkdir()
-    entry_points = "[codemonkeys.task_sources]\nmarkdown = task_source:SOURCE\n"
-    install(tmp_path / "site", entry_points, "task_source", EXAMPLE.read_text())
+    points = {"codemonkeys.task_sources": "markdown = task_source:SOURCE"}
+    install(tmp_path / "site", EXAMPLE.read_text(), points, "task_source")
     folder = str(markdown(tmp_path / "issues", "a__b-1"))
     monkeypatch.syspath_prepend(tmp_path / "site")
     assert load_tasks(folder) == load_tasks(f"markdown:{folder}") != []
@@ -236,11 +235,11 @@ def test_installed_sources_come_last_and_may_not_disagree(
     samples: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = tmp_path_factory.mktemp("site")
-    install(site, "[codemonkeys.task_sources]\none = greedy_source:SOURCE\n", "greedy_source", GREEDY)
+    install(site, GREEDY, {"codemonkeys.task_sources": "one = greedy_source:SOURCE"}, "greedy_source")
     monkeypatch.syspath_prepend(site)
     assert find_source("rows.jsonl")[0].name == "row_file"
     assert find_source("docs")[0].name == "greedy"
-    install(site, "[codemonkeys.task_sources]\ntwo = greedy_source:SOURCE\n", "greedy_again", GREEDY)
+    install(site, GREEDY, {"codemonkeys.task_sources": "two = greedy_source:SOURCE"}, "greedy_again")
     with pytest.raises(UnknownDataset, match="docs: read by one and by two; say which, as in one:docs"):
         find_source("docs")
     assert find_source("two:docs")[0].name == "greedy"
