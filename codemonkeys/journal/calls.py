@@ -20,7 +20,7 @@ UNITS_PER_DOLLAR = 10**15
 MESSAGE_CACHE_SIZE = 10_000
 
 
-class Calls:
+class StoredCalls:
     """The model calls of one run, and their costs."""
 
     def __init__(self, writer: Writer) -> None:

@@ -22,7 +22,7 @@ def hash_prefix(request_hash: str) -> int:
     return int(request_hash[:15], 16)
 
 
-class Executions:
+class StoredExecutions:
     """The executions of one run."""
 
     def __init__(self, writer: Writer) -> None:

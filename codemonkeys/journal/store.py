@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from codemonkeys import __version__
 from codemonkeys.errors import RunExists
 from codemonkeys.journal import run_files, texts
-from codemonkeys.journal.calls import Calls
-from codemonkeys.journal.executions import Executions
+from codemonkeys.journal.calls import StoredCalls
+from codemonkeys.journal.executions import StoredExecutions
 from codemonkeys.journal.writer import Writer, now
 from codemonkeys.models.base import Price
 from codemonkeys.tasks.base import Task
@@ -40,8 +40,8 @@ class Journal:
             path = self.folder / "run.db"
             connection = run_files.connect_to_write(path).conn
             self._writer = Writer(connection, name, self.folder, run_files.connect_to_read(path))
-            self.calls = Calls(self._writer)
-            self.executions = Executions(self._writer)
+            self.calls = StoredCalls(self._writer)
+            self.executions = StoredExecutions(self._writer)
             self._begin_run(source, settings)
         except BaseException:
             self.close()
