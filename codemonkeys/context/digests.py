@@ -57,7 +57,7 @@ async def digests_of(work: Work, files: Mapping[str, SourceFile]) -> dict[str, s
     """Digests of outlines by key: from the store, or generated now, by this task or by another that is at it."""
     store = work.steps.digests
     assert store is not None, "a session opens the store where the settings ask for digests"
-    plan = Plan(work)
+    plan = DigestPlan(work)
     while True:
         found = store.get(files)
         missing = [key for key in files if key not in found and key not in plan.unread]
@@ -70,7 +70,7 @@ async def digests_of(work: Work, files: Mapping[str, SourceFile]) -> dict[str, s
             await store.pending[missing[0]].wait()
 
 
-class Plan:
+class DigestPlan:
     """Which digests this task requests in which call, recorded first so that a resumed run sends the same calls."""
 
     def __init__(self, work: Work) -> None:
@@ -96,7 +96,7 @@ class Plan:
 
 
 async def generate(
-    work: Work, store: DigestStore, plan: Plan, files: Mapping[str, SourceFile], mine: Sequence[str]
+    work: Work, store: DigestStore, plan: DigestPlan, files: Mapping[str, SourceFile], mine: Sequence[str]
 ) -> None:
     """Generate digests; other tasks that need them wait for this one."""
     done = asyncio.Event()
@@ -116,7 +116,7 @@ async def generate(
 
 
 async def generate_batch(
-    work: Work, store: DigestStore, plan: Plan, number: int, files: Mapping[str, SourceFile]
+    work: Work, store: DigestStore, plan: DigestPlan, number: int, files: Mapping[str, SourceFile]
 ) -> None:
     """Generate a batch of digests in one call, with one repair turn for an unusable answer."""
     system = work.prompts("digest.system")
