@@ -12,7 +12,7 @@ from codemonkeys.models.base import Request
 from codemonkeys.prompting import Prompts
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.snapshot import Snapshot
-from sandboxes.base import Execution, Reason
+from sandboxes.base import Execution, Reason, Sandbox
 from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
 
 MARKER = "0123abcd"
@@ -29,10 +29,11 @@ def room(
     snapshot: Snapshot,
     answer: Callable[[Request], str],
     run: Callable[[str, str | None], Execution] = present,
+    sandbox: Sandbox | None = None,
     **given: Any,
 ) -> Iterator[Work]:
-    """A task in work on a snapshot, with a model and a sandbox that are functions; `given` are settings."""
-    steps = open_steps(tmp_path, AnsweringModel(answer), AnsweringSandbox(run))
+    """A task in work on a snapshot. The model is a function, and so is the sandbox if none is given."""
+    steps = open_steps(tmp_path, AnsweringModel(answer), sandbox or AnsweringSandbox(run))
     prompts = Prompts(MARKER, None, {"repo": TASK.repo, "issue": TASK.issue})
     yield Work(TASK, snapshot, PLACE, load_settings(**given), prompts, steps)
     steps.journal.close()

@@ -42,7 +42,7 @@ def leave() -> None:
 STREAMS = 3
 MESSAGE = 1 << 18
 """Bytes that a request has at most."""
-LIBRARIES = ("docker", "git", "sqlite_utils", "swebench.harness.run_evaluation", "swebench.task.repo")
+LIBRARIES = ("docker", "sqlite_utils", "swebench.harness.run_evaluation", "swebench.task.repo")
 """What commands import where they use it, beside litellm."""
 
 

@@ -46,7 +46,7 @@ def test_malformed_line_is_named_by_number(tmp_path: Path, shared_home: Path) ->
 
 
 def test_no_model(tmp_path: Path, shared_home: Path, tiny: str) -> None:
-    refused(solve(tmp_path, shared_home, tiny), "no model was named", "-m fake")
+    refused(solve(tmp_path, shared_home, tiny), "no model was named", "with -m", "or fake to try everything")
 
 
 def test_missing_key_names_the_variable(tmp_path: Path, shared_home: Path, tiny: str) -> None:
@@ -81,7 +81,7 @@ def test_image_only_task_without_docker(tmp_path: Path, shared_home: Path) -> No
     row = {"instance_id": "a__b-1", "repo": "a/b", "base_commit": "0" * 40, "problem_statement": "x"}
     (tmp_path / "tasks.jsonl").write_text(json.dumps(row) + "\n")
     nowhere = {"DOCKER_HOST": f"unix://{tmp_path}/no.sock"}
-    refused(solve(tmp_path, shared_home, "tasks.jsonl", "-m", "fake", **nowhere), "container image only", code=1)
+    refused(solve(tmp_path, shared_home, "tasks.jsonl", "-m", "fake", **nowhere), "only as a container image", code=1)
 
 
 def test_run_that_exists_with_other_settings(tmp_path: Path, shared_home: Path, tiny: str) -> None:

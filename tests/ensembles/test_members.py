@@ -119,7 +119,7 @@ def test_families_can_be_named(tmp_path: Path) -> None:
     assert [member.family for member in read_members(paths, KNOWN)] == ["one", "one", "two"]
     assert [m.family for m in read_members(paths, KNOWN, ["x=one_*", "y=one_b"])] == ["x", "y", "two"]
     for wrong in ("x=three*", "x", "=one_a"):
-        with pytest.raises(BadInput, match="--family"):
+        with pytest.raises(BadInput, match="family="):
             read_members(paths, KNOWN, [wrong])
 
 

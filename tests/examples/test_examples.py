@@ -94,7 +94,7 @@ def test_the_rule_chooses_and_stands_beside_the_others(place: Place) -> None:
     (row,) = [row for row in studied["rules"] if row["name"] == "rule:RULE"]
     assert (row["source"], row["abstained"], row["as_run"]) == ("of my own", 0, 1.0)
     elsewhere = place("study", "ruled", "--json", cwd=place.folder)
-    assert elsewhere.code == 0 and "the rule of the run is left out: " in elsewhere.err
+    assert elsewhere.code == 0 and "skipping the run's own rule: " in elsewhere.err
     assert "rule:RULE" not in [row["name"] for row in json.loads(elsewhere.out)["rules"]]
 
 

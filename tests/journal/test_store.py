@@ -244,7 +244,7 @@ def test_full_disk_is_told_and_loses_nothing(journal: Journal, tmp_path: Path) -
     pages = journal._writer.connection.execute("PRAGMA page_count").fetchone()[0]
     journal._writer.connection.execute(f"PRAGMA max_page_count = {pages + 1}")
     noise = random.Random(1).randbytes(1 << 20).hex()
-    with pytest.raises(JournalError, match="disk is full.*codemonkeys resume run"):
+    with pytest.raises(JournalError, match="disk is full.*resume the run 'run'"):
         journal.calls.finish(journal.calls.begin(request(1), "m", 0.1, None), Completion(noise, "stop", None, "m"))
     journal.close()
     again = Journal(tmp_path, "run", "source", {"model": "m"})

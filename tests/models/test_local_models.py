@@ -44,7 +44,7 @@ def test_replay_answers_what_was_recorded(tmp_path: Path) -> None:
     assert read_recording(path)[KEY._replace(turn=4)] == unbilled
     assert ANSWER.usage is not None and model.price is not None and model.price.cost(ANSWER.usage) == 0
     other = Request(KEY._replace(sample=9), REQUEST.messages)
-    with pytest.raises(MissingRecording, match=r"recording\.jsonl has no answer for task-1 edit sample 9 turn 3"):
+    with pytest.raises(MissingRecording, match=r"recording\.jsonl holds no answer for task-1 edit sample 9 turn 3"):
         asyncio.run(model.complete(other))
 
 

@@ -189,7 +189,7 @@ def test_a_submission_is_complete(
 def test_existing_output_is_overwritten_only_on_demand(write: Callable[..., str], tmp_path: Path, format: str) -> None:
     output = tmp_path / ("out" if format in ("atif", "leaderboard") else "out.jsonl")
     first = write(output, format)
-    with pytest.raises(BadInput, match="--overwrite"):
+    with pytest.raises(BadInput, match="overwrite=True"):
         write(output, format)
     assert write(output, format, True) == f"{first} (existing files were overwritten)"
     if format == "recording":

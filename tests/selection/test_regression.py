@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.engine.steps import Steps
-from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.journal import queries, run_files
 from codemonkeys.selection.regression import Regressions, broken_by, read, run_regressions
@@ -107,10 +106,9 @@ def patch_of(snapshot: Snapshot, path: str, old: str, new: str) -> str:
     return make_patch(snapshot, Changes({path: File(changed.encode(), "100644")}))
 
 
-def in_sandbox(work: Work, repository: Path) -> None:
-    """Have the task's scripts run for real, with the interpreter and the packages of these tests."""
-    work.steps.sandbox = LocalSandbox()
-    work.environment = Environment(
+def environment(repository: Path) -> Environment:
+    """The task's, with the interpreter and the packages of these tests."""
+    return Environment(
         "adder",
         folders=(("/testbed", repository), ("/opt/testbed", Path(sys.prefix))),
         variables=(("PATH", "/opt/testbed/bin:/usr/bin:/bin"),),
@@ -123,8 +121,8 @@ def test_what_candidates_break_is_found_whatever_they_say(tmp_path: Path, make_r
     patches = [patch_of(snapshot, *edit) if edit[1:] != ("", "") else "no patch\n" for edit in PATCHES.values()]
     candidates = [NumberedCandidate(n, Candidate(n - 1, patch, "", True)) for n, patch in enumerate(patches, 1)]
     selection = {"regression_files": 2, "regression_seconds": 8.0}
-    with room(tmp_path, snapshot, lambda request: "", selection=selection) as work:
-        in_sandbox(work, repository)
+    with room(tmp_path, snapshot, lambda request: "", sandbox=LocalSandbox(), selection=selection) as work:
+        work.environment = environment(repository)
         found = asyncio.run(run_regressions(work, candidates))
         assert found.tests == PASSING
         assert dict(zip(PATCHES, found.broken, strict=True)) == BROKEN
@@ -148,8 +146,8 @@ def test_wrong_candidates_of_a_real_task_break_what_the_right_ones_keep(
     assert task.folder is not None
     rows = [json.loads(line) for line in (task.folder / "candidates.jsonl").read_text().splitlines()]
     candidates = [NumberedCandidate(n, Candidate(n, row["model_patch"], "", True)) for n, row in enumerate(rows, 1)]
-    with room(tmp_path, workspace.snapshot, lambda request: "") as work:
-        work.steps.sandbox, work.environment = LocalSandbox(), workspace.environment
+    with room(tmp_path, workspace.snapshot, lambda request: "", sandbox=LocalSandbox()) as work:
+        work.environment = workspace.environment
         found = asyncio.run(run_regressions(work, candidates))
     assert len(found.tests) > 50
     for broken, row in zip(found.broken, rows, strict=True):
