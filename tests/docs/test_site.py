@@ -18,6 +18,9 @@ LOADS = re.compile(
 NAVIGATES = re.compile(r"""<link\b[^>]*\brel=["']?(?:canonical|next|prev)\b[^>]*>""")
 
 
+pytestmark = pytest.mark.xdist_group("site")  # Built once.
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site as `make docs` builds it."""
