@@ -13,7 +13,7 @@ from codemonkeys.models.base import Completion, Model, Price, Request, Usage
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.settings import OperationSettings
 from codemonkeys.tasks.base import Task
-from sandboxes.base import Environment, Execution, Limits, Script
+from sandboxes.base import Environment, Execution, Limits, Sandbox, Script
 
 TASK = Task("owner__name-1", "owner/name", "0" * 40, "It breaks when the name is empty.")
 PLACE = Environment("place")
@@ -66,7 +66,7 @@ class AnsweringSandbox:
 def open_steps(
     tmp_path: Path,
     model: Model,
-    sandbox: AnsweringSandbox,
+    sandbox: Sandbox,
     accept_changes: bool = False,
     operation: OperationSettings | None = None,
 ) -> Steps:
