@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 SERVER = "CODEMONKEYS_TEST_COMMANDS"
 """Environment variable that holds the socket of the fork server; see `fork_server.py` and `conftest.py`."""
-READ_AT_IMPORT = ("PYTHON", "HF_", "LITELLM_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+READ_AT_IMPORT = ("PYTHON", "HF_HOME", "HF_ENDPOINT", "HF_HUB_", "LITELLM_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 """Beginnings of variables that Python or a library reads when it is imported: these need a process of their own."""
 
 
