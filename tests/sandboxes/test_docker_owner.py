@@ -139,17 +139,14 @@ def test_a_batch_goes_on_after_the_engine_was_stopped_and_started(
     monkeypatch.setenv("DOCKER_HOST", own_engine.address)
     client = docker.from_env()
     results: dict[int, list[Execution]] = {number: [] for number in range(24)}
-    in_work = range(8, 12)
-    halfway = threading.Semaphore(0)
+    in_work = {number: f"{uuid.uuid4()}" for number in range(8, 12)}
 
     def work(numbers: range) -> None:
         for number in numbers:
-            if number in in_work:
-                halfway.release()
-            for _ in range(3):
-                # No stop of an engine is too slow to meet these.
-                pause = 600 if number in in_work and not results[number] else 0.5
-                script = Script(f"sleep {pause}; echo {number}; exit {number}", command=SH)
+            for attempt in range(3):
+                # These are met by a stop, however slow it is.
+                until = f"sh -c 'sleep 90; :' {in_work[number]}; " if number in in_work and attempt == 0 else ""
+                script = Script(f"{until}echo {number}; exit {number}", command=SH)
                 results[number].append(sandbox.run(environment, script, limits=Limits(memory_mb=256)))
                 if results[number][-1].reason is not Reason.SANDBOX_FAILED:
                     break
@@ -159,8 +156,7 @@ def test_a_batch_goes_on_after_the_engine_was_stopped_and_started(
         workers = [threading.Thread(target=work, args=(range(first, 24, 4),)) for first in range(4)]
         for worker in workers:
             worker.start()
-        for _ in in_work:
-            halfway.acquire()
+        wait_until(lambda: all(map(conformance.processes_with, in_work.values())), 60)
         own_engine.stop()
         own_engine.start()
         for worker in workers:
