@@ -60,6 +60,7 @@ def test_it_works_in_a_running_event_loop_awaited_or_not(source: str, tmp_path: 
     assert signal.getsignal(signal.SIGINT) is handled
 
 
+@pytest.mark.slow
 def test_several_runs_at_once_in_one_process_and_in_threads(source: str, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
 
@@ -126,6 +127,7 @@ def test_what_is_refused_leaves_nothing_behind_and_speaks_of_parameters(
     assert not runs.exists()
 
 
+@pytest.mark.slow
 def test_stop_drains_and_aborts_from_another_thread(source: str, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
 

@@ -111,6 +111,7 @@ def test_run_that_does_not_exist(tmp_path: Path, shared_home: Path) -> None:
         refused(codemonkeys(command, "nothing", home=shared_home, cwd=tmp_path), "no run 'nothing'")
 
 
+@pytest.mark.slow
 def test_replay_that_lacks_an_answer(tmp_path: Path, shared_home: Path, tiny: str) -> None:
     few = ("-c", "generation.samples=1", "--run", "recorded")
     assert solve(tmp_path, shared_home, tiny, "-m", "fake", *few).code == 0

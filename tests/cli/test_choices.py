@@ -76,6 +76,7 @@ def test_doctor_loads_each_component_and_reports_errors(place: Place) -> None:
     assert verdict == "warning" and "No module named 'no_such_module'" in detail
 
 
+@pytest.mark.slow
 def test_a_run_uses_them_by_name(place: Place) -> None:
     chosen = ("-m", "parrot", "--sandbox", "near", "-c", "selection.rule=first", "-c", "generation.samples=2")
     done = place("solve", place.source, *chosen, "--run", "plugged", "--json")

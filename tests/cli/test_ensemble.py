@@ -100,6 +100,7 @@ def test_text_rules_need_no_model_and_no_sandbox(room: Room) -> None:
     assert "predicted" in room("show", "texts").out
 
 
+@pytest.mark.slow
 def test_votes_run_given_tests_and_verdicts_come_after(room: Room) -> None:
     """Given test scripts, real executions, no model; then every candidate is graded and the rules compared."""
     done = room.ensemble("--run", "votes", "--select", "votes", "--tests", "given", "--sandbox", "local", "--json")
@@ -177,6 +178,7 @@ def test_study_of_our_own_run(room: Room) -> None:
     assert "not resolved" in room("show", "own", ID).out
 
 
+@pytest.mark.slow
 def test_conversation_survives_a_kill_and_pays_nothing_twice(tmp_path: Path, shared_home: Path) -> None:
     """Example tests and the selection conversation over real HTTP; the process is killed midway."""
     bench = Bench(tmp_path, shared_home)

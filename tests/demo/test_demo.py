@@ -72,6 +72,7 @@ def test_it_shows_what_makes_it_telling(first: Path) -> None:
     assert sorted(turn for (turn,) in turns) == [1, 1, 1, 2, 2]
 
 
+@pytest.mark.slow
 def test_again_it_is_the_same_byte_for_byte(first: Path, shared_home: Path) -> None:
     done = codemonkeys("demo", "--run", "again", "--json", home=shared_home, cwd=first)
     assert done.code == 0, done.err

@@ -87,6 +87,7 @@ def test_the_reference_fix_resolves_it(repository: Path, environment: Environmen
     assert verdict.tests == {"FAIL_TO_PASS": (11, 0), "PASS_TO_PASS": (312, 0)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("carry", "noun", "outcome"),
     [

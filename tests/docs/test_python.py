@@ -33,6 +33,7 @@ async def run_example(source: str, line: int, names: dict[str, object]) -> str:
     return printed.getvalue()
 
 
+@pytest.mark.slow
 def test_examples_run_and_print_what_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_home: Path
 ) -> None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.command import environment
 from tests.docs.pages import FENCED, ROOT, section
 
@@ -19,6 +21,7 @@ def in_outline(line: str) -> str:
     return " ".join(re.sub(r"\d[\d,.]*", "#", line).split())
 
 
+@pytest.mark.slow
 def test_commands_without_a_key_print_what_the_page_shows(tmp_path: Path, shared_home: Path) -> None:
     programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     variables = environment(shared_home, PATH=programs, GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_NOSYSTEM="1")

@@ -51,6 +51,7 @@ class Costly(AnsweringModel):
         return Completion("x", "stop", Usage(0, used), self.name)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32), st.integers(1, 4000), st.integers(1, 200))
 def test_sixty_four_workers_are_never_a_cent_over_nor_leave_more_than_one_reservation(

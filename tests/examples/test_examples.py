@@ -47,6 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Place:
     return Place(tmp_path_factory.mktemp("examples"), shared_home)
 
 
+@pytest.mark.slow
 def test_the_sandbox_runs_what_ours_runs_alike(place: Place) -> None:
     assert place.solve("theirs", "-m", "fake", "--sandbox", "sandbox:BACKEND", *ONE_SAMPLE)["predicted"] == 1
     assert place.solve("ours", "-m", "fake", "--sandbox", "local", *ONE_SAMPLE)["predicted"] == 1
@@ -55,6 +56,7 @@ def test_the_sandbox_runs_what_ours_runs_alike(place: Place) -> None:
     assert theirs["candidates"] == ours["candidates"]
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_sandbox(place: Place, tmp_path: Path) -> None:
     """A resume finds it by the same name, or says what is missing."""
     place.solve("kept", "-m", "fake", "--sandbox", "sandbox:BACKEND", *ONE_SAMPLE)
@@ -63,6 +65,7 @@ def test_a_run_keeps_its_sandbox(place: Place, tmp_path: Path) -> None:
     assert done.code == 2 and "sandbox 'sandbox:BACKEND' cannot be loaded" in done.err
 
 
+@pytest.mark.slow
 def test_hidden_tests_are_graded_in_the_sandbox(place: Place) -> None:
     rows = [{"instance_id": ID, "model_name_or_path": "mine", "model_patch": patch} for patch in (GOLD, WRONG)]
     resolved = []
@@ -87,6 +90,7 @@ def test_the_suite_tells_what_the_sandbox_holds(place: Place, word: str, holds: 
     assert (done.returncode == 0) == holds == (found[1] == found[2]) and int(found[2]) > 0, done.stdout
 
 
+@pytest.mark.slow
 def test_the_rule_chooses_and_stands_beside_the_others(place: Place) -> None:
     summary = place.solve("ruled", "-m", "fake", "-c", "selection.rule=rule:RULE", "-c", "generation.samples=2")
     assert summary["tasks"][0]["reason"] == "touches the fewest files"
@@ -110,6 +114,7 @@ def test_the_rule_chooses_among_submissions(place: Place) -> None:
     assert (task["source"], task["reason"]) == ("one", "touches the fewest files")
 
 
+@pytest.mark.slow
 def test_the_model_answers_through_the_whole_pipeline(place: Place) -> None:
     model = ("-m", "model:open_model")
     with serve(dry_run) as endpoint:

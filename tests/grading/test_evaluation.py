@@ -239,6 +239,7 @@ def test_hidden_tests_decide_in_a_real_sandbox(
 CHECKED = ("pallets__flask-5014", "pylint-dev__pylint-7993")
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("id", CHECKED)
 def test_official_verdicts_are_met_in_the_local_sandbox(
@@ -280,6 +281,7 @@ new file mode 100644
 """
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_a_patch_that_forges_the_hidden_tests_is_marked(tmp_path: Path, shared_home: Path, data_dir: Path) -> None:
     """That it is believed is the grading's own weakness, official or not (docs/tampering.md): hence the mark."""

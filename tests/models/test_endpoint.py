@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from codemonkeys.errors import AccessRefused
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Message, Request
@@ -15,6 +17,7 @@ from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.retry import Patience
 
 
+@pytest.mark.slow
 def test_a_process_with_faults(tmp_path: Path) -> None:
     rules = tmp_path / "rules.json"
     rules.write_text(json.dumps([["number (1|3)\\b", "odd"], ["number", "some"]]))

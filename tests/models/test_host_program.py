@@ -184,6 +184,7 @@ def test_settings_of_a_host_program_send_nothing_twice(litellm: Any, monkeypatch
     assert litellm.num_retries == 3
 
 
+@pytest.mark.slow
 def test_models_in_several_threads_and_loops_at_once() -> None:
     async def several(url: str) -> None:
         names = OURS[:3]

@@ -287,6 +287,7 @@ assert dict(os.environ) == before
 """
 
 
+@pytest.mark.slow
 def test_litellm_is_silent_and_calls_nobody(tmp_path: Any) -> None:
     """Also while it is imported, which leaves environment variables as they are."""
 
@@ -305,6 +306,7 @@ def test_litellm_is_silent_and_calls_nobody(tmp_path: Any) -> None:
     assert len(endpoint.requests) == 4
 
 
+@pytest.mark.slow
 def test_the_command_line_keeps_litellm_quiet() -> None:
     """Also where litellm prints what cannot be kept from a host program's output."""
     program = (

@@ -245,6 +245,7 @@ def test_figures_are_complete_and_deterministic(whole: Study, tmp_path: Path) ->
     assert write_figures(study(make_run(2)[0], None), tmp_path / "none") == []
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_submissions(data_dir: Path, tmp_path: Path) -> None:
     """15 submissions on SWE-bench Lite: selected without labels or executions, then studied with verdicts."""

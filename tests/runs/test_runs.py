@@ -33,7 +33,7 @@ PRICES = {
 }
 
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 
 class Bench:

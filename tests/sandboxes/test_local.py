@@ -391,6 +391,7 @@ print("holds as user", os.getuid())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0, reason="the other tests run as an ordinary user already")
 def test_the_suite_holds_for_an_ordinary_user(bubblewrap: bool) -> None:
     version = ["/usr/bin/python3", "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]

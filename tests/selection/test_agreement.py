@@ -83,6 +83,7 @@ def test_tests_and_new_files_do_not_count_beside_shipped_code() -> None:
     assert similarity(footprint(""), footprint("")) == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_submissions_without_label_or_execution(data_dir: Path) -> None:
     """The known baselines come out, so the data is read as it was; agreement reaches what was aimed at."""

@@ -115,6 +115,7 @@ def environment(repository: Path) -> Environment:
     )
 
 
+@pytest.mark.slow
 def test_what_candidates_break_is_found_whatever_they_say(tmp_path: Path, make_repository: Callable[..., Path]) -> None:
     repository = make_repository(SOURCES)
     snapshot = Snapshot.of_repository(repository)
@@ -136,6 +137,7 @@ def test_what_candidates_break_is_found_whatever_they_say(tmp_path: Path, make_r
         assert isinstance(work.steps, Steps)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_wrong_candidates_of_a_real_task_break_what_the_right_ones_keep(
     tmp_path: Path, shared_home: Path, data_dir: Path

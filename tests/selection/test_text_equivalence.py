@@ -143,6 +143,7 @@ def test_any_text_has_a_form(text: str) -> None:
     assert text_form("--- a/x.py\n+++ b/x.py\n@@ -1,9 +1,9 @@\n" + text)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_submissions(data_dir: Path) -> None:
     """Fifteen systems: what is taken for the same got the same verdict, but where the verdicts err themselves."""

@@ -101,6 +101,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield Machine(hub, tmp_path_factory.mktemp("machine"))
 
 
+@pytest.mark.slow
 def test_every_short_name_becomes_tasks_without_labels(machine: Machine) -> None:
     names = ["verified", "multilingual", "multimodal", "live", "rebench", "verified:dev"]
     found = machine(TASKS, *names, HF_TOKEN=TOKEN)

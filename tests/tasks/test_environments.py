@@ -62,6 +62,7 @@ def test_its_python_is_its_own(tiny: Workspace) -> None:
     assert {package["name"] for package in json.loads(listed)} <= {"pip", "setuptools"}
 
 
+@pytest.mark.slow
 def test_what_was_built_is_used_again_and_is_the_same_elsewhere(
     tiny: Workspace, tiny_task: Task, shared_home: Path, tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ def test_what_was_built_is_used_again_and_is_the_same_elsewhere(
     assert elsewhere.snapshot.commit == tiny.snapshot.commit
 
 
+@pytest.mark.slow
 def test_many_at_once_build_it_once(tmp_path: Path) -> None:
     """The installation writes down when it ran: two that ran would not agree."""
     source = make_task_repository(tmp_path / "tiny", install="cat /proc/sys/kernel/random/uuid > made.txt\n")
@@ -89,6 +91,7 @@ def test_many_at_once_build_it_once(tmp_path: Path) -> None:
     assert len([path for path in (tmp_path / "home/environments").iterdir() if path.is_dir()]) == 1
 
 
+@pytest.mark.slow
 def test_a_build_that_fails_is_quoted_and_leaves_nothing(tmp_path: Path) -> None:
     install = "touch half.txt; echo token https://me:secret@host/; echo cannot go on >&2; exit 7\n"
     (task,) = load_tasks(make_task_repository(tmp_path / "tiny", install=install))
@@ -99,6 +102,7 @@ def test_a_build_that_fails_is_quoted_and_leaves_nothing(tmp_path: Path) -> None
     assert [path for path in (tmp_path / "home/environments").iterdir() if path.is_dir()] == []
 
 
+@pytest.mark.slow
 def test_the_build_has_no_network_and_cannot_write_outside(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir(mode=0o777)
     (tmp_path / "outside").chmod(stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO)

@@ -41,6 +41,7 @@ def mini_swe_agent_rule(wanted: TaskFilter) -> list[str]:
 PART = st.one_of(st.just(""), st.integers(-4, 6).map(str))
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(
     filter=st.sampled_from([None, "a", ".*4$", "x", "a__x-(30|4)"]),
