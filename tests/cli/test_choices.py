@@ -113,6 +113,7 @@ def test_a_sandbox_that_does_not_work_is_refused_with_its_reason(place: Place) -
     assert not (place.folder / "runs" / "refused").exists()
 
 
+@pytest.mark.slow
 def test_own_repository_runs_in_the_environment_the_sandbox_supports(place: Place) -> None:
     """Without a virtual environment or an image, one that takes folders runs on this machine's programs."""
     from subprocess import run

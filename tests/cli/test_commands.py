@@ -59,6 +59,7 @@ def test_show_run_and_task(run: Run) -> None:
     assert run("show", "tiny", "other__task-1").code == 2
 
 
+@pytest.mark.slow
 def test_exported_predictions_are_what_the_harness_reads(run: Run) -> None:
     from swebench.harness.utils import get_predictions_from_file
 

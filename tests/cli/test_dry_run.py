@@ -48,6 +48,7 @@ def test_without_prices_tokens_are_shown(folder: Path) -> None:
     assert plan(folder, "solve", "tasks").code == 0, "a model need not be named"
 
 
+@pytest.mark.slow
 def test_own_repository_is_estimated_too(folder: Path) -> None:
     make_repository(folder / "mine", {"a.py": b"x = 1\n", "b.py": b"y = 1\n"})
     asked = ("fix", "mine", "--issue", "It breaks", "--sandbox", "local", "--json")

@@ -158,6 +158,7 @@ def test_verdicts_from_a_file_and_invalid_input(room: Room) -> None:
     assert changed.code == 2 and "has changed since" in changed.err
 
 
+@pytest.mark.slow
 def test_study_of_our_own_run(room: Room) -> None:
     """Stored trajectories: coverage by samples, turns and waves, tests and costs, once their edits are graded."""
     samples = ("-c", "generation.samples=3", "-c", "generation.wave=2", "-c", "generation.diversity=memory")

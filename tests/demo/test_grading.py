@@ -80,6 +80,7 @@ def patch_of(repository: Path, folder: Path, carry: str, noun: str) -> str:
     return git("diff")
 
 
+@pytest.mark.slow
 def test_the_reference_fix_resolves_it(repository: Path, environment: Environment, tmp_path: Path) -> None:
     patch = load_answer_keys(str(repository))[INSTANCE_ID].patch
     verdict = grade(patch, repository, environment, tmp_path)

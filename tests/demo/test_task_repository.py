@@ -64,6 +64,7 @@ def test_its_patches_apply_to_the_base(repository: Path, tmp_path: Path, patch: 
     assert [path for path in before if after[path] != before[path]] == [changed]
 
 
+@pytest.mark.slow
 def test_it_is_the_same_each_time_even_when_made_twice_at_once(repository: Path, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         made = set(pool.map(build_task_repository, [tmp_path, tmp_path]))

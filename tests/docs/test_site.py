@@ -18,7 +18,7 @@ LOADS = re.compile(
 NAVIGATES = re.compile(r"""<link\b[^>]*\brel=["']?(?:canonical|next|prev)\b[^>]*>""")
 
 
-pytestmark = pytest.mark.xdist_group("site")  # Built once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site")]  # Built once.
 
 
 @pytest.fixture(scope="module")

@@ -117,6 +117,7 @@ def make_run(
 SOURCES = {f"module_{n}.py": f"def function_{n}():\n    return {n}\n" * 40 for n in range(6)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["budget", "task_budget"])
 def test_every_task_that_is_begun_ends_with_a_prediction(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot], what: str

@@ -102,6 +102,7 @@ def test_the_rule_chooses_and_stands_beside_the_others(place: Place) -> None:
     assert "rule:RULE" not in [row["name"] for row in json.loads(elsewhere.out)["rules"]]
 
 
+@pytest.mark.slow
 def test_the_rule_chooses_among_submissions(place: Place) -> None:
     two = GOLD + GOLD.replace("greeting.py", "other.py")
     for name, patch in (("one", GOLD), ("two", two)):

@@ -330,6 +330,7 @@ def edits_of(draw: st.DrawFn, files: Mapping[str, bytes]) -> list[Edit]:
     return edits
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_patch_equals_edits_on_a_real_checkout(data: st.DataObject) -> None:

@@ -140,6 +140,7 @@ async def host_call(litellm: Any, url: str) -> str:
     return str(got.choices[0].message.content)
 
 
+@pytest.mark.slow
 def test_a_host_program_finds_litellm_as_it_left_it(litellm: Any, capfd: pytest.CaptureFixture[str]) -> None:
     """Callbacks, settings, functions, clients and environment variables, before, during and after calls of ours."""
     heard = Heard(litellm)

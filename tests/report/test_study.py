@@ -233,6 +233,7 @@ def test_a_study_serialises_to_json(whole: Study) -> None:
     assert json.loads(json.dumps(asdict(whole)))["tasks"] == 40
 
 
+@pytest.mark.slow
 def test_figures_are_complete_and_deterministic(whole: Study, tmp_path: Path) -> None:
     rows = (replace(whole.rules[0], name="$\\frac{1}{0} <script> \x1b[31m" + "x" * 300), *whole.rules[1:])
     evil = replace(whole, rules=rows)
