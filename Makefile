@@ -23,9 +23,9 @@ test: .venv/ready-to-test
 test-slow: .venv/ready-to-test
 	$(PYTEST) -m slow
 
-# BESIDE: other targets, made while the fast tests run if make is called with --jobs.
-test-all: test $(BESIDE)
-	$(MAKE) test-slow
+# Both in one: what several tests share is made once, and no worker waits for the end of the first half.
+test-all: .venv/ready-to-test
+	$(PYTEST)
 
 # The container images that slow tests run in: needs Docker and root.
 test-images: .venv/ready-to-test

@@ -127,6 +127,7 @@ def own_engine() -> Iterator[Engine]:
 
 
 # docker-py leaves a socket open when an engine goes while it connects.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_batch_goes_on_after_the_engine_was_stopped_and_started(
     own_engine: Engine, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
