@@ -119,7 +119,9 @@ def a_pack_without_index(image: Image) -> None:
     for index in (image.repository / ".git" / "objects" / "pack").glob("*.idx"):
         index.with_suffix(".pack").rename(index.with_name("tmp_pack_abc"))
         index.unlink()
-    image.git("add", "-A", "-f")  # writes the objects of the base anew
+    # The objects of the base are written anew: git takes those of an index that matches the files to be there.
+    image.git("read-tree", "--empty")
+    image.git("add", "-A", "-f")
     image.git("update-ref", "refs/heads/main", image.git("commit-tree", "-m", "base", image.git("write-tree")))
 
 
