@@ -10,6 +10,7 @@ from pathlib import Path
 
 from codemonkeys.cli.exits import Exit
 from codemonkeys.journal.store import Journal
+from tests.cli.command import codemonkeys
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "files.md").read_text()
@@ -30,13 +31,9 @@ def test_page_describes_every_table_view_and_column(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_readme_names_commands_options_and_files_that_exist() -> None:
-    help_of = {
-        command: subprocess.run(
-            [sys.executable, "-m", "codemonkeys", command, "--help"], capture_output=True, text=True, check=True
-        ).stdout
-        for command in set(re.findall(r"^codemonkeys (\w+)", README, re.M))
-    }
+def test_readme_names_commands_options_and_files_that_exist(tmp_path: Path) -> None:
+    commands = set(re.findall(r"^codemonkeys (\w+)", README, re.M))
+    help_of = {command: codemonkeys(command, "--help", home=tmp_path, cwd=tmp_path).out for command in commands}
     assert {"doctor", "solve", "show", "export", "evaluate"} <= help_of.keys()
     called = re.sub(r"\\\n\s*", "", README)
     for command, arguments in re.findall(r"^codemonkeys (\w+)([^#\n]*)", called, re.M):
@@ -46,10 +43,9 @@ def test_readme_names_commands_options_and_files_that_exist() -> None:
         assert (ROOT / path).exists(), path
 
 
-def test_help_lists_every_command_in_whole_sentences() -> None:
+def test_help_lists_every_command_in_whole_sentences(tmp_path: Path) -> None:
     for group in ([], ["images"]):
-        words = [sys.executable, "-m", "codemonkeys", *group, "--help"]
-        listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout.partition("Commands:")[2]
+        listed = codemonkeys(*group, "--help", home=tmp_path, cwd=tmp_path).out.partition("Commands:")[2]
         assert listed.count("\n") >= 3 and "..." not in listed, listed
 
 

@@ -40,6 +40,7 @@ def test_estimate_as_tables_and_as_json(folder: Path) -> None:
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.slow
 def test_without_prices_tokens_are_shown(folder: Path) -> None:
     done = plan(folder, "solve", "tasks", "-m", "openai/own-model")
     assert done.code == 0 and "price unknown" in done.out

@@ -14,7 +14,13 @@ from sandboxes.conformance.__main__ import main
 from sandboxes.docker import DockerSandbox
 from sandboxes.local import LocalSandbox
 
-every_check = pytest.mark.parametrize("check", conformance.CHECKS, ids=lambda check: check.__name__)
+# It reads every file that a sandbox shows.
+SLOW = ("no_key_is_found",)
+CHECKS = [
+    pytest.param(check, id=check.__name__, marks=[pytest.mark.slow] * (check.__name__ in SLOW))
+    for check in conformance.CHECKS
+]
+every_check = pytest.mark.parametrize("check", CHECKS)
 
 
 @every_check
