@@ -46,6 +46,10 @@ class Place:
         return codemonkeys(*arguments, home=self.home, cwd=self.folder, PYTHONPATH=str(self.site))
 
 
+# Packages that are installed for a test are seen by new processes only.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Place:
     return Place(tmp_path_factory.mktemp("choices"), shared_home)
@@ -76,7 +80,6 @@ def test_doctor_loads_each_component_and_reports_errors(place: Place) -> None:
     assert verdict == "warning" and "No module named 'no_such_module'" in detail
 
 
-@pytest.mark.slow
 def test_a_run_uses_them_by_name(place: Place) -> None:
     chosen = ("-m", "parrot", "--sandbox", "near", "-c", "selection.rule=first", "-c", "generation.samples=2")
     done = place("solve", place.source, *chosen, "--run", "plugged", "--json")
@@ -113,7 +116,6 @@ def test_a_sandbox_that_does_not_work_is_refused_with_its_reason(place: Place) -
     assert not (place.folder / "runs" / "refused").exists()
 
 
-@pytest.mark.slow
 def test_own_repository_runs_in_the_environment_the_sandbox_supports(place: Place) -> None:
     """Without a virtual environment or an image, one that takes folders runs on this machine's programs."""
     from subprocess import run

@@ -185,6 +185,7 @@ def test_the_example_is_a_source_by_module_and_attribute(tmp_path: Path, monkeyp
             load_tasks(wrong)
 
 
+@pytest.mark.slow
 def test_the_example_runs_from_the_command_line(tmp_path: Path, shared_home: Path) -> None:
     shutil.copy(EXAMPLE, tmp_path)
     markdown(tmp_path / "issues", "a__b-1", "a__b-2")
@@ -198,6 +199,7 @@ def test_the_example_runs_from_the_command_line(tmp_path: Path, shared_home: Pat
     assert wrong.code == 2 and "check task_source:SOURCES" in wrong.err and "Traceback" not in wrong.err
 
 
+@pytest.mark.slow
 def test_a_source_of_an_installed_package_claims_and_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_home: Path
 ) -> None:
