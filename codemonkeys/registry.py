@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from threading import Lock
@@ -18,6 +19,23 @@ T = TypeVar("T")
 
 MODULE_ATTRIBUTE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _SYS_PATH = Lock()
+
+
+@lru_cache(maxsize=1)
+def _entry_points(path: tuple[tuple[str, int], ...]) -> Any:
+    """Those of all packages on a search path, kept: a command asks several times, and reading them takes long."""
+    return entry_points()
+
+
+def _search_path() -> tuple[tuple[str, int], ...]:
+    """The folders that packages are imported from, each with its time of change."""
+
+    def changed(folder: str) -> int:
+        with suppress(OSError):
+            return os.stat(folder or ".").st_mtime_ns
+        return 0
+
+    return tuple((folder, changed(folder)) for folder in sys.path)
 
 
 class Registry(Generic[T]):
@@ -38,7 +56,8 @@ class Registry(Generic[T]):
 
     def installed(self) -> dict[str, EntryPoint]:
         """Entry points of installed packages, sorted by name; a built-in name is never overridden by one."""
-        found = {point.name: point for point in entry_points(group=self.group) if point.name not in self.built_in}
+        points = _entry_points(_search_path()).select(group=self.group)
+        found = {point.name: point for point in points if point.name not in self.built_in}
         return dict(sorted(found.items()))
 
     def names(self) -> list[str]:

@@ -42,8 +42,14 @@ def leave() -> None:
 STREAMS = 3
 MESSAGE = 1 << 18
 """Bytes that a request has at most."""
-LIBRARIES = ("docker", "sqlite_utils", "swebench.harness.run_evaluation", "swebench.task.repo")
-"""What commands import where they use it, beside litellm."""
+LIBRARIES = (
+    *("docker", "jinja2.meta", "platformdirs", "sqlite_utils"),
+    *("swebench.harness.run_evaluation", "swebench.task.repo"),
+    # At its first call litellm imports these, which takes as long as a short run.
+    *("litellm._service_logger", "litellm.llms.litellm_proxy.chat.transformation"),
+    *("litellm.proxy.openai_files_endpoints.common_utils", "openai.resources"),
+)
+"""What commands import where they use it."""
 
 
 def preload() -> None:
@@ -54,10 +60,10 @@ def preload() -> None:
     for module in pkgutil.walk_packages(codemonkeys.__path__, "codemonkeys."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for name in LIBRARIES:
-        importlib.import_module(name)
     tokens.vocabulary()
     litellm_calls.load()
+    for name in LIBRARIES:
+        importlib.import_module(name)
     assert threading.active_count() == 1, f"a fork would lose {threading.enumerate()}"
     # What is there stays there: no collection in a fork copies its pages.
     gc.collect()

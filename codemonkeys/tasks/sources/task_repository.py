@@ -101,7 +101,8 @@ def _yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(_text(path))
+        # The parser in C, where there is one: a repository holds hundreds of tasks.
+        content = yaml.load(_text(path), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         raise BadRecord(f"{path}: not YAML: {error}") from None
     if not isinstance(content, dict):
