@@ -45,7 +45,7 @@ class Clone:
         (folder / "issues" / "greeting.md").write_text(ISSUE)
         # As after an installation in place: the command is on the path, and its code is that of the clone.
         programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-        self._variables = environment(home, PATH=programs, PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1")
+        self._variables = environment(home, PATH=programs, PYTHONPATH=str(folder))
         self._variables |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
         identity = ["-c", "user.name=Base", "-c", "user.email=base@localhost"]
         for command in (["init", "-q"], ["add", "-A", "-f"], [*identity, "commit", "-q", "-m", "base"]):
