@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 import sqlite3
@@ -23,7 +24,7 @@ from tests.test_architecture import LAYERS
 
 COMMANDS = typer.main.get_command(app)
 PLACEHOLDER = "…"
-FOLDERS = r"codemonkeys|sandboxes|prompts|docs|tests|examples|benchmarks|\.ci"
+FOLDERS = r"codemonkeys|sandboxes|prompts|docs|tests|examples|benchmarks|findings|\.ci"
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_settings_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_exist(page: Path) -> None:
     for text in code(page.read_text()):
-        for path in re.findall(rf"^(?:{FOLDERS})/(?:[\w/]+\.\w+|[\w/]*/)?$", text):
+        for path in re.findall(rf"^(?:{FOLDERS})/(?:[\w/-]+\.\w+|[\w/]*/)?$", text):
             assert (ROOT / path).exists(), path
 
 
@@ -99,6 +100,13 @@ def test_glossary_names_tables_columns_and_stages_that_exist(journal: sqlite3.Co
         assert set(re.findall(r"\w+(?=`)", listed)) <= known, listed
     _, _, definition = page.partition("**Stage**\n")
     assert set(re.findall(r"`(\w+)`", definition.partition("(column")[0])) == set(STAGES)
+
+
+def test_findings_are_listed_and_can_be_run() -> None:
+    page = (ROOT / "findings" / "README.md").read_text()
+    scripts = sorted((ROOT / "findings").glob("*.sh"))
+    assert re.findall(r"^\| `(.+?\.sh)` \|", page, re.M) == [script.name for script in scripts]
+    assert all(os.access(script, os.X_OK) for script in scripts)
 
 
 def test_architecture_lists_every_room() -> None:
