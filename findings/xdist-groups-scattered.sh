@@ -12,7 +12,7 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 cat > test_group.py <<'PY'
 import time
-import pathlib
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +20,7 @@ import pytest
 @pytest.mark.xdist_group("engine")
 @pytest.mark.parametrize("number", range(8))
 def test_one(number: int, worker_id: str) -> None:
-    pathlib.Path(f"{number}.worker").write_text(worker_id + "\n")
+    Path(f"{number}.worker").write_text(worker_id + "\n")
     time.sleep(0.2)
 PY
 
