@@ -126,6 +126,11 @@ class RuleFailed(CodeMonkeysError):
 class EnvironmentFailed(CodeMonkeysError):
     """The environment that a task's code runs in could not be prepared; the task is not attempted."""
 
+    def __init__(self, message: str, output: str = "") -> None:
+        """`output`: all that the program that failed has printed, without secrets; the message holds its end."""
+        super().__init__(message)
+        self.output = output
+
 
 class SandboxUnavailable(CodeMonkeysError):
     """No sandbox can run untrusted code on this machine; `codemonkeys doctor` says why."""

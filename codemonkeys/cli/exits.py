@@ -47,7 +47,7 @@ def end(command: Callable[[], Exit]) -> NoReturn:
     import typer
 
     from codemonkeys import wording
-    from codemonkeys.errors import BadInput, CodeMonkeysError, RunInterrupted
+    from codemonkeys.errors import BadInput, CodeMonkeysError, EnvironmentFailed, RunInterrupted
     from codemonkeys.redact import redact, safe_terminal
     from sandboxes.base import SandboxError
 
@@ -57,6 +57,8 @@ def end(command: Callable[[], Exit]) -> NoReturn:
     except (KeyboardInterrupt, asyncio.CancelledError, RunInterrupted):
         code = Exit.INTERRUPTED
     except (CodeMonkeysError, SandboxError) as error:
-        print(f"error: {safe_terminal(redact(str(error)))}", file=sys.stderr)
+        output = error.output if isinstance(error, EnvironmentFailed) else ""
+        message = f"{error}\nAll of its output:\n{output}" if output else str(error)
+        print(f"error: {safe_terminal(redact(message))}", file=sys.stderr)
         code = Exit.BAD_INPUT if isinstance(error, BadInput) else Exit.FAILED
     raise typer.Exit(int(code))

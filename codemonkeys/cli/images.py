@@ -40,6 +40,8 @@ def build(source: str, ids: Sequence[str], file: Path | None, overrides: Recipe,
             except EnvironmentFailed as error:
                 failed[task.id] = str(error)
                 say(f"{task.id}: {error}")
+                if error.output:
+                    say(f"All of its output:\n{error.output}")
             else:
                 say(f"{task.id}: {built[task.id]}")
     if as_json:

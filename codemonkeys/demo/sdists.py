@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.system import programs
 
 STAND_IN = Path(__file__).parent / "stand_in"
 SECONDS = 300
@@ -37,22 +38,16 @@ def download(sdist: Sdist, folder: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--retries", "2"]
     source_only = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation"]
     try:
-        done = subprocess.run(
-            [*pip, *source_only, "--dest", str(folder), requirement],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": path},
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=SECONDS,
+        code, output = programs.run(
+            [*pip, *source_only, "--dest", str(folder), requirement], os.environ | {"PYTHONPATH": path}, folder, SECONDS
         )
     except subprocess.TimeoutExpired:
         raise EnvironmentFailed(f"pip did not download {requirement} within {SECONDS} s; try again later") from None
-    if done.returncode:
-        said = "\n".join(line for line in done.stderr.splitlines() if line.startswith("ERROR")) or done.stderr.strip()
-        raise EnvironmentFailed(
+    if code:
+        raise programs.failure(
             f"pip could not download the source of {requirement}; check that this machine reaches its package index "
-            f"(`{sys.executable} -m pip config list` shows which). pip said:\n{said}"
+            f"(`{sys.executable} -m pip config list` shows which)",
+            output,
         )
     files = list(folder.glob("*.tar.gz"))
     if len(files) != 1:

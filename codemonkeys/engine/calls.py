@@ -13,6 +13,7 @@ from codemonkeys.engine.events import Event
 from codemonkeys.engine.queues import PriorityQueue
 from codemonkeys.engine.step_context import StepContext
 from codemonkeys.errors import BadInput, BudgetReached, FilteredAnswer, ModelError, NoAnswer, RetriesExhausted
+from codemonkeys.journal.calls import NOT_SENT
 from codemonkeys.models.base import Completion, Model, Price, Request
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.throttle import Throttle, Throttled
@@ -86,7 +87,7 @@ class ModelCalls:
         try:
             step = await self._journal.group_commit(reserve)
             if self._in_flight.stop.draining or self._in_flight.refused is not None:
-                calls.fail(step, "it did not go out", billed=False)
+                calls.fail(step, NOT_SENT, billed=False)
                 self._in_flight.check()
             answer = await self._answer(step, request, model)
         finally:

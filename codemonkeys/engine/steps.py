@@ -22,6 +22,7 @@ from codemonkeys.journal.store import Journal
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.redact import Redactor
 from codemonkeys.settings import OperationSettings
+from codemonkeys.system.programs import Programs
 from sandboxes.base import Sandbox
 
 P = ParamSpec("P")
@@ -56,6 +57,7 @@ class Steps:
         self.budget = Budget(journal.calls, operation)
         self.in_flight = InFlight(journal.name, self.stop)
         # Our own threads: the event loop may be somebody else's, and its default ones too few for all that waits.
+        self.programs = Programs()
         self._threads = ThreadPoolExecutor(operation.executions + operation.tasks + PREPARING, "codemonkeys")
         context = StepContext(journal, self.in_flight, Redactor(os.environ), notify, accept_changes)
         self.positions = context.positions
@@ -66,11 +68,12 @@ class Steps:
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that blocks, in a thread of this run."""
         call = partial(function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.programs.call, call)
 
     def abort(self) -> None:
-        """Give up what is in flight: calls stay on the bill at their upper bound, executions are killed."""
+        """Give up what is in flight: calls stay on the bill at their upper bound, all that runs is killed."""
         self.in_flight.cancel()
+        self.programs.kill()
         self.sandbox.close()
 
     def close(self) -> None:

@@ -65,7 +65,7 @@ class HarnessGrader:
         with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="image") as pool:
             for job, image in zip(jobs, pool.map(self._image, jobs), strict=True):
                 if isinstance(image, EnvironmentFailed):
-                    write_whole(job.log / LOG, f"{image}\n")
+                    write_whole(job.log / LOG, f"{image}\n{image.output}\n")
                     on_verdict(Verdict(job.prediction.instance_id, Outcome.INFRASTRUCTURE, str(image)))
                 else:
                     ready[job.prediction.instance_id], images[job.prediction.instance_id] = job, image

@@ -65,7 +65,7 @@ class SandboxGrader:
         try:
             environment = self.environment(id)
         except EnvironmentFailed as error:
-            write_whole(log / LOG, f"{error}\n")
+            write_whole(log / LOG, f"{error}\n{error.output}\n")
             return Verdict(id, Outcome.INFRASTRUCTURE, str(error))
 
         execution = self._run(environment, spec.eval_script, patch or None)

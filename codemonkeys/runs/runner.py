@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import closing
+from pathlib import Path
 
 from codemonkeys.engine.events import Event, note
 from codemonkeys.engine.steps import PREPARING, Steps
 from codemonkeys.engine.work import Work
-from codemonkeys.errors import RunInterrupted
+from codemonkeys.errors import EnvironmentFailed, RunInterrupted
 from codemonkeys.generation.answers import marker_for
 from codemonkeys.pipeline import solve_task
 from codemonkeys.prompting import Prompts
@@ -28,6 +30,7 @@ from codemonkeys.runs.outcomes import (
 from codemonkeys.runs.reserve import minimum_reserve
 from codemonkeys.selection.deciding import Choice
 from codemonkeys.settings import Settings
+from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.snapshot import Entry
 from codemonkeys.wording import resume
@@ -126,11 +129,13 @@ async def run_task(
         state, reason = state_of_choice(choice, work.ended_early)
     except Exception as raised:
         error = gravest(raised)
-        if isinstance(error, RunInterrupted):
-            return None
         if concerns_the_run(error):
             raise error from None
+        if isinstance(error, RunInterrupted) or steps.stop.aborted:  # what is killed fails in its own words
+            return None
         state, reason = state_of_error(error), redact(str(error) or type(error).__name__)
+        if isinstance(error, EnvironmentFailed) and error.output:
+            reason += f". All of its output: {keep_output(steps.journal.folder, task.id, error.output)}"
         may_pass = is_infrastructure(error)
         if state is State.FAILED:
             lines = redact("".join(traceback.format_exception(error)))
@@ -141,6 +146,13 @@ async def run_task(
     await steps.journal.group_commit(lambda: steps.journal.end_task(task.id, state, reason, number, patch))
     steps.notify(Event("task", task.id, state, reason))
     return TaskResult(task.id, state, reason, may_pass)
+
+
+def keep_output(folder: Path, task: str, output: str) -> Path:
+    """Write what a failed program printed into the run's folder; returns the file."""
+    log = folder / "logs" / "environments" / f"{re.sub(r'[^A-Za-z0-9._-]', '-', task)}.log"
+    write_whole(log, f"{output}\n", 0o600)
+    return log
 
 
 async def begin(task: Task, settings: Settings, steps: Steps, prepare: Prepare) -> Work:

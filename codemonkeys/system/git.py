@@ -7,16 +7,15 @@ variable of ours, no network. `run_online` is the one exception, for cloning.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import weakref
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.system import programs
 from codemonkeys.system.variables import variables_without_secrets
 
 VARIABLES = {
@@ -98,7 +97,7 @@ class Git:
         given = stdin if isinstance(stdin, bytes) else None
         source = subprocess.PIPE if isinstance(stdin, bytes) else stdin
         process = _start(arguments, self.environment, self.folder, source, stdout or subprocess.PIPE, subprocess.PIPE)
-        return _finish(process, given)
+        return programs.finish(process, given)
 
 
 class ObjectReader:
@@ -188,7 +187,7 @@ def run_online(*arguments: str, folder: Path, seconds: float, variables: Mapping
         subprocess.PIPE,
     )
     try:
-        done = _finish(process, None, seconds)
+        done = programs.finish(process, seconds=seconds)
     except subprocess.TimeoutExpired:
         raise EnvironmentFailed(f"git {arguments[0]} took longer than {seconds:.0f} s; try later") from None
     if done.returncode:
@@ -212,32 +211,10 @@ def _start(
     stdout: int | IO[bytes],
     stderr: int,
 ) -> subprocess.Popen[bytes]:
-    """Start git in its own session: Ctrl-C in the terminal must not kill it, as a run that drains still needs it."""
     try:
-        return subprocess.Popen(
-            ["git", *arguments],
-            env=environment,
-            cwd=folder,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-        )
+        return programs.start(["git", *arguments], environment, folder, stdin, stdout, stderr)
     except OSError as error:
         raise EnvironmentFailed(f"git cannot be run: {error}; install git") from error
-
-
-def _finish(
-    process: subprocess.Popen[bytes], stdin: bytes | None, seconds: float | None = None
-) -> subprocess.CompletedProcess[bytes]:
-    with process:
-        try:
-            stdout, stderr = process.communicate(stdin, seconds)
-        except BaseException:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # including the helpers that it has started
-            raise
-    return subprocess.CompletedProcess(process.args, process.returncode, stdout or b"", stderr)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

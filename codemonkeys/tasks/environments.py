@@ -14,11 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.system.programs import failure
 from codemonkeys.tasks import images, roots
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.build_once import make_once
 from codemonkeys.tasks.one_commit import commit_tree
-from codemonkeys.tasks.wheels import download_wheels, tail
+from codemonkeys.tasks.wheels import download_wheels
 from sandboxes import docker, local
 from sandboxes.base import Environment, EnvironmentKind, Execution, Limits, Reason, SandboxError, Script
 
@@ -134,7 +135,7 @@ def _build(task: Task, environment: Environment) -> None:
     finally:
         sandbox.close()
     if done.exit_code != 0:
-        raise EnvironmentFailed(f"{task.id}: its environment could not be built: {_said(done)}")
+        raise _failure(f"{task.id}: its environment could not be built", done)
 
 
 def _activate(task: Task) -> str:
@@ -153,7 +154,7 @@ def _snapshot(task: Task, environment: Environment, home: Path, copy: Callable[[
         finally:
             sandbox.close()
         if listed.exit_code != 0:
-            raise EnvironmentFailed(f"{task.id}: /testbed of {task.image} cannot be read by git: {_said(listed)}")
+            raise _failure(f"{task.id}: /testbed of {task.image} cannot be read by git", listed)
         copy(making / "tree")
         # The image's repository may contain later commits, the fix among them: only its files are copied.
         commit_tree(making / "tree", making / "git", base64.b64decode(listed.output))
@@ -163,6 +164,6 @@ def _snapshot(task: Task, environment: Environment, home: Path, copy: Callable[[
     return repository / "git"
 
 
-def _said(execution: Execution) -> str:
+def _failure(what: str, execution: Execution) -> EnvironmentFailed:
     reason = f"exit code {execution.exit_code}" if execution.reason is Reason.EXITED else execution.reason.value
-    return f"{reason}. It said:\n{tail(execution.detail or execution.output)}"
+    return failure(f"{what}: {reason}", execution.detail or execution.output)

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.redact import redact
+from codemonkeys.system.programs import failure
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.build_once import check_room, locked
-from codemonkeys.tasks.wheels import CURRENT_PYTHON, download_wheels, tail
+from codemonkeys.tasks.wheels import CURRENT_PYTHON, download_wheels
 
 PULL_BYTES = 8 << 30
 """Free disk space required to pull an image: those of SWE-bench take 2 to 6 GB, plus their layers during the pull."""
@@ -208,7 +209,7 @@ def build_image(client: Any, name: str, task: str, context: Context) -> str:
         for line in log:
             output += line.get("stream", "")
             if "error" in line:
-                raise EnvironmentFailed(f"{task}: the image {name} could not be built: {tail(output + line['error'])}")
+                raise failure(f"{task}: the image {name} could not be built", output + line["error"])
     return str(client.images.get(name).id)
 
 

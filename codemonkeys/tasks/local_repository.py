@@ -19,12 +19,12 @@ from typing import Any
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.redact import redact
 from codemonkeys.system.git import Git
+from codemonkeys.system.programs import failure
 from codemonkeys.tasks.base import Checkout, Task, Workspace
 from codemonkeys.tasks.build_once import make_once
 from codemonkeys.tasks.images import BUILD_SECONDS, CONTENT, OF_TASK
 from codemonkeys.tasks.one_commit import IDENTITY, init_repository, make_root_commit
 from codemonkeys.tasks.snapshot import SUBMODULE, SYMLINK, Snapshot
-from codemonkeys.tasks.wheels import tail
 from sandboxes.base import Environment, EnvironmentKind, Limits, Script
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -225,7 +225,7 @@ def _build_image(
         for line in log:
             output += line.get("stream", "")
             if "error" in line:
-                raise EnvironmentFailed(f"{task.id}: its image could not be built: {tail(output + line['error'])}")
+                raise failure(f"{task.id}: its image could not be built", output + line["error"])
     return str(engine.images.get(name).id)
 
 

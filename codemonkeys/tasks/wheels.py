@@ -7,12 +7,10 @@ import sys
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.redact import redact
+from codemonkeys.system import programs
 from codemonkeys.system.variables import variables_without_secrets
 
 PIP_SECONDS = 900
-TAIL = 4000
-"""Characters of a program's output that a message quotes."""
 CURRENT_PYTHON = "{}.{}".format(*sys.version_info[:2])
 """Version of the Python that runs this process."""
 
@@ -31,27 +29,19 @@ def download_wheels(
     if python != CURRENT_PYTHON:
         command += ["--only-binary", ":all:", "--python-version", python]
     try:
-        done = subprocess.run(
+        code, output = programs.run(
             [*command, "--dest", str(destination), "--requirement", str(requirements)],
-            env=variables_without_secrets(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=PIP_SECONDS,
-            encoding="utf-8",
-            errors="replace",
+            variables_without_secrets(),
+            None,
+            PIP_SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise EnvironmentFailed(
             f"{what}: pip took longer than {PIP_SECONDS} s to download its requirements; try later"
         ) from None
-    if done.returncode:
-        raise EnvironmentFailed(
+    if code:
+        raise programs.failure(
             f"{what}: pip could not download its requirements for Python {python}; check that this machine reaches "
-            f"the package index (`{sys.executable} -m pip config list`). Output of pip:\n{tail(done.stdout)}"
+            f"the package index (`{sys.executable} -m pip config list`)",
+            output,
         )
-
-
-def tail(text: str) -> str:
-    """The end of a program's output, without secrets."""
-    return redact(text)[-TAIL:].strip()

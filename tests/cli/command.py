@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -87,17 +87,28 @@ class Command:
     """`codemonkeys` with arguments, started as a fork of the fork server; used as a subprocess.Popen is."""
 
     def __init__(self, *arguments: str | Path, home: Path, cwd: Path, **variables: str) -> None:
-        self._streams = (tempfile.TemporaryFile(), tempfile.TemporaryFile())
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._server.connect(os.environ[SERVER])
-        request = {
-            "arguments": list(map(str, arguments)),
-            "environment": environment(home, **variables),
-            "folder": str(cwd),
-        }
+        self._streams = [tempfile.TemporaryFile(), tempfile.TemporaryFile()]
         with open(os.devnull) as nothing:
             streams = [nothing.fileno(), *(stream.fileno() for stream in self._streams)]
-            socket.send_fds(self._server, [json.dumps(request).encode()], streams)
+            self._start(arguments, environment(home, **variables), cwd, streams)
+
+    @classmethod
+    def in_terminal(
+        cls, terminal: int, arguments: Sequence[str | Path], home: Path, cwd: Path, variables: Mapping[str, str]
+    ) -> Command:
+        """One in the foreground of a terminal, given by its descriptor, that no session has yet."""
+        command = cls.__new__(cls)
+        command._streams = []
+        command._start(arguments, environment(home, TERM="xterm", **variables), cwd, [terminal] * 3)
+        return command
+
+    def _start(
+        self, arguments: Sequence[str | Path], variables: dict[str, str], folder: Path, streams: list[int]
+    ) -> None:
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._server.connect(os.environ[SERVER])
+        request = {"arguments": list(map(str, arguments)), "environment": variables, "folder": str(folder)}
+        socket.send_fds(self._server, [json.dumps(request).encode()], streams)
         self.pid = int(self._server.recv(100))
         self.returncode: int | None = None
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
@@ -25,6 +26,7 @@ import signal
 import socket
 import sys
 import tempfile
+import termios
 import threading
 
 exit_code: int | None = None
@@ -76,6 +78,8 @@ def become(request: dict[str, object], streams: list[int]) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    if os.isatty(0):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.environ.clear()
     os.environ.update(request["environment"])  # type: ignore[call-overload]
     os.chdir(request["folder"])  # type: ignore[arg-type]
