@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from codemonkeys.stages import REGRESSION, SELECT, VOTES
+
 
 class StepKey(NamedTuple):
     """Where in a run an effect happens; unique within its kind (model call or execution)."""
@@ -19,5 +21,10 @@ class StepKey(NamedTuple):
     """Tells apart several executions of one turn, such as `original` and `edited`; empty for calls."""
 
     def __str__(self) -> str:
-        words = f"{self.task} {self.stage} sample {self.sample} turn {self.turn} {self.part}"
-        return words.rstrip()
+        """The key for a reader, who counts samples, tests and turns from 1, as `show` does."""
+        if self.stage in (VOTES.name, REGRESSION.name) or (self.stage == SELECT.name and self.part):
+            # Candidates have numbers, from 1; the unedited code has 0.
+            on = f"on candidate {self.sample}" if self.part == "edited" else "on the unedited code"
+            what = {VOTES.name: f"test {self.turn + 1} ", SELECT.name: f"turn {self.turn + 1} "}.get(self.stage, "")
+            return f"{self.task} {self.stage} {what}{on}"
+        return f"{self.task} {self.stage} sample {self.sample + 1} turn {self.turn + 1} {self.part}".rstrip()

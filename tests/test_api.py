@@ -237,7 +237,7 @@ def test_an_ensemble_takes_all_settings_of_a_session(source: str, tmp_path: Path
     recording.write_text('{"format": "codemonkeys-recording-1"}\n')
     settings = fake("selection.rule=votes", "generation.samples=2", f"generation.models=[fake, 'replay:{recording}']")
     # The second writer has no recording of a test script: that it was asked shows that it is used.
-    with pytest.raises(MissingRecording, match="test sample 1"):
+    with pytest.raises(MissingRecording, match="test sample 2"):
         codemonkeys.run_ensemble(files, source, settings, runs=tmp_path, name="run")
 
 

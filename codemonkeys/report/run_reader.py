@@ -41,6 +41,7 @@ class CandidateRecord:
     number: int
     """From 1."""
     sample: int
+    """Its trajectory, from 0; `show` counts from 1."""
     patch: str
     test: str
     """The trajectory's test script; empty if there is none."""
@@ -59,7 +60,7 @@ class VoteRecord:
     task: str
     candidate: int
     test: int
-    """From 0."""
+    """From 0; `show` counts from 1."""
     original_exit: int | None
     """Exit code on the unedited repository; None if the script did not exit by itself."""
     edited_exit: int | None

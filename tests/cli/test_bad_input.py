@@ -122,7 +122,7 @@ def test_replay_that_lacks_an_answer(tmp_path: Path, shared_home: Path, tiny: st
     assert len(kept) < len(lines)
     (tmp_path / "less.jsonl").write_text("".join(kept))
     again = solve(tmp_path, shared_home, tiny, "--replay", "less.jsonl", "-c", "generation.samples=1", "--run", "again")
-    refused(again, "less.jsonl", f"{ID} edit sample 0 turn 1")
+    refused(again, "less.jsonl", f"{ID} edit sample 1 turn 2")
     whole = solve(tmp_path, shared_home, tiny, "--replay", "all.jsonl", "-c", "generation.samples=1", "--run", "whole")
     assert whole.code == 0
     database = tmp_path / "runs" / "recorded" / "run.db"
@@ -164,5 +164,5 @@ def test_changed_prompt_is_refused_on_resume_and_accepted_on_demand(
     connection.close()
     (own / "test.user.jinja").write_text("Write the test, but differently.")
     done = codemonkeys("resume", "one", home=shared_home, cwd=tmp_path)
-    refused(done, f"{ID} test sample 0 turn 0", "--accept-changes")
+    refused(done, f"{ID} test sample 1 turn 1", "--accept-changes")
     assert codemonkeys("resume", "one", "--accept-changes", home=shared_home, cwd=tmp_path).code == 0

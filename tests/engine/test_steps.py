@@ -40,7 +40,7 @@ def test_changed_request_is_refused_by_name_and_done_anew_when_accepted(tmp_path
     changed = replace(REQUEST, messages=(Message("user", "Changed"),))
     steps = open_steps(tmp_path, model, fine())
     asyncio.run(steps.calls.call(REQUEST))
-    with pytest.raises(StepChanged, match=r"owner__name-1 edit sample 0 turn 0.*accept_changes=True"):
+    with pytest.raises(StepChanged, match=r"owner__name-1 edit sample 1 turn 1.*accept_changes=True"):
         asyncio.run(steps.calls.call(changed))
     steps.journal.close()
     steps = open_steps(tmp_path, model, fine(), accept_changes=True)

@@ -44,7 +44,7 @@ def test_replay_answers_what_was_recorded(tmp_path: Path) -> None:
     assert read_recording(path)[KEY._replace(turn=4)] == unbilled
     assert ANSWER.usage is not None and model.price is not None and model.price.cost(ANSWER.usage) == 0
     other = Request(KEY._replace(sample=9), REQUEST.messages)
-    with pytest.raises(MissingRecording, match=r"recording\.jsonl holds no answer for task-1 edit sample 9 turn 3"):
+    with pytest.raises(MissingRecording, match=r"recording\.jsonl holds no answer for task-1 edit sample 10 turn 4"):
         asyncio.run(model.complete(other))
 
 
@@ -69,7 +69,7 @@ def test_recordings_hold_any_text(calls: list[tuple[str, str]]) -> None:
         (HEADER + json.dumps({**LINE, "text": None}), ":2: text"),
         (HEADER + json.dumps({**LINE, "usage": {"tokens": 1}}), ":2: usage.tokens"),
         (HEADER + json.dumps({**LINE, "extra": 1}), ":2: extra"),
-        (HEADER + json.dumps(LINE) + "\n" + json.dumps(LINE), ":3: t edit sample 0 turn 0 is recorded twice"),
+        (HEADER + json.dumps(LINE) + "\n" + json.dumps(LINE), ":3: t edit sample 1 turn 1 is recorded twice"),
     ],
 )
 def test_malformed_recordings(tmp_path: Path, content: str, message: str) -> None:

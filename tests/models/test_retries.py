@@ -90,7 +90,7 @@ def test_what_stays_is_asked_once(case: str) -> None:
     reply, expected = STAYS[case]
     got, endpoint = ask(in_turn(reply))
     assert type(got) is expected, got
-    assert "task-1 edit sample 2 turn 3: openai/test" in str(got)
+    assert "task-1 edit sample 3 turn 4: openai/test" in str(got)
     assert len(endpoint.requests) == 1
 
 
