@@ -16,8 +16,9 @@ from rich.text import Text
 from codemonkeys.engine.events import Event
 from codemonkeys.errors import JournalError
 from codemonkeys.redact import redact, safe_terminal
+from codemonkeys.report.fitting import one_line
 from codemonkeys.report.run_status import RunStatus, StatusReader
-from codemonkeys.report.status_view import status_line, status_view
+from codemonkeys.report.status_view import fitted_view, status_line
 
 
 def out() -> Console:
@@ -65,14 +66,13 @@ class Progress:
     def notify(self, event: Event) -> None:
         """Handle an event of the run."""
         if event.kind == "task" and not (self._on_terminal and event.stage in STARTED_STATES):
-            self._line(f"{event.task}: {event.stage}{f' ({event.text})' if event.text else ''}")
+            self._line(f"{event.task}: {event.stage}{f' ({one_line(event.text)})' if event.text else ''}")
         elif event.kind == "note":
             self._line(event.text)
         elif event.kind == "retry" and event.stage not in self._retried:
             self._retried.add(event.stage)
-            self._line(
-                f"retrying a call after {event.stage} (later retries for this reason are not shown): {event.text}"
-            )
+            what = f"retrying a call after {event.stage} (later retries for this reason are not shown)"
+            self._line(f"{what}: {one_line(event.text)}")
         if not self._on_terminal and time.monotonic() - self._last_read > SUMMARY_SECONDS:
             status = self._read_status()
             if status is not None:
@@ -86,10 +86,9 @@ class Progress:
 
     def _draw(self) -> RenderableType:
         if time.monotonic() - self._last_read > REFRESH_SECONDS:
-            height = self._console.height
             status = self._read_status()
             if status is not None:
-                self._view = status_view(status, max(3, height - len(status.troubles) - 14))
+                self._view = fitted_view(status, self._console)
         return self._view
 
     def _read_status(self) -> RunStatus | None:

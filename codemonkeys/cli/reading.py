@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from rich.live import Live
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
+from codemonkeys.errors import JournalError
 from codemonkeys.journal import queries, run_files
+
+if TYPE_CHECKING:
+    from codemonkeys.report.run_status import RunStatus
 
 WATCH_SECONDS = 2.0
 """Seconds between two refreshes of `status --watch`."""
@@ -46,30 +50,47 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
 def status(runs: Path, name: str | None, watch: bool, as_json: bool) -> Exit:
     """Print the status of a run, with `watch` until its session ends; without a name, one line per run."""
     from codemonkeys.report.run_status import StatusReader
-    from codemonkeys.report.status_view import runs_table, status_view
+    from codemonkeys.report.status_view import fitted_view, runs_table, status_view
 
     if name is None:
-        statuses = [StatusReader(path.parent).read() for path in sorted(runs.glob("*/run.db"))]
+        statuses, unreadable = read_all(runs)
         if as_json:
             print_json([asdict(run_status) for run_status in statuses])
         elif statuses:
-            out().print(runs_table(statuses))
-        else:
+            console = out()
+            console.print(runs_table(statuses, console.width))
+        elif not unreadable:
             say(f"No runs in {runs.absolute()}; choose another folder with --runs.")
-        return Exit.DONE
+        for error in unreadable:
+            say(f"error: {error}")
+        return Exit.FAILED if unreadable else Exit.DONE
     reader, console = StatusReader(run_files.database_of(runs, name).parent), out()
     run_status = reader.read()
     if as_json:
         print_json(asdict(run_status))
     elif watch and console.is_terminal:
-        with Live(status_view(run_status), console=console, auto_refresh=False) as live:
+        with Live(fitted_view(run_status, console), console=console, auto_refresh=False) as live:
             while run_status.owner is not None:
                 time.sleep(WATCH_SECONDS)
                 run_status = reader.read()
-                live.update(status_view(run_status, max(3, console.height - 20)), refresh=True)
+                live.update(fitted_view(run_status, console), refresh=True)
     else:
-        console.print(status_view(run_status))
+        console.print(status_view(run_status, width=console.width))
     return Exit.DONE
+
+
+def read_all(runs: Path) -> tuple[list[RunStatus], list[JournalError]]:
+    """The status of each run in a folder, and why others cannot be read."""
+    from codemonkeys.report.run_status import StatusReader
+
+    statuses: list[RunStatus] = []
+    unreadable: list[JournalError] = []
+    for path in sorted(runs.glob("*/run.db")):
+        try:
+            statuses.append(StatusReader(path.parent).read())
+        except JournalError as error:
+            unreadable.append(error)
+    return statuses, unreadable
 
 
 def export(runs: Path, name: str, output: Path, format: str, overwrite: bool) -> Exit:

@@ -20,7 +20,7 @@ def rows(connection: sqlite3.Connection, query: str, *parameters: Any) -> list[d
 
 def run_overview(connection: sqlite3.Connection) -> dict[str, Any]:
     """Name, source, settings, tasks with their outcomes, and the spend of a run."""
-    run = rows(connection, "SELECT name, version, created_at, source, settings FROM run")[0]
+    run = run_row(connection)
     tasks = rows(
         connection,
         "SELECT id, state, reason, candidate, "
@@ -28,8 +28,17 @@ def run_overview(connection: sqlite3.Connection) -> dict[str, Any]:
         "(SELECT iif(count(*), sum(cost_usd), 0.0) FROM costs WHERE costs.task = tasks.id) AS cost_usd "
         "FROM tasks ORDER BY position",
     )
-    found = {"settings": json.loads(run["settings"]), "tasks": tasks, "spend": spend(connection)}
-    return {**run, **found, "retries": retries(connection)}
+    return {**run, "tasks": tasks, "spend": spend(connection), "retries": retries(connection)}
+
+
+def run_row(connection: sqlite3.Connection) -> dict[str, Any]:
+    """Name, version, moment of creation, source and settings of a run.
+
+    Early versions added a row when a renamed run was resumed; the last one holds the name and the settings that count.
+    """
+    query = "SELECT name, version, created_at, source, settings FROM run ORDER BY rowid DESC LIMIT 1"
+    (run,) = rows(connection, query)
+    return {**run, "settings": json.loads(run["settings"])}
 
 
 def retries(connection: sqlite3.Connection) -> list[dict[str, Any]]:
@@ -69,8 +78,11 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
     for candidate in candidates:
         candidate["patch"] = texts.get(connection, candidate["patch_hash"])
         candidate["test"] = texts.get(connection, candidate["test_hash"])
+    settings = run_row(connection)["settings"]
     return {
         **story,
+        "ensemble": "ensemble" in settings,
+        "rule": settings.get("selection", {}).get("rule"),
         "issue": texts.get(connection, story["issue_hash"]),
         "patch": texts.get(connection, story["patch_hash"]),
         "notes": [{**note, "body": json.loads(note["body"])} for note in notes],

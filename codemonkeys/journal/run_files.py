@@ -150,6 +150,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'costs'").fetchone():
                 # Written by an older version; a reader does not migrate it.
                 connection.execute("CREATE TEMP VIEW costs AS SELECT * FROM calls")
+            if not connection.execute("SELECT 1 FROM run").fetchone():
+                raise corrupt(path, "it holds no run")
             yield connection
     except sqlite3.DatabaseError as error:
         raise corrupt(path, str(error)) from None

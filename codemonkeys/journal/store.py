@@ -59,11 +59,15 @@ class Journal:
                 f"({where} was {brief(was)}, is now {brief(is_now)}). "
                 f"Choose another name ({option('name')}), or {resume(self.name)}"
             )
+        text = json.dumps(settings, sort_keys=True)
         with self._writer.writing() as connection:
-            connection.execute(
-                "INSERT INTO run VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET settings = excluded.settings",
-                (self.name, __version__, now(), source, json.dumps(settings, sort_keys=True)),
-            )
+            if row is None:
+                connection.execute(
+                    "INSERT INTO run VALUES (?, ?, ?, ?, ?)", (self.name, __version__, now(), source, text)
+                )
+            else:  # One row, also where the folder has another name now; early versions added one then.
+                connection.execute("DELETE FROM run WHERE rowid > (SELECT min(rowid) FROM run)")
+                connection.execute("UPDATE run SET name = ?, settings = ?", (self.name, text))
         self.calls.mark_started_as_lost()
 
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.journal import run_files
-from codemonkeys.journal.queries import retries, rows
+from codemonkeys.journal.calls import NOT_SENT
+from codemonkeys.journal.queries import retries, rows, run_row
 from codemonkeys.stages import STAGES
 
 PHASES = {
@@ -98,11 +98,13 @@ class StatusReader:
     def read(self) -> RunStatus:
         """The current status. Raises NewerJournal, and CorruptJournal (also while the run is being created)."""
         with run_files.reading(self.folder / "run.db") as connection:
-            return self._status(connection, datetime.now(UTC))
+            try:
+                return self._status(connection, datetime.now(UTC))
+            except (LookupError, TypeError, ValueError) as error:
+                raise run_files.corrupt(self.folder / "run.db", f"a value in it has no meaning: {error}") from error
 
     def _status(self, connection: sqlite3.Connection, now: datetime) -> RunStatus:
-        ((run, settings),) = connection.execute("SELECT name, settings FROM run")
-        budget = json.loads(settings).get("operation", {}).get("budget")
+        budget = run_row(connection)["settings"].get("operation", {}).get("budget")
         tasks = rows(connection, "SELECT id, state, reason, started_at, ended_at FROM tasks ORDER BY position")
         totals = self._totals_of(connection, [task for task in tasks if task["ended_at"]])
         in_work, reserved = running_tasks(connection, [task for task in tasks if task["state"] == "running"])
@@ -121,7 +123,7 @@ class StatusReader:
         calls_left = remaining(calls, (count for count, _ in unfinished))
         cost_left = remaining(costs, (cost for _, cost in unfinished))
         return RunStatus(
-            run=run,
+            run=self.folder.absolute().name,
             at=now.isoformat(timespec="seconds"),
             owner=run_files.owner_of(self.folder),
             tasks=dict(states),
@@ -219,8 +221,9 @@ def recent_failures(
         for table, text in (("call_steps", "error"), ("execution_steps", "detail"))
         for row in rows(
             connection,
-            f"SELECT ended_at, task, stage, {text} AS text FROM {table} WHERE state = 'failed' "
+            f"SELECT ended_at, task, stage, {text} AS text FROM {table} WHERE state = 'failed' AND {text} IS NOT ? "
             f"ORDER BY ended_at DESC LIMIT {MAX_FAILURES}",
+            NOT_SENT,
         )
     ]
     failures += [Failure(row["last_at"], f"{row['model']}, retried ({row['times']})", row["last"]) for row in retried]

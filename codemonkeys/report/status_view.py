@@ -5,48 +5,73 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from codemonkeys.report.run_status import UNFINISHED, RunStatus
+from codemonkeys.report.fitting import SHORTEST, Id, cut, one_line, shorten
+from codemonkeys.report.run_status import UNFINISHED, RunningTask, RunStatus
 from codemonkeys.report.tables import dollars, heading, new_table, plain
 
+WIDE = 100
+"""Columns from which on the tables have their full headings."""
+NARROW = 58
+"""Columns below which the table of running tasks is left with what matters most."""
 BAR = 30
-"""Width of a bar, in columns."""
-ERROR_CHARACTERS = 100
-"""Maximum characters shown of an error."""
+"""Maximum width of a bar, in columns."""
 
 
-def status_view(status: RunStatus, tasks: int = 16) -> RenderableType:
-    """The full status. `tasks`: maximum number of running tasks listed."""
-    total = sum(status.tasks.values())
+def fitted_view(status: RunStatus, console: Console) -> RenderableType:
+    """The full status with as many running tasks as the console's height has place for."""
+    others = len(console.render_lines(status_view(status, 0, console.width), pad=False))
+    return status_view(status, max(1, console.height - others - 1), console.width)
+
+
+def status_view(status: RunStatus, tasks: int = 16, width: int = 120) -> RenderableType:
+    """The full status. `tasks`: maximum number of running tasks listed; `width`: columns of the terminal."""
     activity = "not active" if status.owner is None else f"active in process {status.owner}"
-    facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_row("tasks", bar(status.ended, total), f"{status.ended} of {total} ended")
-    facts.add_row("", "", state_counts(status.tasks))
-    spent, budget = status.spent_usd, status.budget_usd
-    if spent is None or budget is None:
-        facts.add_row("spent", "", money_line(status))
-    else:
-        facts.add_row("spent", bar(spent, budget), money_line(status))
-    if status.owner is not None:
-        facts.add_row("speed", "", speed_line(status))
-    if status.asked_again:
-        retried = ", ".join(f"{times} after {what}" for what, times in status.asked_again.items())
-        facts.add_row("retries", "", plain(retried))
-    parts: list[RenderableType] = [plain(f"{status.run}: {activity}", "bold"), facts]
+    parts: list[RenderableType] = [plain(f"{status.run}: {activity}", "bold"), facts_table(status, width)]
     if status.in_work:
-        parts += [Text(), running_table(status, tasks)]
+        parts += [Text(), running_table(status, tasks, width)]
     if status.troubles:
-        parts += [heading("Last failures"), failures_table(status)]
+        parts += [heading("Last failures"), failures_table(status, width)]
     return Group(*parts)
 
 
-def bar(done: float, of: float) -> ProgressBar:
+def facts_table(status: RunStatus, width: int) -> Table:
+    """Progress, spend, throughput and retries."""
+    total = sum(status.tasks.values())
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_row("tasks", with_bar(status.ended, total, f"{status.ended} of {total} ended", width))
+    facts.add_row("", state_counts(status.tasks))
+    spent, budget = status.spent_usd, status.budget_usd
+    if spent is None or budget is None:
+        facts.add_row("spent", money_line(status))
+    else:
+        facts.add_row("spent", with_bar(spent, budget, f"{dollars(spent)} of {dollars(budget)}", width))
+        more = [f"{dollars(status.reserved_usd)} of it reserved"] * bool(status.reserved_usd)
+        more += [f"about {dollars(status.expected_usd)} in total"] * shows_total(status)
+        if more:
+            facts.add_row("", "; ".join(more))
+    if status.owner is not None:
+        facts.add_row("speed", speed_line(status))
+    if status.asked_again:
+        retried = ", ".join(f"{times} after {what}" for what, times in status.asked_again.items())
+        facts.add_row("retries", plain(retried))
+    return facts
+
+
+def with_bar(done: float, of: float, text: str, width: int) -> Table:
+    """A progress bar and what it means."""
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_row(bar(done, of, min(BAR, width // 4)), text)
+    return line
+
+
+def bar(done: float, of: float, width: int) -> ProgressBar:
     """A progress bar."""
-    return ProgressBar(of or 1.0, done, BAR, complete_style="cyan", finished_style="green")
+    return ProgressBar(of or 1.0, done, width, complete_style="cyan", finished_style="green")
 
 
 def status_line(status: RunStatus) -> str:
@@ -55,14 +80,16 @@ def status_line(status: RunStatus) -> str:
     return f"{status.ended} of {total} tasks ended; {money_line(status)}; {speed_line(status)}"
 
 
-def runs_table(runs: Sequence[RunStatus]) -> Table:
-    """One line per run."""
-    table = new_table("run", "process", "tasks", "ended", "spent", numbers=("process", "ended", "spent"))
+def runs_table(runs: Sequence[RunStatus], width: int = 120) -> Table:
+    """One line per run, with its tasks by state, or only how many have ended, or both, as there is place."""
+    table = new_table("run", "process", "ended", "tasks", "spent", numbers=("process", "ended", "spent"))
     for status in runs:
         total = sum(status.tasks.values())
         owner = "" if status.owner is None else str(status.owner)
         ended = f"{status.ended} of {total}"
-        table.add_row(plain(status.run), owner, state_counts(status.tasks), ended, dollars(status.spent_usd))
+        table.add_row(Id(status.run), owner, ended, state_counts(status.tasks), dollars(status.spent_usd))
+    if width < WIDE:
+        del table.columns[3 if width < NARROW else 2]
     return table
 
 
@@ -76,10 +103,13 @@ def money_line(status: RunStatus) -> str:
     """Spend, reserved amount, budget and projected total."""
     of = "" if status.budget_usd is None else f", of {dollars(status.budget_usd)}"
     reserved = f", {dollars(status.reserved_usd)} of it reserved" if status.reserved_usd else ""
-    unfinished = any(status.tasks.get(state) for state in UNFINISHED)
-    if status.expected_usd is None or not unfinished:
-        return f"{dollars(status.spent_usd)}{reserved}{of}"
-    return f"{dollars(status.spent_usd)}{reserved}{of}; about {dollars(status.expected_usd)} in total"
+    total = f"; about {dollars(status.expected_usd)} in total" if shows_total(status) else ""
+    return f"{dollars(status.spent_usd)}{reserved}{of}{total}"
+
+
+def shows_total(status: RunStatus) -> bool:
+    """Whether there is a projection of what the run will have cost."""
+    return status.expected_usd is not None and any(status.tasks.get(state) for state in UNFINISHED)
 
 
 def speed_line(status: RunStatus) -> str:
@@ -90,28 +120,44 @@ def speed_line(status: RunStatus) -> str:
     return line
 
 
-def running_table(status: RunStatus, limit: int) -> RenderableType:
+def running_table(status: RunStatus, limit: int, width: int) -> RenderableType:
     """One line per running task."""
-    numbers = ("calls", "in flight", "executions", "votes", "cost", "running for")
-    table = new_table("task", "stage", *numbers, numbers=numbers)
-    for task in status.in_work[:limit]:
-        cast, of = task.votes
-        since = seconds_between(task.began, status.at)
-        table.add_row(
-            *(plain(task.id), task.phase, str(task.calls), str(task.in_flight), str(task.executions)),
-            *(f"{cast} of {of}" if of else "", dollars(task.cost_usd), duration(since)),
-        )
+    lines = [running_cells(task, status.at, width) for task in status.in_work]
+    table = new_table("task", "stage", *lines[0], numbers=("stage", *lines[0]), gap=2 if width >= WIDE else 1)
+    table.columns[1].justify = "left"
+    for task, cells in zip(status.in_work[:limit], lines, strict=False):
+        table.add_row(Id(task.id), task.phase, *cells.values())
     more = len(status.in_work) - limit
     return Group(table, plain(f"and {more} more", "dim")) if more > 0 else table
 
 
-def failures_table(status: RunStatus) -> Table:
-    """The most recent failures."""
-    table = Table.grid(padding=(0, 2, 0, 0))
+def running_cells(task: RunningTask, at: str, width: int) -> dict[str, str]:
+    """What is known of a running task, by heading; shorter where there are fewer columns."""
+    cast, of = task.votes
+    time = duration(seconds_between(task.began, at))
+    usd = "?" if task.cost_usd is None else f"{task.cost_usd:,.2f}"
+    if width < NARROW:
+        return {"USD": usd}
+    if width < WIDE:
+        in_flight = f"+{task.in_flight}" if task.in_flight else ""
+        votes = f"{cast}/{of}" if of else ""
+        calls = f"{task.calls - task.in_flight}{in_flight}"
+        return {"calls": calls, "exec.": str(task.executions), "votes": votes, "USD": usd, "time": time}
+    counts = {"calls": str(task.calls), "in flight": str(task.in_flight), "executions": str(task.executions)}
+    return {**counts, "votes": f"{cast} of {of}" if of else "", "cost": dollars(task.cost_usd), "running for": time}
+
+
+def failures_table(status: RunStatus, width: int) -> Table:
+    """The most recent failures, one line each."""
+    table = Table.grid(padding=(0, 1, 0, 0))
     for failure in status.troubles:
-        text = failure.text if len(failure.text) <= ERROR_CHARACTERS else failure.text[:ERROR_CHARACTERS] + "…"
+        id, _, what = one_line(failure.where).partition(" ")
         time = datetime.fromisoformat(failure.at).astimezone().strftime("%H:%M:%S")
-        table.add_row(plain(time, "dim"), plain(failure.where, "yellow"), plain(text))
+        where = cut(f"{shorten(id, max(SHORTEST, width * 2 // 5 - len(what) - 1))} {what}", "yellow")
+        reason = cut(failure.text.removeprefix(f"{id}: "))
+        table.add_row(*([where, reason] if width < NARROW else [plain(time, "dim"), where, reason]))
+    if table.columns:
+        table.columns[-2].no_wrap = True
     return table
 
 

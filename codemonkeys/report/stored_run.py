@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from codemonkeys.journal.queries import rows
+from codemonkeys.journal.queries import rows, run_row
 from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.evidence import Evidence
 
@@ -60,8 +59,8 @@ class StoredRun:
 
 def read_run(connection: sqlite3.Connection) -> StoredRun:
     """Read a run from a connection to its journal."""
-    run = rows(connection, "SELECT name, settings FROM run")[0]
-    settings = json.loads(run["settings"])
+    run = run_row(connection)
+    settings = run["settings"]
     # Runs of early versions store no rule; they used the conversation.
     rule = settings.get("selection", {}).get("rule", "conversation")
     generation = settings.get("generation", {})

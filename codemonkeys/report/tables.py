@@ -24,9 +24,9 @@ def dollars(amount: float | None) -> str:
     return "price unknown" if amount is None else f"{amount:.4f} USD" if 0 < amount < 0.01 else f"{amount:,.2f} USD"
 
 
-def new_table(*columns: str, numbers: Sequence[str] = ()) -> Table:
-    """A table in the house style. `numbers`: right-aligned columns."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+def new_table(*columns: str, numbers: Sequence[str] = (), gap: int = 2) -> Table:
+    """A table in the house style. `numbers`: right-aligned columns, never wrapped; `gap`: between columns."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, gap, 0, 0))
     for column in columns:
         right = column in numbers
         table.add_column(column, justify="right" if right else "left", no_wrap=right, overflow="fold")

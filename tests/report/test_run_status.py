@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
-from codemonkeys.errors import RetriesExhausted
+from codemonkeys import open_run
+from codemonkeys.cli.reading import read_all
+from codemonkeys.errors import CorruptJournal, RetriesExhausted
 from codemonkeys.journal import run_files
+from codemonkeys.journal.calls import NOT_SENT
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.base import Request
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Message, Price, Request
 from codemonkeys.models.fake_answers import answer
 from codemonkeys.report.run_status import PHASES, Failure, RunningTask, RunStatus, StatusReader
 from codemonkeys.report.status_view import duration, runs_table, status_line, status_view
+from tests.fakes import TASK
 from tests.report.finished_run import finish_run
 
 FILES: dict[str, str | bytes] = {"module.py": "def function():\n    return 1\n"}
@@ -154,3 +164,82 @@ def test_reading_the_status_never_blocks_a_session(tmp_path: Path) -> None:
         looking.wait()
         looking.stdout.close()
     assert run_files.owner_of(tmp_path / "run") is None
+
+
+def renamed(tmp_path: Path, old: bool) -> Path:
+    """A run that was resumed under another name; `old`: by a version that added a row then."""
+    Journal(tmp_path, "first", "source", {"operation": {"budget": 1.0}}).close()
+    folder = (tmp_path / "first").rename(tmp_path / "second")
+    settings = {"operation": {"budget": 2.0}}
+    if old:
+        with closing(sqlite3.connect(folder / "run.db")) as connection, connection:
+            row = ("second", "0.1.0", "2026-11-27T12:00:00.000+00:00", "source", json.dumps(settings))
+            connection.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?)", row)
+    else:
+        Journal(tmp_path, "second", "source", settings).close()
+    return folder
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_renamed_run_is_one_run(tmp_path: Path, old: bool) -> None:
+    folder = renamed(tmp_path, old)
+    status = StatusReader(folder).read()
+    assert status.run == "second" and status.budget_usd == 2.0
+    assert open_run(folder).name == "second" and open_run(folder).settings["operation"] == {"budget": 2.0}
+    Journal(tmp_path, "second", "source", {}).close()
+    with closing(sqlite3.connect(folder / "run.db")) as connection:
+        assert connection.execute("SELECT name FROM run").fetchall() == [("second",)]
+
+
+def test_a_run_that_is_being_created_has_no_status_yet(tmp_path: Path) -> None:
+    Journal(tmp_path, "run", "source", {}).close()
+    with closing(sqlite3.connect(tmp_path / "run" / "run.db")) as connection, connection:
+        connection.execute("DELETE FROM run")
+    with pytest.raises(CorruptJournal, match="it holds no run"):
+        StatusReader(tmp_path / "run").read()
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("whole")
+    journal = Journal(folder, "run", "source", {})
+    journal.add_tasks([replace(TASK, id=f"owner__name-{number}") for number in range(9)])
+    journal.begin_task("owner__name-1")
+    journal.end_task("owner__name-2", "failed", "a reason", None, None)
+    journal.close()
+    return (folder / "run" / "run.db").read_bytes()
+
+
+@given(data=st.data())
+@settings(max_examples=60)
+def test_a_damaged_run_hides_no_other(database: bytes, data: st.DataObject) -> None:
+    """Whatever is in the file: its status can be read, or one sentence says that it cannot."""
+    damaged = bytearray(database)
+    how = data.draw(st.sampled_from(["bytes", "end", "rubbish"]))
+    if how == "bytes":
+        for place in data.draw(st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=40)):
+            damaged[place] = data.draw(st.integers(0, 255))
+    elif how == "end":
+        del damaged[data.draw(st.integers(0, len(damaged) - 1)) :]
+    else:
+        damaged[:] = data.draw(st.binary(max_size=200))
+    with tempfile.TemporaryDirectory() as name:
+        for run, content in {"damaged": bytes(damaged), "whole": database}.items():
+            (Path(name) / run).mkdir()
+            (Path(name) / run / "run.db").write_bytes(content)
+        statuses, unreadable = read_all(Path(name))
+        assert {status.run for status in statuses} in ({"whole"}, {"whole", "damaged"})
+        assert len(statuses) + len(unreadable) == 2
+        for status in statuses:
+            rendered(status)
+
+
+def test_a_call_that_was_stopped_before_it_went_out_is_no_failure(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path, "run", "source", {})) as journal:
+        journal.add_tasks([TASK])
+        journal.put_price("model", Price())
+        for turn, error in enumerate(("the provider is away", NOT_SENT)):
+            key = StepKey(TASK.id, "edit", 0, turn)
+            step = journal.calls.begin(Request(key, (Message("user", "hello"),), 0.0, 10), "model", 0.0, None)
+            journal.calls.fail(step, error, billed=False)
+    assert [failure.text for failure in StatusReader(tmp_path / "run").read().troubles] == ["the provider is away"]

@@ -1,0 +1,64 @@
+"""Ctrl-C in a real terminal, which sends it to all processes in the foreground."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codemonkeys import open_run
+from codemonkeys.report.run_status import StatusReader
+from tests.cli.terminal import CTRL_C, Terminal
+from tests.runs.test_runs import wait_for
+from tests.tiny_task import make_task_repository
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+def index() -> Iterator[socket.socket]:
+    """A package index that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(60)
+        yield listening
+
+
+def is_open(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        while connection.recv(1 << 16):
+            pass
+        return False
+    except BlockingIOError:
+        return True
+    except ConnectionResetError:
+        return False
+
+
+def test_pip_survives_an_interrupt_and_ends_with_the_second(
+    tmp_path: Path, shared_home: Path, index: socket.socket
+) -> None:
+    """A run that drains still needs what it has started; a run that is aborted leaves none of it behind."""
+    source = make_task_repository(tmp_path / "waiting", requirements="no-such-package-of-ours==1\n")
+    address = f"http://127.0.0.1:{index.getsockname()[1]}/simple"
+    arguments = ("solve", source, "-m", "fake", "--run", "run", "--sandbox", "local")
+    variables = {"PIP_INDEX_URL": address, "PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INDEX": ""}
+    terminal = Terminal(arguments, shared_home, tmp_path, variables)
+    try:
+        connection, _ = index.accept()
+        with connection:
+            terminal.press(CTRL_C)
+            wait_for(lambda: "draining" in terminal.shown)
+            assert is_open(connection) and terminal.command.poll() is None
+            terminal.press(CTRL_C)
+            assert terminal.wait(60) == 130, terminal.shown
+            wait_for(lambda: not is_open(connection))
+    finally:
+        terminal.close()
+    assert "Traceback" not in terminal.shown and "failed" not in terminal.shown, terminal.shown
+    (task,) = open_run(tmp_path / "runs" / "run").tasks()
+    assert (task.state, task.reason) == ("running", "")
+    status = StatusReader(tmp_path / "runs" / "run").read()
+    assert status.troubles == [] and status.owner is None
