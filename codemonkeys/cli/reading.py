@@ -24,10 +24,15 @@ WATCH_SECONDS = 2.0
 
 def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     """Show a run, or one of its tasks."""
-    from codemonkeys.report.tables import dollars, plain, spend_table, task_view, tasks_table
+    from codemonkeys.report.ensemble import stored_choices
+    from codemonkeys.report.tables import dollars, plain, spend_table, tasks_table
+    from codemonkeys.report.task_view import task_view
 
     with run_files.reading(run_files.database_of(runs, name)) as connection:
         story = queries.task_story(connection, task) if task else queries.run_overview(connection)
+        choices = stored_choices(connection)
+    for one in [story] if task else story["tasks"]:
+        one |= choices.get(one["id"], {})
     if as_json:
         print_json(story)
         return Exit.DONE
@@ -35,7 +40,7 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     if task:
         console.print(task_view(story))
         return Exit.DONE
-    console.print(plain(f"{story['name']}  {story['source']}  started {story['created_at']}", "bold"))
+    console.print(plain(f"{name}  {story['source']}  started {story['created_at']}", "bold"))
     console.print()
     console.print(tasks_table(story["tasks"]))
     console.print()

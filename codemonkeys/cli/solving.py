@@ -72,7 +72,8 @@ def demo(runs: Path, name: str, sandbox: str | None, prompts: Path | None, as_js
     if as_json:
         print_json({**story, "resolved": verdicts[0].resolved})
     else:
-        from codemonkeys.report.tables import dollars, task_view
+        from codemonkeys.report.tables import dollars
+        from codemonkeys.report.task_view import task_view
 
         out().print(task_view(story))
         word = "resolved" if verdicts[0].resolved else f"{verdicts[0].outcome} {verdicts[0].detail}".strip()

@@ -6,15 +6,18 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from rich.table import Table
 
 from codemonkeys.ensembles.members import Member
-from codemonkeys.journal.queries import rows
+from codemonkeys.errors import BadSettings, RuleFailed
+from codemonkeys.journal.queries import rows, run_row
 from codemonkeys.report.tables import new_table, plain
 from codemonkeys.selection.collect_evidence import stored_evidence
-from codemonkeys.selection.rules import find_rule
+from codemonkeys.selection.rules import find_rule, rule_names
+from codemonkeys.selection.rules_base import Rule
 
 REASONS = ("no record", "unknown id", "repeated", "empty patch", "no diff", "too large", "does not apply")
 """Why records are dropped, in the order of the table's columns."""
@@ -22,25 +25,8 @@ REASONS = ("no record", "unknown id", "repeated", "empty patch", "no diff", "too
 
 def ensemble_report(connection: sqlite3.Connection, members: Sequence[Member], rule: str) -> dict[str, Any]:
     """Members with their dropped records, and every task with the rule's confidence, as JSON-able values."""
-    task_rows = rows(connection, "SELECT id, state, reason, candidate FROM tasks ORDER BY position")
-    evidence = {row["id"]: e for row in task_rows if (e := stored_evidence(connection, row["id"]))}
-    fitted = find_rule(rule).fit(list(evidence.values()))
-    tasks, chosen = [], Counter[str]()
-    for row in task_rows:
-        own = evidence.get(row["id"])
-        source = own.sources[row["candidate"] - 1] if own and row["candidate"] else None
-        chosen.update([source] if source else [])
-        tasks.append(
-            {
-                "task": row["id"],
-                "state": row["state"],
-                "reason": row["reason"],
-                "candidates": len(own.patches) if own else 0,
-                "distinct": len(set(own.classes)) if own else 0,
-                "source": source,
-                "confidence": fitted.rank(own).confidence if own and source else None,
-            }
-        )
+    tasks = task_choices(connection, find_rule(rule))
+    chosen = Counter(task["source"] for task in tasks)
     return {
         "rule": rule,
         "members": [
@@ -57,6 +43,47 @@ def ensemble_report(connection: sqlite3.Connection, members: Sequence[Member], r
         ],
         "tasks": tasks,
     }
+
+
+def task_choices(connection: sqlite3.Connection, rule: Rule) -> list[dict[str, Any]]:
+    """Every task with its outcome, the member whose patch was chosen, and the rule's confidence in it."""
+    task_rows = rows(connection, "SELECT id, state, reason, candidate FROM tasks ORDER BY position")
+    evidence = {row["id"]: e for row in task_rows if (e := stored_evidence(connection, row["id"]))}
+    fitted = rule.fit(list(evidence.values()))
+    choices = []
+    for row in task_rows:
+        own = evidence.get(row["id"])
+        source = own.sources[row["candidate"] - 1] if own and row["candidate"] else None
+        choices.append(
+            {
+                "task": row["id"],
+                "state": row["state"],
+                "reason": row["reason"],
+                "candidates": len(own.patches) if own else 0,
+                "distinct": len(set(own.classes)) if own else 0,
+                "source": source,
+                "confidence": fitted.rank(own).confidence if own and source else None,
+            }
+        )
+    return choices
+
+
+def stored_choices(connection: sqlite3.Connection) -> dict[str, dict[str, Any]]:
+    """By task of a stored ensemble, `source` and `confidence` as in `task_choices`; empty for runs that solve.
+
+    Only rules that are installed are called, as the run may be somebody else's; of others the confidence is None.
+    """
+    settings = run_row(connection)["settings"]
+    if "ensemble" not in settings:
+        return {}
+    rule, choices = settings["selection"]["rule"], None
+    if rule in rule_names():
+        with suppress(BadSettings, RuleFailed):
+            choices = task_choices(connection, find_rule(rule))
+    if choices is None:
+        query = "SELECT c.task, c.source FROM candidates c JOIN tasks t ON (t.id, t.candidate) = (c.task, c.number)"
+        choices = [{**row, "confidence": None} for row in rows(connection, query)]
+    return {choice["task"]: {"source": choice["source"], "confidence": choice["confidence"]} for choice in choices}
 
 
 def not_applying(connection: sqlite3.Connection, member: Member) -> list[Any]:

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from codemonkeys.redact import safe_terminal
-from codemonkeys.stages import RANK, RELEVANCE, STAGES
+from codemonkeys.report.fitting import one_line, shorten
+from codemonkeys.stages import STAGES
 
 
 def plain(value: Any, style: str = "") -> Text:
@@ -39,15 +40,22 @@ def heading(text: str) -> Text:
 
 
 def tasks_table(tasks: Sequence[dict[str, Any]]) -> Table:
-    """One line per task: its state and cost."""
-    table = new_table("task", "state", "candidates", "cost", "reason", numbers=("candidates", "cost"))
+    """One line per task: its state and cost; in an ensemble also the member that was chosen and the confidence."""
+    members = ("chosen", "confidence") if any("confidence" in task for task in tasks) else ()
+    numbers = ("candidates", *members[1:], "cost")
+    table = new_table("task", "state", "candidates", *members, "cost", "reason", numbers=numbers)
     for task in tasks:
         style = "green" if task["state"] == "predicted" else "yellow"
+        sure = task.get("confidence")
+        choice = [plain(task["source"]), plain("" if sure is None else f"{sure:.2f}")] if members else []
         state, cost = plain(task["state"], style), dollars(task["cost_usd"])
-        table.add_row(plain(task["id"]), state, str(task["candidates"]), cost, plain(task["reason"]))
+        reason = shorten(one_line(task["reason"]), REASON_CHARACTERS)
+        table.add_row(plain(task["id"]), state, str(task["candidates"]), *choice, cost, reason)
     return table
 
 
+REASON_CHARACTERS = 300
+"""A table of tasks shortens longer reasons in the middle: the end may name the log."""
 MAX_LISTED = 20
 """A summary lists all tasks up to this number; beyond it, only those without a prediction."""
 
@@ -103,101 +111,8 @@ def cache_hit(row: dict[str, Any], totals: dict[str, int]) -> list[str]:
     return [f"{(row['cache_read_tokens'] or 0) / row['prompt_tokens']:.0%}" if row["prompt_tokens"] else ""]
 
 
-def votes_table(story: dict[str, Any]) -> RenderableType:
-    """The vote matrix: a row per test script, a column per candidate."""
-    votes = {(row["candidate"], row["test"]): row for row in story["votes"]}
-    distinct = [c for c in story["candidates"] if c["duplicate_of"] is None]
-    tests = sorted({test for _, test in votes})
-    if not tests:
-        return Text("No test script was written.")
-    headers = [f"candidate {c['number']}" for c in distinct]
-    table = new_table("test script", "unedited", *headers)
-    for test in tests:
-        first = votes[distinct[0]["number"], test]
-        cells: list[RenderableType] = [str(test + 1), outcome(first["original_exit"], first["original_reason"])]
-        for candidate in distinct:
-            row = votes[candidate["number"], test]
-            cell = outcome(row["edited_exit"], row["edited_reason"])
-            cell.stylize("green" if row["vote"] else "dim" if not row["valid"] else "red")
-            cells.append(cell)
-        table.add_row(*cells)
-    sums = [str(sum(votes[c["number"], t]["vote"] for t in tests)) for c in distinct]
-    table.add_row("votes", "", *sums, style="bold")
-    signals = {(signal["kind"], signal["number"]): signal["value"] for signal in story["signals"]}
-    if ran := signals.get(("regression tests", 0)):
-        broken = [signals.get(("breaks", c["number"])) for c in distinct]
-        cells = ["unknown" if value is None else f"{value:.0f}" for value in broken]
-        table.add_row(f"breaks, of the repository's {ran:.0f}", "", *cells)
-    return table
-
-
-def outcome(exit_code: int | None, reason: str) -> Text:
-    """The outcome of a test script, in one or two words."""
-    words = {0: "fixed", 2: "issue present"}
-    return Text(words.get(exit_code, f"exit {exit_code}") if exit_code is not None else reason)
-
-
-def candidates_table(story: dict[str, Any]) -> Table:
-    """One line per candidate."""
-    table = new_table("candidate", "sample", "lines", "approved by the model", "equivalent to", "")
-    for c in story["candidates"]:
-        chosen = Text("chosen", style="bold green") if c["number"] == story["candidate"] else Text("")
-        approved = "yes" if c["approved"] else "no, out of turns"
-        same = "" if c["duplicate_of"] is None else str(c["duplicate_of"])
-        table.add_row(str(c["number"]), str(c["sample"]), changed_lines(c["patch"]), approved, same, chosen)
-    return table
-
-
-def changed_lines(patch: str) -> str:
-    """Lines added and removed by a patch, as `+A -R`."""
-    lines = [line for line in patch.splitlines() if not line.startswith(("+++", "---"))]
-    added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
-    return f"+{added} -{removed}"
-
-
 def diff_view(patch: str) -> Text:
     """A patch, coloured by line."""
     styles = {"+": "green", "-": "red", "@": "cyan", "d": "bold"}
     lines = safe_terminal(patch).splitlines()
     return Text("\n").join(Text(line, style=styles.get(line[:1], "")) for line in lines)
-
-
-def context_view(notes: Sequence[dict[str, Any]]) -> RenderableType:
-    """Files read, judged relevant, and put into the context."""
-    by_stage = {(note["stage"], note["kind"]): note["body"] for note in notes}
-    files = by_stage.get((RELEVANCE.name, "files"))
-    context = by_stage.get((RANK.name, "context"))
-    lines = []
-    if files:
-        maybe = f", {len(files['maybe'])} kept as maybe" if files["maybe"] else ""
-        short = f", {len(files['shortened'])} read as an outline" if files["shortened"] else ""
-        lines.append(plain(f"{files['read']} files read, {files['relevant']} relevant{maybe}{short}"))
-    if context:
-        count, tokens = len(context["chosen"]), context["tokens"]
-        lines.append(plain(f"{count} files in the context, {tokens:,} tokens: {', '.join(context['chosen'])}"))
-    return Group(*lines)
-
-
-def task_view(story: dict[str, Any]) -> RenderableType:
-    """Everything that happened to one task."""
-    conversations = new_table("stage", "sample", "calls", "cost", numbers=("sample", "calls", "cost"))
-    for row in story["conversations"]:
-        if row["stage"] in STAGES and STAGES[row["stage"]].per_sample:
-            conversations.add_row(row["stage"], str(row["sample"]), str(row["calls"]), dollars(row["cost_usd"]))
-    early = [n for n in story["notes"] if n["kind"] == "ended early"]
-    parts: list[RenderableType] = [
-        Text.assemble((safe_terminal(story["id"]), "bold"), "  ", plain(story["state"]), "  ", plain(story["reason"])),
-        *(heading("Context"), context_view(story["notes"])),
-        *(heading("Conversations"), conversations),
-        *(plain(f"{n['stage']} sample {n['sample']} ended early: {n['body']}", "yellow") for n in early),
-        *(heading("Candidates"), candidates_table(story)),
-        *(heading("Votes"), votes_table(story)),
-        *(heading("Chosen patch"), diff_view(story["patch"]) if story["patch"] else Text("none")),
-        *(heading("Spend"), spend_table(story["spend"])),
-    ]
-    for verdict in story["verdicts"]:
-        parts += [heading("Verdict"), plain(f"{verdict['outcome']} {verdict['detail']}".strip())]
-        if verdict.get("unstable"):
-            parts.append(plain("unstable: repeated gradings disagreed", "yellow"))
-        parts += [plain(f"the patch touches {flag}", "yellow") for flag in verdict["flags"]]
-    return Group(*parts)

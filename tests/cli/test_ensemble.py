@@ -97,7 +97,10 @@ def test_text_rules_need_no_model_and_no_sandbox(room: Room) -> None:
     assert again.code == 2 and "already exists" in again.err
     assert room.ensemble("--run", "texts", "-o", "chosen.jsonl", "--overwrite", members=members).code == 0
     assert room("resume", "texts").code == 0
-    assert "predicted" in room("show", "texts").out
+    shown = room("show", "texts").out
+    assert "predicted" in shown and "confidence" in shown and "alpha_1" in shown
+    one = room("show", "texts", ID).out
+    assert "No test script ran." in one and "gamma" in one and "approved" not in one and "was written" not in one
 
 
 @pytest.mark.slow

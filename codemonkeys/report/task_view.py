@@ -1,0 +1,171 @@
+"""One task of a run, as `show` prints it. Samples and tests count from 1; the journal counts them from 0."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from codemonkeys.redact import safe_terminal
+from codemonkeys.report.fitting import one_line
+from codemonkeys.report.tables import diff_view, dollars, heading, new_table, plain, spend_table
+from codemonkeys.stages import RANK, REGRESSION, RELEVANCE, STAGES
+
+
+def evidence_view(story: dict[str, Any]) -> RenderableType:
+    """What tests say of the candidates: a row per test script, and what happens to the repository's own tests."""
+    votes = {(row["candidate"], row["test"]): row for row in story["votes"]}
+    distinct = [c for c in story["candidates"] if c["duplicate_of"] is None]
+    tests = sorted({test for _, test in votes})
+    signals = {(signal["kind"], signal["number"]): signal for signal in story["signals"]}
+    ran = signals.get(("regression tests", 0), {}).get("value")
+    notes: list[RenderableType] = []
+    if not tests:
+        notes.append(Text("No test script ran." if story["ensemble"] else "No test script was written."))
+    notes += [plain(f"The repository's own tests: {why}") for why in without_regressions(story["notes"])]
+    if not tests and not ran:
+        return Group(*notes)
+    table = new_table("test script" if tests else "", "unedited", *(f"candidate {c['number']}" for c in distinct))
+    for test in tests:
+        first = votes[distinct[0]["number"], test]
+        cells: list[RenderableType] = [str(test + 1), outcome(first["original_exit"], first["original_reason"])]
+        for candidate in distinct:
+            row = votes[candidate["number"], test]
+            cell = outcome(row["edited_exit"], row["edited_reason"])
+            cell.stylize("green" if row["vote"] else "dim" if not row["valid"] else "red")
+            cells.append(cell)
+        table.add_row(*cells)
+    if tests:
+        sums = [str(sum(votes[c["number"], t]["vote"] for t in tests)) for c in distinct]
+        table.add_row("votes", "", *sums, style="bold")
+    if ran:
+        broken = {c["number"]: signals.get(("breaks", c["number"]), {}) for c in distinct}
+        cells = ["unknown" if found.get("value") is None else f"{found['value']:.0f}" for found in broken.values()]
+        table.add_row(f"breaks, of the repository's {ran:.0f}", "", *cells)
+        notes += [plain(line) for number, found in broken.items() for line in broken_tests(number, found)]
+    return Group(table, *notes)
+
+
+LISTED = 5
+"""Tests that a candidate breaks are listed up to this number."""
+
+
+def broken_tests(number: int, found: dict[str, Any]) -> list[str]:
+    """Which of the repository's tests a candidate breaks, in a line, or in none."""
+    names = json.loads(found.get("detail") or "[]")
+    if not names:
+        return []
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return [f"Candidate {number} breaks {', '.join(names[:LISTED])}{more}"]
+
+
+def without_regressions(notes: Sequence[dict[str, Any]]) -> list[str]:
+    """Why none of the repository's own tests ran, if one knows."""
+    bodies = [note["body"] for note in notes if (note["stage"], note["kind"]) == (REGRESSION.name, "tests")]
+    return [body["why"] for body in bodies if body.get("why")]
+
+
+def outcome(exit_code: int | None, reason: str) -> Text:
+    """The outcome of a test script, in one or two words."""
+    words = {0: "fixed", 2: "issue present"}
+    return Text(words.get(exit_code, f"exit {exit_code}") if exit_code is not None else reason)
+
+
+def candidates_table(story: dict[str, Any]) -> Table:
+    """One line per candidate: of an ensemble with its member, else with its trajectory."""
+    candidates = story["candidates"]
+    if story["ensemble"]:
+        origin = ["member", "family"]
+    else:
+        several = len({c.get("source", "") for c in candidates}) > 1
+        origin = ["sample", *["model"] * several, "approved by the model"]
+    table = new_table("candidate", *origin, "lines", "equivalent to", "")
+    for c in candidates:
+        chosen = Text("chosen", style="bold green") if c["number"] == story["candidate"] else Text("")
+        same = "" if c["duplicate_of"] is None else str(c["duplicate_of"])
+        cells = {
+            "member": c.get("source"),
+            "model": c.get("source"),
+            "family": c.get("family"),
+            "sample": c["sample"] + 1,
+            "approved by the model": "yes" if c["approved"] else "no, out of turns",
+        }
+        table.add_row(
+            str(c["number"]), *(plain(cells[name]) for name in origin), changed_lines(c["patch"]), same, chosen
+        )
+    return table
+
+
+def changed_lines(patch: str) -> str:
+    """Lines added and removed by a patch, as `+A -R`."""
+    lines = [line for line in patch.splitlines() if not line.startswith(("+++", "---"))]
+    added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+    return f"+{added} -{removed}"
+
+
+def context_view(notes: Sequence[dict[str, Any]]) -> Group:
+    """Files read, judged relevant, and put into the context."""
+    by_stage = {(note["stage"], note["kind"]): note["body"] for note in notes}
+    files = by_stage.get((RELEVANCE.name, "files"))
+    context = by_stage.get((RANK.name, "context"))
+    lines = []
+    if files:
+        maybe = f", {len(files['maybe'])} kept as maybe" if files["maybe"] else ""
+        short = f", {len(files['shortened'])} read as an outline" if files["shortened"] else ""
+        lines.append(plain(f"{files['read']} files read, {files['relevant']} relevant{maybe}{short}"))
+    if context:
+        count, tokens = len(context["chosen"]), context["tokens"]
+        lines.append(plain(f"{count} files in the context, {tokens:,} tokens: {', '.join(context['chosen'])}"))
+    return Group(*lines)
+
+
+def task_view(story: dict[str, Any]) -> RenderableType:
+    """Everything that happened to one task."""
+    conversations = new_table("stage", "sample", "calls", "cost", numbers=("sample", "calls", "cost"))
+    for row in story["conversations"]:
+        if row["stage"] in STAGES and STAGES[row["stage"]].per_sample:
+            conversations.add_row(row["stage"], str(row["sample"] + 1), str(row["calls"]), dollars(row["cost_usd"]))
+    early = [n for n in story["notes"] if n["kind"] == "ended early"]
+    context = context_view(story["notes"])
+    parts: list[RenderableType] = [
+        Text.assemble((safe_terminal(story["id"]), "bold"), "  ", plain(story["state"]), "  ", plain(story["reason"])),
+        *chosen_member(story),
+        *section("Context", context, bool(context.renderables)),
+        *section("Conversations", conversations, bool(conversations.rows)),
+        *(plain(f"{n['stage']} sample {n['sample'] + 1} ended early: {n['body']}", "yellow") for n in early),
+        *(heading("Candidates"), candidates_table(story)),
+        *(plain(line, "yellow") for line in refused_members(story["notes"])),
+        *(heading("Votes" if story["votes"] else "Tests"), evidence_view(story)),
+        *(heading("Chosen patch"), diff_view(story["patch"]) if story["patch"] else Text("none")),
+        *section("Spend", spend_table(story["spend"]), bool(story["spend"]) or not story["ensemble"]),
+    ]
+    for verdict in story["verdicts"]:
+        parts += [heading("Verdict"), plain(f"{verdict['outcome']} {verdict['detail']}".strip())]
+        if verdict.get("unstable"):
+            parts.append(plain("unstable: repeated gradings disagreed", "yellow"))
+        parts += [plain(f"the patch touches {flag}", "yellow") for flag in verdict["flags"]]
+    return Group(*parts)
+
+
+def section(title: str, content: RenderableType, shown: bool) -> list[RenderableType]:
+    """A heading and its content, or neither."""
+    return [heading(title), content] if shown else []
+
+
+def chosen_member(story: dict[str, Any]) -> list[RenderableType]:
+    """Whose patch an ensemble chose, by which rule, and how sure that rule is."""
+    chosen = [c for c in story["candidates"] if c["number"] == story["candidate"]]
+    if not story["ensemble"] or not chosen:
+        return []
+    sure = "unknown" if story.get("confidence") is None else f"{story['confidence']:.2f}"
+    return [plain(f"Chosen: {chosen[0]['source']}, by {story['rule']} with confidence {sure}")]
+
+
+def refused_members(notes: Sequence[dict[str, Any]]) -> list[str]:
+    """Members of an ensemble whose patch does not apply."""
+    refused = [entry for note in notes if note["kind"] == "does not apply" for entry in note["body"]]
+    return [f"The patch of {entry['source']} does not apply: {one_line(entry['why'])}" for entry in refused]
