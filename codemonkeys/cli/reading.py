@@ -42,7 +42,7 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
         return Exit.DONE
     console.print(plain(f"{name}  {story['source']}  started {story['created_at']}", "bold"))
     console.print()
-    console.print(tasks_table(story["tasks"]))
+    console.print(tasks_table(story["tasks"], console.width))
     console.print()
     console.print(spend_table(story["spend"]))
     if story["tasks"]:

@@ -100,7 +100,8 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
 
     with run_files.reading(summary.folder / "run.db") as connection:
         overview = queries.run_overview(connection)
-    out().print(summary_view(overview))
+    console = out()
+    console.print(summary_view(overview, console.width))
     total = len(summary.ended) + summary.waiting
     print(f"{summary.predicted} of {total} tasks have a prediction. Run: {summary.folder}")
     where = "" if runs == Path("runs") else f" --runs {runs}"

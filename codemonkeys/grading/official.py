@@ -12,9 +12,9 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from codemonkeys.errors import BadRecord, EnvironmentFailed
@@ -23,6 +23,7 @@ from codemonkeys.grading.sandboxed import LIMITS, Job
 from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.redact import redact
 from codemonkeys.system.files import write_whole
+from codemonkeys.system.programs import worker_threads
 from codemonkeys.tasks.answer_key import AnswerKey
 from codemonkeys.tasks.predictions import write_predictions
 
@@ -62,8 +63,9 @@ class HarnessGrader:
         """Run the jobs, `workers` at a time; `on_verdict` is called with each verdict."""
         ready: dict[str, Job] = {}
         images: dict[str, str] = {}
-        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="image") as pool:
-            for job, image in zip(jobs, pool.map(self._image, jobs), strict=True):
+        with worker_threads(workers, "image") as submit:
+            asked = [submit(partial(self._image, job)) for job in jobs]
+            for job, image in zip(jobs, (done.result() for done in asked), strict=True):
                 if isinstance(image, EnvironmentFailed):
                     write_whole(job.log / LOG, f"{image}\n{image.output}\n")
                     on_verdict(Verdict(job.prediction.instance_id, Outcome.INFRASTRUCTURE, str(image)))

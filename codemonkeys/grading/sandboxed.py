@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any, NamedTuple
 
 from codemonkeys.errors import BadRecord, EnvironmentFailed
 from codemonkeys.grading.layout import LOG, REPORT, TEST_OUTPUT, spec_of, verdict_of
 from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.system.files import write_whole
+from codemonkeys.system.programs import worker_threads
 from codemonkeys.tasks.answer_key import AnswerKey
 from codemonkeys.tasks.predictions import Prediction
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
@@ -52,8 +54,15 @@ class SandboxGrader:
         self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, on_verdict: Callable[[Verdict], None]
     ) -> None:
         """Run the jobs, `workers` at a time; `on_verdict` is called with each verdict, from a worker thread."""
-        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="grade") as pool:
-            for done in [pool.submit(lambda job: on_verdict(self.grade_one(job)), job) for job in jobs]:
+        stopped = Event()
+
+        def grade(job: Job) -> None:
+            verdict = self.grade_one(job)
+            if not stopped.is_set():  # what an interrupt kills has no verdict
+                on_verdict(verdict)
+
+        with worker_threads(workers, "grade", stopped.set, self.sandbox.close) as submit:
+            for done in [submit(partial(grade, job)) for job in jobs]:
                 done.result()
 
     def grade_one(self, job: Job) -> Verdict:

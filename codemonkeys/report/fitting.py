@@ -9,6 +9,8 @@ from rich.text import Text
 
 from codemonkeys.redact import safe_terminal
 
+WIDE = 100
+"""Columns from which on tables have their full headings."""
 SHORTEST = 12
 """Columns that an id needs at least to be told from others."""
 

@@ -10,12 +10,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from codemonkeys.report.fitting import SHORTEST, Id, cut, one_line, shorten
+from codemonkeys.report.fitting import SHORTEST, WIDE, Id, cut, one_line, shorten
 from codemonkeys.report.run_status import UNFINISHED, RunningTask, RunStatus
 from codemonkeys.report.tables import dollars, heading, new_table, plain
 
-WIDE = 100
-"""Columns from which on the tables have their full headings."""
 NARROW = 58
 """Columns below which the table of running tasks is left with what matters most."""
 BAR = 30

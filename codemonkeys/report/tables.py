@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codemonkeys.redact import safe_terminal
-from codemonkeys.report.fitting import one_line, shorten
+from codemonkeys.report.fitting import WIDE, Id, cut, one_line, shorten
 from codemonkeys.stages import STAGES
 
 
@@ -39,18 +39,32 @@ def heading(text: str) -> Text:
     return Text(f"\n{text}", style="bold cyan")
 
 
-def tasks_table(tasks: Sequence[dict[str, Any]]) -> Table:
-    """One line per task: its state and cost; in an ensemble also the member that was chosen and the confidence."""
-    members = ("chosen", "confidence") if any("confidence" in task for task in tasks) else ()
-    numbers = ("candidates", *members[1:], "cost")
-    table = new_table("task", "state", "candidates", *members, "cost", "reason", numbers=numbers)
+def tasks_table(tasks: Sequence[dict[str, Any]], width: int = 120) -> Table:
+    """Each task with its state and cost; in an ensemble also the member that was chosen, and the confidence.
+
+    With less than `WIDE` columns each is one line, and an ensemble is without reasons and numbers of candidates.
+    """
+    members = any("confidence" in task for task in tasks)
+    wide = width >= WIDE
+    candidates, sure = ("candidates", "confidence") if wide else ("cand.", "conf.")
+    columns = ["task", "state", candidates, *["chosen", sure] * members, "cost", "reason"]
+    if members and not wide:
+        columns = ["task", "state", "chosen", sure, "cost"]
+    table = new_table(*columns, numbers=(candidates, sure, "cost"), gap=2 if wide else 1)
+    table.columns[1].no_wrap = not wide
     for task in tasks:
-        style = "green" if task["state"] == "predicted" else "yellow"
-        sure = task.get("confidence")
-        choice = [plain(task["source"]), plain("" if sure is None else f"{sure:.2f}")] if members else []
-        state, cost = plain(task["state"], style), dollars(task["cost_usd"])
-        reason = shorten(one_line(task["reason"]), REASON_CHARACTERS)
-        table.add_row(plain(task["id"]), state, str(task["candidates"]), *choice, cost, reason)
+        confidence = task.get("confidence")
+        reason = task["reason"].removeprefix(f"{task['id']}: ")
+        cells: dict[str, RenderableType] = {
+            "task": plain(task["id"]) if wide else Id(task["id"]),
+            "state": plain(task["state"], "green" if task["state"] == "predicted" else "yellow"),
+            candidates: str(task["candidates"]),
+            "chosen": plain(task.get("source")) if wide else Id(task.get("source") or ""),
+            sure: "" if confidence is None else f"{confidence:.2f}",
+            "cost": dollars(task["cost_usd"]),
+            "reason": plain(shorten(one_line(reason), REASON_CHARACTERS)) if wide else cut(reason),
+        }
+        table.add_row(*(cells[column] for column in columns))
     return table
 
 
@@ -60,14 +74,14 @@ MAX_LISTED = 20
 """A summary lists all tasks up to this number; beyond it, only those without a prediction."""
 
 
-def summary_view(overview: dict[str, Any]) -> RenderableType:
+def summary_view(overview: dict[str, Any], width: int = 120) -> RenderableType:
     """Summary of a session: outcomes, unsolved tasks with the reason, and spend by stage and model."""
     # The session is over, so a task still marked as running was not finished.
     tasks = [task | {"state": "not finished"} if task["state"] == "running" else task for task in overview["tasks"]]
     states = Counter(task["state"] for task in tasks)
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
     listed = tasks if len(tasks) <= MAX_LISTED else [task for task in tasks if task["state"] != "predicted"]
-    parts: list[RenderableType] = [tasks_table(listed), Text()] if listed else []
+    parts: list[RenderableType] = [tasks_table(listed, width), Text()] if listed else []
     parts += [spend_table(overview["spend"]), Text(), plain(f"{len(tasks)} tasks: {counts}", "bold")]
     if overview["retries"]:
         retried = ", ".join(

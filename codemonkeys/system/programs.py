@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from pathlib import Path
 from threading import Lock
@@ -63,6 +64,28 @@ class Programs:
 
 _OURS: ContextVar[Programs | None] = ContextVar("programs", default=None)
 """What the programs that the current thread starts belong to."""
+
+
+@contextmanager
+def worker_threads(
+    count: int, name: str, *on_interrupt: Callable[[], object]
+) -> Iterator[Callable[[Callable[[], T]], Future[T]]]:
+    """Threads that an interrupt ends: nothing that queues begins, and the programs that they run are killed.
+
+    Gives a function that submits another one. `on_interrupt` ends what else they wait for.
+    """
+    ours = Programs()
+    with ThreadPoolExecutor(count, name) as pool:
+        try:
+            yield lambda function: pool.submit(ours.call, function)
+        except Exception:
+            raise
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            ours.kill()
+            for end in on_interrupt:
+                end()
+            raise
 
 
 def start(

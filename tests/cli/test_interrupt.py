@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +14,9 @@ from codemonkeys import open_run
 from codemonkeys.report.run_status import StatusReader
 from tests.cli.terminal import CTRL_C, Terminal
 from tests.runs.test_runs import wait_for
-from tests.tiny_task import make_task_repository
+from tests.tiny_task import GOLD, add_tasks, make_task_repository
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -62,3 +64,24 @@ def test_pip_survives_an_interrupt_and_ends_with_the_second(
     assert (task.state, task.reason) == ("running", "")
     status = StatusReader(tmp_path / "runs" / "run").read()
     assert status.troubles == [] and status.owner is None
+
+
+def test_grading_ends_with_the_first_interrupt(tmp_path: Path, shared_home: Path) -> None:
+    """What queues is not begun, what runs is killed, and neither has a verdict."""
+    source = make_task_repository(tmp_path / "endless")
+    ids = add_tasks(Path(source), 3)
+    for id in ids:
+        (Path(source) / "tasks" / id / "eval.sh").write_text("#!/bin/bash\nsleep 1000\n")
+    rows = [{"instance_id": id, "model_name_or_path": "gold", "model_patch": GOLD} for id in ids]
+    (tmp_path / "gold.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ("evaluate", "gold.jsonl", source, "--sandbox", "local", "--workers", "1")
+    terminal = Terminal(arguments, shared_home, tmp_path)
+    try:
+        wait_for(lambda: any(tmp_path.rglob("eval.sh")) and any((tmp_path / "logs").rglob("patch.diff")))
+        time.sleep(1)  # It may run by now; that it is killed on the way there would be right as well.
+        terminal.press(CTRL_C)
+        assert terminal.wait(60) == 130, terminal.shown
+    finally:
+        terminal.close()
+    assert "Traceback" not in terminal.shown and "infrastructure" not in terminal.shown, terminal.shown
+    assert len(list((tmp_path / "logs").rglob("patch.diff"))) == 1

@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from codemonkeys.report.fitting import one_line, shorten
 from codemonkeys.report.run_status import Failure, RunningTask, RunStatus
 from codemonkeys.report.status_view import fitted_view, runs_table
+from codemonkeys.report.tables import tasks_table
 
 AT = "2026-11-27T12:00:00+00:00"
 IDS = [f"scikit-learn__scikit-learn-{number}" for number in (25747, 25748)] + ["django__django-11099"]
@@ -68,6 +69,20 @@ def test_ids_have_place_before_others_are_cut(width: int) -> None:
         lines = shown(fitted_view(STATUS, terminal), terminal)
     (line,) = [line for line in lines if line.startswith("scik") and "25747 " in line][:1]
     assert len(line.split()[0]) == (32 if width >= 80 else 15)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_a_table_of_tasks_fits_too(width: int, ensemble: bool) -> None:
+    choice = {"source": "20240402_sweagent_gpt4", "confidence": 0.5} if ensemble else {}
+    state = {"state": "environment failed", "candidates": 3, "cost_usd": 12.3, "reason": REASON}
+    terminal = console(width)
+    with terminal.file:
+        lines = shown(tasks_table([{"id": id, **state, **choice} for id in IDS], width), terminal)
+    assert max(map(len, lines)) <= width
+    if width < 100:
+        assert len(lines) == 4 and all(id[-5:] in line for id, line in zip(IDS, lines[1:], strict=True))
+    assert ("0.50" in "".join(lines)) == ensemble
 
 
 def test_shortening() -> None:
