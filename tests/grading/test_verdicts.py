@@ -162,6 +162,7 @@ def test_verdicts_of_an_older_run_are_kept(tmp_path: Path) -> None:
     old.execute(
         "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('codemonkeys', 'm001_initial', '')"
     )
+    old.execute("INSERT INTO run VALUES ('old', '0.1.0', '2026', 'source', '{}')")
     old.execute("INSERT INTO texts VALUES ('h', 1, 'i', NULL)")
     old.execute(
         "INSERT INTO tasks (id, position, repo, base_commit, issue_hash) VALUES (?, 0, 'r', 'c', 'h')", (TASK.id,)
