@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from codemonkeys.cli import places
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
 from codemonkeys.cli.solving import carry_out, without_none
@@ -36,14 +37,18 @@ def fix(
     request: FixRequest,
     configs: list[str],
     given: dict[str, Any],
-    runs: Path,
+    named: Path | None,
     name: str | None,
     accept_changes: bool,
     as_json: bool,
 ) -> Exit:
-    """Solve the issue, print the patch (and nothing else) to standard output, and apply it with `--apply`."""
+    """Solve the issue, print the patch (and nothing else) to standard output, and apply it with `--apply`.
+
+    `named`: the folder of runs that the user names, if any.
+    """
     settings = load_settings(configs, **without_none(given))
     name = run_name(name)
+    runs = named or places.find(None, name) or places.of_fix()
     task = task_of(request, settings.sandbox.kind)
     branch = branches.branch_of(name) if request.apply else None
     assert task.checkout is not None
@@ -63,7 +68,7 @@ def fix(
     show(patch, as_json, {"run": name, "branch": applied, "spent_usd": summary.spent}, summary.ended)
     if refused is not None:
         raise refused
-    where = "" if runs == Path("runs") else f" --runs {runs}"
+    where = places.option_of(runs)
     if not patch:
         say(f"No patch was produced. Details: codemonkeys show {name}{where}")
     elif branch:

@@ -12,6 +12,7 @@ from rich.live import Live
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
+from codemonkeys.cli.places import holding, places
 from codemonkeys.journal import queries, run_files
 
 WATCH_SECONDS = 2.0
@@ -43,21 +44,27 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     return Exit.DONE
 
 
-def status(runs: Path, name: str | None, watch: bool, as_json: bool) -> Exit:
-    """Print the status of a run, with `watch` until its session ends; without a name, one line per run."""
+def status(named: Path | None, name: str | None, watch: bool, as_json: bool) -> Exit:
+    """Print the status of a run, with `watch` until its session ends; without a name, one line per run.
+
+    `named`: the folder of runs that the user names, if any.
+    """
     from codemonkeys.report.run_status import StatusReader
     from codemonkeys.report.status_view import runs_table, status_view
 
     if name is None:
-        statuses = [StatusReader(path.parent).read() for path in sorted(runs.glob("*/run.db"))]
+        statuses = [
+            StatusReader(path.parent).read() for runs in places(named) for path in sorted(runs.glob("*/run.db"))
+        ]
         if as_json:
             print_json([asdict(run_status) for run_status in statuses])
         elif statuses:
             out().print(runs_table(statuses))
         else:
-            say(f"No runs in {runs.absolute()}; choose another folder with --runs.")
+            looked = " or ".join(str(runs.absolute()) for runs in places(named))
+            say(f"No runs in {looked}; choose another folder with --runs.")
         return Exit.DONE
-    reader, console = StatusReader(run_files.database_of(runs, name).parent), out()
+    reader, console = StatusReader(holding(named, name) / name), out()
     run_status = reader.read()
     if as_json:
         print_json(asdict(run_status))

@@ -50,7 +50,7 @@ def read_predictions(path: Path) -> dict[str, Prediction]:
     return predictions
 
 
-def write_predictions(path: Path, predictions: Mapping[str, Prediction]) -> None:
+def write_predictions(path: Path, predictions: Mapping[str, Prediction], mode: int = 0o644) -> None:
     """Write a .jsonl file, or a .json file with a dictionary by id, sorted by id: whole or not at all.
 
     Raises BadInput if the file has another suffix or cannot be written.
@@ -63,6 +63,6 @@ def write_predictions(path: Path, predictions: Mapping[str, Prediction]) -> None
     else:
         raise BadInput(f"{path}: predictions are written as .jsonl or .json; choose one of these suffixes")
     try:
-        write_whole(path, text)
+        write_whole(path, text, mode)
     except OSError as error:
         raise BadInput(f"{path}: cannot be written: {error.strerror}; choose another path") from None
