@@ -86,7 +86,7 @@ def solve(
 ) -> None:
     """Solve tasks from a dataset.
 
-    Example: codemonkeys solve tasks.jsonl -i pallets__flask-5014 -m anthropic/claude-sonnet-4-5 --budget 10
+    Example: codemonkeys solve tasks.jsonl -i pallets__flask-5014 -m anthropic/claude-haiku-4-5 --budget 5
     """
     from codemonkeys.cli import solving
 
@@ -137,7 +137,7 @@ def fix(
 
     Standard output gets the patch and nothing else.
 
-    Example: codemonkeys fix . --issue bug.md -m anthropic/claude-sonnet-4-5 --budget 3 > fix.patch
+    Example: codemonkeys fix . --issue bug.md -m anthropic/claude-haiku-4-5 --budget 5 > fix.patch
     """
     from codemonkeys.cli import fixing
 

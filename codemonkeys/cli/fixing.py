@@ -54,6 +54,7 @@ def fix(
     assert task.checkout is not None
     if branch:
         branches.check_can_apply(task.checkout.repository, branch, task.base_commit)
+    tell_what_is_read(request.repository, task.checkout.repository, task.base_commit)
     summary = carry_out(request_to_fix(runs, name, task, settings), runs, name, accept_changes)
     with run_files.reading(summary.folder / "run.db") as connection:
         patches = [row["model_patch"] for row in queries.predictions(connection)]
@@ -76,6 +77,17 @@ def fix(
     else:
         say(f"Apply it with `git apply`, or rerun with --run {name} --apply. Details: codemonkeys show {name}{where}")
     return exit_of(summary)
+
+
+def tell_what_is_read(given: Path, repository: Path, commit: str) -> None:
+    """Say what may not be what the user expects: the whole repository is read, as of a commit."""
+    if (folder := given.expanduser().resolve()) != repository:
+        say(f"{folder} lies in the repository {repository}, all of which is read.")
+    if change := branches.uncommitted(repository):
+        say(
+            f"{repository} has uncommitted changes ({change}). They are left out, as the base is commit {commit[:12]}; "
+            "commit them to have them in."
+        )
 
 
 def plan(request: FixRequest, configs: list[str], given: dict[str, Any], as_json: bool) -> Exit:

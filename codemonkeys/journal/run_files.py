@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -172,7 +174,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
                 # Written by an older version; a reader does not migrate it.
                 connection.execute("CREATE TEMP VIEW costs AS SELECT * FROM calls")
             yield connection
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, zlib.error, json.JSONDecodeError) as error:
         raise corrupt(path, str(error)) from None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from codemonkeys.cli.fixing import tell_what_is_read
 from tests.cli.command import Done, codemonkeys
 from tests.repositories import git, make_repository
 
@@ -128,3 +129,18 @@ def test_a_run_is_put_into_the_repository_only_if_told_and_found_by_name(desk: D
     again = here(*start, "--run", "inside")
     assert again.code == 0 and not (desk.runs / "inside").exists(), "the run that is there goes on"
     shutil.rmtree(desk.repository / "runs")
+
+
+def test_what_may_not_be_expected_to_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_repository(tmp_path / "project", {"pkg/a.py": b"1\n"}).resolve()
+    tell_what_is_read(folder, folder, "0123456789abcdef")
+    (folder / "new.py").touch()
+    tell_what_is_read(folder, folder, "0123456789abcdef")
+    assert capsys.readouterr().err == ""
+    (folder / "pkg" / "a.py").write_text("2\n")
+    tell_what_is_read(folder / "pkg", folder, "0123456789abcdef")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"{folder}/pkg lies in the repository {folder}, all of which is read."
+    assert second.startswith(
+        f"{folder} has uncommitted changes (M pkg/a.py). They are left out, as the base is commit 01"
+    )

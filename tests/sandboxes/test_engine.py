@@ -84,7 +84,9 @@ def test_a_credential_helper_that_is_not_installed_stops_no_build(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     engine = open_engine(timeout=20)
     try:
-        assert [*engine.api.build(fileobj=io.BytesIO(b"context"), custom_context=True, decode=True)] == [{"stream": "built"}]
+        assert [*engine.api.build(fileobj=io.BytesIO(b"context"), custom_context=True, decode=True)] == [
+            {"stream": "built"}
+        ]
     finally:
         engine.close()
     (sent,) = builds
