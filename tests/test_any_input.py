@@ -204,7 +204,13 @@ def read_or_refuse(read: Callable[[], object]) -> None:
         assert str(error).strip()
 
 
-@pytest.mark.parametrize("kind", sorted(INPUTS))
+SLOW = {"a template", "rows in parquet", *(kind for kind in INPUTS if kind.endswith(" of a task"))}
+"""Every try reads several files."""
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in sorted(INPUTS)]
+)
 def test_a_file_is_read_or_refused_in_words(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("input")
     name, good, read = INPUTS[kind]
@@ -218,6 +224,7 @@ def test_a_file_is_read_or_refused_in_words(kind: str, tmp_path_factory: pytest.
     attempt()
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(st.text(max_size=20) | VALUES.map(json.dumps))
 def test_options_are_read_or_refused_in_words(text: str) -> None:
@@ -234,6 +241,7 @@ def test_options_are_read_or_refused_in_words(text: str) -> None:
         read_or_refuse(read)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(st.data())
 def test_a_run_is_read_or_refused_in_words(data: st.DataObject) -> None:
