@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from codemonkeys.api import open_run
 from codemonkeys.ensembles.members import read_member
 from codemonkeys.ensembles.solving import read_tests
-from codemonkeys.errors import CodeMonkeysError
+from codemonkeys.errors import BadInput, BadSettings, CodeMonkeysError, UnknownDataset
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.prices import price_of
@@ -229,7 +229,7 @@ def test_a_file_is_read_or_refused_in_words(kind: str, tmp_path_factory: pytest.
 @given(st.text(max_size=20) | VALUES.map(json.dumps))
 def test_options_are_read_or_refused_in_words(text: str) -> None:
     names = ("generation.samples", "operation.budget", "sandbox", "model", "context.mode", "operation.api_base")
-    for read in (
+    readers: list[Callable[[], object]] = [
         lambda: parse_slice(text),
         lambda: parse_filter(text),
         lambda: read_issue(text, text),
@@ -237,8 +237,22 @@ def test_options_are_read_or_refused_in_words(text: str) -> None:
         lambda: load_settings([], text),
         *(partial(load_settings, [f"{name}={text}"]) for name in names),
         lambda: find_source(text),
-    ):
+    ]
+    for read in readers:
         read_or_refuse(read)
+
+
+def test_a_variable_of_the_environment_and_a_path_are_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEMONKEYS_GENERATION", "many")
+    with pytest.raises(BadSettings, match="generation.*give it as JSON, or one setting a variable"):
+        load_settings()
+    monkeypatch.delenv("CODEMONKEYS_GENERATION")
+    for path in ("~nobody-of-this-name/tasks.jsonl", "x" * 5000, "a\0b"):
+        with pytest.raises(UnknownDataset):
+            find_source(path)
+    assert load_settings([f"model={'x' * 5000}"]).model == "x" * 5000
+    with pytest.raises(BadInput, match="not a regular expression"):
+        parse_filter("a{99999999999999999999}")
 
 
 @pytest.mark.slow
