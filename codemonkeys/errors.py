@@ -63,6 +63,10 @@ class AccessRefused(ModelError, BadInput):
     """The provider refuses the key, the account or the model; fix it and resume the run."""
 
 
+class NothingAnswers(ModelError, BadInput):
+    """Nothing answers at the address of an endpoint of one's own; start it, or correct the address."""
+
+
 class RejectedRequest(ModelError):
     """The provider refused the request; a retry cannot help."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
+import shutil
 import socket
 import tarfile
 from collections.abc import Iterator
@@ -28,11 +30,40 @@ def open_engine(timeout: int) -> Any:
         knock()
         engine = docker.from_env(timeout=timeout, max_pool_size=64)
         engine.ping()
+        skip_missing_helpers(engine)
     except (DockerException, OSError) as error:
         if engine is not None:
             engine.close()
         raise SandboxError(f"No Docker engine answers ({error}). {_ADVICE}") from error
     return engine
+
+
+def skip_missing_helpers(engine: Any) -> None:
+    """Have a client do without the credential helpers of its configuration that are not installed.
+
+    Docker Desktop leaves one behind when it is removed, and docker-py then fails every build, also of a local image.
+    """
+    from docker.auth import INDEX_URL
+    from docker.utils.config import load_general_config
+
+    config = load_general_config()
+    helpers = config.get("credHelpers") or {}
+    missing = {name for name in (config.get("credsStore"), *helpers.values()) if name and not _has_helper(name)}
+    if not missing:
+        return
+    # Never empty: docker-py would read the file again.
+    kept = {"auths": config.get("auths") or {INDEX_URL: {}}}
+    kept["credHelpers"] = {registry: name for registry, name in helpers.items() if name not in missing}
+    if config.get("credsStore") not in missing:
+        kept["credsStore"] = config.get("credsStore")
+    with os.fdopen(os.memfd_create("config.json"), "w") as file:  # Keys in it must not reach the disk.
+        json.dump(kept, file)
+        file.flush()
+        engine.api.reload_config(f"/proc/self/fd/{file.fileno()}")
+
+
+def _has_helper(name: str) -> bool:
+    return shutil.which(f"docker-credential-{name}") is not None
 
 
 def knock() -> None:

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from codemonkeys.cli.exits import end
-from codemonkeys.cli.options import DEFAULT_RUNS, ApiBase, Config, Json, Model, Runs, Sandbox
+from codemonkeys.cli.options import ApiBase, Config, Json, Model, Runs, Sandbox
+from codemonkeys.cli.places import HERE, holding
 
 
 def show(
     run: Annotated[str, typer.Argument(help="Name of the run.")],
     task: Annotated[str | None, typer.Argument(help="Id of a task to show in full.")] = None,
-    runs: Runs = DEFAULT_RUNS,
+    runs: Runs = None,
     json: Json = False,
 ) -> None:
     """Show a run, or one of its tasks.
@@ -23,7 +24,7 @@ def show(
     """
     from codemonkeys.cli import reading
 
-    end(lambda: reading.show(runs, run, task, json))
+    end(lambda: reading.show(holding(runs, run), run, task, json))
 
 
 def status(
@@ -31,7 +32,7 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep refreshing while the run is active (on a terminal).")
     ] = False,
-    runs: Runs = DEFAULT_RUNS,
+    runs: Runs = None,
     json: Json = False,
 ) -> None:
     """Show the status of a run, live or finished.
@@ -56,12 +57,12 @@ def export(
         ),
     ] = "preds",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing output.")] = False,
-    runs: Runs = DEFAULT_RUNS,
+    runs: Runs = None,
 ) -> None:
     """Export predictions, a submission, trajectories or a recording."""
     from codemonkeys.cli import reading
 
-    end(lambda: reading.export(runs, run, output, format, overwrite))
+    end(lambda: reading.export(holding(runs, run), run, output, format, overwrite))
 
 
 def evaluate(
@@ -93,7 +94,7 @@ def evaluate(
             help="Folder for logs and reports. Default: the run's folder, or the current one for a predictions file.",
         ),
     ] = None,
-    runs: Runs = DEFAULT_RUNS,
+    runs: Runs = None,
     json: Json = False,
 ) -> None:
     """Grade predictions with the hidden tests.
@@ -123,7 +124,7 @@ def study(
         Path | None, typer.Option("--figures", help="Folder to write figures to, as PNG and SVG.")
     ] = None,
     sandbox: Sandbox = None,
-    runs: Runs = DEFAULT_RUNS,
+    runs: Runs = None,
     json: Json = False,
 ) -> None:
     """Compare all selection rules on a stored run.
@@ -132,11 +133,11 @@ def study(
     """
     from codemonkeys.cli import studying
 
-    end(lambda: studying.study_command(runs, run, verdicts or [], grade, figures, sandbox, json))
+    end(lambda: studying.study_command(holding(runs, run), run, verdicts or [], grade, figures, sandbox, json))
 
 
 def doctor(
-    model: Model = None, api_base: ApiBase = None, config: Config = None, runs: Runs = DEFAULT_RUNS, json: Json = False
+    model: Model = None, api_base: ApiBase = None, config: Config = None, runs: Runs = None, json: Json = False
 ) -> None:
     """Check this machine: Python, sandboxes, disk, keys, prices.
 
@@ -144,7 +145,7 @@ def doctor(
     """
     from codemonkeys.cli import doctor as checks
 
-    end(lambda: checks.doctor(model, api_base, config or [], runs, json))
+    end(lambda: checks.doctor(model, api_base, config or [], runs or HERE, json))
 
 
 def clean(

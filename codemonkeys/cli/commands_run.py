@@ -9,7 +9,6 @@ import typer
 
 from codemonkeys.cli.exits import end
 from codemonkeys.cli.options import (
-    DEFAULT_RUNS,
     AcceptChanges,
     ApiBase,
     Budget,
@@ -22,15 +21,17 @@ from codemonkeys.cli.options import (
     Replay,
     Run,
     Runs,
+    RunsOfFix,
     Sandbox,
     ScanModel,
     TaskBudget,
     settings_of,
 )
+from codemonkeys.cli.places import HERE, holding
 
 
 def demo(
-    runs: Runs = DEFAULT_RUNS,
+    runs: Runs = None,
     sandbox: Sandbox = None,
     run: Annotated[str, typer.Option("--run", help="Name of the run.")] = "demo",
     prompts: OwnPrompts = None,
@@ -43,7 +44,7 @@ def demo(
     """
     from codemonkeys.cli import solving
 
-    end(lambda: solving.demo(runs, run, sandbox, prompts, json))
+    end(lambda: solving.demo(runs or HERE, run, sandbox, prompts, json))
 
 
 def solve(
@@ -80,12 +81,12 @@ def solve(
     task_budget: TaskBudget = None,
     dry_run: DryRun = False,
     accept_changes: AcceptChanges = False,
-    runs: Runs = DEFAULT_RUNS,
+    runs: Runs = None,
     json: Json = False,
 ) -> None:
     """Solve tasks from a dataset.
 
-    Example: codemonkeys solve tasks.jsonl -i pallets__flask-5014 -m anthropic/claude-sonnet-4-5 --budget 10
+    Example: codemonkeys solve tasks.jsonl -i pallets__flask-5014 -m anthropic/claude-haiku-4-5 --budget 5
     """
     from codemonkeys.cli import solving
 
@@ -94,7 +95,7 @@ def solve(
     selection |= {"shuffle": shuffle, "limit": limit}
     if dry_run:
         end(lambda: solving.plan(dataset, selection, config or [], given, json))
-    end(lambda: solving.solve(dataset, selection, config or [], given, runs, run, accept_changes, json))
+    end(lambda: solving.solve(dataset, selection, config or [], given, runs or HERE, run, accept_changes, json))
 
 
 def fix(
@@ -129,14 +130,14 @@ def fix(
     task_budget: TaskBudget = None,
     dry_run: DryRun = False,
     accept_changes: AcceptChanges = False,
-    runs: Runs = DEFAULT_RUNS,
+    runs: RunsOfFix = None,
     json: Json = False,
 ) -> None:
     """Resolve an issue in your own git repository.
 
     Standard output gets the patch and nothing else.
 
-    Example: codemonkeys fix . --issue bug.md -m anthropic/claude-sonnet-4-5 --budget 3 > fix.patch
+    Example: codemonkeys fix . --issue bug.md -m anthropic/claude-haiku-4-5 --budget 5 > fix.patch
     """
     from codemonkeys.cli import fixing
 
@@ -153,7 +154,7 @@ def resume(
     budget: Budget = None,
     task_budget: TaskBudget = None,
     accept_changes: AcceptChanges = False,
-    runs: Runs = DEFAULT_RUNS,
+    runs: Runs = None,
     json: Json = False,
 ) -> None:
     """Resume a run that was stopped or partly failed.
@@ -163,7 +164,7 @@ def resume(
     from codemonkeys.cli import resuming
 
     operation = {"api_base": api_base, "budget": budget, "task_budget": task_budget}
-    end(lambda: resuming.resume(runs, run, operation, accept_changes, json))
+    end(lambda: resuming.resume(holding(runs, run), run, operation, accept_changes, json))
 
 
 def ensemble(
@@ -204,7 +205,7 @@ def ensemble(
     ] = None,
     budget: Budget = None,
     accept_changes: AcceptChanges = False,
-    runs: Runs = DEFAULT_RUNS,
+    runs: Runs = None,
     json: Json = False,
 ) -> None:
     """Select among patches that other systems submitted.
@@ -223,4 +224,4 @@ def ensemble(
     }
     inputs = ensembling.Inputs(members, dataset, instance or [], family or [], tests)
     outputs = ensembling.Outputs(output, overwrite, verdicts or [], json)
-    end(lambda: ensembling.ensemble(inputs, config or [], given, runs, run, accept_changes, outputs))
+    end(lambda: ensembling.ensemble(inputs, config or [], given, runs or HERE, run, accept_changes, outputs))

@@ -10,6 +10,7 @@ from typing import Any
 
 from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
+from codemonkeys.cli.places import option_of
 from codemonkeys.cli.signals import run_until_stopped
 from codemonkeys.cli.solving import without_none
 from codemonkeys.cli.studying import open_study, print_study
@@ -92,7 +93,7 @@ def carry_out(
     with run_files.reading(summary.folder / "run.db") as connection:
         report = ensemble_report(connection, members.members, settings.selection.rule)
         predictions = {row["instance_id"]: Prediction(**row) for row in queries.predictions(connection)}
-    write_whole(summary.folder / MEMBERS, json.dumps(report["members"], indent=2) + "\n")
+    write_whole(summary.folder / MEMBERS, json.dumps(report["members"], indent=2) + "\n", mode=0o600)
     if outputs.file is not None:
         write_predictions(outputs.file, predictions)
         say(f"{len(predictions)} predictions written to {outputs.file}")
@@ -106,8 +107,7 @@ def carry_out(
         if study is not None:
             print_study(study)
     if code in (Exit.INTERRUPTED, Exit.BUDGET):
-        where = "" if runs == Path("runs") else f" --runs {runs}"
-        say(f"Resume with: codemonkeys resume {name}{where}")
+        say(f"Resume with: codemonkeys resume {name}{option_of(runs)}")
     return code
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
+from codemonkeys.cli.places import holding
 from codemonkeys.errors import BadInput
 from codemonkeys.grading.service import GradingOptions, grade_predictions, grade_run
 from codemonkeys.grading.verdict import Outcome, Verdict
@@ -16,9 +17,9 @@ from codemonkeys.tasks.predictions import read_predictions
 
 
 def evaluate_command(
-    given: str, dataset: str | None, options: GradingOptions, output: Path | None, runs: Path, as_json: bool
+    given: str, dataset: str | None, options: GradingOptions, output: Path | None, named: Path | None, as_json: bool
 ) -> Exit:
-    """Grade a run or a predictions file."""
+    """Grade a run or a predictions file. `named`: the folder of runs that the user names, if any."""
     path = Path(given)
     if path.suffix in (".json", ".jsonl"):
         if dataset is None:
@@ -27,6 +28,7 @@ def evaluate_command(
         print_verdict = verdict_printer(len(predictions) * options.repeats)
         verdicts = grade_predictions(predictions, dataset, options, path.stem, output or Path(), print_verdict)
     else:
+        runs = holding(named, given)
         with run_files.reading(run_files.database_of(runs, given)) as connection:
             count = len(queries.predictions(connection))
         print_verdict = verdict_printer(count * options.repeats)

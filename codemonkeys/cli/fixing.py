@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from codemonkeys.cli import places
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
 from codemonkeys.cli.solving import carry_out, without_none
@@ -36,19 +37,24 @@ def fix(
     request: FixRequest,
     configs: list[str],
     given: dict[str, Any],
-    runs: Path,
+    named: Path | None,
     name: str | None,
     accept_changes: bool,
     as_json: bool,
 ) -> Exit:
-    """Solve the issue, print the patch (and nothing else) to standard output, and apply it with `--apply`."""
+    """Solve the issue, print the patch (and nothing else) to standard output, and apply it with `--apply`.
+
+    `named`: the folder of runs that the user names, if any.
+    """
     settings = load_settings(configs, **without_none(given))
     name = run_name(name)
+    runs = named or places.find(None, name) or places.of_fix()
     task = task_of(request, settings.sandbox.kind)
     branch = branches.branch_of(name) if request.apply else None
     assert task.checkout is not None
     if branch:
         branches.check_can_apply(task.checkout.repository, branch, task.base_commit)
+    tell_what_is_read(request.repository, task.checkout.repository, task.base_commit)
     summary = carry_out(request_to_fix(runs, name, task, settings), runs, name, accept_changes)
     with run_files.reading(summary.folder / "run.db") as connection:
         patches = [row["model_patch"] for row in queries.predictions(connection)]
@@ -63,7 +69,7 @@ def fix(
     show(patch, as_json, {"run": name, "branch": applied, "spent_usd": summary.spent}, summary.ended)
     if refused is not None:
         raise refused
-    where = "" if runs == Path("runs") else f" --runs {runs}"
+    where = places.option_of(runs)
     if not patch:
         say(f"No patch was produced. Details: codemonkeys show {name}{where}")
     elif branch:
@@ -71,6 +77,17 @@ def fix(
     else:
         say(f"Apply it with `git apply`, or rerun with --run {name} --apply. Details: codemonkeys show {name}{where}")
     return exit_of(summary)
+
+
+def tell_what_is_read(given: Path, repository: Path, commit: str) -> None:
+    """Say what may not be what the user expects: the whole repository is read, as of a commit."""
+    if (folder := given.expanduser().resolve()) != repository:
+        say(f"{folder} lies in the repository {repository}, all of which is read.")
+    if change := branches.uncommitted(repository):
+        say(
+            f"{repository} has uncommitted changes ({change}). They are left out, as the base is commit {commit[:12]}; "
+            "commit them to have them in."
+        )
 
 
 def plan(request: FixRequest, configs: list[str], given: dict[str, Any], as_json: bool) -> Exit:

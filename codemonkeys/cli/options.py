@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-Runs = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs.", envvar="CODEMONKEYS_RUNS")]
+Runs = Annotated[
+    Path | None,
+    typer.Option("--runs", help="Folder that holds the runs. Default: runs.", envvar="CODEMONKEYS_RUNS"),
+]
+RunsOfFix = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs",
+        help="Folder that holds the runs. Default: one in your state folder, so that nothing is put into the "
+        "repository; other commands find its runs by name.",
+        envvar="CODEMONKEYS_RUNS",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[
     str | None,
@@ -41,7 +53,6 @@ DryRun = Annotated[
         "--dry-run", help="Print an estimate of the cost and of what --budget buys; needs no network and no key."
     ),
 ]
-DEFAULT_RUNS = Path("runs")
 
 
 def settings_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from rich.live import Live
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
+from codemonkeys.cli.places import holding, places
 from codemonkeys.errors import JournalError
 from codemonkeys.journal import queries, run_files
 
@@ -52,24 +54,28 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     return Exit.DONE
 
 
-def status(runs: Path, name: str | None, watch: bool, as_json: bool) -> Exit:
-    """Print the status of a run, with `watch` until its session ends; without a name, one line per run."""
+def status(named: Path | None, name: str | None, watch: bool, as_json: bool) -> Exit:
+    """Print the status of a run, with `watch` until its session ends; without a name, one line per run.
+
+    `named`: the folder of runs that the user names, if any.
+    """
     from codemonkeys.report.run_status import StatusReader
     from codemonkeys.report.status_view import fitted_view, runs_table, status_view
 
     if name is None:
-        statuses, unreadable = read_all(runs)
+        statuses, unreadable = read_all(places(named))
         if as_json:
             print_json([asdict(run_status) for run_status in statuses])
         elif statuses:
             console = out()
             console.print(runs_table(statuses, console.width))
         elif not unreadable:
-            say(f"No runs in {runs.absolute()}; choose another folder with --runs.")
+            looked = " or ".join(str(runs.absolute()) for runs in places(named))
+            say(f"No runs in {looked}; choose another folder with --runs.")
         for error in unreadable:
             say(f"error: {error}")
         return Exit.FAILED if unreadable else Exit.DONE
-    reader, console = StatusReader(run_files.database_of(runs, name).parent), out()
+    reader, console = StatusReader(holding(named, name) / name), out()
     run_status = reader.read()
     if as_json:
         print_json(asdict(run_status))
@@ -84,13 +90,13 @@ def status(runs: Path, name: str | None, watch: bool, as_json: bool) -> Exit:
     return Exit.DONE
 
 
-def read_all(runs: Path) -> tuple[list[RunStatus], list[JournalError]]:
-    """The status of each run in a folder, and why others cannot be read."""
+def read_all(folders: Sequence[Path]) -> tuple[list[RunStatus], list[JournalError]]:
+    """The status of each run in these folders, and why others cannot be read."""
     from codemonkeys.report.run_status import StatusReader
 
     statuses: list[RunStatus] = []
     unreadable: list[JournalError] = []
-    for path in sorted(runs.glob("*/run.db")):
+    for path in (path for runs in folders for path in sorted(runs.glob("*/run.db"))):
         try:
             statuses.append(StatusReader(path.parent).read())
         except JournalError as error:

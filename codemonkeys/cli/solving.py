@@ -9,6 +9,7 @@ from typing import Any
 
 from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of
+from codemonkeys.cli.places import option_of
 from codemonkeys.cli.signals import run_until_stopped
 from codemonkeys.journal import queries, run_files
 from codemonkeys.runs.session import Options, RunRequest, Summary
@@ -104,11 +105,10 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
     console.print(summary_view(overview, console.width))
     total = len(summary.ended) + summary.waiting
     print(f"{summary.predicted} of {total} tasks have a prediction. Run: {summary.folder}")
-    where = "" if runs == Path("runs") else f" --runs {runs}"
     if code is Exit.DONE:
-        print(f"Next: codemonkeys export {summary.run} -o preds.jsonl{where}")
+        print(f"Next: codemonkeys export {summary.run} -o preds.jsonl{option_of(runs)}")
     else:
-        print(f"Resume with: codemonkeys resume {summary.run}{where}")
+        print(f"Resume with: codemonkeys resume {summary.run}{option_of(runs)}")
     return code
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from codemonkeys.errors import BadInput, BadRecord
 from codemonkeys.generation.paths import patch_paths
+from codemonkeys.system.text import valid_text
 from codemonkeys.tasks.records import parse_json
 from codemonkeys.wording import option
 
@@ -120,9 +121,9 @@ def read_member(path: Path, known: Collection[str]) -> Member:
         if not isinstance(row, dict) or not isinstance(row.get("instance_id"), str):
             dropped.append(DroppedRecord("", where, "no record", "not an object with an instance_id"))
             continue
-        id, patch = row["instance_id"], row.get("model_patch")
+        id, patch = valid_text(row["instance_id"]), row.get("model_patch")
         if isinstance(model := row.get("model_name_or_path"), str):
-            models[model[:SHOWN]] = None
+            models[valid_text(model[:SHOWN])] = None
         if id in patches:
             # As in the harness, the last one counts.
             dropped.append(DroppedRecord(id, where, "repeated", "replaces an earlier record"))

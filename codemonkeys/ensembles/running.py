@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 
 from codemonkeys.ensembles.ensemble import Ensemble
 from codemonkeys.ensembles.solving import ensemble_solver, put_candidates
@@ -38,7 +37,7 @@ async def choose(ensemble: Ensemble, settings: Settings, options: Options) -> Su
         models=lambda settings: open_needed_models(settings, ensemble),
     )
     if is_textual(ensemble, selection.rule):
-        with closing(open_journal(request, settings, options)) as journal:
+        with open_journal(request, settings, options) as journal:
             return choose_by_texts(ensemble, selection.rule, journal)
     check_needs(settings, ensemble)
     async with open_session(request, options) as session:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codemonkeys.errors import BadInput, CorruptJournal, JournalError, NewerJournal, RunBusy
 from codemonkeys.journal.schema import migrations
+from codemonkeys.system.files import write_whole
 from codemonkeys.wording import option
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+IGNORE = ".gitignore"
+"""File in a run's folder that keeps the run out of a git repository around it."""
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -88,15 +93,33 @@ class RunLock:
             self._file = -1
 
 
-def make_private_folder(folder: Path) -> None:
-    """Create a run's folder, readable by its owner only; raises JournalError if that fails."""
+def make_private_folder(folder: Path) -> list[Path]:
+    """Create a run's folder, readable by its owner only and ignored by git; raises JournalError if that fails.
+
+    Returns the folders that had to be made, the run's own first.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
+        if not (folder / IGNORE).exists():
+            write_whole(folder / IGNORE, "*\n", mode=0o600)
+        return made
     except OSError as error:
         raise JournalError(
             f"cannot create the run's folder {folder}: {error.strerror}; choose another with {option('runs', 'FOLDER')}"
         ) from None
+
+
+def remove_begun(folder: Path, made: Iterable[Path]) -> None:
+    """Remove a run that has not begun. `made`: what `make_private_folder` returned; other folders are kept."""
+    for name in ("run.db", "run.db-wal", "run.db-shm", "run.lock", IGNORE):
+        (folder / name).unlink(missing_ok=True)
+    if folder in made:
+        shutil.rmtree(folder)
+    with suppress(OSError):  # Another run may have begun beside it.
+        for path in [path for path in made if path != folder]:
+            path.rmdir()
 
 
 def connect_to_write(path: Path) -> Database:
@@ -153,7 +176,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             if not connection.execute("SELECT 1 FROM run").fetchone():
                 raise corrupt(path, "it holds no run")
             yield connection
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, zlib.error, json.JSONDecodeError) as error:
         raise corrupt(path, str(error)) from None
 
 

@@ -34,17 +34,18 @@ class Journal:
         """
         self.name = name
         self.folder = run_files.run_folder(runs, name)
-        run_files.make_private_folder(self.folder)
+        self._made = run_files.make_private_folder(self.folder)
         self._lock = run_files.RunLock(self.folder)
+        path = self.folder / "run.db"
+        self._is_new = not path.exists()
         try:
-            path = self.folder / "run.db"
             connection = run_files.connect_to_write(path).conn
             self._writer = Writer(connection, name, self.folder, run_files.connect_to_read(path))
             self.calls = StoredCalls(self._writer)
             self.executions = StoredExecutions(self._writer)
             self._begin_run(source, settings)
         except BaseException:
-            self.close()
+            self.discard_unused()
             raise
 
     def _begin_run(self, source: str, settings: dict[str, Any]) -> None:
@@ -75,6 +76,22 @@ class Journal:
         if hasattr(self, "_writer"):
             self._writer.close()
         self._lock.release()
+
+    def discard_unused(self) -> None:
+        """Close it, and remove the run if this session created it and nothing has been asked or executed yet."""
+        unused = self._is_new and not (hasattr(self, "calls") and self._has_steps())
+        if not unused:
+            self.close()
+            return
+        if hasattr(self, "_writer"):
+            self._writer.close()
+        # Under the lock: another session of this name must not begin in a folder that is about to go.
+        run_files.remove_begun(self.folder, self._made)
+        self._lock.release()
+
+    def _has_steps(self) -> bool:
+        query = "SELECT EXISTS (SELECT 1 FROM call_steps) OR EXISTS (SELECT 1 FROM execution_steps)"
+        return bool(self._writer.connection.execute(query).fetchone()[0])
 
     async def group_commit(self, change: Callable[[], T]) -> T:
         """Make a change such as `calls.begin`, durable on return; concurrent changes share a commit."""

@@ -138,6 +138,15 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class Remote(Protocol):
+    """A model at an address that can be tried before the first call."""
+
+    def check_reach(self) -> None:
+        """Raise NothingAnswers if nothing answers there; blocks for seconds."""
+        ...
+
+
+@runtime_checkable
 class Remarking(Protocol):
     """A model with remarks for the user at the end of a session."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 
 from codemonkeys.errors import AccessRefused, FilteredAnswer, ModelError, RejectedRequest
@@ -12,6 +13,7 @@ from codemonkeys.redact import redact
 
 PASSING = frozenset({408, 409, 425, 429})
 """Below 500: timeout, conflict with another request, too early, too many. All from 500 on may pass too."""
+UNREACHED = (ConnectionRefusedError, socket.gaierror)
 LONGEST_MESSAGE = 600
 
 
@@ -30,6 +32,9 @@ def judge(error: Exception, what: str) -> Passing | ModelError:
         return RejectedRequest(f"{message}. The prompt is longer than the model takes: lower context.tokens")
     if "ContentPolicyViolationError" in kinds or (status == 400 and any(word in said for word in FILTERED)):
         return FilteredAnswer(f"{message}. Another model may answer")
+    if (unreached := next((cause for cause in causes(error) if isinstance(cause, UNREACHED)), None)) is not None:
+        # litellm makes a 500 of it, though no server has said anything.
+        return Passing(f"nothing answers at the endpoint ({unreached.strerror})", status=type(unreached).__name__)
     if is_passing(error, status) and not (status == 429 and DRAINED in said):
         headers = headers_of(error)
         wait = retry_after(headers.get("retry-after"), headers.get("date"))

@@ -14,6 +14,7 @@ from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.failures import judge
 from codemonkeys.models.litellm_calls import call
 from codemonkeys.models.prices import price_of
+from codemonkeys.models.reach import check_reach
 from codemonkeys.models.retry import Passing, Patience, Retry
 from codemonkeys.models.throttle import Throttle
 from codemonkeys.models.tokens import count_tokens
@@ -69,6 +70,11 @@ class HostedModel:
             names = " and ".join(missing)
             raise MissingKey(f"model {self.name!r} needs {names} in the environment: export it, and call again")
         self._provider = provider
+
+    def check_reach(self) -> None:
+        """Raise NothingAnswers if nothing answers at the user's own endpoint, BadSettings if that is no address."""
+        if self._api_base is not None:
+            check_reach(self._api_base)
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request, retries included; see `Model`."""

@@ -99,8 +99,8 @@ def read_registry(path: Path) -> Mapping[str, Mapping[str, Any]]:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadSettings(f"{path}: the model registry cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise BadSettings(f"{path}: the model registry is no JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise BadSettings(f"{path}: the model registry is not JSON: {error}") from None
     if not isinstance(entries, dict):
         raise BadSettings(f'{path}: a model registry is an object {{"MODEL": {{"input_cost_per_token": ...}}}}')
     for model, entry in entries.items():

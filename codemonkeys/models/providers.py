@@ -11,6 +11,7 @@ from typing import Any
 from codemonkeys.errors import BadSettings
 from codemonkeys.models.base import Request
 from codemonkeys.models.litellm_calls import client_type, load, silent
+from codemonkeys.system.text import valid_text
 
 CLAUDE_HOSTS = frozenset({"anthropic", "bedrock", "vertex_ai", "openrouter"})
 """Providers that take Anthropic's cache breakpoints for its models."""
@@ -90,8 +91,9 @@ def messages(name: str, request: Request) -> list[dict[str, Any]]:
         marked.update(number for number, message in numbered if message.role == "system")
         marked.update([number for number, message in numbered if message.role == "user"][-2:])
     return [
-        {"role": message.role, "content": breakpoint_after(message.content) if number in marked else message.content}
+        {"role": message.role, "content": breakpoint_after(content) if number in marked else content}
         for number, message in enumerate(request.messages)
+        for content in [valid_text(message.content)]  # Names of files may hold bytes that no request can.
     ]
 
 

@@ -156,7 +156,7 @@ def parse(line: bytes, path: Path, number: int) -> Any:
     """Parse a line as JSON. Raises BadRecord."""
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRecord(f"{path}:{number}: not JSON: {error}") from None
 
 

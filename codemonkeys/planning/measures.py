@@ -73,7 +73,7 @@ class CountingModel:
 
     def count_tokens(self, text: str) -> int:
         """Tokens by the cl100k vocabulary. Counts are cached, as tasks of one repository share most texts."""
-        key = sha256(text.encode("utf-8", "surrogateescape")).digest()
+        key = sha256(text.encode("utf-8", "surrogatepass")).digest()
         if key not in self._cache:
             self._cache[key] = count_tokens(text)
         return self._cache[key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from codemonkeys.errors import BadSettings
-from codemonkeys.prompting.rendering import Prompts, check_folder, templates
+from codemonkeys.prompting.rendering import RAISED, Prompts, check_folder, templates
 from codemonkeys.prompting.samples import RUN, SAMPLES
 
 MARKER = "0123abcd"
@@ -47,7 +47,7 @@ def _undeclared(own: Path | None, name: str, known: set[str]) -> str | None:
     try:
         source, path, _ = environment.loader.get_source(environment, f"{name}.jinja")
         unknown = sorted(meta.find_undeclared_variables(environment.parse(source)) - known)
-    except (jinja2.TemplateError, UnicodeDecodeError) as error:
+    except (jinja2.TemplateError, *RAISED) as error:
         return f"prompt template {name}.jinja: {error}; correct it in {own or 'prompts'}"
     if not unknown:
         return None

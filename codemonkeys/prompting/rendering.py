@@ -36,6 +36,10 @@ def cut_middle(text: str, characters: int) -> str:
     return f"{text[:head]}\n[... {len(text) - characters} characters left out ...]\n{text[-tail:]}"
 
 
+RAISED = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
+"""What the expressions of a template can raise, beside jinja2's own errors."""
+
+
 class Prompts:
     """The templates of a run, some of them replaced by the user's own."""
 
@@ -55,7 +59,7 @@ class Prompts:
         try:
             template = templates(self._own).get_template(f"{name}.jinja")
             return template.render(marker=self.marker, **self._values, **values).strip() + "\n"
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, *RAISED) as error:
             raise BadSettings(
                 f"prompt template {name}.jinja: {error}; correct it in {self._own or 'prompts'}"
             ) from None

@@ -98,14 +98,12 @@ def add_file(verdicts: Verdicts, given: str, sources: Sequence[str]) -> None:
     `sources`: the systems whose candidates are judged. Raises BadInput for an unreadable or malformed file.
     """
     system, equals, name = given.partition("=")
-    path = Path(name) if equals and not Path(given).exists() else Path(given)
-    system = system if path == Path(name) and equals else ""
     try:
+        path = Path(name) if equals and not Path(given).exists() else Path(given)
+        system = system if path == Path(name) and equals else ""
         content = parse_json(path.read_text(encoding="utf-8-sig"), str(path))
     except OSError as error:
-        raise BadInput(
-            f"{option('verdicts', given)}: {path} cannot be read: {error.strerror}; check the path"
-        ) from None
+        raise BadInput(f"{option('verdicts', given)}: cannot be read: {error.strerror}; check the path") from None
     except UnicodeDecodeError as error:
         raise BadRecord(f"{path}: not UTF-8 (byte {error.start})") from None
     if not isinstance(content, dict):
@@ -141,8 +139,15 @@ def _add_summary(verdicts: Verdicts, content: Mapping[str, Any], path: Path, sys
     resolved = content.get("resolved_ids", content.get("resolved"))
     if not _is_list_of_ids(resolved):
         raise BadRecord(f"{path}: its resolved ids are not a list of ids")
-    unresolved = [*content.get("unresolved_ids", ()), *content.get("empty_patch_ids", ())]
-    ungraded_ids = {*content.get("infra_failure_ids", ()), *content.get("ambiguous_failure_ids", ())}
+
+    def ids(name: str) -> list[str]:
+        listed = content.get(name, [])
+        if not _is_list_of_ids(listed):
+            raise BadRecord(f"{path}: its {name} are not a list of ids")
+        return [*listed]
+
+    unresolved = ids("unresolved_ids") + ids("empty_patch_ids")
+    ungraded_ids = {*ids("infra_failure_ids"), *ids("ambiguous_failure_ids")}
     if "unresolved_ids" not in content:
         verdicts.resolved[system] = frozenset(resolved)
     for id in unresolved:

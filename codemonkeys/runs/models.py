@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from codemonkeys.errors import BadInput, UnpricedModel
 from codemonkeys.models import open_model
-from codemonkeys.models.base import Model
+from codemonkeys.models.base import Model, Remote
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.settings import OperationSettings, Settings
 from codemonkeys.wording import option
@@ -15,7 +15,7 @@ from codemonkeys.wording import option
 def open_models(settings: Settings) -> ModelSet:
     """The models of a run, each opened once. May import litellm, which takes seconds.
 
-    Raises BadInput when no primary model is named, MissingKey, UnpricedModel under a budget.
+    Raises BadInput when no primary model is named, MissingKey, UnpricedModel under a budget, NothingAnswers.
     """
     if settings.model is None:
         raise BadInput(
@@ -27,6 +27,9 @@ def open_models(settings: Settings) -> ModelSet:
         if name not in by_name:
             by_name[name] = open_model(name, settings.operation)
     check_prices(settings.operation, by_name.values())
+    for model in by_name.values():
+        if isinstance(model, Remote):
+            model.check_reach()
     scan = by_name[settings.scan_model or settings.model]
     return ModelSet(by_name[settings.model], scan, tuple(by_name[name] for name in settings.generation.models))
 

@@ -59,4 +59,4 @@ def copy_predictions(folder: Path) -> None:
     """Write the predictions that a run has so far; raises BadInput where that is not possible."""
     with run_files.reading(folder / "run.db") as connection:
         predictions = {row["instance_id"]: Prediction(**row) for row in queries.predictions(connection)}
-    write_predictions(folder / FILE, predictions)
+    write_predictions(folder / FILE, predictions, mode=0o600)

@@ -26,8 +26,11 @@ class StoredRequest:
 
 def read_stored(runs: Path, name: str, operation: Mapping[str, Any]) -> StoredRequest:
     """What a run was begun with. `operation`: settings of that section that change now. Raises BadInput and its kin."""
-    with run_files.reading(run_files.database_of(runs, name)) as connection:
+    database = run_files.database_of(runs, name)
+    with run_files.reading(database) as connection:
         run = queries.run_overview(connection)
+    if not isinstance(run["settings"], dict) or not isinstance(run["settings"].get("ids"), list):
+        raise run_files.corrupt(database, "its settings are damaged")
     values = dict(run["settings"])
     ids, ensemble = values.pop("ids"), values.pop("ensemble", None)
     merge(values, {"operation": dict(operation)})

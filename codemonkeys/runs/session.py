@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from codemonkeys.engine.events import Notify, note, silent
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.stop import Stop
+from codemonkeys.errors import RunInterrupted
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Remarking
@@ -122,7 +123,7 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
         home = default_home()
         kind, backend = await asyncio.to_thread(choose_backend, settings.sandbox.kind, tasks, home)
         settings = settled(settings, kind)
-        journal = opened.enter_context(closing(open_journal(request, settings, options)))
+        journal = opened.enter_context(open_journal(request, settings, options))
         sandbox = opened.enter_context(closing(backend.open(journal.name, reuse=settings.sandbox.reuse)))
         digests = open_digests(settings, home)
         if digests is not None:
@@ -154,15 +155,23 @@ def settled(settings: Settings, sandbox: str) -> Settings:
     return build(values)
 
 
-def open_journal(request: RunRequest, settings: Settings, options: Options) -> Journal:
-    """The run's journal: begun, or opened again if it was begun with equal settings and inputs."""
+@contextmanager
+def open_journal(request: RunRequest, settings: Settings, options: Options) -> Iterator[Journal]:
+    """The run's journal: begun, or opened again if it was begun with equal settings and inputs.
+
+    A run that fails before its first step leaves no folder: its name stays free.
+    """
     journal = Journal(options.runs, options.name, request.source, request.stored(settings))
     try:
         request.write_files(journal.folder)
-    except BaseException:
-        journal.close()
+        yield journal
+    except RunInterrupted:  # Says how to resume the run, which is therefore kept.
         raise
-    return journal
+    except Exception:
+        journal.discard_unused()
+        raise
+    finally:
+        journal.close()
 
 
 def open_digests(settings: Settings, home: Path) -> DigestStore | None:

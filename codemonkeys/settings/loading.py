@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from codemonkeys.errors import BadSettings
 from codemonkeys.settings.profiles import settings_of
@@ -26,7 +27,7 @@ def load_settings(configs: Sequence[str] = (), profile: str | None = None, **giv
     for config in configs:
         key, equals, text = config.partition("=")
         try:
-            if equals and not Path(config).is_file():
+            if equals and not is_file(config):
                 loaded: Any = yaml.safe_load(text)
                 for name in reversed(key.strip().split(".")):
                     loaded = {name: loaded}
@@ -37,9 +38,9 @@ def load_settings(configs: Sequence[str] = (), profile: str | None = None, **giv
                 f"{option('config', config)}: neither a file nor a key=value pair ({error.strerror}); "
                 "give a YAML file or a pair such as generation.samples=4"
             ) from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or no such date
             raise BadSettings(f"{option('config', config)}: not YAML: {error}") from None
-        if not isinstance(loaded, dict):
+        if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
             raise BadSettings(
                 f"{option('config', config)}: expected a mapping of settings, found {type(loaded).__name__}"
             )
@@ -48,10 +49,20 @@ def load_settings(configs: Sequence[str] = (), profile: str | None = None, **giv
     return build(values)
 
 
+def is_file(given: str) -> bool:
+    """Whether a text is the path of a file; it may be too long for one."""
+    try:
+        return Path(given).is_file()
+    except OSError:
+        return False
+
+
 def build(values: dict[str, Any]) -> Settings:
     """Build settings from nested dictionaries; raises BadSettings naming what is wrong."""
     try:
         return Settings(**values)
+    except SettingsError as error:  # a variable of the environment that is to hold JSON
+        raise BadSettings(f"settings: {error}; give it as JSON, or one setting a variable") from None
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].lower()} (given {e['input']!r})"

@@ -49,6 +49,18 @@ def apply_on_branch(repository: Path, branch: str, commit: str, patch: str, issu
     return new
 
 
+def uncommitted(repository: Path) -> str:
+    """The first change of a tracked file that is in no commit, as git words it; empty if there is none."""
+    git = _open(repository)
+    inside = _query(git, "rev-parse", "--is-inside-work-tree") == "true"
+    return _first_change(git) if inside else ""
+
+
+def _first_change(git: Git) -> str:
+    changes = _run(git, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
+    return changes.splitlines()[0].strip() if changes else ""
+
+
 def message(issue: str) -> str:
     """Commit message with the first line of the issue, without terminal control codes."""
     first = next((line.strip("# \t") for line in safe_terminal(issue).splitlines() if line.strip("# \t")), "an issue")
@@ -83,9 +95,7 @@ def _check(git: Git, branch: str, commit: str) -> None:
     git_dir = Path(_run(git, "rev-parse", "--absolute-git-dir"))
     if found := [name for name in IN_PROGRESS if (git_dir / name).exists()]:
         raise BadInput(f"{repository} is in the middle of another operation ({found[0]}); finish that first")
-    changes = _run(git, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
-    if changes:
-        first = changes.splitlines()[0].strip()
+    if first := _first_change(git):
         raise BadInput(
             f"{repository} has uncommitted changes ({first}); commit or stash them: a patch is never applied on top "
             "of them"

@@ -72,5 +72,5 @@ def parse_filter(text: str | None) -> re.Pattern[str]:
     """A regular expression for ids; without a text it matches all. Raises BadInput."""
     try:
         return re.compile(text or "")
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise BadInput(f"{option('filter')} {text!r}: not a regular expression: {error}") from None

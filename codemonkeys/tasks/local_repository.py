@@ -12,6 +12,8 @@ import os
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,11 @@ from codemonkeys.tasks.base import Checkout, Task, Workspace
 from codemonkeys.tasks.build_once import make_once
 from codemonkeys.tasks.images import BUILD_SECONDS, CONTENT, OF_TASK
 from codemonkeys.tasks.one_commit import IDENTITY, init_repository, make_root_commit
-from codemonkeys.tasks.snapshot import SUBMODULE, SYMLINK, Snapshot
+from codemonkeys.tasks.snapshot import SUBMODULE, SYMLINK, Entry, Snapshot
 from sandboxes.base import Environment, EnvironmentKind, Limits, Script
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+MODULES = "node_modules"
 IN_IMAGE = "/testbed"
 """Folder of the repository in an image without WORKDIR."""
 GENERATED = ("_version.py", "version.py", "*_version.py", "*.so", "*.egg-info/*")
@@ -53,11 +56,14 @@ def prepare(task: Task, checkout: Checkout, home: Path, kind: EnvironmentKind) -
             copy_generated(checkout.repository, making)
 
     make_once(tree, fill)
-    if kind == "image":
-        environment = _image_environment(task, checkout, tree)
-    else:
-        environment = _local_environment(task, checkout, tree)
-    return Workspace(task, Snapshot.of_repository(tree, "HEAD"), environment)
+    with ExitStack() as on_failure:
+        snapshot = on_failure.enter_context(Snapshot.of_repository(tree, "HEAD"))
+        if kind == "image":
+            environment = _image_environment(task, checkout, tree)
+        else:
+            environment = _local_environment(task, checkout, tree, snapshot)
+        on_failure.pop_all()
+        return Workspace(task, snapshot, environment)
 
 
 def _key(task: Task, checkout: Checkout) -> str:
@@ -66,9 +72,10 @@ def _key(task: Task, checkout: Checkout) -> str:
     return f"{task.repo}-{hashlib.sha256(content.encode(errors='surrogateescape')).hexdigest()[:16]}"
 
 
-def _local_environment(task: Task, checkout: Checkout, tree: Path) -> Environment:
+def _local_environment(task: Task, checkout: Checkout, tree: Path, snapshot: Snapshot) -> Environment:
     if not checkout.runs_locally:
-        raise EnvironmentFailed(f"{task.id} runs in a container image, which needs --sandbox docker; or give --venv")
+        other = "; or give --venv" if task.language == "python" else ""
+        raise EnvironmentFailed(f"{task.id} runs in a container image, which needs --sandbox docker{other}")
     # At its own path, which scripts of the virtual environment and editable installations refer to.
     place = str(checkout.repository)
     folders = [(place, tree)]
@@ -76,7 +83,17 @@ def _local_environment(task: Task, checkout: Checkout, tree: Path) -> Environmen
     if checkout.venv is not None:
         folders.append((str(checkout.venv), checkout.venv))
         variables |= {"PATH": f"{checkout.venv}/bin:{SYSTEM_PATH}", "VIRTUAL_ENV": str(checkout.venv)}
+    folders += [(str(folder), folder) for folder in installed_modules(checkout.repository, snapshot.entries)]
     return Environment(tree.name, folders=tuple(folders), repository=place, variables=tuple(variables.items()))
+
+
+def installed_modules(repository: Path, entries: Iterable[Entry]) -> list[Path]:
+    """Folders `node_modules` of a working tree that are not in the commit, each beside a `package.json` that is."""
+    entries = list(entries)
+    tracked = {parent for entry in entries for parent in Path(entry.path).parents if parent.name == MODULES}
+    beside = [Path(entry.path).with_name(MODULES) for entry in entries if Path(entry.path).name == "package.json"]
+    found = [repository / path for path in beside if MODULES not in path.parent.parts and path not in tracked]
+    return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
 
 
 def _import_path(tree: Path, place: str) -> str:
@@ -140,9 +157,9 @@ def _image_environment(task: Task, checkout: Checkout, tree: Path) -> Environmen
     from sandboxes.engine import open_engine
 
     if checkout.runs_locally:
+        place = "in a virtual environment" if checkout.venv else "with the programs of this machine"
         raise EnvironmentFailed(
-            f"{task.id} runs in a virtual environment, which needs --sandbox local; else give --image NAME, or commit "
-            "a Dockerfile"
+            f"{task.id} runs {place}, which needs --sandbox local; else give --image NAME, or commit a Dockerfile"
         )
     engine = open_engine(timeout=BUILD_SECONDS)
     try:

@@ -5,18 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from codemonkeys.errors import BadInput
+from codemonkeys.system.text import valid_text
 from codemonkeys.tasks.base import Checkout, Task
+from codemonkeys.tasks.local_repository import SYSTEM_PATH, installed_modules
 from codemonkeys.tasks.snapshot import Entry, Snapshot
 from codemonkeys.wording import option
 from sandboxes.base import EnvironmentKind
 
 VENVS = (".venv", "venv")
 DOCKERFILE = "Dockerfile"
+PROGRAMS = {
+    "javascript": "node",
+    "typescript": "node",
+    "go": "go",
+    "rust": "cargo",
+    "java": "java",
+    "c_sharp": "dotnet",
+    "ruby": "ruby",
+    "php": "php",
+}
+"""What runs code of a language, where that is no virtual environment."""
 LANGUAGES = {
     f".{suffix}": language
     for language, suffixes in {
@@ -82,7 +96,7 @@ def _is_file(given: str) -> bool:
 def _of_github(text: str) -> str:
     try:
         content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text  # It only starts like JSON.
     title, body = content.get("title"), content.get("body")
     if not isinstance(title, str) or not isinstance(body, str | None):
@@ -95,19 +109,34 @@ def _of_github(text: str) -> str:
 
 def describe(repository: Path, issue: str, base: str, runtime: RuntimeChoice) -> Task:
     """The task of resolving an issue of a repository at a commit. Raises BadInput, EnvironmentFailed."""
-    folder = repository.expanduser().resolve()
+    issue = valid_text(issue)
+    folder = root_of(repository.expanduser().resolve())
     with Snapshot.of_repository(folder, base) as snapshot:
         if not snapshot.entries:
             raise BadInput(f"{folder} has no files at {base}; commit something first")
-        checkout = _checkout(folder, snapshot, runtime)
         language = language_of(snapshot.entries)
+        checkout = _checkout(folder, snapshot, runtime, language)
         commit = snapshot.commit
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.name).strip("-")[:80] or "repository"
-    digest = hashlib.sha256(f"{commit}\n{issue}".encode(errors="surrogateescape")).hexdigest()[:8]
+    digest = hashlib.sha256(f"{commit}\n{issue}".encode()).hexdigest()[:8]
     return Task(f"{name}-{digest}", name, commit, issue, language=language, image=checkout.image, checkout=checkout)
 
 
-def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice) -> Checkout:
+def root_of(folder: Path) -> Path:
+    """The nearest folder, from this one upwards, that is a repository; this one if there is none. Raises BadInput."""
+    try:
+        if not folder.is_dir():
+            raise BadInput(f"{folder}: no such folder; give the folder of a git repository")
+        # What lies in `.git` is no part of a working tree.
+        above = [] if ".git" in folder.parts else [folder, *folder.parents]
+        return next((place for place in above if (place / ".git").exists()), folder)
+    except PermissionError as error:
+        raise BadInput(
+            f"{folder} cannot be read ({error.strerror}): call codemonkeys as its owner, or let this user read it"
+        ) from None
+
+
+def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice, language: str) -> Checkout:
     """Where the code runs: as given, or else in what the repository has that fits the sandbox."""
     if runtime.image is not None and runtime.venv is not None:
         raise BadInput(f"both {option('image')} and {option('venv')}: give one of them, code runs in one place")
@@ -127,12 +156,29 @@ def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice) -> Check
                 return Checkout(folder, venv=folder / name)
     if runtime.kind != "folders" and DOCKERFILE in snapshot:
         return Checkout(folder, dockerfile=DOCKERFILE)
-    if runtime.kind == "folders":
+    if runtime.kind == "folders" or (runtime.kind is None and installed_modules(folder, snapshot.entries)):
+        _check_program(folder, language)
         return Checkout(folder)
+    if language == "python":
+        lacks = f"has neither a virtual environment ({', '.join(VENVS)}) nor a {DOCKERFILE} in the commit"
+        give = f"{option('venv', 'FOLDER')} or {option('image', 'NAME')}"
+    else:
+        lacks, give = f"has no {DOCKERFILE} in the commit", option("image", "NAME")
     raise BadInput(
-        f"{folder} has neither a virtual environment ({', '.join(VENVS)}) nor a {DOCKERFILE} in the commit: give "
-        f"{option('venv', 'FOLDER')} or {option('image', 'NAME')}, or {option('sandbox', 'local')} to use the programs "
-        "of this machine"
+        f"{folder} {lacks}: give {give}, or {option('sandbox', 'local')} to use the programs of this machine"
+    )
+
+
+def _check_program(folder: Path, language: str) -> None:
+    """Raise BadInput if scripts would not find the program that runs code of this language."""
+    program = PROGRAMS.get(language)
+    if program is None or shutil.which(program, path=SYSTEM_PATH):
+        return
+    elsewhere = shutil.which(program)
+    yours = f"; yours, {elsewhere}, lies where scripts see nothing" if elsewhere else ""
+    raise BadInput(
+        f"{folder} needs {program}, and the local sandbox has only the programs of {SYSTEM_PATH.replace(':', ', ')}"
+        f"{yours}. Install {program} for the whole machine, or give {option('image', 'NAME')}"
     )
 
 

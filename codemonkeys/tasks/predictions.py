@@ -13,7 +13,7 @@ from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.records import check_id, read_rows
 
 # Model names become folder names, with "/" replaced.
-UNSAFE_NAME = re.compile(r"[\x00-\x1f\x7f]|^\.*$")
+UNSAFE_NAME = re.compile("[\x00-\x1f\x7f\ud800-\udfff]|^\\.*$")
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,15 @@ def read_predictions(path: Path) -> dict[str, Prediction]:
             raise BadRecord(f"{where}: model_name_or_path of {id} is {model!r}; give the name of a model or system")
         if not isinstance(patch, str | None):
             raise BadRecord(f"{where}: model_patch of {id} is {type(patch).__name__}, not text")
+        try:
+            (patch or "").encode("utf-8", "surrogateescape")  # These stand for the bytes of files that are not UTF-8.
+        except UnicodeEncodeError:
+            raise BadRecord(f"{where}: model_patch of {id} contains half a surrogate pair, which is no text") from None
         predictions[id] = Prediction(id, model, patch or "")
     return predictions
 
 
-def write_predictions(path: Path, predictions: Mapping[str, Prediction]) -> None:
+def write_predictions(path: Path, predictions: Mapping[str, Prediction], mode: int = 0o644) -> None:
     """Write a .jsonl file, or a .json file with a dictionary by id, sorted by id: whole or not at all.
 
     Raises BadInput if the file has another suffix or cannot be written.
@@ -63,6 +67,6 @@ def write_predictions(path: Path, predictions: Mapping[str, Prediction]) -> None
     else:
         raise BadInput(f"{path}: predictions are written as .jsonl or .json; choose one of these suffixes")
     try:
-        write_whole(path, text)
+        write_whole(path, text, mode)
     except OSError as error:
         raise BadInput(f"{path}: cannot be written: {error.strerror}; choose another path") from None

@@ -61,7 +61,7 @@ def load_recipes(path: Path) -> tuple[Recipe, dict[str, Recipe]]:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: no UTF-8, or no such date
         raise BadInput(f"{path}: cannot be read as YAML: {error}") from None
     if not isinstance(content, dict):
         raise BadInput(f"{path}: not a mapping; possible keys: {', '.join(_names())} and tasks")

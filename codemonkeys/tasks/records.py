@@ -131,6 +131,8 @@ def parse_json(text: str, where: str) -> Any:
     except json.JSONDecodeError as error:
         place = f"{where}, column {error.colno}" if error.lineno == 1 else f"{where}:{error.lineno}"
         raise BadRecord(f"{place}: not JSON: {error.msg}") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise BadRecord(f"{where}: not JSON: {error}") from None
     except RecursionError:
         raise BadRecord(f"{where}: nested too deeply") from None
 

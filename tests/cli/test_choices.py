@@ -131,4 +131,4 @@ def test_own_repository_runs_in_the_environment_the_sandbox_supports(place: Plac
     assert done.code == 0 and "codemonkeys_dry_run.txt" in done.out, done.err
     done = place(*asked, "--sandbox", "nowhere", "--run", "refused")
     assert done.code == 2 and "no sandbox 'nowhere'" in done.err
-    assert not (place.folder / "runs" / "refused").exists()
+    assert not (place.home / ".local/state/codemonkeys/runs/refused").exists()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from codemonkeys.cli.fixing import tell_what_is_read
 from tests.cli.command import Done, codemonkeys
 from tests.repositories import git, make_repository
 
@@ -25,6 +27,7 @@ class Desk:
         )
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", self.repository / ".venv"], check=True)
         (folder / "issue.json").write_text(json.dumps(ISSUE))
+        self.runs = folder / "home/.local/state/codemonkeys/runs"
 
     def fix(self, *arguments: str) -> Done:
         common = ("-m", "fake", "-c", "generation.samples=2", "--issue", "issue.json")
@@ -54,7 +57,9 @@ def test_the_patch_is_printed_resumed_and_applied(desk: Desk) -> None:
     assert done.out.startswith("diff --git a/codemonkeys_dry_run.txt") and "Apply it with `git apply`" in done.err
     git(desk.repository, "apply", "--check", stdin=done.out.encode())
     assert desk.state() == before, "the user's checkout is not changed"
-    assert "No comma" in (desk.folder / "runs/tonight/issue.json").read_text()
+    assert "No comma" in (desk.runs / "tonight/issue.json").read_text()
+
+    assert {path.stat().st_mode & 0o777 for path in (desk.runs / "tonight").iterdir()} == {0o600}
 
     resumed = codemonkeys("resume", "tonight", "--json", home=desk.folder / "home", cwd=desk.folder)
     assert resumed.code == 0 and json.loads(resumed.out)["predicted"] == 1, resumed.err
@@ -66,7 +71,7 @@ def test_the_patch_is_printed_resumed_and_applied(desk: Desk) -> None:
     (desk.repository / "greeting.py").write_text("HELLO = 'changed'\n")
     dirty = desk.fix("--run", "dirty", "--apply")
     assert dirty.code == 2 and "has uncommitted changes" in dirty.err
-    assert not (desk.folder / "runs" / "dirty").exists(), "refused before anything began"
+    assert not (desk.runs / "dirty").exists(), "refused before anything began"
     git(desk.repository, "checkout", "--quiet", "greeting.py")
 
     applied = desk.fix("--run", "tonight", "--apply", "--json")
@@ -96,3 +101,46 @@ def test_bad_input_leaves_nothing_behind(desk: Desk, arguments: tuple[str, ...],
     done = desk.fix(*arguments)
     assert done.code == 2 and said in done.err and done.out == ""
     assert sorted(desk.folder.rglob("runs/*")) == before
+
+
+@pytest.mark.xdist_group("fix")
+def test_a_run_is_put_into_the_repository_only_if_told_and_found_by_name(desk: Desk) -> None:
+    """Called in the repository, as most do: by default nothing is put there, and git never sees a run."""
+
+    def here(*arguments: str) -> Done:
+        return codemonkeys(*arguments, home=desk.folder / "home", cwd=desk.repository)
+
+    before = desk.state()
+    start = ("fix", ".", "-m", "fake", "-c", "generation.samples=1", "--issue", "No comma")
+    done = here(*start, "--run", "aside")
+    assert done.code == 0 and desk.state() == before, done.err
+    assert "codemonkeys show aside\n" in done.err and (desk.runs / "aside" / "run.db").is_file()
+    for command in (("show",), ("status",), ("resume",), ("export", "-o", "../aside.jsonl")):
+        found = here(command[0], "aside", *command[1:])
+        assert found.code == 0, found.err
+    assert "no hidden tests" in here("evaluate", "aside").err
+    assert "aside" in here("status").out
+    missing = here("show", "nowhere")
+    assert missing.code == 2 and f"no run 'nowhere' in runs or {desk.runs}; runs there: " in missing.err
+
+    told = here(*start, "--run", "inside", "--runs", "runs")
+    assert told.code == 0 and (desk.repository / "runs" / "inside" / "run.db").is_file()
+    assert git(desk.repository, "status", "--porcelain") == b"", "git is not shown the run"
+    again = here(*start, "--run", "inside")
+    assert again.code == 0 and not (desk.runs / "inside").exists(), "the run that is there goes on"
+    shutil.rmtree(desk.repository / "runs")
+
+
+def test_what_may_not_be_expected_to_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_repository(tmp_path / "project", {"pkg/a.py": b"1\n"}).resolve()
+    tell_what_is_read(folder, folder, "0123456789abcdef")
+    (folder / "new.py").touch()
+    tell_what_is_read(folder, folder, "0123456789abcdef")
+    assert capsys.readouterr().err == ""
+    (folder / "pkg" / "a.py").write_text("2\n")
+    tell_what_is_read(folder / "pkg", folder, "0123456789abcdef")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"{folder}/pkg lies in the repository {folder}, all of which is read."
+    assert second.startswith(
+        f"{folder} has uncommitted changes (M pkg/a.py). They are left out, as the base is commit 01"
+    )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import socket
 from pathlib import Path
 
 import pytest
 
 import codemonkeys.models
-from codemonkeys.errors import BadRecord, BadSettings
+from codemonkeys.errors import BadInput, BadRecord, BadSettings, NothingAnswers
 from codemonkeys.models import MODELS, open_model
 from codemonkeys.models.fake import FakeModel
+from codemonkeys.models.reach import check_reach
 from codemonkeys.models.replay import ReplayModel
-from codemonkeys.settings import OperationSettings
+from codemonkeys.runs.models import open_models
+from codemonkeys.settings import OperationSettings, load_settings
 from tests.plugins import install
 
 CODE = """
@@ -110,3 +114,39 @@ def test_a_replay_needs_its_file(tmp_path: Path) -> None:
 def test_models_know_nothing_of_the_journal() -> None:
     for path in (Path(codemonkeys.models.__file__).parent).glob("*.py"):
         assert "codemonkeys.journal" not in path.read_text(), path
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://no-such-host.invalid/v1", "nothing answers at http://no-such-host.invalid/v1 (Name or service not"),
+        ("localhost:8000/v1", "operation.api_base=localhost:8000/v1: not the address of an endpoint; give it as http"),
+        ("http://localhost:port/v1", "not the address of an endpoint"),
+        ("http://" + "x" * 99 + "/", "not the address of an endpoint"),
+        ("", "not the address of an endpoint"),
+    ],
+)
+def test_an_address_where_nothing_answers_is_named_before_any_call(address: str, said: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(said)):
+        check_reach(address)
+
+
+def test_an_endpoint_is_tried_before_the_run_and_not_when_a_proxy_is_in_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        check_reach(address)
+        caller, _ = listener.accept()
+        with caller:
+            assert caller.recv(100) == b"", "nothing is sent"
+    settings = load_settings(model="openai/test", operation={"api_base": address})
+    with pytest.raises(NothingAnswers, match=re.escape(f"nothing answers at {address} (Connection refused); start")):
+        open_models(settings)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    check_reach(address)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(NothingAnswers):
+        check_reach(address)

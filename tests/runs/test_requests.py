@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from codemonkeys.errors import BadInput, RunExists
+from codemonkeys.api import run_solve
+from codemonkeys.errors import BadInput, RunExists, RunInterrupted
+from codemonkeys.journal.store import Journal
+from codemonkeys.runs.session import Options, RunRequest, open_journal
 from codemonkeys.runs.solve import request_of
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.sources import load_tasks
+from sandboxes.base import Backend, Sandbox, SandboxError
 
 
 def test_tasks_made_in_python_are_kept_and_found_again_from_any_folder(
@@ -32,3 +36,38 @@ def test_tasks_made_in_python_are_kept_and_found_again_from_any_folder(
         request_of([replace(task, issue="Something else fails.")], settings, [], runs, "one")
     with pytest.raises(BadInput, match="there is no task to solve"):
         request_of([task], settings, ["a__b-2"], runs, "two")
+
+
+def refuse(run: str, **options: object) -> Sandbox:
+    raise SandboxError(f"no room for {run}")
+
+
+BROKEN = Backend(refuse, lambda: None, "image")
+"""A sandbox that can be used until it is opened, which is after the run's journal."""
+
+
+def test_a_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    task = Task("a__b-1", "a/b", "7ee9ceb7", "It fails.", image="none")
+    settings = load_settings([f"sandbox.kind={__name__}:BROKEN"], model="fake")
+    with pytest.raises(SandboxError, match="no room for one"):
+        run_solve([task], settings, runs=tmp_path / "made" / "runs", name="one")
+    assert list(tmp_path.iterdir()) == [], "nor the folders above it, which were made for it"
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "mine.txt").touch()
+    with pytest.raises(SandboxError):
+        run_solve([task], settings, runs=tmp_path / "runs", name="one")
+    assert {path.name for path in (tmp_path / "runs").rglob("*")} == {"one", "mine.txt", "tasks.json"}
+
+
+def test_a_run_that_has_begun_is_kept_whatever_ends_it(tmp_path: Path) -> None:
+    """Another session of the same run does not own it, and an aborted one says how to resume."""
+    Journal(tmp_path, "one", "source", {}).close()
+    request = RunRequest("source", (), (), load_settings(model="fake"))
+    with pytest.raises(RunExists):
+        Journal(tmp_path, "one", "another", {})
+    for error in (RunInterrupted("aborted"), KeyboardInterrupt()):
+        with pytest.raises(type(error)), open_journal(request, request.settings, Options(tmp_path, "two")):
+            raise error
+    with pytest.raises(ValueError), open_journal(request, request.settings, Options(tmp_path, "three")):
+        raise ValueError
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.tasks import images
+from codemonkeys.tasks import branches, images, own_issue
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.local_repository import copy_commit
@@ -189,6 +189,49 @@ def test_scripts_run_in_the_virtual_environment_on_the_patched_code(
     workspace.snapshot.close()
     with pytest.raises(EnvironmentFailed, match="needs --sandbox local"):
         prepare(task_of(repository), tmp_path / "home", "image")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_repository_of_another_owner_is_read_run_and_applied_to(repository: Path, tmp_path: Path) -> None:
+    """git itself refuses it, unless its configuration says otherwise: ours is told where the repository is."""
+    for path in (repository, *repository.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    refused = subprocess.run(["git", "status"], cwd=repository, capture_output=True, check=False)
+    assert b"dubious ownership" in refused.stderr
+    task = task_of(repository, kind="folders")
+    workspace = prepare(task, tmp_path / "home", "folders")
+    sandbox = LocalSandbox()
+    try:
+        done = sandbox.run(workspace.environment, Script("git log --format=%s\n", "a.sh", ("sh",)))
+        assert (done.exit_code, done.output) == (0, "base\n")
+    finally:
+        sandbox.close()
+        workspace.snapshot.close()
+    branches.check_can_apply(repository, "codemonkeys/one", task.base_commit)
+    branches.apply_on_branch(repository, "codemonkeys/one", task.base_commit, PATCH, "It has no comma")
+    assert "Hello, {name}!" in (repository / "src/greet/__init__.py").read_text()
+
+
+def test_scripts_see_the_modules_that_npm_has_installed(
+    make_repository: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_issue, "PROGRAMS", {})
+    folder = make_repository({"package.json": "{}", ".gitignore": "node_modules\n", "a.js": "1\n" * 99})
+    (folder / "node_modules" / "left-pad").mkdir(parents=True)
+    (folder / "node_modules" / "left-pad" / "index.js").write_text("there\n")
+    workspace = prepare(task_of(folder), tmp_path / "home", "folders")
+    sandbox = LocalSandbox()
+    script = "cat node_modules/left-pad/index.js; git status --short; echo left > node_modules/left; ls node_modules\n"
+    try:
+        for _ in range(2):
+            done = sandbox.run(workspace.environment, Script(script, "a.sh", ("sh",)))
+            assert (done.exit_code, done.output) == (0, "there\nleft\nleft-pad\n"), done
+    finally:
+        sandbox.close()
+        workspace.snapshot.close()
+    assert os.listdir(folder / "node_modules") == ["left-pad"], "nothing is left in the user's folder"
+    with pytest.raises(EnvironmentFailed, match="runs with the programs of this machine, which needs --sandbox local"):
+        prepare(task_of(folder), tmp_path / "home", "image")
 
 
 @pytest.mark.docker

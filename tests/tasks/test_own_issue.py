@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Message, Request
+from codemonkeys.models.providers import messages
+from codemonkeys.system.text import valid_text
+from codemonkeys.tasks import own_issue
 from codemonkeys.tasks.answer_key import load_answer_keys
+from codemonkeys.tasks.local_repository import installed_modules
 from codemonkeys.tasks.own_issue import RuntimeChoice, describe, read_issue
+from codemonkeys.tasks.snapshot import Snapshot
 from codemonkeys.tasks.sources import load_tasks, task_file
 from sandboxes.base import EnvironmentKind
 
@@ -71,6 +79,20 @@ def test_where_code_runs_is_given_or_found(make_repository: Callable[..., Path])
         describe(bare / ".git" / "hooks", "x", "HEAD", RuntimeChoice())
 
 
+def test_half_a_surrogate_pair_is_no_text(make_repository: Callable[..., Path], tmp_path: Path) -> None:
+    """What a truncated emoji leaves in JSON, and bytes on the command line that are not UTF-8."""
+    folder = make_repository({"a.py": "", "Dockerfile": ""})
+    issue = read_issue("-", '{"title": "No comma \\ud83d", "body": "and \\udcf0"}')
+    assert describe(folder, issue, "HEAD", RuntimeChoice()).issue == "No comma \ufffd\n\nand \ufffd\n"
+    row = {"instance_id": "a__b-1", "repo": "a/b\ud83d", "base_commit": "0" * 40, "problem_statement": "No \ud83d"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    (task,) = load_tasks(str(tmp_path / "rows.jsonl"))
+    assert (task.repo, task.issue) == ("a/b\ufffd", "No \ufffd")
+    (sent,) = messages("openai/test", Request(StepKey("a", "edit"), (Message("user", "src/\udcff.py"),)))
+    assert sent["content"] == "src/\ufffd.py"
+    assert valid_text("whole \U0001f600 \u00e9\n") == "whole \U0001f600 \u00e9\n"
+
+
 def test_a_run_finds_its_issue_again(make_repository: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_repository({"a.py": "", "Dockerfile": ""}, "my project!")
     task = describe(folder, "It \u202ebreaks\udcff", "HEAD", RuntimeChoice())
@@ -83,3 +105,61 @@ def test_a_run_finds_its_issue_again(make_repository: Callable[..., Path], tmp_p
     path.write_text(json.dumps({"format": task_file.ISSUE_FORMAT, "id": "x"}))
     with pytest.raises(BadRecord, match="not a task file as codemonkeys writes it"):
         load_tasks(str(path))
+
+
+def test_a_folder_of_a_repository_stands_for_the_repository(make_repository: Callable[..., Path]) -> None:
+    folder = make_repository({"src/deep/a.py": ""})
+    local = RuntimeChoice(kind="folders")
+    for given in (folder, folder / "src" / "deep"):
+        task = describe(given, "x", "HEAD", local)
+        assert task.checkout is not None and task.checkout.repository == folder and task.repo == "repository"
+    with pytest.raises(BadInput, match="nowhere: no such folder"):
+        describe(folder / "nowhere", "x", "HEAD", local)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_a_folder_that_may_not_be_read_is_named(make_repository: Callable[..., Path]) -> None:
+    folder = make_repository({"a.py": ""})
+    folder.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(BadInput, match="cannot be read .Permission denied.: call codemonkeys as its owner"):
+            describe(folder, "x", "HEAD", RuntimeChoice())
+    finally:
+        os.seteuid(0)
+
+
+def test_what_a_language_runs_with_is_named_and_no_virtual_environment(
+    make_repository: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_repository({"src/main.rs": "fn main() {}\n", "Cargo.toml": ""})
+    with pytest.raises(
+        BadInput, match=r"has no Dockerfile in the commit: give image=NAME, or sandbox.kind=local"
+    ) as no:
+        describe(folder, "x", "HEAD", RuntimeChoice())
+    assert "virtual environment" not in str(no.value)
+    cargo = tmp_path / "home/.cargo/bin/cargo"
+    cargo.parent.mkdir(parents=True)
+    cargo.write_text("#!/bin/sh\n")
+    cargo.chmod(0o755)
+    monkeypatch.setenv("PATH", str(cargo.parent), prepend=os.pathsep)
+    monkeypatch.setattr(own_issue, "SYSTEM_PATH", str(tmp_path / "usr"))
+    with pytest.raises(BadInput, match=f"needs cargo.* yours, {cargo}, lies where scripts see nothing. Install cargo"):
+        describe(folder, "x", "HEAD", RuntimeChoice(kind="folders"))
+    monkeypatch.setattr(own_issue, "SYSTEM_PATH", str(cargo.parent))
+    assert describe(folder, "x", "HEAD", RuntimeChoice(kind="folders")).checkout is not None
+
+
+def test_installed_modules_are_found_beside_a_package_of_the_commit(
+    make_repository: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"package.json": "{}", "web/package.json": "{}", "kept/package.json": "{}", "a.js": "", "docs/a.md": ""}
+    folder = make_repository({**files, "kept/node_modules/left-pad/package.json": "{}"})
+    for place in ("node_modules/left-pad", "web/node_modules", "docs/node_modules"):
+        (folder / place).mkdir(parents=True)
+    with Snapshot.of_repository(folder) as snapshot:
+        found = installed_modules(folder, snapshot.entries)
+    assert found == [folder / "node_modules", folder / "web" / "node_modules"], "those in the commit are there already"
+    monkeypatch.setattr(own_issue, "PROGRAMS", {})
+    task = describe(folder, "x", "HEAD", RuntimeChoice())
+    assert task.checkout is not None and task.checkout.runs_locally and task.language == "javascript"

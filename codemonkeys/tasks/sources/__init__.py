@@ -50,6 +50,10 @@ def find_source(source: str | Path) -> tuple[Source, str]:
     be loaded.
     """
     given = _as_text(source)
+    try:
+        Path(given).expanduser().exists()
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: the home of a user that there is not
+        raise UnknownDataset(f"{given!r}: cannot be looked for: {error}") from None
     registry = task_sources()
     name, colon, rest = given.partition(":")
     if colon and name in registry:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from codemonkeys.errors import BadRecord
+from codemonkeys.system.text import valid_text
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.records import Record
 
@@ -61,11 +62,11 @@ def task_of(record: Record) -> Task:
         raise BadRecord(f"{record.where}: base_commit of {record.id} is {commit[:80]!r}, not a commit hash")
     return Task(
         id=record.id,
-        repo=record.text("repo"),
+        repo=valid_text(record.text("repo")),
         base_commit=commit,
-        issue=record.text("problem_statement"),
-        language=record.text("language", default="python"),
-        version=record.text("version", default=""),
+        issue=valid_text(record.text("problem_statement")),
+        language=valid_text(record.text("language", default="python")),
+        version=valid_text(record.text("version", default="")),
         image=image_of(record),
         folder=record.folder,
     )
@@ -75,7 +76,7 @@ def image_of(record: Record) -> str:
     """The container image that a record names, or else the one that SWE-bench's naming rule gives it."""
     for column in IMAGE_COLUMNS:
         if image := record.text(column, default=""):
-            return image
+            return valid_text(image)
     machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
     return f"swebench/sweb.eval.{machine}.{record.id.replace('__', '_1776_')}:latest".lower()
 

@@ -109,6 +109,8 @@ def _task(stored: dict[str, Any], where: str) -> Task:
     check_id(task.id, where)
     if not all(isinstance(t, str) for t in (task.repo, task.base_commit, task.issue, task.language, task.version)):
         raise TypeError("repo, base_commit, issue, language and version must be text")
+    if not isinstance(task.image, str | None) or (checkout is not None and not isinstance(checkout.repository, Path)):
+        raise TypeError("image must be text, and repository the path of a folder")
     return task
 
 

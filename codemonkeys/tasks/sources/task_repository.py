@@ -59,7 +59,7 @@ def is_task_repository(folder: Path) -> bool:
 def _records(
     repository: Path, ids: Sequence[str] | None, columns: Collection[str], split: str | None
 ) -> Iterator[Record]:
-    published = _yaml(repository / "sweb.yaml").get("splits", ["test"]) if ids is None else None
+    published = _splits(repository / "sweb.yaml") if ids is None else None
     if split is not None:
         published = [split]
     folders = {path.parent.name: path.parent for path in sorted((repository / "tasks").glob("*/task.yaml"))}
@@ -83,6 +83,8 @@ def _columns(folder: Path, row: dict[str, Any], columns: Collection[str]) -> dic
     tests_file, wanted = folder / TESTS_FILE, TESTS_COLUMNS & set(columns)
     if wanted and tests_file.is_file():
         tests = parse_json(_text(tests_file), str(tests_file))
+        if not isinstance(tests, dict):
+            raise BadRecord(f"{tests_file}: holds {type(tests).__name__}; expected an object")
         found.update({name: tests[name] for name in wanted if name in tests})
     return found
 
@@ -97,13 +99,20 @@ def _text(path: Path) -> str:
         raise BadRecord(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def _splits(path: Path) -> list[Any]:
+    splits = _yaml(path).get("splits", ["test"])
+    if not isinstance(splits, list):
+        raise BadRecord(f"{path}: splits is {type(splits).__name__}; expected a list")
+    return splits
+
+
 def _yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
         # The parser in C, where there is one: a repository holds hundreds of tasks.
         content = yaml.load(_text(path), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no such date
         raise BadRecord(f"{path}: not YAML: {error}") from None
     if not isinstance(content, dict):
         raise BadRecord(f"{path}: holds {type(content).__name__}; expected a mapping")

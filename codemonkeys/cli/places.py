@@ -1,0 +1,44 @@
+"""Where runs are: the folder that the user names, or else `runs` here and a folder for those of `fix`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from codemonkeys.errors import BadInput
+from codemonkeys.journal import run_files
+
+HERE = Path("runs")
+"""Folder of new runs, in the current folder."""
+
+
+def of_fix() -> Path:
+    """Folder of new runs of `fix`, which is mostly called in a repository: the user's state folder."""
+    from platformdirs import user_state_path
+
+    return user_state_path("codemonkeys") / "runs"
+
+
+def places(named: Path | None) -> tuple[Path, ...]:
+    """Folders in which runs are looked for, in order. `named`: the one that the user names, if any."""
+    return (HERE, of_fix()) if named is None else (named,)
+
+
+def find(named: Path | None, name: str) -> Path | None:
+    """The first of these folders that has a run of this name. Raises BadInput for a name that none can have."""
+    return next((runs for runs in places(named) if (run_files.run_folder(runs, name) / "run.db").is_file()), None)
+
+
+def holding(named: Path | None, name: str) -> Path:
+    """The folder that has a run of this name. Raises BadInput listing the runs that there are."""
+    if (found := find(named, name)) is not None:
+        return found
+    looked = places(named)
+    existing = sorted({path.parent.name for runs in looked for path in runs.glob("*/run.db")})
+    known = f"; runs there: {', '.join(existing[:20])}" if existing else ""
+    raise BadInput(f"no run {name!r} in {' or '.join(map(str, looked))}{known}")
+
+
+def option_of(runs: Path) -> str:
+    """The option with which a later command finds a run of this folder; empty if it needs none."""
+    return "" if runs in places(None) else f" --runs {shlex.quote(str(runs))}"
