@@ -3,10 +3,12 @@
 #
 #   perl -e TEXT REPOSITORY PATCH SECONDS OUTPUT_BYTES PROCESSES ACTIVATE [PREFIX...] -- COMMAND...
 #
-# Standard output carries what the script wrote; standard error, which the script does not inherit, ends with the line
-#   codemonkeys: HOW NUMBER SECONDS OOM_KILLS
+# Standard output carries what the script wrote; standard error, which the script does not inherit, says
+# `codemonkeys: begun` when the script starts, and ends with the line
+#   codemonkeys: HOW NUMBER SECONDS OOM_KILLS [lost]
 # PROCESSES, if not 0, is how many there may be; it is for where the kernel does not count them for us.
-# HOW is exited, killed, timed-out, output-limit or patch-failed and NUMBER the exit code or signal.
+# HOW is exited, killed, timed-out, output-limit or patch-failed and NUMBER the exit code or signal. `lost`: some of the
+# output could not be passed on.
 #
 # Perl, because only a raw wait status tells a signal from an exit code beyond 128, and because every Debian has it. No
 # modules: loading POSIX takes longer than all that is done here.
@@ -14,7 +16,7 @@ use strict;
 use warnings;
 use filetest 'access';
 
-use constant { EINTR => 4, WNOHANG => 1, SIGKILL => 9 };
+use constant { EINTR => 4, WNOHANG => 1, SIGKILL => 9, F_GETPIPE_SZ => 1032 };
 
 my ($repository, $patch, $seconds, $limit, $processes, $activate) = splice @ARGV, 0, 6;
 my @prefix;
@@ -37,8 +39,9 @@ sub oom_kills {
 }
 
 sub finish {
-    my ($how, $number) = @_;
-    syswrite STDERR, sprintf "\ncodemonkeys: %s %d %.2f %d\n", $how, $number, now() - $started, oom_kills();
+    my ($how, $number, $lost) = @_;
+    my $end = $lost ? ' lost' : '';
+    syswrite STDERR, sprintf "\ncodemonkeys: %s %d %.2f %d%s\n", $how, $number, now() - $started, oom_kills(), $end;
     exit 0;
 }
 
@@ -91,7 +94,10 @@ if (length $patch) {
 }
 
 $started = now();
-$SIG{ALRM} = sub { finish('timed-out', 0) };
+syswrite STDERR, "codemonkeys: begun\n";
+sub is_over { return now() - $started >= $seconds }
+# A script may send this signal too: the clock decides.
+$SIG{ALRM} = sub { finish('timed-out', 0, 'lost') if is_over() };
 # A child may end just before select, which would not see the signal: it sees what is written here.
 pipe my $ended, my $say or die "pipe: $!\n";
 $SIG{CHLD} = sub { syswrite $say, '.' };
@@ -124,15 +130,20 @@ sub pass_on {
     }
 }
 
+# Ends, after passing on what the script has left in the pipe: no more, as other processes may go on writing to it.
+sub end {
+    my @how = @_;
+    pass_on(fcntl($read, F_GETPIPE_SZ, 0) || 1 << 20) if $open;
+    finish(@how);
+}
+
 until (defined $status) {
     while ((my $child = waitpid -1, WNOHANG) > 0) {
         $status = $? if $child == $pid;
     }
+    end('timed-out', 0) if is_over();
     last if defined $status;
-    finish('timed-out', 0) if now() - $started >= $seconds;
-    finish('killed', SIGKILL) if $processes and (() = glob '/proc/[0-9]*') > $processes;
+    end('killed', SIGKILL) if $processes and (() = glob '/proc/[0-9]*') > $processes;
     pass_on(65536) if holds(0.05);
 }
-# Other processes may hold the pipe open and go on writing: only what the script can have left in it is read.
-pass_on(65536) if $open;
-finish($status & 127 ? ('killed', $status & 127) : ('exited', $status >> 8));
+end($status & 127 ? ('killed', $status & 127) : ('exited', $status >> 8));

@@ -90,7 +90,7 @@ class LocalSandbox:
     ) -> Execution:
         if platform.system() != "Linux":
             return inside.failed("the local sandbox needs Linux")
-        if refusal := inside.refusal(script):
+        if refusal := inside.refusal(environment, script, limits):
             return inside.failed(refusal)
         with self._idle:
             if self._closed.is_set():
@@ -101,8 +101,8 @@ class LocalSandbox:
             run = self._spares.take(limits) or self._start(limits)
             plan = make_plan(environment, script, patch, limits, writable, run.group is not None, self._bubblewrap)
             return self._watch(run, plan, limits)
-        except (OSError, SandboxError) as error:
-            return inside.failed(str(error))
+        except Exception as error:  # also of texts and environments that cannot be passed on
+            return inside.unforeseen(error)
         finally:
             if run:
                 run.end()

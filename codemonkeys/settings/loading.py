@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def load_settings(configs: Sequence[str] = (), profile: str | None = None, **giv
     for config in configs:
         key, equals, text = config.partition("=")
         try:
+            _refuse_pipes(config)
             if equals and not Path(config).is_file():
                 loaded: Any = yaml.safe_load(text)
                 for name in reversed(key.strip().split(".")):
@@ -46,6 +48,14 @@ def load_settings(configs: Sequence[str] = (), profile: str | None = None, **giv
         merge(values, loaded)
     merge(values, {name: value for name, value in given.items() if value is not None})
     return build(values)
+
+
+def _refuse_pipes(config: str) -> None:
+    """Raise BadSettings for a path that is neither a file nor a folder: reading it may never end."""
+    with suppress(ValueError):  # a NUL: no path
+        path = Path(config)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise BadSettings(f"{option('config', config)}: not a regular file; give a YAML file or a key=value pair")
 
 
 def build(values: dict[str, Any]) -> Settings:

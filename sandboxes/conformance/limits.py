@@ -25,6 +25,39 @@ time.sleep(1000)
     assert not processes_with(mark)
 
 
+def only_the_clock_times_out(sandbox: Sandbox, environment: Environment) -> None:
+    """No signal to the processes that watch a script makes its end a time limit."""
+    text = """
+import os, signal, sys, time
+for process in 1, os.getppid():
+    for number in signal.SIGALRM, signal.SIGCHLD:
+        try: os.kill(process, number)
+        except OSError: pass
+time.sleep(0.3)
+sys.exit(3)
+"""
+    exited(python(sandbox, environment, text), 3)
+
+
+def a_stopped_helper_does_not_stretch_the_time(sandbox: Sandbox, environment: Environment) -> None:
+    text = """
+import os, signal, time
+def send(number):
+    for process in 1, os.getppid():
+        try: os.kill(process, number)
+        except OSError: pass
+print("here", flush=True)
+time.sleep(0.3)
+send(signal.SIGSTOP)
+time.sleep(12)
+print("still here", flush=True)
+send(signal.SIGCONT)
+"""
+    done = python(sandbox, environment, text, limits=Limits(seconds=1))
+    assert done.reason is Reason.TIMED_OUT and done.output.startswith("here\n"), done
+    assert "still here" not in done.output, done
+
+
 def a_process_left_behind_does_not_block(sandbox: Sandbox, environment: Environment) -> None:
     text = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(1000)\nprint('done')"
     assert exited(python(sandbox, environment, text)) == "done\n"
@@ -66,6 +99,18 @@ def a_fork_bomb_goes_off_alone(sandbox: Sandbox, environment: Environment) -> No
     assert done.reason in (Reason.TIMED_OUT, Reason.KILLED, Reason.EXITED, Reason.OUTPUT_LIMIT), done
     assert not processes_with(mark)
     assert exited(python(sandbox, environment, "print('well')")) == "well\n"
+
+
+def the_last_output_is_kept(sandbox: Sandbox, environment: Environment) -> None:
+    """All of it, also where a script has made the pipe larger and ends at once."""
+    text = """
+import fcntl, os
+try: fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20)
+except OSError: pass
+for _ in range(10): os.write(1, b"0123456789" * 5000)
+os._exit(0)
+"""
+    assert exited(python(sandbox, environment, text)) == "0123456789" * 50_000
 
 
 def a_flood_of_output_is_stopped(sandbox: Sandbox, environment: Environment) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import os
 import shutil
 import signal
@@ -12,18 +13,27 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from sandboxes import Environment, Limits, Reason, SandboxError, Script, cgroups, conformance, host
+from sandboxes import Environment, Execution, Limits, Reason, SandboxError, Script, cgroups, conformance, host
 from sandboxes import local as local_module
 from sandboxes.local import LocalSandbox
 
 SH = ("sh",)
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[LocalSandbox]:
+    sandbox = LocalSandbox(bubblewrap=False)
+    yield sandbox
+    sandbox.close()
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -48,6 +58,33 @@ def test_the_folders_outside_never_change(local: LocalSandbox, local_environment
     done = local.run(local_environment, Script(text, command=SH))
     assert done.exit_code == 0 and done.output == ""
     assert [fingerprint(folder) for _, folder in local_environment.folders] == before
+
+
+text = st.text(st.characters(), max_size=20)  # lone surrogates and NUL among them
+number = st.sampled_from([0, 1, 64, 512, 1 << 40, math.inf, math.nan, -1])
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    script=st.builds(Script, text, text, st.lists(text, max_size=3).map(tuple)),
+    patch=st.none() | text,
+    limits=st.builds(Limits, number, number, number, number, number, number) | st.just(Limits(seconds=5)),
+    variables=st.lists(st.tuples(text, text), max_size=2).map(tuple),
+    repository=text | st.just("/testbed"),
+)
+def test_run_never_raises(
+    local_environment: Environment,
+    one: LocalSandbox,
+    script: Script,
+    patch: str | None,
+    limits: Limits,
+    variables: tuple[tuple[str, str], ...],
+    repository: str,
+) -> None:
+    environment = replace(local_environment, variables=variables, repository=repository)
+    done = one.run(environment, script, patch, limits)
+    assert isinstance(done, Execution)
+    (done.output + done.detail).encode()
 
 
 def test_build_writes_to_the_folders_and_to_nothing_else(local: LocalSandbox, tmp_path: Path) -> None:
