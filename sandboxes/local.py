@@ -208,12 +208,13 @@ def make_plan(
 
 def _on_this_machine(environment: Environment) -> dict[str, Any]:
     """Parts of a plan without a root of its own: this machine's programs, and homes in scratch folders."""
-    links, read_only = host.system()
+    links, read_only, copied = host.system()
     for _, outside in environment.folders:
         read_only += host.interpreters(outside)
     return {
         "links": links,
         "read_only": read_only,
+        "copied": copied,
         "files": host.FILES,
         "scratch": {"/tmp": 0o1777, "/var/tmp": 0o1777, "/dev/shm": 0o1777, "/home/user": 0o700},
         "variables": {"PATH": inside.PATH, "HOME": "/home/user", "LANG": "C.UTF-8", **dict(environment.variables)},

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sandboxes.base import Environment, Sandbox
-from sandboxes.conformance import isolation, limits, outcomes
+from sandboxes.conformance import isolation, limits, outcomes, shared
 from sandboxes.conformance.common import prepare_repository, processes_with
 
 __all__ = ["CHECKS", "Check", "prepare_repository", "processes_with"]
@@ -53,4 +53,7 @@ CHECKS: tuple[Check, ...] = (
     outcomes.an_empty_patch_is_none,
     isolation.runs_do_not_see_each_other,
     isolation.many_at_once_do_not_meet,
+    shared.no_key_of_the_kernel_is_found,
+    shared.no_lock_is_shared,
+    shared.terminals_are_limited,
 )
