@@ -1,13 +1,14 @@
 # Process 1 of a sandbox, the same for every kind: applies the patch, runs the script, and says how it ended. When this
 # process ends, the kernel ends every other one in the sandbox.
 #
-#   perl -e TEXT REPOSITORY PATCH SECONDS OUTPUT_BYTES PROCESSES ACTIVATE [PREFIX...] -- COMMAND...
+#   perl -e TEXT REPOSITORY PATCH SECONDS OUTPUT_BYTES PROCESSES MEMORY SOCKET ACTIVATE [PREFIX...] -- COMMAND...
 #
 # Standard output carries what the script wrote; standard error, which the script does not inherit, says
 # `codemonkeys: begun` when the script starts, and ends with the line
 #   codemonkeys: HOW NUMBER SECONDS OOM_KILLS [lost]
-# PROCESSES, if not 0, is how many there may be; it is for where the kernel does not count them for us.
-# HOW is exited, killed, timed-out, output-limit or patch-failed and NUMBER the exit code or signal. `lost`: some of the
+# PROCESSES, if not 0, is how many there may be, and MEMORY how many KiB they may use, each socket counted as SOCKET KiB;
+# both are for where the kernel does not count for us.
+# HOW is exited, killed, timed-out, out-of-memory, output-limit or patch-failed and NUMBER the exit code or signal. `lost`: some of the
 # output could not be passed on.
 #
 # Perl, because only a raw wait status tells a signal from an exit code beyond 128, and because every Debian has it. No
@@ -16,9 +17,9 @@ use strict;
 use warnings;
 use filetest 'access';
 
-use constant { EINTR => 4, WNOHANG => 1, SIGKILL => 9, F_GETPIPE_SZ => 1032 };
+use constant { EINTR => 4, WNOHANG => 1, SIGKILL => 9, F_GETPIPE_SZ => 1032, TERMINALS => 64 };
 
-my ($repository, $patch, $seconds, $limit, $processes, $activate) = splice @ARGV, 0, 6;
+my ($repository, $patch, $seconds, $limit, $processes, $memory, $socket, $activate) = splice @ARGV, 0, 8;
 my @prefix;
 while (@ARGV and (my $word = shift) ne '--') { push @prefix, $word }
 
@@ -68,6 +69,26 @@ sub start {
     open STDERR, '>&', $write;
     exec { $command[0] } @command or syswrite STDERR, "cannot start $command[0]: $!\n";
     exit 127;
+}
+
+# What a file of the kernel has after a word, in KiB or pieces; 0 if it has no such line, or cannot be read.
+sub number_in {
+    my ($path, $word) = @_;
+    open my $lines, '<', $path or return 0;
+    while (defined(my $line = <$lines>)) { return $1 if $line =~ /^$word\s+(\d+)/ }
+    return 0;
+}
+
+# KiB in use by all processes but this one, and by buffers of sockets at their largest.
+sub memory_used {
+    my $sockets = number_in('/proc/net/sockstat', 'sockets: used') * $socket;
+    my %resident = map { $_ => number_in("$_/status", 'VmRSS:') } grep { $_ ne '/proc/1' } glob '/proc/[0-9]*';
+    my ($rough, $precise) = ($sockets, $sockets);
+    $rough += $_ for values %resident;
+    return $rough if $rough <= $memory;
+    # Pages that several processes share are counted once; the kernel takes longer to say.
+    $precise += number_in("$_/smaps_rollup", 'Pss:') || $resident{$_} for keys %resident;
+    return $precise;
 }
 
 chdir $repository or die "no repository at $repository: $!\n";
@@ -144,6 +165,8 @@ until (defined $status) {
     end('timed-out', 0) if is_over();
     last if defined $status;
     end('killed', SIGKILL) if $processes and (() = glob '/proc/[0-9]*') > $processes;
+    end('killed', SIGKILL) if (() = glob '/dev/pts/[0-9]*') > TERMINALS;
+    end('out-of-memory', 0) if $memory and memory_used() > $memory;
     pass_on(65536) if holds(0.05);
 }
 end($status & 127 ? ('killed', $status & 127) : ('exited', $status >> 8));

@@ -11,6 +11,8 @@ from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError,
 FOLDER = "/codemonkeys"
 """Read-only folder inside with the script and the patch."""
 PATCH = f"{FOLDER}/.patch"
+SOCKET_KB = 512
+"""What the buffers of a socket can hold at most: 256 KiB each way, see `keep_sockets_small` in unaccounted.py."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _LAST_LINE = re.compile(r"^codemonkeys: ([a-z-]+) (\d+) ([\d.]+) (\d+)( lost)?$", re.MULTILINE)
@@ -18,6 +20,7 @@ _BEGUN = "codemonkeys: begun\n"
 _LOST = "\n[some of the output may be lost: the process that collects it was stopped]\n"
 _LIMITS_HIT = {
     "timed-out": Reason.TIMED_OUT,
+    "out-of-memory": Reason.OUT_OF_MEMORY,
     "output-limit": Reason.OUTPUT_LIMIT,
     "patch-failed": Reason.PATCH_FAILED,
 }
@@ -40,7 +43,9 @@ def refusal(environment: Environment, script: Script, limits: Limits) -> str:
         return f"{script.name!r} is no name for a script: give the name of a file, without a folder"
     for variable, text in environment.variables:
         if not variable or "=" in variable or "\0" in variable + text:
-            return f"{variable!r} cannot be an environment variable: its name or value has a character that none can have"
+            return (
+                f"{variable!r} cannot be an environment variable: its name or value has a character that none can have"
+            )
     for name, most in _MOST.items():
         value, least = getattr(limits, name), _LEAST.get(name, 1)
         if not isinstance(value, (int, float) if name in _LEAST else int) or not least <= value <= most:
@@ -63,15 +68,16 @@ def command(
     limits: Limits,
     prefix: Sequence[str] = (),
     count_processes: bool = False,
+    count_memory: bool = False,
 ) -> list[str]:
     """The command that runs `inside.pl`.
 
-    `prefix`: command that git and the script are run through, to drop privileges. `count_processes`: have `inside.pl`
-    enforce the number of processes, where the kernel does not.
+    `prefix`: command that git and the script are run through, to drop privileges. `count_processes`, `count_memory`:
+    have `inside.pl` enforce these limits, where the kernel does not.
     """
     program = Path(__file__).with_name("inside.pl").read_text("utf-8")
-    most = limits.processes if count_processes else 0
-    settings = (environment.repository, PATCH if patch else "", limits.seconds, limits.output_bytes, most)
+    counted = (limits.processes if count_processes else 0, limits.memory_mb << 10 if count_memory else 0, SOCKET_KB)
+    settings = (environment.repository, PATCH if patch else "", limits.seconds, limits.output_bytes, *counted)
     words = [*map(str, settings), environment.activate, *prefix, "--", *script.command, f"{FOLDER}/{script.name}"]
     return ["perl", "-e", program, *words]
 

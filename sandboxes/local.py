@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import platform
+import resource
 import selectors
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from sandboxes import cgroups, host, inside
+from sandboxes import cgroups, host, inside, unaccounted
 from sandboxes.base import Backend, Environment, Execution, Limits, SandboxError, Script
 from sandboxes.launcher import Launcher, Process
 from sandboxes.spares import Spares, StartedRun
@@ -27,6 +28,8 @@ _GRACE = 10.0
 """Seconds after the time limit when a run is stopped from outside, should the inside have failed to."""
 _HELPERS = 4
 """Our own processes that count towards a script's limit: the namespace's parent, process 1, bubblewrap, git."""
+_FILES = 1024
+"""Open files of each process without a control group: pipes hold memory, too."""
 _SWITCHES = (
     ("kernel.unprivileged_userns_clone", "0", "1"),
     ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
@@ -84,6 +87,7 @@ class LocalSandbox:
             self._idle.wait_for(lambda: self._running == 0, _GRACE)
         self._spares.close()
         self._launcher.close()
+        cgroups.remove_busy(_GRACE)
 
     def _execute(
         self, environment: Environment, script: Script, patch: str | None, limits: Limits, writable: bool
@@ -184,10 +188,10 @@ def make_plan(
     Raises SandboxError if the environment cannot be exposed.
     """
     check_folders(environment)
-    rlimits = {} if grouped else {"RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_NPROC": limits.processes + _HELPERS}
+    rlimits = {} if grouped else _rlimits(limits)
     # RLIMIT_NPROC does not apply to root: without a control group, processes are counted from inside.
     count = not grouped and os.getuid() == 0
-    command = inside.command(environment, script, patch, limits, _DROP, count)
+    command = inside.command(environment, script, patch, limits, _DROP, count, count_memory=not grouped)
     plan = {
         "root": environment.root and str(environment.root.resolve()),
         "writable": writable,
@@ -199,11 +203,19 @@ def make_plan(
         "placed": {name: data.decode(errors="surrogateescape") for name, data in inside.files(script, patch).items()},
         "disk_mb": limits.disk_mb,
         "rlimits": rlimits,
+        "unaccounted": not grouped,
         "variables": {"PATH": inside.PATH, "HOME": "/root", **dict(environment.variables)},
         "command": ["/usr/bin/perl", *command[1:]],
         "bubblewrap": _BUBBLEWRAP if bubblewrap else None,
     }
     return plan if environment.root else plan | _on_this_machine(environment)
+
+
+def _rlimits(limits: Limits) -> dict[str, int]:
+    """Limits of each process, for where no control group limits all of them."""
+    files = min(_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    memory, processes = limits.memory_mb << 20, limits.processes + _HELPERS
+    return {"RLIMIT_AS": memory, "RLIMIT_NPROC": processes, "RLIMIT_NOFILE": files}
 
 
 def _on_this_machine(environment: Environment) -> dict[str, Any]:
@@ -230,6 +242,11 @@ def unavailable(bubblewrap: bool | None = None) -> str | None:
         return (
             f"The local sandbox needs {', '.join(missing)}, which is not installed (Debian, Ubuntu: "
             f"apt-get install {' '.join(tools[tool] for tool in missing)}); or use the docker sandbox."
+        )
+    if not cgroups.usable(cgroups.parents()) and unaccounted.missing():
+        return (
+            "Where control groups cannot be written, the local sandbox needs libseccomp to limit memory (Debian, "
+            "Ubuntu: apt-get install libseccomp2); or use the docker sandbox."
         )
     done = _probe(bubblewrap)
     if done.exit_code == 0:

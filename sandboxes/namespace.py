@@ -14,6 +14,8 @@ import socket
 import struct
 from typing import Any, NoReturn
 
+from sandboxes import unaccounted
+
 libc = ctypes.CDLL(None, use_errno=True)
 
 # From <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>, <linux/keyctl.h>, <linux/sockios.h>.
@@ -244,6 +246,8 @@ def enter_by_bubblewrap(plan: dict[str, Any]) -> NoReturn:
     arguments = os.memfd_create("arguments", 0)
     os.write(arguments, b"".join(os.fsencode(word) + b"\0" for word in words))
     os.lseek(arguments, 0, os.SEEK_SET)
+    if plan["unaccounted"]:
+        unaccounted.refuse()
     os.execve(plan["bubblewrap"], ["bwrap", "--args", str(arguments), "--", *plan["command"]], {})
 
 
@@ -274,6 +278,8 @@ def settle() -> None:
 
 def become_first_process(plan: dict[str, Any]) -> NoReturn:
     """Build and enter the root, then execute the plan's command."""
+    if plan["unaccounted"]:
+        unaccounted.keep_sockets_small()
     make_first_root(plan)
     make_root(plan)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -285,4 +291,6 @@ def become_first_process(plan: dict[str, Any]) -> NoReturn:
     if plan["bubblewrap"]:
         enter_by_bubblewrap(plan)
     enter_root()
+    if plan["unaccounted"]:
+        unaccounted.refuse()
     os.execve(plan["command"][0], plan["command"], plan["variables"])

@@ -71,6 +71,60 @@ def memory_is_limited(sandbox: Sandbox, environment: Environment) -> None:
     exited(python(sandbox, environment, "bytearray(b'x') * (64 << 20)", limits=Limits(memory_mb=256)))
 
 
+def memory_is_limited_in_total(sandbox: Sandbox, environment: Environment) -> None:
+    """A limit on each process would not be enough; what processes share is counted once."""
+    text = """
+import os, time
+shared = bytearray(b"x") * (48 << 20)
+for _ in range(6):
+    if os.fork() == 0:
+        held = bytearray(b"x") * (SIZE << 20)
+        time.sleep(SECONDS)
+        os._exit(0)
+try:
+    while True: os.wait()
+except ChildProcessError: pass
+"""
+    limits = Limits(seconds=60, memory_mb=256)
+    done = python(sandbox, environment, text.replace("SIZE", "64").replace("SECONDS", "30"), limits=limits)
+    assert done.reason is Reason.OUT_OF_MEMORY, done
+    exited(python(sandbox, environment, text.replace("SIZE", "0").replace("SECONDS", "0.5"), limits=limits))
+
+
+def memory_of_files_without_a_name_is_limited(sandbox: Sandbox, environment: Environment) -> None:
+    text = """
+import os
+held = 0
+try:
+    file = os.memfd_create("held")
+    while held < 512 << 20: held += os.write(file, bytes(16 << 20))
+except OSError: pass
+print(held >> 20)
+"""
+    done = python(sandbox, environment, text, limits=Limits(seconds=60, memory_mb=256))
+    assert done.reason is Reason.OUT_OF_MEMORY or int(exited(done)) <= 256, done
+
+
+def memory_of_sockets_is_limited(sandbox: Sandbox, environment: Environment) -> None:
+    text = """
+import socket, time
+held, pairs = 0, []
+try:
+    while held < 192 << 20:
+        pairs.append(socket.socketpair())
+        pairs[-1][0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+        pairs[-1][0].setblocking(False)
+        try:
+            while True: held += pairs[-1][0].send(bytes(1 << 15))
+        except BlockingIOError: pass
+except OSError: pass
+else: print("all of it is held", flush=True)
+time.sleep(1)
+"""
+    done = python(sandbox, environment, text, limits=Limits(seconds=60, memory_mb=96))
+    assert done.reason is Reason.OUT_OF_MEMORY or exited(done) == "", done
+
+
 def a_fork_bomb_is_limited(sandbox: Sandbox, environment: Environment) -> None:
     text = """
 import os, time

@@ -22,7 +22,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandboxes import Environment, Execution, Limits, Reason, SandboxError, Script, cgroups, conformance, host
+from sandboxes import (
+    Environment,
+    Execution,
+    Limits,
+    Reason,
+    SandboxError,
+    Script,
+    cgroups,
+    conformance,
+    host,
+    unaccounted,
+)
 from sandboxes import local as local_module
 from sandboxes.local import LocalSandbox
 
@@ -304,6 +315,41 @@ def test_groups_of_dead_owners_are_removed() -> None:
     assert not any(folder.exists() for folder in kept.folders)
 
 
+def test_a_group_that_is_busy_is_removed_later() -> None:
+    parents = cgroups.parents()
+    if not cgroups.usable(parents):
+        pytest.skip("control groups cannot be written here")
+    group = cgroups.create(Limits(), 0, parents)
+    assert group
+    member = subprocess.Popen(["sleep", "1000"])
+    for entrance in group.entrances:
+        Path(entrance).write_text(str(member.pid))
+    group.remove()
+    assert all(folder.exists() for folder in group.folders)
+    member.kill()
+    member.wait()
+    cgroups.remove_busy(20)
+    assert not any(folder.exists() for folder in group.folders)
+
+
+def test_a_group_that_systemd_delegates_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a tree that looks like the kernel's; its processes move to a group of their own."""
+    (tmp_path / "cgroup.controllers").write_text("memory pids cpu\n")
+    (tmp_path / "codemonkeys").touch()  # nothing can be made below the root
+    scope = tmp_path / "user.slice" / "run.scope"
+    scope.mkdir(parents=True)
+    (scope / "cgroup.procs").write_text("12345\n")
+    (tmp_path / "membership").write_text("0::/user.slice/run.scope\n")
+    monkeypatch.setattr(cgroups, "_MEMBERSHIP", tmp_path / "membership")
+    assert cgroups.parents(tmp_path) == {}  # it may be another's, as far as we know
+    monkeypatch.setattr(os, "getxattr", lambda path, name: b"1" if path == scope and name == "user.delegate" else b"")
+    for member in ("run.scope", "run.scope/codemonkeys-processes"):
+        (tmp_path / "membership").write_text(f"0::/user.slice/{member}\n")
+        assert cgroups.parents(tmp_path) == dict.fromkeys(("memory", "pids", "cpu"), scope / "codemonkeys")
+    assert (scope / "codemonkeys-processes" / "cgroup.procs").read_text() == "12345"
+    assert cgroups.orphans({"memory": scope}) == []
+
+
 def test_groups_of_version_2(tmp_path: Path) -> None:
     """The files that are written, on a tree that looks like the kernel's."""
     root = tmp_path / "cgroup"
@@ -393,6 +439,9 @@ def test_a_run_that_was_begun_ahead_and_died_is_not_used(bubblewrap: bool, local
     "check",
     [
         conformance.limits.memory_is_limited,
+        conformance.limits.memory_is_limited_in_total,
+        conformance.limits.memory_of_files_without_a_name_is_limited,
+        conformance.limits.memory_of_sockets_is_limited,
         conformance.limits.a_fork_bomb_is_limited,
         conformance.outcomes.exit_codes_are_faithful,
     ],
@@ -403,6 +452,34 @@ def test_without_control_groups(
 ) -> None:
     monkeypatch.setattr(cgroups, "parents", dict)
     check(LocalSandbox(bubblewrap), local_environment)
+
+
+def test_what_no_limit_counts_is_refused_without_control_groups(
+    bubblewrap: bool, local_environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """
+import ctypes, os, socket
+try: os.memfd_create("x"); print("memory file")
+except OSError as error: print(error.strerror)
+print(ctypes.CDLL(None).shmget(0, 4096, 0o1600))
+with socket.socketpair()[0] as end:
+    before = end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, before * 2)
+    print(end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == before)
+with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as end:
+    end.sendall(b"as ever")
+    print(server.accept()[0].recv(7))
+"""
+    monkeypatch.setattr(cgroups, "parents", dict)
+    with contextlib.closing(LocalSandbox(bubblewrap)) as sandbox:
+        done = sandbox.run(local_environment, Script(text))
+    assert done.output.splitlines() == ["Function not implemented", "-1", "True", "b'as ever'"], done
+
+
+def test_without_control_groups_the_library_that_refuses_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "parents", dict)
+    monkeypatch.setattr(unaccounted, "_LIBRARY", "no-such-library.so")
+    assert "apt-get install libseccomp2" in (local_module.unavailable(False) or "")
 
 
 ORDINARY_USER = """

@@ -40,7 +40,9 @@ def test_unknown_profile_is_refused_with_the_names_there_are() -> None:
         load_settings(profile="lavish")
 
 
-@pytest.mark.parametrize("name", ["sandbox.seconds", "operation.budget", "operation.call_seconds", "selection.wrong_worth"])
+@pytest.mark.parametrize(
+    "name", ["sandbox.seconds", "operation.budget", "operation.call_seconds", "selection.wrong_worth"]
+)
 @pytest.mark.parametrize("value", [".inf", "-.inf", ".nan", "inf", "nan"])
 def test_numbers_are_finite(name: str, value: str) -> None:
     with pytest.raises(BadSettings, match=name):
