@@ -41,6 +41,8 @@ def refusal(environment: Environment, script: Script, limits: Limits) -> str:
     """Why a script cannot be placed in `FOLDER`, or its limits or variables cannot be set; empty if they can."""
     if script.name in ("", ".", "..", Path(PATCH).name) or "/" in script.name or "\0" in script.name:
         return f"{script.name!r} is no name for a script: give the name of a file, without a folder"
+    if "\0" in "".join((*script.command, environment.activate, environment.repository)):
+        return "a command, an activation or a repository with the character NUL cannot be passed on"
     for variable, text in environment.variables:
         if not variable or "=" in variable or "\0" in variable + text:
             return (
