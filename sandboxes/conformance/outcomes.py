@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 from sandboxes.conformance.common import BRIEF, exited, python
@@ -55,10 +56,10 @@ def a_name_with_a_folder_is_refused(sandbox: Sandbox, environment: Environment) 
 def what_cannot_be_run_is_told(sandbox: Sandbox, environment: Environment) -> None:
     """`run` returns, whatever it is given; texts of the result can be stored."""
     here = Script("print('the script ran')")
-    endless = [replace(Limits(), **{name: value}) for name in ("seconds", "cpus") for value in (math.inf, math.nan, -1)]
-    none = [replace(Limits(), **{name: 0}) for name in ("seconds", "memory_mb", "processes", "output_bytes", "disk_mb")]
+    wrong: list[tuple[str, Any]] = [(name, value) for name in ("seconds", "cpus") for value in (math.inf, math.nan, -1)]
+    wrong += [(name, 0) for name in ("seconds", "memory_mb", "processes", "output_bytes", "disk_mb")]
     cases: list[tuple[Environment, Script, str | None, Limits]] = [
-        *((environment, here, None, limits) for limits in (*endless, *none)),
+        *((environment, here, None, replace(Limits(), **{name: value})) for name, value in wrong),
         (environment, Script("\ud800"), None, BRIEF),
         (environment, Script("", "\ud800.py"), None, BRIEF),
         (environment, Script("", command=("\0",)), None, BRIEF),

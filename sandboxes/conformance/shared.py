@@ -33,7 +33,7 @@ def no_key_of_the_kernel_is_found(sandbox: Sandbox, environment: Environment) ->
     names = [f"codemonkeys-conformance-{uuid.uuid4()}".encode() for _ in range(2)]
     key = libc.syscall(_ADD_KEY, b"user", names[0], b"harmless", 8, _SESSION)
     try:
-        text = f"{_KEYS}\nprint([found(name) for name in {names}], add({names[1]}) and None)"
+        text = f"{_KEYS}\nprint([found(name) for name in {names!r}], add({names[1]!r}) and None)"
         for _ in range(2):
             assert exited(python(sandbox, environment, text)) == "[False, False] None\n"
     finally:
