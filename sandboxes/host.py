@@ -51,9 +51,11 @@ def system() -> tuple[dict[str, str], list[str], list[str]]:
 def _mounted_below(folders: list[str]) -> list[str]:
     """Folders below these on which something is mounted: an overlay shows only what lies beneath."""
     mounts = Path("/proc/self/mountinfo").read_text("utf-8", errors="surrogateescape").splitlines()
+    starts = tuple(f"{folder}/" for folder in folders)
+    below = {place for line in mounts if (place := line.split(" ", 5)[4]).startswith(starts)}
     # The kernel writes blanks and backslashes as octal numbers.
-    places = {re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), line.split(" ")[4]) for line in mounts}
-    return [path for path in places if any(path.startswith(f"{folder}/") for folder in folders) and os.path.isdir(path)]
+    places = (re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), place) for place in below)
+    return [path for path in places if os.path.isdir(path)]
 
 
 def interpreters(folder: Path) -> list[str]:

@@ -547,6 +547,20 @@ def test_a_set_up_that_fails_is_no_exit_code(local: LocalSandbox, tmp_path: Path
     assert local.run(missing, Script("exit 0", command=SH)).reason is Reason.SANDBOX_FAILED
 
 
+def test_what_is_mounted_below_a_system_folder_is_shown_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An overlay of a folder shows only what lies beneath its mounts."""
+    below = tmp_path / "usr" / "lo cal"
+    below.mkdir(parents=True)
+    lines = [f"1 0 8:1 / {place} rw - ext4 /dev/x rw" for place in ("/", tmp_path, str(below).replace(" ", "\\040"))]
+    told = Path.read_text
+    monkeypatch.setattr(
+        Path, "read_text", lambda path, *a, **k: "\n".join(lines) if path.name == "mountinfo" else told(path, *a, **k)
+    )
+    monkeypatch.setattr(host, "_SYSTEM", (str(tmp_path / "usr"),))
+    monkeypatch.setattr(host, "_SETTINGS", ())
+    assert host.system() == ({}, [str(tmp_path / "usr"), str(below)], [])
+
+
 def test_an_interpreter_that_lies_in_a_home_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     for folder in ("bin", "lib/python3", "venv/bin"):
