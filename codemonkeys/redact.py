@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
-from urllib.parse import quote
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote, unquote
 
-SECRET_NAME = re.compile(r"(?:_KEY|_KEY_ID|_TOKEN|_SECRET|_CREDENTIALS?|_AUTH)$|PASSWORD|PASSWD|_TOKEN_|_SECRET_", re.I)
+SECRET_NAME = re.compile(
+    r"(?:_KEY|APIKEY|_KEY_ID|_KEY_PEM|_TOKEN|_SECRET|_CREDENTIALS?|_AUTH|_JWT|_LICENSE|_HEADERS|WEBHOOK_URL)$"
+    r"|PASSWORD|PASSWD|_TOKEN_|_SECRET_",
+    re.I,
+)
 SHORTEST = 8
 """Shorter values are no secrets worth the name, and would blot out ordinary words."""
+
+URL_LOGIN = re.compile(r"(?<=://)[^\s/@]{1,512}(?=@)")
 
 SHAPES = (
     ("key", re.compile(r"\bsk-[A-Za-z0-9_-]{12,}")),
@@ -19,7 +25,7 @@ SHAPES = (
     ("token", re.compile(r"(?i)(?<=\bbearer )[A-Za-z0-9._~+/=-]{8,}")),
     ("header", re.compile(r"(?i)(?<=\bbasic )[A-Za-z0-9+/]{16,}={0,2}")),
     ("key", re.compile(r"(?i)(?<=\bapi[_-]key=)[^\s&\"',;)]{8,}|(?<=\bx-api-key: )[^\s\"',;)]{8,}")),
-    ("login", re.compile(r"(?i)(?<=://)[^\s/:@]{1,256}:[^\s/@]{1,256}(?=@)")),
+    ("login", re.compile(r"(?i)(?<=://)[^\s/:@]{0,256}:[^\s/@]{1,256}(?=@)")),
 )
 """What looks like a secret wherever it comes from."""
 
@@ -36,12 +42,14 @@ class Redactor:
     """Knows the secrets of one environment, as they were when it was made."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """Take as secret every value of 8 characters and more whose variable is named like a secret."""
+        """Take as secret every value of 8 characters and more whose variable is named like a secret, and every password
+        of that length in a URL."""
         names = {
             form: name
             for name, value in sorted(environment.items())
-            if SECRET_NAME.search(name) and len(value.strip()) >= SHORTEST
-            for form in forms(value.strip())
+            for secret in (value.strip() if SECRET_NAME.search(name) else "", *passwords(value))
+            if len(secret) >= SHORTEST
+            for form in forms(secret)
         }
         # Longest first: a secret that begins with another one goes as a whole.
         found = "|".join(re.escape(form) for form in sorted(names, key=len, reverse=True))
@@ -60,6 +68,14 @@ class Redactor:
         for name, shape in SHAPES:
             text = shape.sub(f"[redacted {name}]", text)
         return text
+
+
+def passwords(text: str) -> Iterator[str]:
+    """Passwords in URLs of a text, or the user where it stands alone, as a token does; as written and decoded."""
+    for login in URL_LOGIN.findall(text):
+        user, colon, password = login.partition(":")
+        found = password if colon else user
+        yield from {found, unquote(found)}
 
 
 def forms(secret: str) -> set[str]:

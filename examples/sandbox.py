@@ -38,7 +38,7 @@ class CopySandbox:
         try:
             with tempfile.TemporaryDirectory() as folder:
                 return _run(Path(folder), environment, script, patch or "", limits or Limits())
-        except OSError as error:
+        except (OSError, ValueError, OverflowError) as error:
             return Execution(Reason.SANDBOX_FAILED, detail=str(error))
 
     def close(self) -> None:

@@ -94,7 +94,8 @@ class Execution:
     signal: int | None = None
     """Set if and only if the reason is `KILLED`."""
     output: str = ""
-    """Standard output and error, interleaved as written, decoded as UTF-8 with U+FFFD for invalid bytes."""
+    """Standard output and error, interleaved as written, decoded as UTF-8 with U+FFFD for invalid bytes. A last line in
+    brackets says if some of it may be lost."""
     seconds: float = 0.0
     """Wall-clock time of the script."""
     detail: str = ""

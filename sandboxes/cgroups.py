@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import re
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +18,13 @@ ROOT = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 _PREFIX = "codemonkeys"
 _OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
+_MOMENT = 0.1
+_PROCESSES = f"{_PREFIX}-processes"
+"""Group of this process and its neighbours below a delegated one, which may not have both processes and groups."""
 _numbers = itertools.count()
+_busy: set[Path] = set()
+"""Groups of this process that could not be removed yet, as a process in them was still exiting."""
+_changing_busy = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -40,27 +47,47 @@ class Group:
         return 0
 
     def remove(self) -> None:
-        """Remove the group; retried for a moment, as a process that has just exited may still count as a member."""
+        """Remove the group; if processes in it are still exiting, after a moment or with a later group."""
+        deadline = time.monotonic() + _MOMENT
         for folder in self.folders:
-            for _ in range(50):
-                try:
-                    folder.rmdir()
+            while not _removed(folder):
+                if time.monotonic() > deadline:
+                    with _changing_busy:
+                        _busy.add(folder)
                     break
-                except FileNotFoundError:
-                    break
-                except OSError:
-                    time.sleep(0.01)
+                time.sleep(0.01)
+
+
+def remove_busy(seconds: float = 0.0) -> None:
+    """Remove groups that were busy before, waiting so long for what still runs in them."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with _changing_busy:
+            _busy.difference_update([folder for folder in _busy if _removed(folder)])
+            left = bool(_busy)
+        if not left or time.monotonic() >= deadline:
+            return
+        time.sleep(0.05)
+
+
+def _removed(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def parents(root: Path = ROOT) -> dict[str, Path]:
     """Parent folder of new groups by controller (memory, pids, cpu), for those controllers that we may use.
 
-    In v2 that is a folder of our own below the root, as only a group without processes may delegate controllers; in v1
-    it is the group of this process.
+    In v2 that is a folder of our own below the root, or else below the group that systemd has delegated to us, as only
+    a group without processes may pass controllers on; in v1 it is the group of this process.
     """
     if (root / "cgroup.controllers").is_file():
-        own = root / _PREFIX
-        return {name: own for name in ("memory", "pids", "cpu") if _pass_down(root, own, name)}
+        return _below(root) or _below(_delegated(root))
     if not _MEMBERSHIP.is_file():
         return {}
     found = {}
@@ -72,6 +99,39 @@ def parents(root: Path = ROOT) -> dict[str, Path]:
                     found[name] = folder
                     break
     return found
+
+
+def _below(above: Path | None) -> dict[str, Path]:
+    """The parent folder below a group by controller (v2)."""
+    if above is None:
+        return {}
+    own = above / _PREFIX
+    return {name: own for name in ("memory", "pids", "cpu") if _pass_down(above, own, name)}
+
+
+def _delegated(root: Path) -> Path | None:
+    """The group of this process (v2), if systemd has delegated it to us; its processes are moved to a group below."""
+    lines = _MEMBERSHIP.read_text().splitlines() if _MEMBERSHIP.is_file() else []
+    paths = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
+    if not paths or not paths[0]:
+        return None
+    own = root / paths[0].removesuffix(f"/{_PROCESSES}")  # as a process before us may have done this already
+    try:
+        if os.getxattr(own, "user.delegate") != b"1":
+            return None
+        processes = own / _PROCESSES
+        processes.mkdir(exist_ok=True)
+        for process in (own / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                (processes / "cgroup.procs").write_text(process)
+    except OSError:
+        return None
+    return own
+
+
+def usable(parents: dict[str, Path]) -> bool:
+    """Whether groups can limit what must be limited."""
+    return {"memory", "pids"} <= parents.keys()
 
 
 def _pass_down(root: Path, own: Path, controller: str) -> bool:
@@ -87,8 +147,9 @@ def _pass_down(root: Path, own: Path, controller: str) -> bool:
 
 def create(limits: Limits, extra_processes: int, parents: dict[str, Path]) -> Group | None:
     """A new group with these limits; None where control groups cannot limit both memory and processes."""
-    if not {"memory", "pids"} <= parents.keys():
+    if not usable(parents):
         return None
+    remove_busy()
     name = f"{_PREFIX}-{os.getpid()}-{next(_numbers)}"
     group = Group(tuple({folder / name: None for folder in parents.values()}))
     memory, period = limits.memory_mb << 20, 100_000

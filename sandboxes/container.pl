@@ -7,7 +7,7 @@
 # many folders can be written; their paths and the folders they are filled from follow, in pairs.
 #
 # A job comes on standard input as a count and that many strings, each after its length: a word that nobody can guess,
-# the seconds it may take, the name and text of the script, the patch, and the arguments of inside.pl. Standard output
+# the seconds the script may take, the name and text of the script, the patch, and the arguments of inside.pl. Standard output
 # carries what the script wrote and then the word; standard error what inside.pl told, then `codemonkeys: over WORD`.
 # `codemonkeys: ready` says that it waits, and is said only when nothing of the script before can be left.
 #
@@ -21,7 +21,7 @@ my ($once, $wait, $user, $owner, $count) = splice @ARGV, 0, 5;
 my @places = map { [splice @ARGV, 0, 2] } 1 .. $count;
 my ($inside) = @ARGV;
 my $folder = '/codemonkeys';
-my $grace = 20;
+my ($patient, $grace) = (20, 3);    # seconds for the patch, and for inside.pl to notice that the time is over
 my @clean;    # state_now() before the first script
 my ($uid, $gid, $groups) = split /:/, $user;
 my @drop = ('/usr/bin/setpriv', '--no-new-privs', '--inh-caps=-all', '--bounding-set=-all', "--reuid=$uid",
@@ -46,6 +46,9 @@ sub run_as_user {
     close $read or give_up("$command[0] failed: $said");
     return $said;
 }
+
+# Seconds on a clock that nobody sets.
+sub now { return (split ' ', contents('/proc/uptime'))[0] }
 
 sub contents {
     my ($path) = @_;
@@ -174,20 +177,27 @@ sub run_script {
         exec 'perl', '-e', $inside, @arguments or POSIX::_exit(127);
     }
     close $write;
-    my ($told, $deadline, $started) = ('', time + $seconds + $grace, time);
+    my ($told, $begun, $started) = ('', 0, now());
+    my $deadline = $started + $seconds + $patient;
     while (1) {
         vec(my $ready = '', fileno STDIN, 1) = 1;
         vec($ready, fileno $read, 1) = 1;
         select $ready, undef, undef, 1;
         POSIX::_exit(0) if vec($ready, fileno STDIN, 1) and !sysread STDIN, my $nothing, 1;
-        if (time > $deadline) {    # a script may stop inside.pl, if it runs as the same user
-            $told .= sprintf "\ncodemonkeys: timed-out 0 %d 0\n", time - $started;
-            last;
+        if (now() > $deadline) {    # a script may stop inside.pl, if it runs as the same user
+            $told .= sprintf "\ncodemonkeys: timed-out 0 %.2f 0 lost\n", now() - $started;
+            return $told;
         }
-        last if vec($ready, fileno $read, 1) and !sysread $read, $told, 65536, length $told;
+        next unless vec($ready, fileno $read, 1);
+        last unless sysread $read, $told, 65536, length $told;
+        if (!$begun and $told =~ /^codemonkeys: begun$/m) {
+            ($begun, $started) = (1, now());
+            $deadline = $started + $seconds + $grace;
+        }
     }
-    if (time <= $deadline and waitpid($pid, 0) == $pid and WIFSIGNALED($?)) {    # or kill it
-        $told .= sprintf "\ncodemonkeys: killed %d %d %s\n", WTERMSIG($?), time - $started, oom_kills() || 0;
+    if (waitpid($pid, 0) == $pid and WIFSIGNALED($?)) {    # or kill it
+        my @end = (WTERMSIG($?), now() - $started, oom_kills() || 0);
+        $told .= sprintf "\ncodemonkeys: killed %d %.2f %s lost\n", @end;
     }
     return $told;
 }

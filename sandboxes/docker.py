@@ -84,14 +84,12 @@ class DockerSandbox:
         self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
     ) -> Execution:
         """Run a script in a container of the environment's image; see `Sandbox.run`."""
-        from docker.errors import DockerException
-
         limits = limits or Limits()
         if environment.image is None:
             return inside.failed(f"environment {environment.name} has no container image")
         if self._closed.is_set():
             return inside.failed("the sandbox was closed")
-        if refusal := inside.refusal(script):
+        if refusal := inside.refusal(environment, script, limits):
             return inside.failed(refusal)
         kind = Kind.of(environment, limits)
         candidate = patch if self._reuse else None
@@ -106,8 +104,8 @@ class DockerSandbox:
             if self._reuse and done.reason is not Reason.SANDBOX_FAILED:
                 self._put_back(kind, candidate, container)
                 container = None
-        except (DockerException, SandboxError, OSError) as error:
-            done = inside.failed(f"the Docker engine failed: {error}")
+        except Exception as error:  # of the engine, and of texts and environments that cannot be passed on
+            done = inside.failed(f"the Docker engine failed: {inside.unforeseen(error).detail}")
         finally:
             if container:
                 with self._lock:

@@ -1,6 +1,6 @@
 # Gives the repository in the working folder a history of one commit, or verifies that it has it; see history.py.
 #
-#   action=scrub|verify, set before; needs git, find and perl, and works as root without capabilities.
+#   action=scrub|verify, outside=TEXT (of outside.pl) and untracked=keep|leave, set before; needs git, find and perl, and works as root without capabilities.
 set -eu
 export LC_ALL=C
 for name in $(env | sed -n 's/^\(GIT_[A-Z0-9_]*\)=.*/\1/p'); do unset "$name"; done
@@ -36,27 +36,30 @@ borrowed() {  # from where a folder of objects takes more
 }
 
 scrub() {
+    # A commit of ours has been laid over an image on purpose, with all that its recipe then made there.
+    ours='base@localhost 946684800'
+    maker=$(git log -1 --format='%ae %at' 2>/dev/null || true)
     head=$(git rev-parse -q --verify 'HEAD^{commit}' || true)
     # What was tracked stays so, also where it is ignored. A submodule's files become files like all others.
     git ls-files -s -z > "$scratch/index" || fail 'git cannot read its index'
     perl -0 -ne 's/^[^\t]*\t//; chomp(my $path = $_); print "$path\0" if -l $path or -f $path' \
         < "$scratch/index" > "$scratch/tracked"
+    # Files of submodules and of other repositories in the work tree are not tracked, and stay.
+    perl -0 -ne 'print "$1\n" if /^160000 [^\t]*\t(.*)\0/s' < "$scratch/index" > "$scratch/foreign"
 
     # Its own git folder, those of its submodules, and where these borrow objects or have others see them.
     : > "$scratch/stores"
     find . -name .git > "$scratch/found"
+    sed -n 's#^\./\(.*\)/\.git$#\1#p' "$scratch/found" >> "$scratch/foreign"
     while IFS= read -r found; do
         if [ -f "$found" ]; then follow "${found%/*}" "$(sed -n 's/^gitdir: //p' "$found")"; else note "$found"; fi
     done < "$scratch/found"
 
-    # Clones and mirrors elsewhere that know the base, and with it perhaps what came after.
-    find / \( -path /proc -o -path /sys -o -path /dev \) -prune -o -type d -name objects -print \
-        > "$scratch/objects" 2>/dev/null || true
-    while IFS= read -r objects; do
-        store=${objects%/objects}
-        [ -n "$head" ] && [ -e "$store/HEAD" ] || continue
-        if git --git-dir="$store" cat-file -e "$head" 2>/dev/null; then note "$store"; fi
-    done < "$scratch/objects"
+    # Copies elsewhere that know the base, and with it perhaps what came after.
+    if [ -n "$head" ]; then
+        mkdir "$scratch/search"
+        perl -e "$outside" "$repository" "$scratch/search" "$head" || fail 'the search for copies of it failed'
+    fi
 
     # The repository's work trees elsewhere may be at any commit.
     while IFS= read -r store; do
@@ -75,12 +78,52 @@ scrub() {
     git init -q --template= . 2>/dev/null
     git symbolic-ref HEAD refs/heads/main
     git update-index --add --remove -z --stdin < "$scratch/tracked"
-    git add -A
+    if [ "$untracked" = keep ] || [ "$maker" = "$ours" ] || [ ! -s "$scratch/tracked" ]; then
+        git add -A
+    else
+        leave_out
+    fi
     # Fixed, so that equal files make an equal commit.
     export GIT_AUTHOR_NAME=base GIT_AUTHOR_EMAIL=base@localhost GIT_AUTHOR_DATE='2000-01-01T00:00:00Z'
     export GIT_COMMITTER_NAME=base GIT_COMMITTER_EMAIL=base@localhost GIT_COMMITTER_DATE='2000-01-01T00:00:00Z'
     git update-ref HEAD "$(git commit-tree -m base "$(git write-tree)")"
     git repack -a -d -q
+}
+
+# Removes untracked files that no installation generates: they may be of any time. Ignored ones stay.
+leave_out() {
+    git ls-files --others --exclude-standard -z > "$scratch/untracked"
+    perl -0 -e '
+        my ($foreign, $kept) = @ARGV;
+        local $/ = "\n";
+        open my $names, "<", $foreign or die; chomp(my @foreign = <$names>);
+        my $made = qr{(?:^|/)(?:[^/]*_?version\.py|[^/]*\.(?:egg-info|dist-info)/.*
+            |(?:node_modules|__pycache__|site-packages|build|dist|target|vendor|\.eggs|\.tox|\.nox)/.*
+            |[^/]*\.(?:so|so\.[0-9.]+|pyd|pyc|dylib|dll|a|o|class|jar|pth|egg-link|egg|whl)
+            |package-lock\.json|yarn\.lock|pnpm-lock\.yaml|Cargo\.lock|Gemfile\.lock|composer\.lock|go\.sum)$}xs;
+        my %installed;
+        $/ = "\0";
+        open my $keep, ">", $kept or die;
+        my @left;
+        while (defined(my $path = <STDIN>)) {
+            chomp $path;
+            my ($top) = $path =~ m{^([^/]+)/};
+            $installed{$top} //= -e "$top/pyvenv.cfg" || -e "$top/conda-meta" if defined $top;
+            my $stays = $path =~ $made || defined $top && $installed{$top} || grep { index($path, "$_/") == 0 } @foreign;
+            # Generated code lies beside what it was generated from.
+            (my $source = $path) =~ s/\.(?:c|cpp)$//;
+            $stays ||= $source ne $path && (-e "$source.pyx" || -e "$source.py");
+            if ($stays) { print $keep "$path\0"; next }
+            push @left, $path;
+            unlink $path or warn "$path: $!\n";
+        }
+        if (@left) {
+            my @shown = map { s/[^ -~]/?/gr } @left > 5 ? (@left[0 .. 4], "...") : @left;
+            printf "codemonkeys: left out of the base, as nobody tracks or generates them: %d files (%s)\n",
+                scalar @left, join ", ", @shown;
+        }
+    ' "$scratch/foreign" "$scratch/kept" < "$scratch/untracked"
+    git update-index --add -z --stdin < "$scratch/kept"
 }
 
 fail() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from sandboxes.base import SandboxError
@@ -31,17 +32,30 @@ FILES = {
 }
 
 
-def system() -> tuple[dict[str, str], list[str]]:
-    """Symbolic links to recreate (path to target), and paths to mount read-only."""
+def system() -> tuple[dict[str, str], list[str], list[str]]:
+    """Symbolic links to recreate (path to target), folders to mount read-only, and files to copy."""
     links = {path: os.readlink(path) for path in _SYSTEM if os.path.islink(path)}
-    shown = [path for path in _SYSTEM if os.path.isdir(path) and not os.path.islink(path)]
+    folders = [path for path in _SYSTEM if os.path.isdir(path) and not os.path.islink(path)]
+    files = []
     for name in _SETTINGS:
         path = f"/etc/{name}"
         if os.path.islink(path):
             links[path] = os.readlink(path)
-        elif os.path.exists(path):
-            shown.append(path)
-    return links, shown
+        elif os.path.isdir(path):
+            folders.append(path)
+        elif os.access(path, os.R_OK):
+            files.append(path)
+    return links, sorted([*folders, *_mounted_below(folders)]), files
+
+
+def _mounted_below(folders: list[str]) -> list[str]:
+    """Folders below these on which something is mounted: an overlay shows only what lies beneath."""
+    mounts = Path("/proc/self/mountinfo").read_text("utf-8", errors="surrogateescape").splitlines()
+    starts = tuple(f"{folder}/" for folder in folders)
+    below = {place for line in mounts if (place := line.split(" ", 5)[4]).startswith(starts)}
+    # The kernel writes blanks and backslashes as octal numbers.
+    places = (re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), place) for place in below)
+    return [path for path in places if os.path.isdir(path)]
 
 
 def interpreters(folder: Path) -> list[str]:

@@ -1,12 +1,15 @@
 # Process 1 of a sandbox, the same for every kind: applies the patch, runs the script, and says how it ended. When this
 # process ends, the kernel ends every other one in the sandbox.
 #
-#   perl -e TEXT REPOSITORY PATCH SECONDS OUTPUT_BYTES PROCESSES ACTIVATE [PREFIX...] -- COMMAND...
+#   perl -e TEXT REPOSITORY PATCH SECONDS OUTPUT_BYTES PROCESSES MEMORY SOCKET ACTIVATE [PREFIX...] -- COMMAND...
 #
-# Standard output carries what the script wrote; standard error, which the script does not inherit, ends with the line
-#   codemonkeys: HOW NUMBER SECONDS OOM_KILLS
-# PROCESSES, if not 0, is how many there may be; it is for where the kernel does not count them for us.
-# HOW is exited, killed, timed-out, output-limit or patch-failed and NUMBER the exit code or signal.
+# Standard output carries what the script wrote; standard error, which the script does not inherit, says
+# `codemonkeys: begun` when the script starts, and ends with the line
+#   codemonkeys: HOW NUMBER SECONDS OOM_KILLS [lost]
+# PROCESSES, if not 0, is how many there may be, and MEMORY how many KiB they may use, each socket counted as SOCKET KiB;
+# both are for where the kernel does not count for us.
+# HOW is exited, killed, timed-out, out-of-memory, output-limit or patch-failed and NUMBER the exit code or signal. `lost`: some of the
+# output could not be passed on.
 #
 # Perl, because only a raw wait status tells a signal from an exit code beyond 128, and because every Debian has it. No
 # modules: loading POSIX takes longer than all that is done here.
@@ -14,9 +17,9 @@ use strict;
 use warnings;
 use filetest 'access';
 
-use constant { EINTR => 4, WNOHANG => 1, SIGKILL => 9 };
+use constant { EINTR => 4, WNOHANG => 1, SIGKILL => 9, F_GETPIPE_SZ => 1032, TERMINALS => 64 };
 
-my ($repository, $patch, $seconds, $limit, $processes, $activate) = splice @ARGV, 0, 6;
+my ($repository, $patch, $seconds, $limit, $processes, $memory, $socket, $activate) = splice @ARGV, 0, 8;
 my @prefix;
 while (@ARGV and (my $word = shift) ne '--') { push @prefix, $word }
 
@@ -37,8 +40,9 @@ sub oom_kills {
 }
 
 sub finish {
-    my ($how, $number) = @_;
-    syswrite STDERR, sprintf "\ncodemonkeys: %s %d %.2f %d\n", $how, $number, now() - $started, oom_kills();
+    my ($how, $number, $lost) = @_;
+    my $end = $lost ? ' lost' : '';
+    syswrite STDERR, sprintf "\ncodemonkeys: %s %d %.2f %d%s\n", $how, $number, now() - $started, oom_kills(), $end;
     exit 0;
 }
 
@@ -67,6 +71,26 @@ sub start {
     exit 127;
 }
 
+# What a file of the kernel has after a word, in KiB or pieces; 0 if it has no such line, or cannot be read.
+sub number_in {
+    my ($path, $word) = @_;
+    open my $lines, '<', $path or return 0;
+    while (defined(my $line = <$lines>)) { return $1 if $line =~ /^$word\s+(\d+)/ }
+    return 0;
+}
+
+# KiB in use by all processes but this one, and by buffers of sockets at their largest.
+sub memory_used {
+    my $sockets = number_in('/proc/net/sockstat', 'sockets: used') * $socket;
+    my %resident = map { $_ => number_in("$_/status", 'VmRSS:') } grep { $_ ne '/proc/1' } glob '/proc/[0-9]*';
+    my ($rough, $precise) = ($sockets, $sockets);
+    $rough += $_ for values %resident;
+    return $rough if $rough <= $memory;
+    # Pages that several processes share are counted once; the kernel takes longer to say.
+    $precise += number_in("$_/smaps_rollup", 'Pss:') || $resident{$_} for keys %resident;
+    return $precise;
+}
+
 chdir $repository or die "no repository at $repository: $!\n";
 # Without capabilities not even root may write what belongs to another user; it may be who the script will run as.
 -w $repository or grep { /^--reuid=/ } @prefix or die "user $> may not write the repository $repository: $!\n";
@@ -91,7 +115,10 @@ if (length $patch) {
 }
 
 $started = now();
-$SIG{ALRM} = sub { finish('timed-out', 0) };
+syswrite STDERR, "codemonkeys: begun\n";
+sub is_over { return now() - $started >= $seconds }
+# A script may send this signal too: the clock decides.
+$SIG{ALRM} = sub { finish('timed-out', 0, 'lost') if is_over() };
 # A child may end just before select, which would not see the signal: it sees what is written here.
 pipe my $ended, my $say or die "pipe: $!\n";
 $SIG{CHLD} = sub { syswrite $say, '.' };
@@ -124,15 +151,22 @@ sub pass_on {
     }
 }
 
+# Ends, after passing on what the script has left in the pipe: no more, as other processes may go on writing to it.
+sub end {
+    my @how = @_;
+    pass_on(fcntl($read, F_GETPIPE_SZ, 0) || 1 << 20) if $open;
+    finish(@how);
+}
+
 until (defined $status) {
     while ((my $child = waitpid -1, WNOHANG) > 0) {
         $status = $? if $child == $pid;
     }
+    end('timed-out', 0) if is_over();
     last if defined $status;
-    finish('timed-out', 0) if now() - $started >= $seconds;
-    finish('killed', SIGKILL) if $processes and (() = glob '/proc/[0-9]*') > $processes;
+    end('killed', SIGKILL) if $processes and (() = glob '/proc/[0-9]*') > $processes;
+    end('killed', SIGKILL) if (() = glob '/dev/pts/[0-9]*') > TERMINALS;
+    end('out-of-memory', 0) if $memory and memory_used() > $memory;
     pass_on(65536) if holds(0.05);
 }
-# Other processes may hold the pipe open and go on writing: only what the script can have left in it is read.
-pass_on(65536) if $open;
-finish($status & 127 ? ('killed', $status & 127) : ('exited', $status >> 8));
+end($status & 127 ? ('killed', $status & 127) : ('exited', $status >> 8));

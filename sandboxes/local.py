@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import platform
+import resource
 import selectors
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from sandboxes import cgroups, host, inside
+from sandboxes import cgroups, host, inside, unaccounted
 from sandboxes.base import Backend, Environment, Execution, Limits, SandboxError, Script
 from sandboxes.launcher import Launcher, Process
 from sandboxes.spares import Spares, StartedRun
@@ -27,6 +28,8 @@ _GRACE = 10.0
 """Seconds after the time limit when a run is stopped from outside, should the inside have failed to."""
 _HELPERS = 4
 """Our own processes that count towards a script's limit: the namespace's parent, process 1, bubblewrap, git."""
+_FILES = 1024
+"""Open files of each process without a control group: pipes hold memory, too."""
 _SWITCHES = (
     ("kernel.unprivileged_userns_clone", "0", "1"),
     ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
@@ -84,13 +87,14 @@ class LocalSandbox:
             self._idle.wait_for(lambda: self._running == 0, _GRACE)
         self._spares.close()
         self._launcher.close()
+        cgroups.remove_busy(_GRACE)
 
     def _execute(
         self, environment: Environment, script: Script, patch: str | None, limits: Limits, writable: bool
     ) -> Execution:
         if platform.system() != "Linux":
             return inside.failed("the local sandbox needs Linux")
-        if refusal := inside.refusal(script):
+        if refusal := inside.refusal(environment, script, limits):
             return inside.failed(refusal)
         with self._idle:
             if self._closed.is_set():
@@ -101,8 +105,8 @@ class LocalSandbox:
             run = self._spares.take(limits) or self._start(limits)
             plan = make_plan(environment, script, patch, limits, writable, run.group is not None, self._bubblewrap)
             return self._watch(run, plan, limits)
-        except (OSError, SandboxError) as error:
-            return inside.failed(str(error))
+        except Exception as error:  # also of texts and environments that cannot be passed on
+            return inside.unforeseen(error)
         finally:
             if run:
                 run.end()
@@ -184,10 +188,10 @@ def make_plan(
     Raises SandboxError if the environment cannot be exposed.
     """
     check_folders(environment)
-    rlimits = {} if grouped else {"RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_NPROC": limits.processes + _HELPERS}
+    rlimits = {} if grouped else _rlimits(limits)
     # RLIMIT_NPROC does not apply to root: without a control group, processes are counted from inside.
     count = not grouped and os.getuid() == 0
-    command = inside.command(environment, script, patch, limits, _DROP, count)
+    command = inside.command(environment, script, patch, limits, _DROP, count, count_memory=not grouped)
     plan = {
         "root": environment.root and str(environment.root.resolve()),
         "writable": writable,
@@ -199,6 +203,7 @@ def make_plan(
         "placed": {name: data.decode(errors="surrogateescape") for name, data in inside.files(script, patch).items()},
         "disk_mb": limits.disk_mb,
         "rlimits": rlimits,
+        "unaccounted": not grouped,
         "variables": {"PATH": inside.PATH, "HOME": "/root", **dict(environment.variables)},
         "command": ["/usr/bin/perl", *command[1:]],
         "bubblewrap": _BUBBLEWRAP if bubblewrap else None,
@@ -206,14 +211,22 @@ def make_plan(
     return plan if environment.root else plan | _on_this_machine(environment)
 
 
+def _rlimits(limits: Limits) -> dict[str, int]:
+    """Limits of each process, for where no control group limits all of them."""
+    files = min(_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    memory, processes = limits.memory_mb << 20, limits.processes + _HELPERS
+    return {"RLIMIT_AS": memory, "RLIMIT_NPROC": processes, "RLIMIT_NOFILE": files}
+
+
 def _on_this_machine(environment: Environment) -> dict[str, Any]:
     """Parts of a plan without a root of its own: this machine's programs, and homes in scratch folders."""
-    links, read_only = host.system()
+    links, read_only, copied = host.system()
     for _, outside in environment.folders:
         read_only += host.interpreters(outside)
     return {
         "links": links,
         "read_only": read_only,
+        "copied": copied,
         "files": host.FILES,
         "scratch": {"/tmp": 0o1777, "/var/tmp": 0o1777, "/dev/shm": 0o1777, "/home/user": 0o700},
         "variables": {"PATH": inside.PATH, "HOME": "/home/user", "LANG": "C.UTF-8", **dict(environment.variables)},
@@ -229,6 +242,11 @@ def unavailable(bubblewrap: bool | None = None) -> str | None:
         return (
             f"The local sandbox needs {', '.join(missing)}, which is not installed (Debian, Ubuntu: "
             f"apt-get install {' '.join(tools[tool] for tool in missing)}); or use the docker sandbox."
+        )
+    if not cgroups.usable(cgroups.parents()) and unaccounted.missing():
+        return (
+            "Where control groups cannot be written, the local sandbox needs libseccomp to limit memory (Debian, "
+            "Ubuntu: apt-get install libseccomp2); or use the docker sandbox."
         )
     done = _probe(bubblewrap)
     if done.exit_code == 0:

@@ -14,17 +14,23 @@ import socket
 import struct
 from typing import Any, NoReturn
 
+from sandboxes import unaccounted
+
 libc = ctypes.CDLL(None, use_errno=True)
 
-# From <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>, <linux/sockios.h>.
+# From <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>, <linux/keyctl.h>, <linux/sockios.h>.
 NEW_NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000  # ns uts ipc user pid net
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 SYS_MOUNT_SETATTR = 442
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV = 1, 2, 4
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 PR_SET_PDEATHSIG = 1
+SYS_KEYCTL = {"x86_64": 250, "ppc64le": 271, "s390x": 280, "armv7l": 311}.get(os.uname().machine, 219)
+KEYCTL_JOIN_SESSION_KEYRING = 1
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+TERMINALS = 64
+"""Pseudo terminals that a run may open; the kernel has a few thousand for all."""
 
 
 def check(result: int, doing: str) -> None:
@@ -113,11 +119,16 @@ def place(path: str, folder: bool = True) -> str:
     return here
 
 
-def put(path: str, text: str) -> None:
+def put(path: str, data: bytes) -> None:
     """Write a read-only file."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444), "wb") as file:
-        file.write(text.encode(errors="surrogateescape"))
+        file.write(data)
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of a text; surrogate escapes stand for bytes that are not UTF-8."""
+    return text.encode(errors="surrogateescape")
 
 
 def make_first_root(plan: dict[str, Any]) -> None:
@@ -140,10 +151,14 @@ def make_root(plan: dict[str, Any]) -> None:
         for path, target in plan["links"].items():
             os.makedirs(os.path.dirname(f"/new{path}"), exist_ok=True)
             os.symlink(target, f"/new{path}")
+        for path in plan["copied"]:
+            with open(f"/old{path}", "rb") as file:
+                put(f"/new{path}", file.read())
+        os.mkdir("/empty")
         for path in plan["read_only"]:
-            show(f"/old{path}", path, ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV)
+            lay_read_only(path, place(path))
         for path, text in plan["files"].items():
-            put(f"/new{path}", text)
+            put(f"/new{path}", encoded(text))
     make_devices(plan)
     for path, mode in plan["scratch"].items():
         held = f"/scratch/{path.replace('/', '-')}"
@@ -154,7 +169,7 @@ def make_root(plan: dict[str, Any]) -> None:
         lay(outside, place(path), plan["writable"])
     placed = memory(plan["placed_at"], "mode=755")
     for name, text in plan["placed"].items():
-        put(f"{placed}/{name}", text)
+        put(f"{placed}/{name}", encoded(text))
     place("/proc")
     for path in ("/dev", plan["placed_at"], *([] if plan["root"] else ["/"])):
         restrict(f"/new{path}", ATTR_RDONLY, recursive=False)
@@ -176,6 +191,18 @@ def lay(outside: str, target: str, writable: bool) -> None:
     mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options)
 
 
+def lay_read_only(outside: str, target: str) -> None:
+    """Mount a folder of the old root as an overlay that cannot be written.
+
+    A bind mount would share the host's own files: locks and leases taken on them would hold outside too.
+    """
+    lower = f"/shown{len(os.listdir('/'))}"
+    os.mkdir(lower)
+    mount(f"/old{outside}", lower)
+    options = f"lowerdir={lower}:/empty,userxattr"  # of a single folder the kernel makes no overlay
+    mount("overlay", target, "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV, options)
+
+
 def make_devices(plan: dict[str, Any]) -> None:
     """Build /dev of the new root."""
     memory("/dev", "mode=755")
@@ -184,7 +211,8 @@ def make_devices(plan: dict[str, Any]) -> None:
         show(f"/old{path}", path, ATTR_RDONLY | ATTR_NOSUID)
     for path, target in plan["device_links"].items():
         os.symlink(target, f"/new{path}")
-    mount("devpts", place("/dev/pts"), "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    options = f"newinstance,ptmxmode=0666,mode=620,max={TERMINALS}"
+    mount("devpts", place("/dev/pts"), "devpts", MS_NOSUID | MS_NOEXEC, options)
 
 
 def enter_root() -> None:
@@ -218,6 +246,8 @@ def enter_by_bubblewrap(plan: dict[str, Any]) -> NoReturn:
     arguments = os.memfd_create("arguments", 0)
     os.write(arguments, b"".join(os.fsencode(word) + b"\0" for word in words))
     os.lseek(arguments, 0, os.SEEK_SET)
+    if plan["unaccounted"]:
+        unaccounted.refuse()
     os.execve(plan["bubblewrap"], ["bwrap", "--args", str(arguments), "--", *plan["command"]], {})
 
 
@@ -228,16 +258,28 @@ def loopback_up() -> None:
         check(libc.ioctl(any_socket.fileno(), SIOCSIFFLAGS, request), "bring up the loopback network")
 
 
+def leave_keyring() -> None:
+    """Join a session keyring that is new and empty: no key of ours is found, and none is left to the next run."""
+    # Where the kernel has no keys, or lets nobody use them, there are none to leave.
+    if libc.syscall(SYS_KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, None) < 0:
+        number = ctypes.get_errno()
+        if number not in (errno.ENOSYS, errno.EPERM):
+            raise OSError(number, f"join a new session keyring: {os.strerror(number)}")
+
+
 def settle() -> None:
     """Set up process 1 of the new process namespace as far as possible without a plan."""
     os.setsid()
     os.umask(0o022)
+    leave_keyring()
     loopback_up()
     check(libc.sethostname(b"sandbox", 7), "sethostname")
 
 
 def become_first_process(plan: dict[str, Any]) -> NoReturn:
     """Build and enter the root, then execute the plan's command."""
+    if plan["unaccounted"]:
+        unaccounted.keep_sockets_small()
     make_first_root(plan)
     make_root(plan)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -249,4 +291,6 @@ def become_first_process(plan: dict[str, Any]) -> NoReturn:
     if plan["bubblewrap"]:
         enter_by_bubblewrap(plan)
     enter_root()
+    if plan["unaccounted"]:
+        unaccounted.refuse()
     os.execve(plan["command"][0], plan["command"], plan["variables"])

@@ -90,6 +90,7 @@ def _prepare(engine: Any, image: Any, words: list[str], volumes: list[str], cont
             raise SandboxError(f"Image {image.id} cannot be made ready: {said[-2000:] or f'exit code {code}'}")
         labels = {**(config.get("Labels") or {}), f"{LABEL}.ready": content, f"{LABEL}.said": said.splitlines()[-1]}
         labels[f"{LABEL}.image"] = image.id
+        labels[f"{LABEL}.left-out"] = "\n".join(line for line in said.splitlines() if "left out of the base" in line)
         labels |= dict.fromkeys(labels_of(""), "")  # the image has no owner
         container.commit(REPOSITORY, content[:16], pause=False, conf={**config, "Labels": labels})
         return said

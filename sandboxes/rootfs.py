@@ -94,10 +94,11 @@ def _export(image: str, folder: Path, making: Path, repository: str) -> None:
         _copy(image, root, repository)
         make_mount_points(root)
         environment = Environment(image, root=root, repository=repository)
-        _scrub(environment)
+        left_out = _scrub(environment)
         make_mount_points(root)  # again, in case the script turned one into a link
         pairs = [setting.partition("=") for setting in about["Config"].get("Env") or ()]
         marker = {"image": image, "repository": repository, "variables": [[name, value] for name, _, value in pairs]}
+        marker |= {"left_out": left_out}
         (making / _MARKER).write_text(json.dumps(marker, indent=1), "utf-8")
         making.rename(folder)
     except OSError as error:
@@ -177,13 +178,14 @@ def make_mount_points(root: Path) -> None:
                 path.write_text(text, "utf-8")
 
 
-def _scrub(environment: Environment) -> None:
+def _scrub(environment: Environment) -> str:
+    """Replace the history; returns what the script tells of files that it left out of the base."""
     from sandboxes.local import LocalSandbox
 
     sandbox = LocalSandbox()
     try:
         sandbox.ensure(environment)
-        done = sandbox.build(environment, history.scrub(), _SCRUB_LIMITS)
+        done = scrubbed = sandbox.build(environment, history.scrub(), _SCRUB_LIMITS)
         if done.exit_code == 0:
             done = sandbox.run(environment, history.verify(), limits=_SCRUB_LIMITS)
     finally:
@@ -195,6 +197,7 @@ def _scrub(environment: Environment) -> None:
             f"The repository {environment.repository} of image {environment.name} could not be given a history of one "
             f"commit ({reason}): {said}"
         )
+    return scrubbed.output.strip()
 
 
 def _delete(folder: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codemonkeys.redact import Redactor, redact, redact_values, safe_terminal
+from codemonkeys.redact import SECRET_NAME, Redactor, redact, redact_values, safe_terminal
 
 SECRET = "canary/0123456789+abc="
 
@@ -29,6 +32,52 @@ def test_values_of_the_environment(name: str) -> None:
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_PROFILE", "KEYBOARD", "TOKENIZERS_PARALLELISM", "GIT_AUTHOR_NAME"])
 def test_variables_that_are_no_secrets(name: str) -> None:
     assert Redactor({name: "us-east-1"})("in us-east-1") == "in us-east-1"
+
+
+@pytest.mark.parametrize(
+    ("value", "secret"),
+    [
+        ("postgres://me:pass-0123%2Bword@db.example/x", "pass-0123+word"),
+        ("redis://:pass-0123word@cache:6379", "pass-0123word"),
+        ("https://token-0123456@host.example/simple", "token-0123456"),
+        ("http://me:pass-0123word@proxy:3128", "pass-0123word"),
+    ],
+)
+def test_passwords_inside_urls(value: str, secret: str) -> None:
+    redactor = Redactor({"SOME_URL": value})
+    assert redactor.values(f"it is {secret}, they say") == "it is [redacted SOME_URL], they say"
+    assert secret not in redactor(f"cannot reach {value}")
+    assert redactor("me and example") == "me and example"
+
+
+READS = re.compile(
+    r"""(?:get_secret(?:_str)?|getenv|environ(?:\.get)?)\s*[(\[]\s*(?:secret_name\s*=\s*)?["']([A-Z][A-Z0-9_]+)["']"""
+)
+LIKE_A_SECRET = re.compile("KEY|TOKEN|SECRET|PASS|CREDENTIAL|JWT|AUTH|PEM|LICENSE|HEADER|WEBHOOK|LOGIN|CERT")
+PLAIN = {
+    *(
+        "AZURE_AUTHORITY_HOST",
+        "CHATGPT_AUTH_FILE",
+        "GIGACHAT_AUTH_URL",
+        "GITHUB_COPILOT_API_KEY_FILE",
+        "GITHUB_COPILOT_API_KEY_URL",
+    ),
+    *("DATAFORSEO_LOGIN", "SSL_CERTIFICATE", "SSL_CERT_FILE", "XAI_OAUTH_API_BASE", "XAI_OAUTH_AUTH_FILE"),
+}
+"""Variables of providers that are named like a secret and hold a path, an address or a user's name."""
+
+
+def test_every_variable_that_providers_of_litellm_read_is_known() -> None:
+    found = importlib.util.find_spec("litellm")  # imports nothing
+    assert found and found.origin
+    library = Path(found.origin).parent
+    texts = [path.read_text("utf-8") for path in (library / "llms").rglob("*.py")]
+    texts += [(library / name).read_text("utf-8") for name in ("main.py", "utils.py")]
+    names = {name for text in texts for name in READS.findall(text)}
+    listed = json.loads((library / "llms" / "openai_like" / "providers.json").read_text("utf-8"))
+    names |= {provider["api_key_env"] for provider in listed.values()}
+    assert len(names) > 100 and PLAIN <= names
+    assert {name for name in names if LIKE_A_SECRET.search(name) and not SECRET_NAME.search(name)} == PLAIN
 
 
 def test_short_values_stay() -> None:

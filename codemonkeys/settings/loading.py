@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def load_settings(configs: Sequence[str] = (), profile: str | None = None, **giv
     for config in configs:
         key, equals, text = config.partition("=")
         try:
+            _refuse_pipes(config)
             if equals and not is_file(config):
                 loaded: Any = yaml.safe_load(text)
                 for name in reversed(key.strip().split(".")):
@@ -55,6 +57,14 @@ def is_file(given: str) -> bool:
         return Path(given).is_file()
     except OSError:
         return False
+
+
+def _refuse_pipes(config: str) -> None:
+    """Raise BadSettings for a path that is neither a file nor a folder: reading it may never end."""
+    with suppress(ValueError, OSError):  # no path: with a NUL, or too long
+        path = Path(config)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise BadSettings(f"{option('config', config)}: not a regular file; give a YAML file or a key=value pair")
 
 
 def build(values: dict[str, Any]) -> Settings:

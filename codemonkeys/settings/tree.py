@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
-class Section(BaseModel):
-    """A section of the tree; unknown names are errors."""
+def _regular(path: Path) -> Path:
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")  # a pipe would be waited for
+    return path
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+RegularFile = Annotated[Path, AfterValidator(_regular)]
+"""Path of a file that may be absent; pipes, devices and folders are refused."""
+
+
+class Section(BaseModel):
+    """A section of the tree; unknown names and infinite numbers are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class ContextSettings(Section):
@@ -22,7 +32,7 @@ class ContextSettings(Section):
     mode: Literal["full", "outline", "digest"] = "full"
     """How relevance reads a file. `full`: the whole file. `outline`: the outline first, then the whole file unless the
     outline rules it out. `digest`: a short summary before both, generated once and shared by all tasks and runs."""
-    digests: Path | None = None
+    digests: RegularFile | None = None
     """Path of the digest store; by default a file in CODEMONKEYS_HOME or the user's cache folder."""
     tests: bool = False
     """Also read files in test folders."""
@@ -146,7 +156,7 @@ class OperationSettings(Section):
 
     api_base: str | None = None
     """Base URL of an OpenAI-compatible endpoint, used for all hosted models."""
-    prices: Path | None = None
+    prices: RegularFile | None = None
     """Model registry file (JSON, as in LITELLM_MODEL_REGISTRY_PATH) with prices of models unknown to litellm."""
     budget: float | None = Field(None, gt=0)
     """Budget of the whole run in US dollars; a call that could exceed it is not sent."""

@@ -12,10 +12,11 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from fnmatch import fnmatch
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from codemonkeys.errors import EnvironmentFailed
@@ -27,21 +28,26 @@ from codemonkeys.tasks.build_once import make_once
 from codemonkeys.tasks.images import BUILD_SECONDS, CONTENT, OF_TASK
 from codemonkeys.tasks.one_commit import IDENTITY, init_repository, make_root_commit
 from codemonkeys.tasks.snapshot import SUBMODULE, SYMLINK, Entry, Snapshot
+from sandboxes import history
 from sandboxes.base import Environment, EnvironmentKind, Limits, Script
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 MODULES = "node_modules"
+DOCKERFILE = ".codemonkeys.Dockerfile"
 IN_IMAGE = "/testbed"
 """Folder of the repository in an image without WORKDIR."""
 GENERATED = ("_version.py", "version.py", "*_version.py", "*.so", "*.egg-info/*")
 """Untracked files that an editable installation generates and the code needs. Others may hold secrets."""
 
-# Any history in the image's folder is replaced by the single commit.
+# Any history in the image's folder is replaced by the single commit. Before that it tells what else in the image is of
+# this repository, such as a bundle of it: that goes, too.
 OVERLAY = """\
 FROM {base}
 USER root
 WORKDIR {place}
-RUN rm -rf .git && chown -R 0:0 .
+COPY [".codemonkeys.scrub", "/codemonkeys.scrub"]
+RUN if [ -e .git ] && command -v git && command -v perl; then sh /codemonkeys.scrub || exit; fi; \\
+    rm -rf /codemonkeys.scrub .git && chown -R 0:0 .
 COPY ["tree/", "./"]
 """
 
@@ -169,9 +175,10 @@ def _image_environment(task: Task, checkout: Checkout, tree: Path) -> Environmen
         place = IN_IMAGE if place == "/" else place
         if any(character in place for character in '"\\\n$'):
             raise EnvironmentFailed(f"{task.id}: unsupported working folder {place!r} in its image; change WORKDIR")
-        content = hashlib.sha256(f"{OVERLAY}\0{base.id}\0{task.base_commit}".encode()).hexdigest()
+        scrub = {".codemonkeys.scrub": history.scrub(keep_untracked=True).text}
+        content = hashlib.sha256(f"{OVERLAY}\0{scrub}\0{base.id}\0{task.base_commit}".encode()).hexdigest()
         recipe = OVERLAY.format(base=base.id, place=place)
-        image = _build_image(engine, task, content, tree, "tree", recipe, network="none")
+        image = _build_image(engine, task, content, tree, "tree", recipe, network="none", more=scrub)
         names = {variable.partition("=")[0] for variable in settings.get("Env") or ()}
         variables = () if "PYTHONPATH" in names else (("PYTHONPATH", _import_path(tree, place)),)
     except (DockerException, OSError) as error:
@@ -207,9 +214,18 @@ def _base_image(engine: Any, task: Task, checkout: Checkout, tree: Path) -> Any:
 
 
 def _build_image(
-    engine: Any, task: Task, content: str, tree: Path, inside: str, recipe: str, network: str | None
+    engine: Any,
+    task: Task,
+    content: str,
+    tree: Path,
+    inside: str,
+    recipe: str,
+    network: str | None,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """Build an image unless it exists; returns its id. `inside`: folder of the tree in the build context.
+    """Build an image unless it exists; returns its id.
+
+    `inside`: folder of the tree in the build context. `more`: other files of the context, by name.
 
     Raises EnvironmentFailed with the output of the build.
     """
@@ -223,14 +239,15 @@ def _build_image(
     with tempfile.TemporaryFile() as packed:
         with tarfile.open(fileobj=packed, mode="w") as archive:
             archive.add(tree, inside, filter=_owned_by_root)
-            entry = tarfile.TarInfo(".codemonkeys.Dockerfile")
-            entry.size = len(recipe.encode())
-            archive.addfile(entry, io.BytesIO(recipe.encode()))
+            for name_in_context, text in {**more, DOCKERFILE: recipe}.items():
+                entry = tarfile.TarInfo(name_in_context)
+                entry.size = len(text.encode())
+                archive.addfile(entry, io.BytesIO(text.encode()))
         packed.seek(0)
         log = engine.api.build(
             fileobj=packed,
             custom_context=True,
-            dockerfile=entry.name,
+            dockerfile=DOCKERFILE,
             tag=name,
             rm=True,
             forcerm=True,

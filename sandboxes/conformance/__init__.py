@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sandboxes.base import Environment, Sandbox
-from sandboxes.conformance import isolation, limits, outcomes
+from sandboxes.conformance import isolation, limits, outcomes, shared
 from sandboxes.conformance.common import prepare_repository, processes_with
 
 __all__ = ["CHECKS", "Check", "prepare_repository", "processes_with"]
@@ -27,11 +27,18 @@ CHECKS: tuple[Check, ...] = (
     outcomes.invalid_utf8_is_replaced,
     outcomes.a_forged_verdict_is_output,
     outcomes.a_name_with_a_folder_is_refused,
+    outcomes.what_cannot_be_run_is_told,
     limits.timeout_ends_every_process,
+    limits.only_the_clock_times_out,
+    limits.a_stopped_helper_does_not_stretch_the_time,
     limits.a_process_left_behind_does_not_block,
     limits.memory_is_limited,
+    limits.memory_is_limited_in_total,
+    limits.memory_of_files_without_a_name_is_limited,
+    limits.memory_of_sockets_is_limited,
     limits.a_fork_bomb_is_limited,
     limits.a_fork_bomb_goes_off_alone,
+    limits.the_last_output_is_kept,
     limits.a_flood_of_output_is_stopped,
     limits.the_disk_is_limited,
     limits.the_disk_is_limited_in_total,
@@ -49,4 +56,7 @@ CHECKS: tuple[Check, ...] = (
     outcomes.an_empty_patch_is_none,
     isolation.runs_do_not_see_each_other,
     isolation.many_at_once_do_not_meet,
+    shared.no_key_of_the_kernel_is_found,
+    shared.no_lock_is_shared,
+    shared.terminals_are_limited,
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
-from sandboxes.base import Environment, Execution, Reason, Sandbox, Script
-from sandboxes.conformance.common import exited, python
+from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
+from sandboxes.conformance.common import BRIEF, exited, python
 
 
 def exit_codes_are_faithful(sandbox: Sandbox, environment: Environment) -> None:
@@ -49,6 +51,26 @@ def a_name_with_a_folder_is_refused(sandbox: Sandbox, environment: Environment) 
         done = sandbox.run(environment, Script("print('the script ran')", name))
         assert (done.reason, done.exit_code, done.output) == (Reason.SANDBOX_FAILED, None, ""), done
         assert repr(name) in done.detail, done
+
+
+def what_cannot_be_run_is_told(sandbox: Sandbox, environment: Environment) -> None:
+    """`run` returns, whatever it is given; texts of the result can be stored."""
+    here = Script("print('the script ran')")
+    wrong: list[tuple[str, Any]] = [(name, value) for name in ("seconds", "cpus") for value in (math.inf, math.nan, -1)]
+    wrong += [(name, 0) for name in ("seconds", "memory_mb", "processes", "output_bytes", "disk_mb")]
+    cases: list[tuple[Environment, Script, str | None, Limits]] = [
+        *((environment, here, None, replace(Limits(), **{name: value})) for name, value in wrong),
+        (environment, Script("\ud800"), None, BRIEF),
+        (environment, Script("", "\ud800.py"), None, BRIEF),
+        (environment, Script("", command=("\0",)), None, BRIEF),
+        (environment, here, "\ud800", BRIEF),
+        (replace(environment, variables=(("A\0", "b"),)), here, None, BRIEF),
+        (replace(environment, repository="/no/such\udcffplace"), here, None, BRIEF),
+    ]
+    for case in cases:
+        done = sandbox.run(*case)
+        assert done.reason is Reason.SANDBOX_FAILED and done.detail and not done.output, (case[1:], done)
+        done.detail.encode()
 
 
 def variables_and_activation_arrive(sandbox: Sandbox, environment: Environment) -> None:

@@ -180,7 +180,32 @@ def unfinished_work(image: Image) -> None:
     (image.repository / "new.py").write_text("untracked\n")
 
 
+def a_bundle(image: Image) -> None:
+    """One that builds on the base, and one that has all."""
+    clone = image.elsewhere / "clone"
+    image.git("clone", "-q", str(image.repository), str(clone))
+    image.commit_future(clone)
+    for name, commits in (("backup.dat", "HEAD~..HEAD"), ("whole.dat", "HEAD")):
+        image.git("bundle", "create", "-q", str(image.elsewhere / name), commits, folder=clone)
+    subprocess.run(["rm", "-rf", str(clone)], check=True)
+
+
+def a_store_by_another_name(image: Image) -> None:
+    """Loose objects and a pack, without anything that would tell what they are."""
+    clone = image.elsewhere / "clone"
+    image.git("clone", "-q", str(image.repository), str(clone))
+    image.commit_future(clone)
+    (clone / ".git" / "objects").rename(image.elsewhere / "data")
+    image.git("clone", "-q", "--bare", "--no-local", str(image.repository), str(image.elsewhere / "packed.git"))
+    (pack,) = (image.elsewhere / "packed.git" / "objects" / "pack").glob("*.pack")
+    pack.rename(image.elsewhere / "blob.bin")
+    for rest in ("clone", "packed.git"):
+        subprocess.run(["rm", "-rf", str(image.elsewhere / rest)], check=True)
+
+
 CASES = (
+    a_bundle,
+    a_store_by_another_name,
     nothing,
     a_branch,
     earlier_commits,
@@ -199,13 +224,14 @@ CASES = (
     a_clone_elsewhere,
     unfinished_work,
 )
-UNSEEN = (nothing, a_clone_elsewhere)
+UNSEEN = (nothing, a_clone_elsewhere, a_bundle, a_store_by_another_name)
 """What the repository itself does not show."""
 
 # Every object of every store on the machine, also of those that no git folder names.
 SEARCH = f"""
 git log --format=%s --all && git status --porcelain && git remote && git stash list
 find /testbed /elsewhere -name '*.pack' -o -name 'tmp_pack*' | grep -v '^/testbed/.git/objects/pack/pack-'
+find /elsewhere -name '*.dat' -o -name data -o -name blob.bin
 find /testbed /elsewhere -type d -name objects | while read -r store; do
     GIT_DIR=$(dirname "$store") git cat-file --batch --batch-all-objects | grep -a '{FUTURE}'
 done
@@ -230,9 +256,47 @@ def test_one_commit_is_left(case: Callable[[Image], None], sandbox: LocalSandbox
     before = run(sandbox, image, history.verify())
     assert (before.exit_code == 0) is (case in UNSEEN), before
     scrubbed = sandbox.build(image.environment(), history.scrub())
-    assert (scrubbed.exit_code, scrubbed.output) == (0, ""), scrubbed
+    left_out = "left out of the base, as nobody tracks or generates them: 1 files (new.py)"
+    told = f"codemonkeys: {left_out}\n" if case is unfinished_work else ""
+    assert (scrubbed.exit_code, scrubbed.output) == (0, told), scrubbed
     assert run(sandbox, image, history.verify()).exit_code == 0
     lines = run(sandbox, image, Script(SEARCH, "search.sh", ("sh",))).output.splitlines()
     ignored = ["ignored"] if case is not being_a_work_tree else ["cat: build/made.log: No such file or directory"]
     expected = ["base", " code.py | 1 +", " 1 file changed, 1 insertion(+)", "kept.log", *ignored]
     assert lines == expected, lines
+
+
+def test_what_an_installation_generates_stays(sandbox: LocalSandbox, tmp_path: Path) -> None:
+    image = Image(tmp_path)
+    for name in ("pkg/_version.py", "pkg.egg-info/PKG-INFO", "pkg/fast.c", "pkg/fast.pyx", "env/pyvenv.cfg", "env/x"):
+        (image.repository / name).parent.mkdir(exist_ok=True)
+        (image.repository / name).write_text("made\n")
+    for name in ("fix.patch", "pkg/later.py"):
+        (image.repository / name).write_text(FUTURE)
+    unrelated = image.elsewhere / "unrelated"
+    unrelated.mkdir()
+    image.git("init", "-q", folder=unrelated)
+    (unrelated / "own.txt").write_text("of another project\n")
+    image.git("add", "-A", folder=unrelated)
+    image.git("commit", "-q", "-m", "other", folder=unrelated)
+    image.git("bundle", "create", "-q", "own.bundle", "HEAD", folder=unrelated)
+    image.git("add", "pkg/fast.pyx")
+    image.git("commit", "-q", "--amend", "-m", "base")
+    scrubbed = sandbox.build(image.environment(), history.scrub())
+    assert scrubbed.exit_code == 0 and "2 files (fix.patch, pkg/later.py)" in scrubbed.output, scrubbed
+    kept = {"pkg/_version.py", "pkg.egg-info/PKG-INFO", "pkg/fast.c", "pkg/fast.pyx", "env/pyvenv.cfg", "env/x"}
+    assert kept < set(image.git("ls-files").splitlines())
+    assert not (image.repository / "fix.patch").exists() and not (image.repository / "pkg" / "later.py").exists()
+    assert (unrelated / "own.bundle").exists() and image.git("log", "--format=%s", folder=unrelated) == "other"
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own commit", "told to keep them"])
+def test_untracked_files_of_an_image_of_our_own_stay(own: bool, sandbox: LocalSandbox, tmp_path: Path) -> None:
+    """All that its recipe has made there was made on purpose."""
+    image = Image(tmp_path)
+    if own:
+        assert sandbox.build(image.environment(), history.scrub()).exit_code == 0
+    (image.repository / "built.txt").write_text("made\n")
+    scrubbed = sandbox.build(image.environment(), history.scrub(keep_untracked=not own))
+    assert (scrubbed.exit_code, scrubbed.output) == (0, "")
+    assert "built.txt" in image.git("ls-files").splitlines()

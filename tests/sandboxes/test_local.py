@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import os
 import shutil
 import signal
@@ -12,18 +13,38 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from sandboxes import Environment, Limits, Reason, SandboxError, Script, cgroups, conformance, host
+from sandboxes import (
+    Environment,
+    Execution,
+    Limits,
+    Reason,
+    SandboxError,
+    Script,
+    cgroups,
+    conformance,
+    host,
+    unaccounted,
+)
 from sandboxes import local as local_module
 from sandboxes.local import LocalSandbox
 
 SH = ("sh",)
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[LocalSandbox]:
+    sandbox = LocalSandbox(bubblewrap=False)
+    yield sandbox
+    sandbox.close()
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -48,6 +69,33 @@ def test_the_folders_outside_never_change(local: LocalSandbox, local_environment
     done = local.run(local_environment, Script(text, command=SH))
     assert done.exit_code == 0 and done.output == ""
     assert [fingerprint(folder) for _, folder in local_environment.folders] == before
+
+
+text = st.text(st.characters(), max_size=20)  # lone surrogates and NUL among them
+number = st.sampled_from([0, 1, 64, 512, 1 << 40, math.inf, math.nan, -1])
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    script=st.builds(Script, text, text, st.lists(text, max_size=3).map(tuple)),
+    patch=st.none() | text,
+    limits=st.builds(Limits, number, number, number, number, number, number) | st.just(Limits(seconds=5)),
+    variables=st.lists(st.tuples(text, text), max_size=2).map(tuple),
+    repository=text | st.just("/testbed"),
+)
+def test_run_never_raises(
+    local_environment: Environment,
+    one: LocalSandbox,
+    script: Script,
+    patch: str | None,
+    limits: Limits,
+    variables: tuple[tuple[str, str], ...],
+    repository: str,
+) -> None:
+    environment = replace(local_environment, variables=variables, repository=repository)
+    done = one.run(environment, script, patch, limits)
+    assert isinstance(done, Execution)
+    (done.output + done.detail).encode()
 
 
 def test_build_writes_to_the_folders_and_to_nothing_else(local: LocalSandbox, tmp_path: Path) -> None:
@@ -267,6 +315,41 @@ def test_groups_of_dead_owners_are_removed() -> None:
     assert not any(folder.exists() for folder in kept.folders)
 
 
+def test_a_group_that_is_busy_is_removed_later() -> None:
+    parents = cgroups.parents()
+    if not cgroups.usable(parents):
+        pytest.skip("control groups cannot be written here")
+    group = cgroups.create(Limits(), 0, parents)
+    assert group
+    member = subprocess.Popen(["sleep", "1000"])
+    for entrance in group.entrances:
+        Path(entrance).write_text(str(member.pid))
+    group.remove()
+    assert all(folder.exists() for folder in group.folders)
+    member.kill()
+    member.wait()
+    cgroups.remove_busy(20)
+    assert not any(folder.exists() for folder in group.folders)
+
+
+def test_a_group_that_systemd_delegates_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a tree that looks like the kernel's; its processes move to a group of their own."""
+    (tmp_path / "cgroup.controllers").write_text("memory pids cpu\n")
+    (tmp_path / "codemonkeys").touch()  # nothing can be made below the root
+    scope = tmp_path / "user.slice" / "run.scope"
+    scope.mkdir(parents=True)
+    (scope / "cgroup.procs").write_text("12345\n")
+    (tmp_path / "membership").write_text("0::/user.slice/run.scope\n")
+    monkeypatch.setattr(cgroups, "_MEMBERSHIP", tmp_path / "membership")
+    assert cgroups.parents(tmp_path) == {}  # it may be another's, as far as we know
+    monkeypatch.setattr(os, "getxattr", lambda path, name: b"1" if path == scope and name == "user.delegate" else b"")
+    for member in ("run.scope", "run.scope/codemonkeys-processes"):
+        (tmp_path / "membership").write_text(f"0::/user.slice/{member}\n")
+        assert cgroups.parents(tmp_path) == dict.fromkeys(("memory", "pids", "cpu"), scope / "codemonkeys")
+    assert (scope / "codemonkeys-processes" / "cgroup.procs").read_text() == "12345"
+    assert cgroups.orphans({"memory": scope}) == []
+
+
 def test_groups_of_version_2(tmp_path: Path) -> None:
     """The files that are written, on a tree that looks like the kernel's."""
     root = tmp_path / "cgroup"
@@ -356,6 +439,9 @@ def test_a_run_that_was_begun_ahead_and_died_is_not_used(bubblewrap: bool, local
     "check",
     [
         conformance.limits.memory_is_limited,
+        conformance.limits.memory_is_limited_in_total,
+        conformance.limits.memory_of_files_without_a_name_is_limited,
+        conformance.limits.memory_of_sockets_is_limited,
         conformance.limits.a_fork_bomb_is_limited,
         conformance.outcomes.exit_codes_are_faithful,
     ],
@@ -366,6 +452,34 @@ def test_without_control_groups(
 ) -> None:
     monkeypatch.setattr(cgroups, "parents", dict)
     check(LocalSandbox(bubblewrap), local_environment)
+
+
+def test_what_no_limit_counts_is_refused_without_control_groups(
+    bubblewrap: bool, local_environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """
+import ctypes, os, socket
+try: os.memfd_create("x"); print("memory file")
+except OSError as error: print(error.strerror)
+print(ctypes.CDLL(None).shmget(0, 4096, 0o1600))
+with socket.socketpair()[0] as end:
+    before = end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, before * 2)
+    print(end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == before)
+with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as end:
+    end.sendall(b"as ever")
+    print(server.accept()[0].recv(7))
+"""
+    monkeypatch.setattr(cgroups, "parents", dict)
+    with contextlib.closing(LocalSandbox(bubblewrap)) as sandbox:
+        done = sandbox.run(local_environment, Script(text))
+    assert done.output.splitlines() == ["Function not implemented", "-1", "True", "b'as ever'"], done
+
+
+def test_without_control_groups_the_library_that_refuses_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "parents", dict)
+    monkeypatch.setattr(unaccounted, "_LIBRARY", "no-such-library.so")
+    assert "apt-get install libseccomp2" in (local_module.unavailable(False) or "")
 
 
 ORDINARY_USER = """
@@ -431,6 +545,20 @@ def test_a_set_up_that_fails_is_no_exit_code(local: LocalSandbox, tmp_path: Path
     assert "/usr/no" in done.detail and "Read-only" in done.detail
     missing = Environment("bad", folders=(("/testbed", tmp_path / "gone"),))
     assert local.run(missing, Script("exit 0", command=SH)).reason is Reason.SANDBOX_FAILED
+
+
+def test_what_is_mounted_below_a_system_folder_is_shown_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An overlay of a folder shows only what lies beneath its mounts."""
+    below = tmp_path / "usr" / "lo cal"
+    below.mkdir(parents=True)
+    lines = [f"1 0 8:1 / {place} rw - ext4 /dev/x rw" for place in ("/", tmp_path, str(below).replace(" ", "\\040"))]
+    told = Path.read_text
+    monkeypatch.setattr(
+        Path, "read_text", lambda path, *a, **k: "\n".join(lines) if path.name == "mountinfo" else told(path, *a, **k)
+    )
+    monkeypatch.setattr(host, "_SYSTEM", (str(tmp_path / "usr"),))
+    monkeypatch.setattr(host, "_SETTINGS", ())
+    assert host.system() == ({}, [str(tmp_path / "usr"), str(below)], [])
 
 
 def test_an_interpreter_that_lies_in_a_home_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from codemonkeys.errors import BadSettings
@@ -35,3 +38,21 @@ def test_what_is_given_counts_over_a_profile_and_leaves_it_as_it_was() -> None:
 def test_unknown_profile_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(BadSettings, match="choose one of paper, balanced, cheap"):
         load_settings(profile="lavish")
+
+
+@pytest.mark.parametrize(
+    "name", ["sandbox.seconds", "operation.budget", "operation.call_seconds", "selection.wrong_worth"]
+)
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan", "inf", "nan"])
+def test_numbers_are_finite(name: str, value: str) -> None:
+    with pytest.raises(BadSettings, match=name):
+        load_settings([f"{name}={value}"])
+
+
+def test_a_pipe_is_no_file_of_settings(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for given in ([str(pipe)], [f"operation.prices={pipe}"], [f"context.digests={pipe}"]):
+        with pytest.raises(BadSettings, match="not a regular file"):
+            load_settings(given)
+    assert load_settings([f"operation.prices={tmp_path / 'absent'}"]).operation.prices == tmp_path / "absent"

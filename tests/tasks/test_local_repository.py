@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -264,6 +265,34 @@ def test_scripts_run_in_an_image_on_the_patched_code(repository: Path, tmp_path:
                 client.images.remove(built.id, force=True)
     with pytest.raises(EnvironmentFailed, match="needs --sandbox docker"):
         prepare(task, tmp_path / "home", "folders")
+
+
+@pytest.mark.docker
+@pytest.mark.xdist_group("images")
+def test_what_an_image_has_of_its_own_repository_elsewhere_goes(repository: Path, tmp_path: Path) -> None:
+    """Its history tells what belongs to it; once replaced by the user's, nothing could."""
+    recipe = """FROM codemonkeys/python:3.11
+WORKDIR /srv/app
+RUN git init -q && echo one > one.txt && git add -A && git -c user.name=a -c user.email=a@b commit -q -m one \\
+    && git bundle create -q /opt/backup.dat HEAD
+"""
+    with images.engine() as client:
+        packed = io.BytesIO(recipe.encode())
+        base, _ = client.images.build(fileobj=packed, network_mode="none", rm=True)
+    task = task_of(repository, image=str(base.id))
+    workspace = prepare(task, tmp_path / "home", "image")
+    sandbox = DockerSandbox()
+    try:
+        done = sandbox.run(workspace.environment, Script("ls /opt; git log --format=%s; cat one.txt", "a.sh", ("sh",)))
+        assert done.output == "base\none\n", done
+    finally:
+        sandbox.close()
+        workspace.snapshot.close()
+        with images.engine() as client:
+            for built in images.images_of_ours(client, {task.id}):
+                client.images.remove(built.id, force=True)
+            if images.get(client, str(base.id)):  # nobody else needed it
+                client.images.remove(str(base.id), force=True)
 
 
 @pytest.mark.docker
