@@ -256,6 +256,13 @@ FROM costs GROUP BY stage, model;
 """
 """`bill` covers every column of `costs`: summing up a large run must not read the answers."""
 
+OVERRUNS = """
+CREATE TABLE overruns (
+    model TEXT PRIMARY KEY REFERENCES prices(model),
+    factor REAL NOT NULL
+) WITHOUT ROWID;
+"""
+
 
 def migrations() -> Migrations:
     """All migrations, oldest first. Never change a released one: add a new one below it."""
@@ -282,6 +289,10 @@ def migrations() -> Migrations:
     @steps(name="m005_standing")
     def standing(db: Database) -> None:
         execute(db, STANDING)
+
+    @steps(name="m006_overruns")
+    def overruns(db: Database) -> None:
+        execute(db, OVERRUNS)
 
     return steps
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ class HostedModel:
             await asyncio.to_thread(self.check)
         async with self._slots:
             what = f"{request.key}: {self.name}"
-            completion, attempts = await self._retry.run(lambda: self._attempt(request, what), what)
+            attempt = partial(self._attempt, request, what)
+            completion, attempts = await self._retry.run(attempt, what, request.book_attempt)
             self.throttle.answered(completion.usage.completion_tokens if completion.usage else 0)
             return replace(completion, attempts=attempts)
 
@@ -87,7 +89,8 @@ class HostedModel:
                 response = await self._call(self._arguments(request))
         except Exception as error:
             late = isinstance(error, TimeoutError)
-            failure = judge(TimeoutError(f"no answer within {self._timeout:g} s") if late else error, what)
+            error = TimeoutError(f"no answer within {self._timeout:g} s") if late else error
+            failure = judge(error, request.key, self.name)
             if isinstance(failure, Passing):
                 if failure.too_many:
                     self.throttle.too_many(cuts)

@@ -29,6 +29,8 @@ CONCERNS_EVERY_CALL = frozenset({401, 402, 403, 404})
 """A wrong key, an empty account, a model that may not be used or does not exist."""
 DRAINED = "insufficient_quota"
 """How OpenAI and its likes mark the 429 of an account without money: waiting fills no account."""
+OVERLOADED = ("overloaded_error",)
+"""How providers mark a request that they turn away because all customers together send too many."""
 FILTERED = ("content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation")
 """How providers mark the 400 of a prompt that their content filter rejects."""
 
