@@ -113,9 +113,7 @@ def unread(file: SourceFile) -> RelevantFile:
     return RelevantFile(file.path, file.tokens, "Nothing is known about this file.", maybe=True)
 
 
-async def ask_about(
-    work: Work, system: str, number: int, turn: int, files: Sequence[SourceFile]
-) -> list[RelevantFile]:
+async def ask_about(work: Work, system: str, number: int, turn: int, files: Sequence[SourceFile]) -> list[RelevantFile]:
     """Assess files in one call, with one repair turn for an unusable answer. Raises what a conversation raises."""
     talk = Conversation(
         *(work, RELEVANCE, number, system, TURNS, 0.0, work.settings.context.max_tokens), first_turn=turn

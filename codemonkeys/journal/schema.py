@@ -261,6 +261,7 @@ CREATE TABLE overruns (
     model TEXT PRIMARY KEY REFERENCES prices(model),
     factor REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX unanswered_calls ON call_steps (task, reserved_usd) WHERE state IN ('failed', 'lost');
 """
 
 

@@ -138,9 +138,10 @@ class Model(Protocol):
     async def complete(self, request: Request) -> Completion:
         """Answer one request, retries included.
 
-        Before each retry, `request.book_attempt` is awaited unless the provider certainly did not charge for the attempt
-        that failed. Raises what that raises, and ModelError: MissingKey, UnusableModel, RejectedRequest, PromptTooLong,
-        RetriesExhausted, NoAnswer, FilteredAnswer, MissingRecording; its `charged` tells of the last attempt.
+        Before each retry, `request.book_attempt` is awaited unless the provider certainly did not charge for the
+        attempt that failed. Raises what that raises, and ModelError, whose `charged` tells of the last attempt:
+        MissingKey, UnusableModel, RejectedRequest, PromptTooLong, RetriesExhausted, NoAnswer, FilteredAnswer,
+        MissingRecording.
         """
         ...
 

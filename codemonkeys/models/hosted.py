@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from codemonkeys.errors import FilteredAnswer, MissingKey, NoAnswer
+from codemonkeys.errors import FilteredAnswer, MissingKey, NoAnswer, UnusableModel
 from codemonkeys.models import providers
 from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.failures import judge
@@ -59,13 +59,16 @@ class HostedModel:
         return count_tokens(text)
 
     def check(self) -> None:
-        """Raise MissingKey if the provider's key is not in the environment, BadSettings if there is no such provider.
+        """Raise MissingKey without the provider's key in the environment, BadSettings if there is no such provider.
+
+        UnusableModel if litellm would send requests of its own to it.
 
         Imports litellm, which takes seconds.
         """
         if self._provider is not None:
             return
         provider = providers.provider_of(self.name)
+        providers.check_route(self.name, provider)
         if self._api_base is None and (missing := providers.missing_keys(self.name)):
             names = " and ".join(missing)
             raise MissingKey(f"model {self.name!r} needs {names} in the environment: export it, and call again")
@@ -92,6 +95,8 @@ class HostedModel:
             error = TimeoutError(f"no answer within {self._timeout:g} s") if late else error
             failure = judge(error, request.key, self.name)
             if isinstance(failure, Passing):
+                self._check_client(what, str(failure))
+            if isinstance(failure, Passing):
                 if failure.too_many:
                     self.throttle.too_many(cuts)
                 # It is asked again, without another turn: the next turns make up for it.
@@ -99,7 +104,15 @@ class HostedModel:
                 self.throttle.on_failure(failure.status, str(failure))
             # No chain: a traceback would show the message that was redacted.
             raise failure from None
+        self._check_client(what, "it answered")
         return self._read(response, what, time.monotonic() - began)
+
+    def _check_client(self, what: str, words: str) -> None:
+        """Raise UnusableModel if litellm has sent nothing through our client although an attempt has ended."""
+        if not self._client().sent:
+            reason = providers.unbookable(f"the provider {self._provider}")
+            message = f"{what}: {words}. Nothing was sent: litellm could not, or else {reason}"
+            raise UnusableModel(message, charged=True) from None
 
     async def _call(self, arguments: dict[str, Any]) -> Any:
         assert self._provider is not None

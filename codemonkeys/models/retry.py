@@ -65,9 +65,7 @@ class Retry:
         self._not_before = clock()
         self._backoff = wait_random_exponential(patience.backoff, patience.longest_backoff)
 
-    async def run(
-        self, attempt: Callable[[], Awaitable[T]], what: str, book: Book = book_nothing
-    ) -> tuple[T, int]:
+    async def run(self, attempt: Callable[[], Awaitable[T]], what: str, book: Book = book_nothing) -> tuple[T, int]:
         """The result of the first successful attempt, and the number of attempts made.
 
         `attempt` raises Passing to be retried; any other exception is final. `book` is awaited before the next attempt

@@ -76,6 +76,8 @@ def money_line(status: RunStatus) -> str:
     """Spend, reserved amount, budget and projected total."""
     of = "" if status.budget_usd is None else f", of {dollars(status.budget_usd)}"
     reserved = f", {dollars(status.reserved_usd)} of it reserved" if status.reserved_usd else ""
+    if status.unanswered_usd:
+        reserved += f", {dollars(status.unanswered_usd)} for attempts without an answer"
     unfinished = any(status.tasks.get(state) for state in UNFINISHED)
     if status.expected_usd is None or not unfinished:
         return f"{dollars(status.spent_usd)}{reserved}{of}"

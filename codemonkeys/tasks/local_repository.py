@@ -28,6 +28,8 @@ from codemonkeys.tasks.wheels import tail
 from sandboxes.base import Environment, EnvironmentKind, Limits, Script
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+PROGRAMS = "/opt/codemonkeys/bin"
+"""Where the local sandbox shows programs of our own."""
 IN_IMAGE = "/testbed"
 """Folder of the repository in an image without WORKDIR."""
 GENERATED = ("_version.py", "version.py", "*_version.py", "*.so", "*.egg-info/*")
@@ -56,7 +58,7 @@ def prepare(task: Task, checkout: Checkout, home: Path, kind: EnvironmentKind) -
     if kind == "image":
         environment = _image_environment(task, checkout, tree)
     else:
-        environment = _local_environment(task, checkout, tree)
+        environment = _local_environment(task, checkout, tree, home)
     return Workspace(task, Snapshot.of_repository(tree, "HEAD"), environment)
 
 
@@ -66,7 +68,7 @@ def _key(task: Task, checkout: Checkout) -> str:
     return f"{task.repo}-{hashlib.sha256(content.encode(errors='surrogateescape')).hexdigest()[:16]}"
 
 
-def _local_environment(task: Task, checkout: Checkout, tree: Path) -> Environment:
+def _local_environment(task: Task, checkout: Checkout, tree: Path, home: Path) -> Environment:
     if not checkout.runs_locally:
         raise EnvironmentFailed(f"{task.id} runs in a container image, which needs --sandbox docker; or give --venv")
     # At its own path, which scripts of the virtual environment and editable installations refer to.
@@ -76,7 +78,20 @@ def _local_environment(task: Task, checkout: Checkout, tree: Path) -> Environmen
     if checkout.venv is not None:
         folders.append((str(checkout.venv), checkout.venv))
         variables |= {"PATH": f"{checkout.venv}/bin:{SYSTEM_PATH}", "VIRTUAL_ENV": str(checkout.venv)}
+    elif (python := find_unversioned(home)) is not None:
+        folders.append((PROGRAMS, python))
+        variables["PATH"] = f"{PROGRAMS}:{SYSTEM_PATH}"
     return Environment(tree.name, folders=tuple(folders), repository=place, variables=tuple(variables.items()))
+
+
+def find_unversioned(home: Path, path: str = SYSTEM_PATH) -> Path | None:
+    """A folder with `python` for machines that have only `python3`, as Debian has it; None if it is not needed."""
+    python3 = shutil.which("python3", path=path)
+    if python3 is None or shutil.which("python", path=path):
+        return None
+    folder = home / "programs" / hashlib.sha256(python3.encode()).hexdigest()[:16]
+    make_once(folder, lambda making: (making / "python").symlink_to(python3), needed=0)
+    return folder
 
 
 def _import_path(tree: Path, place: str) -> str:
