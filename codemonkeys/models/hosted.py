@@ -95,8 +95,6 @@ class HostedModel:
             error = TimeoutError(f"no answer within {self._timeout:g} s") if late else error
             failure = judge(error, request.key, self.name)
             if isinstance(failure, Passing):
-                self._check_client(what, str(failure))
-            if isinstance(failure, Passing):
                 if failure.too_many:
                     self.throttle.too_many(cuts)
                 # It is asked again, without another turn: the next turns make up for it.
@@ -104,15 +102,10 @@ class HostedModel:
                 self.throttle.on_failure(failure.status, str(failure))
             # No chain: a traceback would show the message that was redacted.
             raise failure from None
-        self._check_client(what, "it answered")
-        return self._read(response, what, time.monotonic() - began)
-
-    def _check_client(self, what: str, words: str) -> None:
-        """Raise UnusableModel if litellm has sent nothing through our client although an attempt has ended."""
         if not self._client().sent:
             reason = providers.unbookable(f"the provider {self._provider}")
-            message = f"{what}: {words}. Nothing was sent: litellm could not, or else {reason}"
-            raise UnusableModel(message, charged=True) from None
+            raise UnusableModel(f"{what}: it answered, but {reason}", charged=True)
+        return self._read(response, what, time.monotonic() - began)
 
     async def _call(self, arguments: dict[str, Any]) -> Any:
         assert self._provider is not None

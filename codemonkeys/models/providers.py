@@ -58,7 +58,7 @@ def check_route(name: str, provider: str) -> None:
     litellm = load()
     mode = litellm.model_cost.get(name, {}).get("mode")
     on_responses = provider == "azure" and (mode == "responses" or name.startswith("azure/responses/"))
-    if provider in OWN_CLIENT or "replicate" in name or on_responses:
+    if provider in OWN_CLIENT or on_responses:
         route = "the Responses API of Azure" if on_responses else f"the provider {provider}"
         raise UnusableModel(f"model {name!r}: {unbookable(route)}")
 

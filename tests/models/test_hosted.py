@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from codemonkeys.errors import BadSettings, MissingKey
+from codemonkeys.errors import BadSettings, MissingKey, UnusableModel
 from codemonkeys.keys import StepKey
-from codemonkeys.models import open_model
+from codemonkeys.models import open_model, providers
 from codemonkeys.models.base import Completion, Message, Request, Usage
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.litellm_calls import in_thread
@@ -201,6 +201,30 @@ def test_missing_key(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtu
     with pytest.raises(BadSettings, match="names no provider"):
         open_model("no-such-model", OperationSettings())
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["replicate/meta/llama", "predibase/x", "sagemaker/x", "cohere/x", "azure/gpt-5-codex", "azure/responses/mine"],
+)
+def test_a_route_on_which_litellm_may_repeat_requests_by_itself_is_refused(name: str) -> None:
+    with pytest.raises(UnusableModel, match=r"a client of its own.*or as openai/NAME with --api-base"):
+        open_model(name, OperationSettings(api_base="http://127.0.0.1:9/v1"))
+
+
+def test_a_route_that_is_found_to_go_past_our_client_is_refused_after_one_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a later version of litellm may have them."""
+    monkeypatch.setattr(providers, "OWN_CLIENT", frozenset())
+    content = {"id": "x", "finish_reason": "COMPLETE", "message": {"role": "assistant"}}
+    content["message"] = {"role": "assistant", "content": [{"type": "text", "text": "Hello."}]}
+    content["usage"] = {"tokens": {"input_tokens": 1, "output_tokens": 1}}
+    with serve(in_turn(Reply(body=json.dumps(content)))) as endpoint:
+        model = HostedModel("cohere_chat/x", endpoint.url, 60, QUICK)
+        with pytest.raises(UnusableModel, match="it answered, but litellm reaches the provider cohere_chat"):
+            asyncio.run(model.complete(REQUEST))
+    assert len(endpoint.requests) == 1
 
 
 def test_concurrency_is_limited() -> None:
