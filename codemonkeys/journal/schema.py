@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -265,36 +266,24 @@ CREATE INDEX unanswered_calls ON call_steps (task, reserved_usd) WHERE state IN 
 """
 
 
+MIGRATIONS = {
+    "m001_initial": INITIAL,
+    "m002_verdicts": VERDICTS,
+    "m003_evidence": EVIDENCE,
+    "m004_bill": BILL,
+    "m005_standing": STANDING,
+    "m006_overruns": OVERRUNS,
+}
+"""Statements by name, oldest first. Never change a released one: add a new one below it."""
+
+
 def migrations() -> Migrations:
-    """All migrations, oldest first. Never change a released one: add a new one below it."""
+    """All migrations, oldest first."""
     from sqlite_utils import Migrations
 
     steps = Migrations("codemonkeys")
-
-    @steps(name="m001_initial")
-    def initial(db: Database) -> None:
-        execute(db, INITIAL)
-
-    @steps(name="m002_verdicts")
-    def verdicts(db: Database) -> None:
-        execute(db, VERDICTS)
-
-    @steps(name="m003_evidence")
-    def evidence(db: Database) -> None:
-        execute(db, EVIDENCE)
-
-    @steps(name="m004_bill")
-    def bill(db: Database) -> None:
-        execute(db, BILL)
-
-    @steps(name="m005_standing")
-    def standing(db: Database) -> None:
-        execute(db, STANDING)
-
-    @steps(name="m006_overruns")
-    def overruns(db: Database) -> None:
-        execute(db, OVERRUNS)
-
+    for name, statements in MIGRATIONS.items():
+        steps(name=name)(partial(execute, statements=statements))
     return steps
 
 
