@@ -212,19 +212,25 @@ def test_a_route_on_which_litellm_may_repeat_requests_by_itself_is_refused(name:
         open_model(name, OperationSettings(api_base="http://127.0.0.1:9/v1"))
 
 
-def test_a_route_that_is_found_to_go_past_our_client_is_refused_after_one_call(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As a later version of litellm may have them."""
-    monkeypatch.setattr(providers, "OWN_CLIENT", frozenset())
-    content = {"id": "x", "finish_reason": "COMPLETE", "message": {"role": "assistant"}}
-    content["message"] = {"role": "assistant", "content": [{"type": "text", "text": "Hello."}]}
-    content["usage"] = {"tokens": {"input_tokens": 1, "output_tokens": 1}}
-    with serve(in_turn(Reply(body=json.dumps(content)))) as endpoint:
-        model = HostedModel("cohere_chat/x", endpoint.url, 60, QUICK)
-        with pytest.raises(UnusableModel, match="it answered, but litellm reaches the provider cohere_chat"):
-            asyncio.run(model.complete(REQUEST))
-    assert len(endpoint.requests) == 1
+def test_a_route_that_is_found_to_go_past_our_client_is_refused_after_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a later version of litellm may have them: it answers, and our client has sent nothing."""
+    calls: list[str] = []
+
+    async def past_our_client(arguments: dict[str, Any], provider: str, client: Any, blocks: bool) -> object:
+        calls.append(provider)
+        return object()
+
+    async def once() -> None:
+        model = HostedModel("openai/test", "http://127.0.0.1:9/v1", 60, QUICK)
+        try:
+            await model.complete(REQUEST)
+        finally:
+            await model.close()
+
+    monkeypatch.setattr("codemonkeys.models.hosted.call", past_our_client)
+    with pytest.raises(UnusableModel, match="it answered, but litellm reaches the provider openai") as raised:
+        asyncio.run(once())
+    assert calls == ["openai"] and raised.value.charged
 
 
 def test_concurrency_is_limited() -> None:
