@@ -15,7 +15,7 @@ import pytest
 
 from codemonkeys.errors import BadSettings, MissingKey, UnusableModel
 from codemonkeys.keys import StepKey
-from codemonkeys.models import open_model, providers
+from codemonkeys.models import open_model
 from codemonkeys.models.base import Completion, Message, Request, Usage
 from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.litellm_calls import in_thread
