@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -283,7 +282,11 @@ def migrations() -> Migrations:
 
     steps = Migrations("codemonkeys")
     for name, statements in MIGRATIONS.items():
-        steps(name=name)(partial(execute, statements=statements))
+
+        @steps(name=name)
+        def migrate(db: Database, statements: str = statements) -> None:
+            execute(db, statements)
+
     return steps
 
 

@@ -86,9 +86,9 @@ def test_every_attempt_that_the_endpoint_may_charge_is_booked(tmp_path: Path, mo
     faults = dict(enumerate([*CHARGED, *FREE]))
     with closing(Journal(tmp_path, "run", "source", {})) as journal, serve(provider) as endpoint:
         journal.add_tasks([TASK])
-        unanswered = {0: faults.pop(0)}
+        never = {0: faults.pop(0)}
         asyncio.run(ask(endpoint.url, 120, faults))  # First: litellm loads parts of itself at the first call.
-        asyncio.run(ask(endpoint.url, 2, unanswered))
+        asyncio.run(ask(endpoint.url, 2, never))
         spent = journal.calls.spent()
     assert len(endpoint.requests) == 3 * (len(CHARGED) + len(FREE))
     with run_files.reading(tmp_path / "run" / "run.db") as connection:
