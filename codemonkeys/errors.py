@@ -8,7 +8,9 @@
     ├── ModelError               a language model could not answer
     │   ├── MissingKey           the provider's API key is not in the environment
     │   ├── AccessRefused        the provider refuses the key, the account or the model: every call would fail
+    │   ├── UnusableModel        calls to the model cannot be booked one by one
     │   ├── RejectedRequest      the provider refused the request; a retry cannot help
+    │   │   └── PromptTooLong    the prompt is longer than the model takes
     │   ├── RetriesExhausted     every attempt failed with a transient error
     │   ├── NoAnswer             the provider returned an empty answer
     │   ├── FilteredAnswer       the provider's content filter withheld the answer
@@ -54,6 +56,15 @@ class BadSettings(BadInput):
 class ModelError(CodeMonkeysError):
     """A language model could not answer; the task fails, the run continues."""
 
+    charged = False
+    """Whether the provider may have charged for the call: it then stays on the bill at its upper bound."""
+
+    def __init__(self, message: str, charged: bool | None = None) -> None:
+        """`charged`: where it differs from what is usual for this kind of error."""
+        super().__init__(message)
+        if charged is not None:
+            self.charged = charged
+
 
 class MissingKey(ModelError, BadInput):
     """The provider's API key is not in the environment; export it and call again."""
@@ -67,20 +78,36 @@ class NothingAnswers(ModelError, BadInput):
     """Nothing answers at the address of an endpoint of one's own; start it, or correct the address."""
 
 
+class UnusableModel(ModelError, BadInput):
+    """Calls to the model cannot be booked one by one; choose another name for it, or another model."""
+
+
 class RejectedRequest(ModelError):
     """The provider refused the request; a retry cannot help."""
+
+
+class PromptTooLong(RejectedRequest):
+    """The prompt is longer than the model takes; the message names the setting that shortens it."""
+
+    charged = True  # Some providers charge for what they read before they refuse it.
 
 
 class RetriesExhausted(ModelError):
     """Every attempt failed with a transient error; resume the run later."""
 
+    charged = True
+
 
 class NoAnswer(ModelError):
     """The provider returned an empty answer; it counts as malformed."""
 
+    charged = True
+
 
 class FilteredAnswer(ModelError):
     """The provider's content filter withheld the answer; another model may answer."""
+
+    charged = True
 
 
 class MissingRecording(ModelError, BadInput):

@@ -33,6 +33,8 @@ class Stage:
     """Its conversations are exported message by message; others are summed up."""
     evidence: tuple[str, ...] = ()
     """Fields of `selection.evidence.Evidence` that it takes part in making."""
+    shortened_by: tuple[str, ...] = ()
+    """Settings that make its prompts shorter."""
 
     def __str__(self) -> str:
         return self.name
@@ -42,16 +44,49 @@ TESTED = ("edited", "ballots", "conversation")
 """Evidence that rests on test scripts and their votes."""
 
 # Tests are written while the context is being found: neither may hold up the other, hence equal priorities.
-DIGEST = Stage("digest", "context", 1, "scan", reserve="relevance")
-RELEVANCE = Stage("relevance", "context", 1, "scan", reserve="relevance", always=True)
+DIGEST = Stage("digest", "context", 1, "scan", reserve="relevance", shortened_by=("context.outline_batch_tokens",))
+RELEVANCE = Stage(
+    *("relevance", "context", 1, "scan"),
+    reserve="relevance",
+    always=True,
+    shortened_by=("context.file_tokens", "context.batch_tokens", "context.outline_batch_tokens"),
+)
 RANK = Stage("rank", "context", 2, "primary", reserve="rank", always=True, exported=True)
-TEST = Stage("test", "context", 1, "writer", always=True, per_sample=True, exported=True, evidence=TESTED)
-EDIT = Stage("edit", "generation", 3, "writer", reserve="edit", always=True, per_sample=True, exported=True)
+TEST = Stage(
+    *("test", "context", 1, "writer"),
+    always=True,
+    per_sample=True,
+    exported=True,
+    evidence=TESTED,
+    shortened_by=("sandbox.output_characters",),
+)
+EDIT = Stage(
+    *("edit", "generation", 3, "writer"),
+    reserve="edit",
+    always=True,
+    per_sample=True,
+    exported=True,
+    shortened_by=("context.tokens",),
+)
 MEMORY = Stage("memory", "generation", 4)
 VOTES = Stage("votes", "selection", 5, evidence=TESTED)
 REGRESSION = Stage("regression", "selection", 6, evidence=("breaks",))
-JUDGE = Stage("judge", "selection", 7, "primary", reserve="select", per_sample=True, evidence=("scores",))
-BALLOT = Stage("ballot", "selection", 8, "primary", reserve="select", per_sample=True, evidence=("ballots",))
+CHANGED = ("context.tokens",)
+"""What bounds the files that candidates change, which these stages show."""
+JUDGE = Stage(
+    *("judge", "selection", 7, "primary"),
+    reserve="select",
+    per_sample=True,
+    evidence=("scores",),
+    shortened_by=CHANGED,
+)
+BALLOT = Stage(
+    *("ballot", "selection", 8, "primary"),
+    reserve="select",
+    per_sample=True,
+    evidence=("ballots",),
+    shortened_by=(*CHANGED, "selection.candidates"),
+)
 SELECT = Stage(
     *("select", "selection", 9, "primary"),
     reserve="select",
@@ -59,6 +94,7 @@ SELECT = Stage(
     per_sample=True,
     exported=True,
     evidence=("conversation",),
+    shortened_by=(*CHANGED, "selection.candidates"),
 )
 
 STAGES = {

@@ -43,12 +43,15 @@ class Endpoint:
             except urllib.error.HTTPError as error:
                 if error.code != 429 and error.code < 500:
                     raise RejectedRequest(f"{request.key}: {self._url} answered {error.code}") from error
-                failure = str(error)
+                failure, charged = str(error), error.code not in (429, 503)
             except OSError as error:
-                failure = str(error)
-            await asyncio.sleep(min(2.0**attempt, 60.0))
+                failure, charged = str(error), not isinstance(getattr(error, "reason", error), ConnectionRefusedError)
+            if attempt < self._attempts:
+                await asyncio.sleep(min(2.0**attempt, 60.0))
+                if charged:
+                    await request.book_attempt(failure)  # It stays on the bill, and another one may be too much.
         else:
-            raise RetriesExhausted(f"{request.key}: {self._attempts} attempts failed, the last one: {failure}")
+            raise RetriesExhausted(f"{request.key}: {self._attempts} attempts failed, the last one: {failure}", charged)
         choice, usage = answer["choices"][0], answer.get("usage")
         text = choice["message"]["content"] or ""
         if not text.strip():

@@ -6,6 +6,7 @@ from typing import get_args
 
 from codemonkeys.engine.budget import SELECTION
 from codemonkeys.engine.queues import priority, priority_to_begin
+from codemonkeys.models.failures import how_to_shorten
 from codemonkeys.planning.costs import costs
 from codemonkeys.planning.measures import Measures
 from codemonkeys.report.run_status import PHASES
@@ -56,3 +57,13 @@ def test_every_stage_that_asks_has_a_cost_and_every_mode_is_a_setting() -> None:
     assert list(found) == [stage.name for stage in ASKING]
     assert get_args(ContextSettings.model_fields["mode"].annotation) == tuple(CONTEXT_MODES)
     assert [(mode.name, mode.passes) for mode in CONTEXT_MODES.values()] == [("full", 1), ("outline", 2), ("digest", 4)]
+
+
+def test_what_shortens_the_prompts_of_a_stage_are_settings() -> None:
+    settings = load_settings().model_dump()
+    for stage in STAGES.values():
+        for section, _, name in (setting.partition(".") for setting in stage.shortened_by):
+            assert name in settings[section], stage
+    assert how_to_shorten("edit").startswith("lower context.tokens in a new run, or")
+    assert "context.file_tokens or context.batch_tokens" in how_to_shorten("relevance")
+    assert how_to_shorten("rank") == "choose a model with a larger window"

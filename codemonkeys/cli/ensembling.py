@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.cli.console import Progress, out, print_json, say
-from codemonkeys.cli.exits import Exit, exit_of
+from codemonkeys.cli.exits import Exit, exit_of, warn_of_untested
 from codemonkeys.cli.places import option_of
 from codemonkeys.cli.signals import run_until_stopped
 from codemonkeys.cli.solving import without_none
@@ -100,12 +100,14 @@ def carry_out(
     study = open_study(runs, name, outputs.verdicts) if outputs.verdicts else None
     if outputs.as_json:
         numbers = {"predicted": summary.predicted, "waiting": summary.waiting, "spent_usd": summary.spent}
-        values = {"run": name, "folder": str(summary.folder), "exit": int(code), **numbers, **report}
+        found = {**numbers, "untested": summary.untested, **report}
+        values = {"run": name, "folder": str(summary.folder), "exit": int(code), **found}
         print_json(values if study is None else {**values, "study": asdict(study)})
     else:
         print_report(report, summary)
         if study is not None:
             print_study(study)
+    warn_of_untested(summary, option_of(runs))
     if code in (Exit.INTERRUPTED, Exit.BUDGET):
         say(f"Resume with: codemonkeys resume {name}{option_of(runs)}")
     return code

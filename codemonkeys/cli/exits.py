@@ -27,6 +27,8 @@ class Exit(IntEnum):
     """No task has a prediction, or, for `evaluate` and `demo`, none is resolved."""
     BUDGET = 5
     """The budget stopped a task before it was finished."""
+    UNTESTED = 6
+    """Nothing was tested: no test script could tell anything about any of the predictions."""
     INTERRUPTED = 130
     """Stopped by the user; continue with `codemonkeys resume`."""
 
@@ -37,9 +39,28 @@ def exit_of(summary: Summary) -> Exit:
         return Exit.INTERRUPTED
     if summary.over_budget:
         return Exit.BUDGET
+    if summary.predicted and len(summary.untested) == summary.predicted:
+        return Exit.UNTESTED
     if summary.predicted == len(summary.ended):
         return Exit.DONE
     return Exit.PARTIAL if summary.predicted else Exit.NOTHING_SOLVED
+
+
+def warn_of_untested(summary: Summary, where: str) -> None:
+    """Say on standard error which predictions no test script could tell anything about.
+
+    `where`: options that find the run.
+    """
+    from codemonkeys.cli.console import say
+
+    if not summary.untested:
+        return
+    all_of_them = len(summary.untested) == summary.predicted
+    subject = "NOTHING WAS TESTED" if all_of_them else f"NOT TESTED: {', '.join(summary.untested)}"
+    say(
+        f"{subject}: every test script ended without telling whether the issue is there, so the patch rests on the "
+        f"model's word alone. Why each one ended: codemonkeys show {summary.run}{where}"
+    )
 
 
 def end(command: Callable[[], Exit]) -> NoReturn:

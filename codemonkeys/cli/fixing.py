@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from codemonkeys.cli import places
 from codemonkeys.cli.console import out, print_json, say
-from codemonkeys.cli.exits import Exit, exit_of
+from codemonkeys.cli.exits import Exit, exit_of, warn_of_untested
 from codemonkeys.cli.solving import carry_out, without_none
 from codemonkeys.errors import BadInput, RunExists
 from codemonkeys.journal import queries, run_files
@@ -66,10 +66,12 @@ def fix(
         except BadInput as error:
             refused = error
     applied = branch if patch and refused is None else None
-    show(patch, as_json, {"run": name, "branch": applied, "spent_usd": summary.spent}, summary.ended)
+    facts = {"run": name, "branch": applied, "spent_usd": summary.spent, "untested": summary.untested}
+    show(patch, as_json, facts, summary.ended)
     if refused is not None:
         raise refused
     where = places.option_of(runs)
+    warn_of_untested(summary, where)
     if not patch:
         say(f"No patch was produced. Details: codemonkeys show {name}{where}")
     elif branch:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.cli.console import Progress, out, print_json, say
-from codemonkeys.cli.exits import Exit, exit_of
+from codemonkeys.cli.exits import Exit, exit_of, warn_of_untested
 from codemonkeys.cli.places import option_of
 from codemonkeys.cli.signals import run_until_stopped
 from codemonkeys.journal import queries, run_files
@@ -95,7 +95,8 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
     if as_json:
         ended = [asdict(task) for task in summary.ended]
         numbers = {"predicted": summary.predicted, "waiting": summary.waiting, "spent_usd": summary.spent}
-        print_json({"run": summary.run, "folder": str(summary.folder), "exit": int(code), **numbers, "tasks": ended})
+        found = {**numbers, "untested": summary.untested, "tasks": ended}
+        print_json({"run": summary.run, "folder": str(summary.folder), "exit": int(code), **found})
         return code
     from codemonkeys.report.tables import summary_view
 
@@ -105,7 +106,8 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
     console.print(summary_view(overview, console.width))
     total = len(summary.ended) + summary.waiting
     print(f"{summary.predicted} of {total} tasks have a prediction. Run: {summary.folder}")
-    if code is Exit.DONE:
+    warn_of_untested(summary, option_of(runs))
+    if code in (Exit.DONE, Exit.UNTESTED):
         print(f"Next: codemonkeys export {summary.run} -o preds.jsonl{option_of(runs)}")
     else:
         print(f"Resume with: codemonkeys resume {summary.run}{option_of(runs)}")

@@ -16,6 +16,7 @@ from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.reading import SourceFile, as_outline, pack, shown_tokens
 from codemonkeys.engine.conversation import Conversation, UnusableAnswer
 from codemonkeys.engine.work import Work
+from codemonkeys.errors import FilteredAnswer, PromptTooLong
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.stages import DIGEST
 
@@ -118,7 +119,10 @@ async def generate(
 async def generate_batch(
     work: Work, store: DigestStore, plan: DigestPlan, number: int, files: Mapping[str, SourceFile]
 ) -> None:
-    """Generate a batch of digests in one call, with one repair turn for an unusable answer."""
+    """Generate a batch of digests in one call, with one repair turn for an unusable answer.
+
+    Files that the provider refuses stay without a digest, and are read as outlines.
+    """
     system = work.prompts("digest.system")
     talk = Conversation(work, DIGEST, number, system, 2, 0.0, work.settings.context.max_tokens)
     found: dict[int, str] = {}
@@ -133,7 +137,10 @@ async def generate_batch(
         return work.prompts("digest.repair", problem=problem, count=len(files))
 
     shown = shown_for_digest(work, list(files.values()))
-    await talk.ask(work.prompts("digest.user", files=shown), parse, repair)
+    try:
+        await talk.ask(work.prompts("digest.user", files=shown), parse, repair)
+    except (FilteredAnswer, PromptTooLong) as error:
+        await work.note(DIGEST, "refused", str(error), number)
     keys = dict(enumerate(files, start=1))
     store.put({keys[n]: text for n, text in found.items()})
     plan.unread += [key for n, key in keys.items() if n not in found]

@@ -12,7 +12,11 @@ from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.reading import SourceFile, as_outline, pack, source_files
 from codemonkeys.engine.conversation import Conversation, UnusableAnswer
 from codemonkeys.engine.work import Work
+from codemonkeys.errors import FilteredAnswer, PromptTooLong
 from codemonkeys.stages import CONTEXT_MODES, RELEVANCE
+
+TURNS = 2
+"""An answer, and one more if it cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,49 @@ async def assess(work: Work, batches: Sequence[Sequence[SourceFile]], first: int
 
 
 async def assess_batch(work: Work, system: str, number: int, files: Sequence[SourceFile]) -> list[RelevantFile]:
-    """Assess a batch of files in one call, with one repair turn for an unusable answer."""
-    talk = Conversation(work, RELEVANCE, number, system, 2, 0.0, work.settings.context.max_tokens)
+    """Assess a batch of files; where the provider refuses that, each file alone, then its outline, then none of it.
+
+    A file that the model never takes is kept as `maybe`.
+    """
+    assessed = await ask_unless_refused(work, system, number, 0, files)
+    if assessed is not None:
+        return assessed
+    found: list[RelevantFile] = []
+    for position, file in enumerate(files):
+        # After the turns of the batch, each file has some for itself alone, and some for its outline.
+        turn, of_file = TURNS * (1 + 2 * position), None
+        if len(files) > 1:
+            of_file = await ask_unless_refused(work, system, number, turn, [file])
+        if of_file is None and file.form == "whole" and (short := as_outline(file)) != file:
+            of_file = await ask_unless_refused(work, system, number, turn + TURNS, [short])
+        found += [unread(file)] if of_file is None else of_file
+    return found
+
+
+async def ask_unless_refused(
+    work: Work, system: str, number: int, turn: int, files: Sequence[SourceFile]
+) -> list[RelevantFile] | None:
+    """Assess files in one conversation; None if the provider refuses it for good, now or in an earlier session."""
+    # Recorded, or a resumed run could get another answer, and with it other prompts from here on.
+    if work.journal.note(work.task.id, RELEVANCE.name, number, f"refused {turn}") is not None:
+        return None
+    try:
+        return await ask_about(work, system, number, turn, files)
+    except (FilteredAnswer, PromptTooLong) as error:
+        await work.note(RELEVANCE, f"refused {turn}", str(error), number)
+        return None
+
+
+def unread(file: SourceFile) -> RelevantFile:
+    """A file of which the model said nothing that can be used."""
+    return RelevantFile(file.path, file.tokens, "Nothing is known about this file.", maybe=True)
+
+
+async def ask_about(work: Work, system: str, number: int, turn: int, files: Sequence[SourceFile]) -> list[RelevantFile]:
+    """Assess files in one call, with one repair turn for an unusable answer. Raises what a conversation raises."""
+    talk = Conversation(
+        *(work, RELEVANCE, number, system, TURNS, 0.0, work.settings.context.max_tokens), first_turn=turn
+    )
     judgements: dict[int, tuple[bool, str]] = {}
 
     def parse(answer: str) -> None:
@@ -88,7 +133,7 @@ async def assess_batch(work: Work, system: str, number: int, files: Sequence[Sou
     relevant = []
     for n, file in enumerate(files, start=1):
         if n not in judgements:
-            relevant.append(RelevantFile(file.path, file.tokens, "Nothing is known about this file.", maybe=True))
+            relevant.append(unread(file))
         elif judgements[n][0]:
             relevant.append(RelevantFile(file.path, file.tokens, judgements[n][1]))
     return relevant

@@ -8,16 +8,16 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 
+from codemonkeys.engine.attempts import Attempts
 from codemonkeys.engine.budget import Budget
 from codemonkeys.engine.events import Event
 from codemonkeys.engine.queues import PriorityQueue
 from codemonkeys.engine.step_context import StepContext
-from codemonkeys.errors import BadInput, BudgetReached, FilteredAnswer, ModelError, NoAnswer, RetriesExhausted
+from codemonkeys.errors import BadInput, BudgetReached, ModelError, NoAnswer
 from codemonkeys.journal.calls import NOT_SENT
 from codemonkeys.models.base import Completion, Model, Price, Request
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.throttle import Throttle, Throttled
-from codemonkeys.redact import redact
 from codemonkeys.settings import OperationSettings
 
 TOKEN_MARGIN = 1.25
@@ -55,49 +55,34 @@ class ModelCalls:
                 return self._journal.calls.answer(stored)
             self._journal.calls.supersede(stored)
         bound, tokens = await self._upper_bound(request, model)
+        attempts = Attempts(self._journal, self._budget, self._in_flight, request, model.name, bound)
         async with self._queues[model.name].slot(self._context.priority_of(request.key), tokens):
             while True:
-                change = self._budget.change
-                self._in_flight.check()
-                if self._budget.fits(request.key, bound) or not self._budget.may_change:
-                    try:
-                        return await self._in_flight.complete(self._send(request, model, bound))
-                    except BudgetReached:
-                        if not self._budget.may_change:
-                            raise
-                # Only what others have reserved stands in the way: wait for it to settle.
-                await change.wait()
+                await attempts.wait_for_room()
+                try:
+                    return await self._in_flight.complete(self._send(request, model, attempts))
+                except BudgetReached:
+                    # Others may have been quicker; but what ends a call between its attempts ends it for good.
+                    if attempts.step is not None or not self._budget.may_change:
+                        raise
 
     def slot_to_begin(self, task: str) -> AbstractAsyncContextManager[None]:
         """A slot behind every call that queues: another task begins only when that keeps no call waiting."""
         return self._queues[self._models.primary.name].slot(self._context.priority_to_begin(task))
 
-    async def _send(self, request: Request, model: Model, bound: float) -> Completion:
-        calls, budget = self._journal.calls, self._budget
-        reserved = False
-
-        def reserve() -> int:
-            nonlocal reserved
-            step = calls.begin(request, model.name, bound, *budget.limits(request.key))
-            if not reserved:  # A shared transaction may be repeated.
-                reserved = True
-                budget.reserved(request.key)
-            return step
-
+    async def _send(self, request: Request, model: Model, attempts: Attempts) -> Completion:
         try:
-            step = await self._journal.group_commit(reserve)
+            await attempts.begin()
             if self._in_flight.stop.draining or self._in_flight.refused is not None:
-                calls.fail(step, NOT_SENT, billed=False)
+                await attempts.fail(NOT_SENT, charged=False)
                 self._in_flight.check()
-            answer = await self._answer(step, request, model)
+            answer = await self._answer(replace(request, book_attempt=attempts.book), model, attempts)
         finally:
-            if reserved:
-                budget.settled(request.key)
+            attempts.settle()
         self._context.notify(Event("call", request.key.task, request.key.stage))
         return answer
 
-    async def _answer(self, step: int, request: Request, model: Model) -> Completion:
-        calls = self._journal.calls
+    async def _answer(self, request: Request, model: Model, attempts: Attempts) -> Completion:
         try:
             answer = await model.complete(request)
             answer = replace(answer, text=self._context.secrets.values(answer.text))
@@ -107,10 +92,9 @@ class ModelCalls:
         except ModelError as error:
             if isinstance(error, BadInput):
                 self._in_flight.refused = error
-            message, billed = redact(str(error)), isinstance(error, RetriesExhausted | FilteredAnswer)
-            await self._journal.group_commit(lambda: calls.fail(step, message, billed))
+            await attempts.fail(str(error), error.charged)
             raise
-        await self._journal.group_commit(lambda: calls.finish(step, answer))
+        await attempts.finish(answer)
         return answer
 
     def _record_retry(self, model: str, status: str, words: str) -> None:

@@ -35,6 +35,11 @@ def script_kind(task: Task) -> ScriptKind:
     return ScriptKind("Bash", "issue_test.sh", ("bash",))
 
 
+def could_tell(result: Execution) -> bool:
+    """Whether a script ended by itself with an exit code that says something about the issue."""
+    return result.reason is Reason.EXITED and result.exit_code in (ISSUE_FIXED, ISSUE_PRESENT)
+
+
 class ExecutionView(NamedTuple):
     """An execution as it is told to a model."""
 

@@ -56,6 +56,8 @@ class Steps:
         self.stop = stop or Stop()
         self.budget = Budget(journal.calls, operation)
         self.in_flight = InFlight(journal.name, self.stop)
+        self.tried: set[str] = set()
+        """Names of environments in which scripts are known to run."""
         # Our own threads: the event loop may be somebody else's, and its default ones too few for all that waits.
         self.programs = Programs()
         self._threads = ThreadPoolExecutor(operation.executions + operation.tasks + PREPARING, "codemonkeys")

@@ -33,12 +33,14 @@ class StoredCalls:
         self._bookings: Counter[str] = Counter()
         self._stored_messages: set[str] = set()
         """Cache of message hashes known to be stored."""
+        self._overruns: dict[str, float] = {}
         self._keys = KeyIndex(writer.reader, "SELECT stage, sample, turn FROM call_steps WHERE task = ?")
         writer.on_rollback = self.recompute_totals
         self.recompute_totals()
 
     def recompute_totals(self) -> None:
-        """Recompute all totals from the database."""
+        """Recompute all totals, and what is learned of bounds, from the database."""
+        self._overruns = dict(self._writer.connection.execute("SELECT model, factor FROM overruns").fetchall())
         rows = self._writer.connection.execute("SELECT task, stage, cost_usd FROM costs WHERE cost_usd > 0")
         self._bookings.update(self._spent.keys())
         self._spent.clear()
@@ -127,6 +129,10 @@ class StoredCalls:
             self._stored_messages.add(message.digest)
         return message.digest
 
+    def overrun(self, model: str) -> float:
+        """By how much calls of a model have cost more than their upper bounds, at most; 1.0 if they never have."""
+        return self._overruns.get(model, 1.0)
+
     def finish(self, step: int, answer: Completion) -> None:
         """Settle a call and store its answer: the step is never requested again."""
         with self._writer.writing() as connection, self._settling(step):
@@ -165,12 +171,29 @@ class StoredCalls:
 
     @contextmanager
     def _settling(self, step: int) -> Iterator[None]:
-        """Keep the totals in step with a change of a call's cost."""
+        """Keep the totals in step with a change of a call's cost, and learn from one that cost more than its bound."""
         query = "SELECT task, stage, coalesce(cost_usd, 0) FROM costs WHERE id = ?"
         task, stage, before = self._writer.connection.execute(query, (step,)).fetchone()
         yield
         *_, after = self._writer.connection.execute(query, (step,)).fetchone()
         self._book(task, stage, to_units(after) - to_units(before))
+        if 0 < to_units(before) < to_units(after) - TOLERANCE:
+            self._learn(step, after / before)
+
+    def _learn(self, step: int, ratio: float) -> None:
+        """Raise the bounds of a model that counts more than we do: of later calls, and of those in flight."""
+        connection = self._writer.connection
+        (model,) = connection.execute("SELECT model FROM call_steps WHERE id = ?", (step,)).fetchone()
+        self._overruns[model] = self.overrun(model) * ratio
+        connection.execute(
+            "INSERT INTO overruns VALUES (?, ?) ON CONFLICT (model) DO UPDATE SET factor = excluded.factor",
+            (model, self._overruns[model]),
+        )
+        in_flight = "SELECT id, task, stage, reserved_usd FROM call_steps WHERE state = 'started' AND model = ?"
+        for other, task, stage, reserved in connection.execute(in_flight, (model,)).fetchall():
+            raised = reserved * ratio
+            connection.execute("UPDATE call_steps SET reserved_usd = ? WHERE id = ?", (raised, other))
+            self._book(task, stage, to_units(raised) - to_units(reserved))
 
     def bookings(self, task: str) -> int:
         """Number of changes to a task's costs in this session."""

@@ -8,6 +8,7 @@ import json
 from codemonkeys.journal import texts
 from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
 from codemonkeys.keys import StepKey
+from codemonkeys.stages import REGRESSION
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
 
 
@@ -88,6 +89,15 @@ class StoredExecutions:
                     *(reused, attempts, result.seconds, now()),
                 ),
             )
+
+    def could_not_tell(self, task: str) -> bool:
+        """Whether test scripts of a task ran, and none ended with an exit code that says anything about the issue."""
+        row = self._writer.connection.execute(
+            "SELECT max(reason = 'exited' AND exit_code IN (0, 2)) FROM execution_steps "
+            "WHERE task = ? AND stage <> ? AND state = 'done'",
+            (task, REGRESSION.name),
+        ).fetchone()
+        return bool(row[0] == 0)
 
     def supersede(self, stored: Stored) -> None:
         """Mark a stored result as superseded, so that the step is redone."""

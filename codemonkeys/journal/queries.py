@@ -28,7 +28,8 @@ def run_overview(connection: sqlite3.Connection) -> dict[str, Any]:
         "(SELECT iif(count(*), sum(cost_usd), 0.0) FROM costs WHERE costs.task = tasks.id) AS cost_usd "
         "FROM tasks ORDER BY position",
     )
-    return {**run, "tasks": tasks, "spend": spend(connection), "retries": retries(connection)}
+    found = {"tasks": tasks, "spend": spend(connection), "retries": retries(connection)}
+    return {**run, **found, "unanswered": unanswered(connection)}
 
 
 def run_row(connection: sqlite3.Connection) -> dict[str, Any]:
@@ -46,6 +47,16 @@ def retries(connection: sqlite3.Connection) -> list[dict[str, Any]]:
     if not has_table(connection, "retries"):
         return []
     return rows(connection, "SELECT * FROM retries ORDER BY model, status")
+
+
+def unanswered(connection: sqlite3.Connection, task: str | None = None) -> dict[str, Any]:
+    """Attempts without an answer that may have been charged: `attempts`, and `cost_usd` at their upper bounds."""
+    query = (
+        "SELECT count(*) AS attempts, coalesce(sum(reserved_usd), 0.0) AS cost_usd FROM call_steps "
+        "WHERE state IN ('failed', 'lost') AND reserved_usd > 0"
+    )
+    found = rows(connection, query) if task is None else rows(connection, f"{query} AND task = ?", task)
+    return found[0]
 
 
 def has_table(connection: sqlite3.Connection, name: str) -> bool:
@@ -100,6 +111,7 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
             for row in rows(connection, "SELECT * FROM verdicts WHERE task = ?", task)
         ],
         "spend": spend(connection, task),
+        "unanswered": unanswered(connection, task),
     }
 
 

@@ -256,32 +256,36 @@ FROM costs GROUP BY stage, model;
 """
 """`bill` covers every column of `costs`: summing up a large run must not read the answers."""
 
+OVERRUNS = """
+CREATE TABLE overruns (
+    model TEXT PRIMARY KEY REFERENCES prices(model),
+    factor REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX unanswered_calls ON call_steps (task, reserved_usd) WHERE state IN ('failed', 'lost');
+"""
+
+
+MIGRATIONS = {
+    "m001_initial": INITIAL,
+    "m002_verdicts": VERDICTS,
+    "m003_evidence": EVIDENCE,
+    "m004_bill": BILL,
+    "m005_standing": STANDING,
+    "m006_overruns": OVERRUNS,
+}
+"""Statements by name, oldest first. Never change a released one: add a new one below it."""
+
 
 def migrations() -> Migrations:
-    """All migrations, oldest first. Never change a released one: add a new one below it."""
+    """All migrations, oldest first."""
     from sqlite_utils import Migrations
 
     steps = Migrations("codemonkeys")
+    for name, statements in MIGRATIONS.items():
 
-    @steps(name="m001_initial")
-    def initial(db: Database) -> None:
-        execute(db, INITIAL)
-
-    @steps(name="m002_verdicts")
-    def verdicts(db: Database) -> None:
-        execute(db, VERDICTS)
-
-    @steps(name="m003_evidence")
-    def evidence(db: Database) -> None:
-        execute(db, EVIDENCE)
-
-    @steps(name="m004_bill")
-    def bill(db: Database) -> None:
-        execute(db, BILL)
-
-    @steps(name="m005_standing")
-    def standing(db: Database) -> None:
-        execute(db, STANDING)
+        @steps(name=name)
+        def migrate(db: Database, statements: str = statements) -> None:
+            execute(db, statements)
 
     return steps
 

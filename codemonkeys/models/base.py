@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -25,6 +25,14 @@ class Message:
         return hashlib.sha256(self.content.encode("utf-8", "replace")).hexdigest()
 
 
+Book = Callable[[str], Awaitable[None]]
+"""Books an attempt that failed, given why."""
+
+
+async def book_nothing(reason: str) -> None:
+    """Book nothing: for calls that are on nobody's bill."""
+
+
 @dataclass(frozen=True)
 class Request:
     """A complete model call."""
@@ -36,6 +44,8 @@ class Request:
     """Upper bound of the completion, in tokens."""
     cache: bool = False
     """Set prompt-cache breakpoints on the system message and the last two user messages, if the model supports them."""
+    book_attempt: Book = field(default=book_nothing, repr=False, compare=False)
+    """To be awaited before a retry if the failed attempt may have been charged; raises if another is not affordable."""
     _hashes: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
 
     def hash(self, model: str) -> str:
@@ -128,7 +138,10 @@ class Model(Protocol):
     async def complete(self, request: Request) -> Completion:
         """Answer one request, retries included.
 
-        Raises ModelError: MissingKey, RejectedRequest, RetriesExhausted, NoAnswer, FilteredAnswer, MissingRecording.
+        Before each retry, `request.book_attempt` is awaited unless the provider certainly did not charge for the
+        attempt that failed. Raises what that raises, and ModelError, whose `charged` tells of the last attempt:
+        MissingKey, UnusableModel, RejectedRequest, PromptTooLong, RetriesExhausted, NoAnswer, FilteredAnswer,
+        MissingRecording.
         """
         ...
 

@@ -6,41 +6,67 @@ import json
 import socket
 from collections.abc import Iterator
 
-from codemonkeys.errors import AccessRefused, FilteredAnswer, ModelError, RejectedRequest
-from codemonkeys.models.providers import CONCERNS_EVERY_CALL, DRAINED, FILTERED, TOO_MANY
+from codemonkeys.errors import AccessRefused, FilteredAnswer, ModelError, PromptTooLong, RejectedRequest
+from codemonkeys.keys import StepKey
+from codemonkeys.models.providers import CONCERNS_EVERY_CALL, DRAINED, FILTERED, OVERLOADED, TOO_MANY
 from codemonkeys.models.retry import Passing, retry_after
 from codemonkeys.redact import redact
+from codemonkeys.stages import STAGES
 
 PASSING = frozenset({408, 409, 425, 429})
 """Below 500: timeout, conflict with another request, too early, too many. All from 500 on may pass too."""
 UNREACHED = (ConnectionRefusedError, socket.gaierror)
+BEFORE_ANY_WORK = frozenset({401, 402, 403, 404, 409, 425, 429, 503, 529})
+"""A provider that answers so has not begun to work on the request, and charges nothing."""
+UNCONNECTED = frozenset({"ConnectTimeout", "PoolTimeout", "ClientConnectorError", "ConnectionTimeoutError"})
+"""Names of exceptions of HTTP libraries by which no connection was made, so that no request was sent."""
 LONGEST_MESSAGE = 600
 
 
-def judge(error: Exception, what: str) -> Passing | ModelError:
-    """What an exception of litellm means for the call `what`.
+def judge(error: Exception, key: StepKey, model: str) -> Passing | ModelError:
+    """What an exception of litellm means for a call.
 
-    Passing, AccessRefused, RejectedRequest or FilteredAnswer.
+    Passing, AccessRefused, RejectedRequest, PromptTooLong or FilteredAnswer.
     Every message is redacted: litellm repeats what the provider says, which may be the key.
     """
     kinds = {kind.__name__ for kind in type(error).__mro__}
     status = getattr(error, "status_code", None)
     said = f"{error} {getattr(error, 'body', None) or ''}"
     words = redact(shorten(str(error) or type(error).__name__))
-    message = f"{what}: {words}"
+    message = f"{key}: {model}: {words}"
     if "ContextWindowExceededError" in kinds:
-        return RejectedRequest(f"{message}. The prompt is longer than the model takes: lower context.tokens")
+        return PromptTooLong(f"{message}. The prompt is longer than the model takes: {how_to_shorten(key.stage)}")
     if "ContentPolicyViolationError" in kinds or (status == 400 and any(word in said for word in FILTERED)):
         return FilteredAnswer(f"{message}. Another model may answer")
     if (unreached := next((cause for cause in causes(error) if isinstance(cause, UNREACHED)), None)) is not None:
         # litellm makes a 500 of it, though no server has said anything.
-        return Passing(f"nothing answers at the endpoint ({unreached.strerror})", status=type(unreached).__name__)
+        said = f"nothing answers at the endpoint ({unreached.strerror})"
+        return Passing(said, status=type(unreached).__name__, charged=False)
     if is_passing(error, status) and not (status == 429 and DRAINED in said):
         headers = headers_of(error)
         wait = retry_after(headers.get("retry-after"), headers.get("date"))
-        return Passing(words, wait, status in TOO_MANY, str(status or type(error).__name__))
+        kind_of_failure = str(status or type(error).__name__)
+        return Passing(words, wait, status in TOO_MANY, kind_of_failure, may_be_charged(error, status, said))
     kind = AccessRefused if status in CONCERNS_EVERY_CALL or status == 429 else RejectedRequest
     return kind(f"{message}. {advice(status, said)}")
+
+
+def how_to_shorten(stage: str) -> str:
+    """What a user can do about a prompt of a stage that is too long."""
+    settings = STAGES[stage].shortened_by if stage in STAGES else ()
+    lower = f"lower {' or '.join(settings)} in a new run, or " if settings else ""
+    return f"{lower}choose a model with a larger window"
+
+
+def may_be_charged(error: Exception, status: object, said: str) -> bool:
+    """Whether the provider may charge for an attempt that ended so: not if it was never reached, or refused at once."""
+    if status in BEFORE_ANY_WORK or any(word in said for word in OVERLOADED):
+        return False
+    for cause in (error, *causes(error)):
+        names = {kind.__name__ for kind in type(cause).__mro__}
+        if isinstance(cause, UNREACHED) or names & UNCONNECTED:
+            return False
+    return True
 
 
 def is_passing(error: Exception, status: object) -> bool:

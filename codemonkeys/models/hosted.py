@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from codemonkeys.errors import FilteredAnswer, MissingKey, NoAnswer
+from codemonkeys.errors import FilteredAnswer, MissingKey, NoAnswer, UnusableModel
 from codemonkeys.models import providers
 from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.failures import judge
@@ -59,13 +60,16 @@ class HostedModel:
         return count_tokens(text)
 
     def check(self) -> None:
-        """Raise MissingKey if the provider's key is not in the environment, BadSettings if there is no such provider.
+        """Raise MissingKey without the provider's key in the environment, BadSettings if there is no such provider.
+
+        UnusableModel if litellm would send requests of its own to it.
 
         Imports litellm, which takes seconds.
         """
         if self._provider is not None:
             return
         provider = providers.provider_of(self.name)
+        providers.check_route(self.name, provider)
         if self._api_base is None and (missing := providers.missing_keys(self.name)):
             names = " and ".join(missing)
             raise MissingKey(f"model {self.name!r} needs {names} in the environment: export it, and call again")
@@ -82,7 +86,8 @@ class HostedModel:
             await asyncio.to_thread(self.check)
         async with self._slots:
             what = f"{request.key}: {self.name}"
-            completion, attempts = await self._retry.run(lambda: self._attempt(request, what), what)
+            attempt = partial(self._attempt, request, what)
+            completion, attempts = await self._retry.run(attempt, what, request.book_attempt)
             self.throttle.answered(completion.usage.completion_tokens if completion.usage else 0)
             return replace(completion, attempts=attempts)
 
@@ -93,7 +98,8 @@ class HostedModel:
                 response = await self._call(self._arguments(request))
         except Exception as error:
             late = isinstance(error, TimeoutError)
-            failure = judge(TimeoutError(f"no answer within {self._timeout:g} s") if late else error, what)
+            error = TimeoutError(f"no answer within {self._timeout:g} s") if late else error
+            failure = judge(error, request.key, self.name)
             if isinstance(failure, Passing):
                 if failure.too_many:
                     self.throttle.too_many(cuts)
@@ -102,6 +108,9 @@ class HostedModel:
                 self.throttle.on_failure(failure.status, str(failure))
             # No chain: a traceback would show the message that was redacted.
             raise failure from None
+        if not self._client().sent:
+            reason = providers.unbookable(f"the provider {self._provider}")
+            raise UnusableModel(f"{what}: it answered, but {reason}", charged=True)
         return self._read(response, what, time.monotonic() - began)
 
     async def _call(self, arguments: dict[str, Any]) -> Any:

@@ -95,8 +95,14 @@ def client_type() -> type[Any]:
 
         def __init__(self, timeout: float, openai: Callable[..., Any]) -> None:
             self._openai: Any = None
+            self.sent = 0
+            """Requests that went out through this client, whoever made them."""
             super().__init__(timeout=timeout)
+            self.client.event_hooks["request"].append(self._count)
             self._openai = openai(timeout=timeout, http_client=self.client)
+
+        async def _count(self, request: Any) -> None:
+            self.sent += 1
 
         @property
         def given(self) -> Any:

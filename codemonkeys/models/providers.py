@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from codemonkeys.errors import BadSettings
+from codemonkeys.errors import BadSettings, UnusableModel
 from codemonkeys.models.base import Request
 from codemonkeys.models.litellm_calls import client_type, load, silent
 from codemonkeys.system.text import valid_text
@@ -24,12 +24,20 @@ FETCH_TOKENS = frozenset(
 NO_KEY = "none"
 """Sent to an endpoint of the user's own when there is no key: the client insists on one."""
 
+OWN_CLIENT = frozenset(
+    """aiohttp_openai aleph_alpha amazon_nova anthropic_text cloudflare cohere cohere_chat custom gradient_ai maritalk
+    nlp_cloud oobabooga petals predibase replicate sagemaker text-completion-codestral triton vllm""".split()
+)
+"""Providers that litellm asks through clients of its own. Some send a request again when a connection breaks."""
+
 TOO_MANY = frozenset({429, 529})
 """Too many requests of ours, or, as Anthropic says it, of all customers together."""
 CONCERNS_EVERY_CALL = frozenset({401, 402, 403, 404})
 """A wrong key, an empty account, a model that may not be used or does not exist."""
 DRAINED = "insufficient_quota"
 """How OpenAI and its likes mark the 429 of an account without money: waiting fills no account."""
+OVERLOADED = ("overloaded_error",)
+"""How providers mark a request that they turn away because all customers together send too many."""
 FILTERED = ("content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation")
 """How providers mark the 400 of a prompt that their content filter rejects."""
 
@@ -44,6 +52,25 @@ def provider_of(name: str) -> str:
             f"model {name!r} names no provider that litellm knows: write PROVIDER/NAME, such as "
             "anthropic/NAME, or openai/NAME with --api-base for an endpoint of your own"
         ) from None
+
+
+def check_route(name: str, provider: str) -> None:
+    """Raise UnusableModel where litellm would not send through the client that we give it."""
+    litellm = load()
+    mode = litellm.model_cost.get(name, {}).get("mode")
+    on_responses = provider == "azure" and (mode == "responses" or name.startswith("azure/responses/"))
+    if provider in OWN_CLIENT or on_responses:
+        route = "the Responses API of Azure" if on_responses else f"the provider {provider}"
+        raise UnusableModel(f"model {name!r}: {unbookable(route)}")
+
+
+def unbookable(route: str) -> str:
+    """Why a route cannot be used, and what can."""
+    return (
+        f"litellm reaches {route} through a client of its own, which may send a request again without saying so, and "
+        "what is charged for that could be on no bill. Name the model through another provider, or as openai/NAME with "
+        "--api-base if there is an address that speaks OpenAI's protocol"
+    )
 
 
 def missing_keys(name: str) -> list[str]:

@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from codemonkeys.errors import RetriesExhausted
+from codemonkeys.models.base import Book, book_nothing
 
 T = TypeVar("T")
 
@@ -20,15 +21,19 @@ T = TypeVar("T")
 class Passing(Exception):
     """A transient error: a retry may succeed."""
 
-    def __init__(self, message: str, wait: float = 0.0, too_many: bool = False, status: str = "none") -> None:
+    def __init__(
+        self, message: str, wait: float = 0.0, too_many: bool = False, status: str = "none", charged: bool = True
+    ) -> None:
         """`wait`: minimum delay requested by the provider, in seconds. `too_many`: it reported too many requests.
 
-        `status`: the HTTP status, or the kind of error if there was no response.
+        `status`: the HTTP status, or the kind of error if there was no response. `charged`: whether the provider may
+        have charged for the attempt.
         """
         super().__init__(message)
         self.wait = wait
         self.too_many = too_many
         self.status = status
+        self.charged = charged
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,11 @@ class Retry:
         self._not_before = clock()
         self._backoff = wait_random_exponential(patience.backoff, patience.longest_backoff)
 
-    async def run(self, attempt: Callable[[], Awaitable[T]], what: str) -> tuple[T, int]:
+    async def run(self, attempt: Callable[[], Awaitable[T]], what: str, book: Book = book_nothing) -> tuple[T, int]:
         """The result of the first successful attempt, and the number of attempts made.
 
-        `attempt` raises Passing to be retried; any other exception is final. Raises RetriesExhausted.
+        `attempt` raises Passing to be retried; any other exception is final. `book` is awaited before the next attempt
+        if the last one may have been charged. Raises RetriesExhausted, and what `book` raises.
         """
         deadline = self._clock() + self._patience.seconds
 
@@ -73,15 +79,23 @@ class Retry:
 
         made = 0
         first: Passing | None = None
+        charged: Passing | None = None
+        """The last attempt, if it may have been charged and is not booked."""
 
         async def once() -> T:
-            nonlocal made, first
+            nonlocal made, first, charged
             if first is not None:
                 failed, first = first, None
                 raise failed
-            await self._wait_with_the_others(deadline, what)
+            await self._wait_with_the_others(deadline, what, charged is not None)
+            if charged is not None:
+                await book(str(charged))
             made += 1
-            return await attempt()
+            try:
+                return await attempt()
+            except Passing as failure:
+                charged = failure if failure.charged else None
+                raise
 
         try:
             # Fast path: nearly every call succeeds on the first attempt.
@@ -102,17 +116,19 @@ class Retry:
         self._not_before = max(self._not_before, self._clock() + failure.wait)
         return max(self._backoff(state), failure.wait)
 
-    async def _wait_with_the_others(self, deadline: float, what: str) -> None:
+    async def _wait_with_the_others(self, deadline: float, what: str, charged: bool) -> None:
         while (ahead := self._not_before - self._clock()) > 0:
             if self._not_before > deadline:
-                raise RetriesExhausted(f"{what}: the provider asks to wait {ahead:.0f} s more; resume the run later")
+                message = f"{what}: the provider asks to wait {ahead:.0f} s more; resume the run later"
+                raise RetriesExhausted(message, charged)
             await self._sleep(ahead)
 
     def _give_up(self, state: RetryCallState, what: str) -> NoReturn:
         failure = failure_of(state)
         asked = f", and the provider asks to wait {failure.wait:.0f} s" if failure.wait else ""
         count = f"{state.attempt_number} attempt" + "s" * (state.attempt_number > 1)
-        raise RetriesExhausted(f"{what}: {count} failed{asked}; the last: {failure}. Resume the run later") from None
+        message = f"{what}: {count} failed{asked}; the last: {failure}. Resume the run later"
+        raise RetriesExhausted(message, failure.charged) from None
 
 
 def failure_of(state: RetryCallState) -> Passing:

@@ -12,6 +12,14 @@ from dataclasses import dataclass, replace
 from codemonkeys.engine.calls import MESSAGE_TOKENS, TOKEN_MARGIN
 from codemonkeys.models.base import Price, Usage
 from codemonkeys.planning.measures import Measures
+from codemonkeys.selection.deciding import (
+    ModelEvidence,
+    add_ballots,
+    add_beliefs,
+    add_conversation,
+    add_shortlist_beliefs,
+    model_evidence_for,
+)
 from codemonkeys.settings import Settings
 from codemonkeys.stages import BALLOT, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST
 
@@ -123,7 +131,8 @@ class Conversations:
 
 def costs(measures: Measures, settings: Settings, primary: Price | None, scan: Price | None) -> dict[str, StageCost]:
     """Estimated cost of every stage of a task, by stage name."""
-    rule = settings.selection.rule
+    evidence = model_evidence_for(settings.selection.rule)
+    ballots = settings.selection.ballots if evidence is add_ballots else 0
     return {
         DIGEST.name: _digest(measures, settings, scan),
         RELEVANCE.name: _relevance(measures, settings, scan),
@@ -131,8 +140,8 @@ def costs(measures: Measures, settings: Settings, primary: Price | None, scan: P
         TEST.name: _test(measures, settings, primary),
         EDIT.name: _edit(measures, settings, primary),
         JUDGE.name: _judge(measures, settings, primary),
-        BALLOT.name: _select(measures, settings, primary, settings.selection.ballots if rule == "ballots" else 0),
-        SELECT.name: _select(measures, settings, primary, int(rule == "conversation")),
+        BALLOT.name: _select(measures, settings, primary, ballots),
+        SELECT.name: _select(measures, settings, primary, int(evidence is add_conversation)),
     }
 
 
@@ -243,8 +252,11 @@ def _edit(measures: Measures, settings: Settings, price: Price | None) -> StageC
 
 def _judge(measures: Measures, settings: Settings, price: Price | None) -> StageCost:
     generation, selection = settings.generation, settings.selection
-    asked = {"judge": generation.samples, "top judge": min(selection.candidates, generation.samples)}
-    count = selection.judge_samples * asked.get(selection.rule, 0)
+    asked: dict[ModelEvidence | None, int] = {
+        add_beliefs: generation.samples,
+        add_shortlist_beliefs: min(selection.candidates, generation.samples),
+    }
+    count = selection.judge_samples * asked.get(model_evidence_for(selection.rule), 0)
     system = measures.systems[JUDGE.name] + min(TOUCHED, measures.source)
     calls, usage = Conversations(count, 1, system, measures.users[JUDGE.name] + PATCH, JUDGE_PROFILE).usage()
     touched = min(settings.context.tokens, measures.source) + measures.paths

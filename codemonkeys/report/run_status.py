@@ -12,7 +12,7 @@ from typing import Any
 
 from codemonkeys.journal import run_files
 from codemonkeys.journal.calls import NOT_SENT
-from codemonkeys.journal.queries import retries, rows, run_row
+from codemonkeys.journal.queries import retries, rows, run_row, unanswered
 from codemonkeys.stages import STAGES
 
 PHASES = {
@@ -76,6 +76,8 @@ class RunStatus:
     """Retried attempts (transient errors), by HTTP status or kind of error, and model."""
     troubles: list[Failure]
     """The most recent failures, newest first."""
+    unanswered_usd: float = 0.0
+    """The part of the spend for attempts without an answer that may have been charged, at their upper bounds."""
 
     @property
     def ended(self) -> int:
@@ -130,6 +132,7 @@ class StatusReader:
             in_work=in_work,
             spent_usd=spent,
             reserved_usd=reserved,
+            unanswered_usd=unanswered(connection)["cost_usd"],
             budget_usd=budget,
             expected_usd=None if cost_left is None or spent is None else spent + cost_left,
             calls_a_minute=recent / minutes,

@@ -101,6 +101,8 @@ def money_line(status: RunStatus) -> str:
     """Spend, reserved amount, budget and projected total."""
     of = "" if status.budget_usd is None else f", of {dollars(status.budget_usd)}"
     reserved = f", {dollars(status.reserved_usd)} of it reserved" if status.reserved_usd else ""
+    if status.unanswered_usd:
+        reserved += f", {dollars(status.unanswered_usd)} for attempts without an answer"
     total = f"; about {dollars(status.expected_usd)} in total" if shows_total(status) else ""
     return f"{dollars(status.spent_usd)}{reserved}{of}{total}"
 

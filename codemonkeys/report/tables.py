@@ -82,13 +82,22 @@ def summary_view(overview: dict[str, Any], width: int = 120) -> RenderableType:
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
     listed = tasks if len(tasks) <= MAX_LISTED else [task for task in tasks if task["state"] != "predicted"]
     parts: list[RenderableType] = [tasks_table(listed, width), Text()] if listed else []
-    parts += [spend_table(overview["spend"]), Text(), plain(f"{len(tasks)} tasks: {counts}", "bold")]
+    parts += [spend_table(overview["spend"]), *unanswered_line(overview["unanswered"])]
+    parts += [Text(), plain(f"{len(tasks)} tasks: {counts}", "bold")]
     if overview["retries"]:
         retried = ", ".join(
             f"{row['times']} times after {row['status']} ({row['model']})" for row in overview["retries"]
         )
         parts.append(plain(f"Retried calls: {retried}"))
     return Group(*parts)
+
+
+def unanswered_line(unanswered: dict[str, Any]) -> list[RenderableType]:
+    """What of the cost is for attempts without an answer, as a line; none if there is nothing."""
+    if not unanswered["attempts"]:
+        return []
+    cost, times = dollars(unanswered["cost_usd"]), unanswered["attempts"]
+    return [plain(f"Of it, {cost} for {times} attempts without an answer, which may have been charged: at most that")]
 
 
 def spend_table(spend: Sequence[dict[str, Any]]) -> Table:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import one_line
-from codemonkeys.report.tables import diff_view, dollars, heading, new_table, plain, spend_table
+from codemonkeys.report.tables import diff_view, dollars, heading, new_table, plain, spend_table, unanswered_line
 from codemonkeys.stages import RANK, REGRESSION, RELEVANCE, STAGES
 
 
@@ -142,6 +142,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
         *(heading("Votes" if story["votes"] else "Tests"), evidence_view(story)),
         *(heading("Chosen patch"), diff_view(story["patch"]) if story["patch"] else Text("none")),
         *section("Spend", spend_table(story["spend"]), bool(story["spend"]) or not story["ensemble"]),
+        *unanswered_line(story["unanswered"]),
     ]
     for verdict in story["verdicts"]:
         parts += [heading("Verdict"), plain(f"{verdict['outcome']} {verdict['detail']}".strip())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from codemonkeys.context.languages import is_source, is_test
 from codemonkeys.engine.calls import TOKEN_MARGIN
@@ -22,12 +22,18 @@ FILE_LINE_TOKENS = 100
 
 
 def minimum_reserve(
-    settings: Settings, primary: Model, scan: Model, entries: Iterable[Entry], issue: str
+    settings: Settings,
+    primary: Model,
+    scan: Model,
+    entries: Iterable[Entry],
+    issue: str,
+    overrun: Callable[[str], float] = lambda model: 1.0,
 ) -> dict[str, float]:
     """US dollars by stage: relevance, the rankings, and the first answer of one edit conversation.
 
-    `entries`: what the codebase holds. Each stage can pay for its longest possible answer at least once, so that one
-    after another its calls go out even where the rest of the money is reserved.
+    `entries`: what the codebase holds. `overrun`: by how much a model is known to pass its bounds. Each stage can pay
+    for its longest possible answer at least once, so that one after another its calls go out even where the rest of the
+    money is reserved.
     """
     context = settings.context
     sizes = [
@@ -39,12 +45,12 @@ def minimum_reserve(
     reading = max(1, min(len(sizes), 2 * files // max(1, context.batch_tokens) + 1)) if sizes else 0
     listed = told + FILE_LINE_TOKENS * len(sizes)
     shown = told + min(files, context.tokens)
+    rankings = context.rankings if len(sizes) > 1 else 0
+    scanned, asked = overrun(scan.name), overrun(primary.name)
     return {
-        RELEVANCE.name: passes * several(scan, reading, files + reading * told, context.max_tokens),
-        RANK.name: several(
-            primary, context.rankings if len(sizes) > 1 else 0, context.rankings * listed, context.max_tokens
-        ),
-        EDIT.name: several(primary, 1, shown, settings.generation.max_tokens),
+        RELEVANCE.name: scanned * passes * several(scan, reading, files + reading * told, context.max_tokens),
+        RANK.name: asked * several(primary, rankings, context.rankings * listed, context.max_tokens),
+        EDIT.name: asked * several(primary, 1, shown, settings.generation.max_tokens),
     }
 
 

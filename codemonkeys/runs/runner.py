@@ -28,6 +28,7 @@ from codemonkeys.runs.outcomes import (
     state_of_error,
 )
 from codemonkeys.runs.reserve import minimum_reserve
+from codemonkeys.runs.trial import try_environment
 from codemonkeys.selection.deciding import Choice
 from codemonkeys.settings import Settings
 from codemonkeys.system.files import write_whole
@@ -173,6 +174,9 @@ async def prepare_work(task: Task, settings: Settings, steps: Steps, prepare: Pr
     workspace = await steps.in_thread(prepare, task)
     try:
         await steps.in_thread(steps.sandbox.ensure, workspace.environment)
+        if workspace.environment.name not in steps.tried:
+            await steps.in_thread(try_environment, task, workspace.environment, steps.sandbox, settings.sandbox)
+            steps.tried.add(workspace.environment.name)
         return await steps.in_thread(open_work, workspace, settings, steps)
     except BaseException:
         workspace.snapshot.close()
@@ -183,7 +187,8 @@ def reserve_for(task: Task, settings: Settings, steps: Steps, entries: Iterable[
     """US dollars by reserve that a task needs to end with a prediction; nothing without a budget."""
     if settings.operation.budget is None and settings.operation.task_budget is None:
         return {}
-    return minimum_reserve(settings, steps.models.primary, steps.models.scan, entries, task.issue)
+    overrun = steps.journal.calls.overrun
+    return minimum_reserve(settings, steps.models.primary, steps.models.scan, entries, task.issue, overrun)
 
 
 def open_work(workspace: Workspace, settings: Settings, steps: Steps) -> Work:

@@ -63,6 +63,8 @@ class Summary:
     """Tasks that were not finished because the session was stopped."""
     spent: float
     """US dollars the whole run has cost so far, as far as prices are known."""
+    untested: tuple[str, ...] = ()
+    """Tasks with a prediction of which no test script could tell anything."""
 
     @property
     def predicted(self) -> int:
@@ -92,8 +94,10 @@ class Session:
 
     def summary(self, ended: Sequence[TaskResult]) -> Summary:
         """How the session ended, given the tasks that did."""
-        waiting = len(self.request.tasks) - len(ended)
-        return Summary(self.journal.name, self.journal.folder, tuple(ended), waiting, self.journal.calls.spent())
+        waiting, journal = len(self.request.tasks) - len(ended), self.journal
+        predicted = [result.task for result in ended if result.state == State.PREDICTED]
+        untested = tuple(task for task in predicted if journal.executions.could_not_tell(task))
+        return Summary(journal.name, journal.folder, tuple(ended), waiting, journal.calls.spent(), untested)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ from sandboxes.base import Environment, EnvironmentKind, Limits, Script
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 MODULES = "node_modules"
 DOCKERFILE = ".codemonkeys.Dockerfile"
+PROGRAMS = "/opt/codemonkeys/bin"
+"""Where the local sandbox shows programs of our own."""
 IN_IMAGE = "/testbed"
 """Folder of the repository in an image without WORKDIR."""
 GENERATED = ("_version.py", "version.py", "*_version.py", "*.so", "*.egg-info/*")
@@ -67,7 +69,7 @@ def prepare(task: Task, checkout: Checkout, home: Path, kind: EnvironmentKind) -
         if kind == "image":
             environment = _image_environment(task, checkout, tree)
         else:
-            environment = _local_environment(task, checkout, tree, snapshot)
+            environment = _local_environment(task, checkout, tree, snapshot, home)
         on_failure.pop_all()
         return Workspace(task, snapshot, environment)
 
@@ -78,7 +80,7 @@ def _key(task: Task, checkout: Checkout) -> str:
     return f"{task.repo}-{hashlib.sha256(content.encode(errors='surrogateescape')).hexdigest()[:16]}"
 
 
-def _local_environment(task: Task, checkout: Checkout, tree: Path, snapshot: Snapshot) -> Environment:
+def _local_environment(task: Task, checkout: Checkout, tree: Path, snapshot: Snapshot, home: Path) -> Environment:
     if not checkout.runs_locally:
         other = "; or give --venv" if task.language == "python" else ""
         raise EnvironmentFailed(f"{task.id} runs in a container image, which needs --sandbox docker{other}")
@@ -89,6 +91,9 @@ def _local_environment(task: Task, checkout: Checkout, tree: Path, snapshot: Sna
     if checkout.venv is not None:
         folders.append((str(checkout.venv), checkout.venv))
         variables |= {"PATH": f"{checkout.venv}/bin:{SYSTEM_PATH}", "VIRTUAL_ENV": str(checkout.venv)}
+    elif (python := find_unversioned(home)) is not None:
+        folders.append((PROGRAMS, python))
+        variables["PATH"] = f"{PROGRAMS}:{SYSTEM_PATH}"
     folders += [(str(folder), folder) for folder in installed_modules(checkout.repository, snapshot.entries)]
     return Environment(tree.name, folders=tuple(folders), repository=place, variables=tuple(variables.items()))
 
@@ -100,6 +105,16 @@ def installed_modules(repository: Path, entries: Iterable[Entry]) -> list[Path]:
     beside = [Path(entry.path).with_name(MODULES) for entry in entries if Path(entry.path).name == "package.json"]
     found = [repository / path for path in beside if MODULES not in path.parent.parts and path not in tracked]
     return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
+
+
+def find_unversioned(home: Path, path: str = SYSTEM_PATH) -> Path | None:
+    """A folder with `python` for machines that have only `python3`, as Debian has it; None if it is not needed."""
+    python3 = shutil.which("python3", path=path)
+    if python3 is None or shutil.which("python", path=path):
+        return None
+    folder = home / "programs" / hashlib.sha256(python3.encode()).hexdigest()[:16]
+    make_once(folder, lambda making: (making / "python").symlink_to(python3), needed=0)
+    return folder
 
 
 def _import_path(tree: Path, place: str) -> str:

@@ -12,7 +12,9 @@ import pytest
 
 from codemonkeys.context.relevance import find_relevant, read_judgements
 from codemonkeys.engine.work import Work
+from codemonkeys.errors import FilteredAnswer, ModelError, PromptTooLong, RejectedRequest
 from codemonkeys.journal import queries, run_files
+from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.models.base import Request
 from codemonkeys.tasks.snapshot import Snapshot
 from tests.rooms import room
@@ -126,6 +128,59 @@ def test_small_files_share_a_call_and_large_ones_go_alone(
     with room(tmp_path, snapshot, answer, context={"batch_tokens": 100}) as work:
         asyncio.run(find_relevant(work))
     assert sorted(batches) == [["a.py"], ["b.py"], ["c.py", "d.py"]]
+
+
+LONG = "def very_long():\n" + "".join(f"    x{n} = {n}\n" for n in range(300))
+
+
+@pytest.mark.parametrize("refusal", [PromptTooLong("9000 tokens"), FilteredAnswer("withheld")])
+def test_a_refused_batch_is_asked_file_by_file_and_a_refused_file_by_its_outline(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot], refusal: ModelError
+) -> None:
+    """Nothing that the provider refused is asked again when the run is resumed."""
+    snapshot = make_snapshot({"a.py": "x = 1\n", "long.py": LONG, "z.py": "z = 1\n"})
+    asked: list[tuple[int, list[str]]] = []
+
+    def answer(request: Request) -> str:
+        asked.append((request.key.turn, [path for _, path in numbers(request)]))
+        if "x299" in request.messages[1].content:
+            raise refusal
+        return judging(lambda path: path == "long.py")(request)
+
+    for _ in range(2):
+        with room(tmp_path, snapshot, answer) as work:
+            (found,) = asyncio.run(find_relevant(work))
+            assert (found.path, found.maybe, found.summary) == ("long.py", False, "About long.py")
+    files = ["a.py", "long.py", "z.py"]
+    assert asked == [(0, files), (2, ["a.py"]), (6, ["long.py"]), (8, ["long.py"]), (10, ["z.py"])]
+
+
+@pytest.mark.parametrize("mode", ["full", "digest"])
+def test_a_file_that_the_model_never_takes_is_kept_as_maybe(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot], mode: str
+) -> None:
+    def answer(request: Request) -> str:
+        if "secret" in request.messages[1].content:
+            raise FilteredAnswer("withheld")
+        return judging(lambda path: False)(request)
+
+    snapshot = make_snapshot({"a.py": "x = 1\n", "b.py": "def secret():\n" + "    print(1)\n" * 200})
+    with room(tmp_path, snapshot, answer, context={"mode": mode, "digests": str(tmp_path / "digests.db")}) as work:
+        work.steps.digests = DigestStore(tmp_path / "digests.db")
+        (found,) = asyncio.run(find_relevant(work))
+        work.steps.digests.close()
+        assert (found.path, found.maybe) == ("b.py", True)
+        assert note(work)["maybe"] == ["b.py"]
+
+
+def test_another_refusal_still_ends_the_task(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
+    """Of a parameter that the model does not know, say: it would be refused for every file."""
+
+    def answer(request: Request) -> str:
+        raise RejectedRequest("no such parameter")
+
+    with room(tmp_path, make_snapshot(FILES), answer) as work, pytest.raises(ExceptionGroup):
+        asyncio.run(find_relevant(work))
 
 
 def test_judgements_of_a_strange_shape_are_not_believed() -> None:

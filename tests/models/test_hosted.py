@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from codemonkeys.errors import BadSettings, MissingKey
+from codemonkeys.errors import BadSettings, MissingKey, UnusableModel
 from codemonkeys.keys import StepKey
 from codemonkeys.models import open_model
 from codemonkeys.models.base import Completion, Message, Request, Usage
@@ -201,6 +201,36 @@ def test_missing_key(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtu
     with pytest.raises(BadSettings, match="names no provider"):
         open_model("no-such-model", OperationSettings())
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["replicate/meta/llama", "predibase/x", "sagemaker/x", "cohere/x", "azure/gpt-5-codex", "azure/responses/mine"],
+)
+def test_a_route_on_which_litellm_may_repeat_requests_by_itself_is_refused(name: str) -> None:
+    with pytest.raises(UnusableModel, match=r"a client of its own.*or as openai/NAME with --api-base"):
+        open_model(name, OperationSettings(api_base="http://127.0.0.1:9/v1"))
+
+
+def test_a_route_that_is_found_to_go_past_our_client_is_refused_after_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a later version of litellm may have them: it answers, and our client has sent nothing."""
+    calls: list[str] = []
+
+    async def past_our_client(arguments: dict[str, Any], provider: str, client: Any, blocks: bool) -> object:
+        calls.append(provider)
+        return object()
+
+    async def once() -> None:
+        model = HostedModel("openai/test", "http://127.0.0.1:9/v1", 60, QUICK)
+        try:
+            await model.complete(REQUEST)
+        finally:
+            await model.close()
+
+    monkeypatch.setattr("codemonkeys.models.hosted.call", past_our_client)
+    with pytest.raises(UnusableModel, match="it answered, but litellm reaches the provider openai") as raised:
+        asyncio.run(once())
+    assert calls == ["openai"] and raised.value.charged
 
 
 def test_concurrency_is_limited() -> None:

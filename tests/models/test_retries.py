@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from codemonkeys.errors import AccessRefused, FilteredAnswer, ModelError, NoAnswer, RejectedRequest, RetriesExhausted
+from codemonkeys.errors import (
+    AccessRefused,
+    FilteredAnswer,
+    ModelError,
+    NoAnswer,
+    PromptTooLong,
+    RejectedRequest,
+    RetriesExhausted,
+)
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Request
 from codemonkeys.models.hosted import HostedModel
@@ -68,7 +76,7 @@ STAYS: dict[str, tuple[Reply, type[ModelError]]] = {
     **{str(code): (status(code), RejectedRequest) for code in (400, 413, 422)},
     **{str(code): (status(code), AccessRefused) for code in (401, 402, 403, 404)},
     "429 of a drained account": (status(429, **DRAINED), AccessRefused),
-    "prompt too long": (status(400, **TOO_LONG), RejectedRequest),
+    "prompt too long": (status(400, **TOO_LONG), PromptTooLong),
     "prompt refused": (status(400, **WITHHELD), FilteredAnswer),
     "answer filtered": (answer("Half an", finish_reason="content_filter"), FilteredAnswer),
     "no choices": (Reply(body=json.dumps({**json.loads(answer("x").body), "choices": []})), NoAnswer),

@@ -65,7 +65,8 @@ def reserved(runs: Path) -> dict[str, tuple[float, float, int]]:
 
 @pytest.mark.parametrize("answered", [answer, endless])
 @pytest.mark.parametrize(
-    ("mode", "rule"), [("full", "conversation"), ("outline", "judge"), ("digest", "ballots"), ("full", "top judge")]
+    ("mode", "rule"),
+    [("full", "conversation"), ("outline", "judge"), ("digest", "ballots"), ("full", "top judge"), ("full", "hybrid")],
 )
 def test_no_stage_exceeds_its_upper_bound(
     make_repository: Callable[..., Path], tmp_path: Path, answered: Callable[[Request], str], mode: str, rule: str

@@ -15,7 +15,7 @@ from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.tasks import branches, images, own_issue
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import prepare
-from codemonkeys.tasks.local_repository import copy_commit
+from codemonkeys.tasks.local_repository import copy_commit, find_unversioned
 from codemonkeys.tasks.own_issue import RuntimeChoice, describe
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Environment, Reason, Sandbox, Script
@@ -233,6 +233,35 @@ def test_scripts_see_the_modules_that_npm_has_installed(
     assert os.listdir(folder / "node_modules") == ["left-pad"], "nothing is left in the user's folder"
     with pytest.raises(EnvironmentFailed, match="runs with the programs of this machine, which needs --sandbox local"):
         prepare(task_of(folder), tmp_path / "home", "image")
+
+
+def test_without_a_virtual_environment_python_is_the_machines(
+    make_repository: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Also on a machine that has only `python3`, as Debian has it."""
+    repository = make_repository({"greeting.py": "HELLO = 'Hello'\n"}, "plain")
+    task = describe(repository, "No comma", "HEAD", RuntimeChoice(kind="folders"))
+    workspace = prepare(task, tmp_path / "home", "folders")
+    sandbox = LocalSandbox()
+    try:
+        script = Script("import greeting; print(greeting.HELLO)", "issue_test.py", ("python",))
+        done = sandbox.run(workspace.environment, script)
+    finally:
+        sandbox.close()
+        workspace.snapshot.close()
+    assert (done.exit_code, done.output) == (0, "Hello\n"), done
+
+
+def test_python_is_added_only_where_there_is_none_but_python3(tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    assert find_unversioned(tmp_path, str(programs)) is None
+    (programs / "python3").symlink_to(sys.executable)
+    for _ in range(2):
+        folder = find_unversioned(tmp_path, str(programs))
+        assert folder is not None and os.readlink(folder / "python") == str(programs / "python3")
+    (programs / "python").symlink_to(sys.executable)
+    assert find_unversioned(tmp_path, str(programs)) is None
 
 
 @pytest.mark.docker

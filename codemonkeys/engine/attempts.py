@@ -1,0 +1,87 @@
+"""The attempts of one model call on the bill: each that may have been charged is booked before another goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from codemonkeys.engine.budget import Budget
+from codemonkeys.engine.in_flight import InFlight
+from codemonkeys.errors import BudgetReached
+from codemonkeys.journal.store import Journal
+from codemonkeys.models.base import Completion, Request
+from codemonkeys.redact import redact
+
+
+class Attempts:
+    """What one call has reserved, and a step of the journal for each of its attempts that may have been charged."""
+
+    def __init__(
+        self, journal: Journal, budget: Budget, in_flight: InFlight, request: Request, model: str, bound: float
+    ) -> None:
+        """`bound`: the most that one attempt can cost as we count it, in US dollars."""
+        self._journal, self._budget, self._in_flight = journal, budget, in_flight
+        self._request, self._model, self._bound = request, model, bound
+        self._is_reserved = False
+        self.step: int | None = None
+        """The step of the latest attempt; None before the first."""
+
+    async def wait_for_room(self) -> None:
+        """Wait while only what others have reserved stands in the way of another attempt.
+
+        Raises what keeps any step from beginning.
+        """
+        while True:
+            change = self._budget.change
+            self._in_flight.check()
+            if self._budget.fits(self._request.key, self.bound) or not self._budget.may_change:
+                return
+            await change.wait()
+
+    @property
+    def bound(self) -> float:
+        """The most that another attempt can cost, given what is known of the model's provider, in US dollars."""
+        return self._bound * self._journal.calls.overrun(self._model)
+
+    async def begin(self) -> None:
+        """Reserve the cost of an attempt, and record that it goes out. Raises BudgetReached."""
+        calls, key = self._journal.calls, self._request.key
+
+        def reserve() -> int:
+            step = calls.begin(self._request, self._model, self.bound, *self._budget.limits(key))
+            if not self._is_reserved:  # A shared transaction may be repeated.
+                self._is_reserved = True
+                self._budget.reserved(key)
+            return step
+
+        self.step = await self._journal.group_commit(reserve)
+
+    async def book(self, reason: str) -> None:
+        """Book an attempt that failed and may have been charged, and begin another. Raises BudgetReached."""
+        await self.fail(reason, charged=True)
+        self.settle()
+        while True:
+            await self.wait_for_room()
+            try:
+                return await self.begin()
+            except BudgetReached:
+                if not self._budget.may_change:
+                    raise
+
+    async def fail(self, reason: str, charged: bool) -> None:
+        """Record that the latest attempt failed."""
+        await self._store(lambda step: self._journal.calls.fail(step, redact(reason), charged))
+
+    async def finish(self, answer: Completion) -> None:
+        """Store the answer."""
+        await self._store(lambda step: self._journal.calls.finish(step, answer))
+
+    async def _store(self, change: Callable[[int], None]) -> None:
+        step = self.step
+        assert step is not None
+        await self._journal.group_commit(lambda: change(step))
+
+    def settle(self) -> None:
+        """Tell the budget that nothing more is reserved; calling twice is allowed."""
+        if self._is_reserved:
+            self._is_reserved = False
+            self._budget.settled(self._request.key)

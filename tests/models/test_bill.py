@@ -1,0 +1,121 @@
+"""What an endpoint charges, and what is booked of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from codemonkeys.engine.steps import Steps
+from codemonkeys.errors import RetriesExhausted
+from codemonkeys.journal import queries, run_files
+from codemonkeys.journal.store import Journal
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Message, Request
+from codemonkeys.models.hosted import HostedModel
+from codemonkeys.models.retry import Patience
+from codemonkeys.models.roles import ModelSet
+from codemonkeys.settings import OperationSettings
+from sandboxes.base import Execution, Reason
+from tests.fakes import TASK, AnsweringSandbox
+from tests.models.endpoint import Reply, Seen, answer, serve, status
+
+PRICES = {"input_cost_per_token": 1e-5, "output_cost_per_token": 1e-4}
+MAX_TOKENS = 50
+SANDBOX = AnsweringSandbox(lambda script, patch: Execution(Reason.EXITED, 0))
+CHARGED = {
+    "hang": Reply(hang=True),
+    "cut": Reply(body='{"id": "cut", "choi', cut=True),
+    "half a body": Reply(body='{"id": "cut", "choi'),
+    "reset": Reply(reset=True),
+    "500": status(500),
+    "502": status(502),
+    "504": status(504),
+}
+FREE = {
+    "429": status(429),
+    "503": status(503),
+    "529": status(529),
+    "overloaded": status(500, type="overloaded_error", message="overloaded_error"),
+}
+
+
+class Provider:
+    """Fails twice in each way before it answers, and keeps its own bill: all tokens of what it may charge for."""
+
+    def __init__(self) -> None:
+        self.bill = 0.0
+        self._seen: dict[str, int] = {}
+
+    def __call__(self, seen: Seen) -> Reply:
+        fault = seen.text.rpartition(" ")[2].replace("_", " ")
+        times = self._seen[fault] = self._seen.get(fault, 0) + 1
+        prompt = len(seen.text) // 4
+        if times <= 2 and fault in FREE:
+            return FREE[fault]
+        written = MAX_TOKENS if times <= 2 else 7
+        self.bill += prompt * PRICES["input_cost_per_token"] + written * PRICES["output_cost_per_token"]
+        if times <= 2:
+            return CHARGED[fault]
+        return answer("Hello.", {"prompt_tokens": prompt, "completion_tokens": 7, "total_tokens": prompt + 7})
+
+
+def about(number: int, fault: str) -> Request:
+    """A call that meets a fault."""
+    message = Message("user", f"Hello, this is about {fault.replace(' ', '_')}")
+    return Request(StepKey(TASK.id, "edit", number), (message,), max_tokens=MAX_TOKENS)
+
+
+def test_every_attempt_that_the_endpoint_may_charge_is_booked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-0123456789")
+    (tmp_path / "prices.json").write_text(json.dumps({"openai/test": PRICES}))
+    provider = Provider()
+
+    async def ask(url: str, seconds: float, faults: dict[int, str]) -> None:
+        patience = Patience(attempts=3, backoff=0.001)
+        model = HostedModel("openai/test", url, seconds, patience, registry=tmp_path / "prices.json")
+        steps = Steps(journal, ModelSet(model, model), SANDBOX, OperationSettings())
+        await asyncio.gather(*(steps.calls.call(about(number, fault)) for number, fault in faults.items()))
+        await steps.in_flight.drain()
+        steps.close()
+        await model.close()
+
+    faults = dict(enumerate([*CHARGED, *FREE]))
+    with closing(Journal(tmp_path, "run", "source", {})) as journal, serve(provider) as endpoint:
+        journal.add_tasks([TASK])
+        never = {0: faults.pop(0)}
+        asyncio.run(ask(endpoint.url, 120, faults))  # First: litellm loads parts of itself at the first call.
+        asyncio.run(ask(endpoint.url, 2, never))
+        spent = journal.calls.spent()
+    assert len(endpoint.requests) == 3 * (len(CHARGED) + len(FREE))
+    with run_files.reading(tmp_path / "run" / "run.db") as connection:
+        calls = queries.rows(connection, "SELECT sample, state, cost_usd FROM calls ORDER BY id")
+        unanswered = queries.unanswered(connection)
+    failed = sorted(call["sample"] for call in calls if call["state"] == "failed")
+    assert failed == sorted([*range(len(CHARGED)), *range(len(CHARGED))])
+    answered = sum(call["cost_usd"] for call in calls if call["state"] == "done")
+    assert spent == pytest.approx(answered + unanswered["cost_usd"])
+    # Attempts without an answer are booked at bounds, which are a little more than what there was to charge.
+    assert provider.bill <= spent <= 1.2 * provider.bill
+
+
+def test_an_endpoint_that_nobody_answers_at_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-0123456789")
+    (tmp_path / "prices.json").write_text(json.dumps({"openai/test": PRICES}))
+
+    async def ask() -> None:
+        patience = Patience(attempts=2, backoff=0.001)
+        model = HostedModel("openai/test", "http://127.0.0.1:9/v1", 5, patience, registry=tmp_path / "prices.json")
+        steps = Steps(journal, ModelSet(model, model), SANDBOX, OperationSettings())
+        with pytest.raises(RetriesExhausted):
+            await steps.calls.call(Request(StepKey(TASK.id, "edit"), (Message("user", "Hello"),)))
+        steps.close()
+        await model.close()
+
+    with closing(Journal(tmp_path, "run", "source", {})) as journal:
+        journal.add_tasks([TASK])
+        asyncio.run(ask())
+        assert journal.calls.spent() == 0.0
