@@ -20,11 +20,14 @@ WATCH_SECONDS = 2.0
 
 def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     """Show a run, or one of its tasks."""
+    from codemonkeys.generation.flags import suspicious
     from codemonkeys.report.tables import dollars, plain, spend_table, task_view, tasks_table
 
     with run_files.reading(run_files.database_of(runs, name)) as connection:
         story = queries.task_story(connection, task) if task else queries.run_overview(connection)
     if as_json:
+        for candidate in story["candidates"] if task else ():
+            candidate["flags"] = list(suspicious(candidate["patch"]))
         print_json(story)
         return Exit.DONE
     console = out()

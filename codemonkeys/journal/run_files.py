@@ -169,7 +169,9 @@ def check_schema(connection: sqlite3.Connection, path: Path) -> None:
         raise NewerJournal(f"{path} was written by a newer codemonkeys (it has {', '.join(newer)}); upgrade to open it")
 
 
-KNOWN_MIGRATIONS = frozenset({"m001_initial", "m002_verdicts", "m003_evidence", "m004_bill", "m005_standing"})
+KNOWN_MIGRATIONS = frozenset(
+    {"m001_initial", "m002_verdicts", "m003_evidence", "m004_bill", "m005_standing", "m006_controls"}
+)
 """Names of `schema.migrations()`, repeated here so that readers need not import sqlite-utils; a test compares them."""
 
 

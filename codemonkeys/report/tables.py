@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from codemonkeys.generation.flags import suspicious
 from codemonkeys.redact import safe_terminal
 from codemonkeys.stages import RANK, RELEVANCE, STAGES
 
@@ -123,12 +124,30 @@ def votes_table(story: dict[str, Any]) -> RenderableType:
         table.add_row(*cells)
     sums = [str(sum(votes[c["number"], t]["vote"] for t in tests)) for c in distinct]
     table.add_row("votes", "", *sums, style="bold")
+    controls = {row["candidate"]: row.get("control") for row in story["votes"]}
+    if any(passed is not None for passed in controls.values()):
+        words = {None: "", 0: "failed", 1: "passed"}
+        cells = [Text(words[controls[c["number"]]], style="" if controls[c["number"]] else "red") for c in distinct]
+        table.add_row("control", "", *cells)
     signals = {(signal["kind"], signal["number"]): signal["value"] for signal in story["signals"]}
     if ran := signals.get(("regression tests", 0)):
         broken = [signals.get(("breaks", c["number"])) for c in distinct]
         cells = ["unknown" if value is None else f"{value:.0f}" for value in broken]
         table.add_row(f"breaks, of the repository's {ran:.0f}", "", *cells)
     return table
+
+
+def warnings_of(story: dict[str, Any]) -> list[Text]:
+    """One line per candidate that failed its control, and per file by which one can decide how tests run."""
+    failed = dict.fromkeys(row["candidate"] for row in story["votes"] if row.get("control") == 0)
+    lines = [f"candidate {number} failed its control: its votes do not count" for number in failed]
+    for c in story["candidates"]:
+        lines += [f"candidate {c['number']} touches {flag}" for flag in suspicious(c["patch"])]
+    for note in story["notes"]:
+        if note["kind"] == "controls":
+            kinds = [kind for kind, ran in note["body"]["kinds"].items() if not ran]
+            lines += [f"no control of {kind} scripts: it fails on the unedited code too" for kind in kinds]
+    return [plain(line, "yellow") for line in lines]
 
 
 def outcome(exit_code: int | None, reason: str) -> Text:
@@ -191,7 +210,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
         *(heading("Conversations"), conversations),
         *(plain(f"{n['stage']} sample {n['sample']} ended early: {n['body']}", "yellow") for n in early),
         *(heading("Candidates"), candidates_table(story)),
-        *(heading("Votes"), votes_table(story)),
+        *(heading("Votes"), votes_table(story), *warnings_of(story)),
         *(heading("Chosen patch"), diff_view(story["patch"]) if story["patch"] else Text("none")),
         *(heading("Spend"), spend_table(story["spend"])),
     ]
