@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from codemonkeys.engine.executions import ExecutionRequest
+from codemonkeys.engine.scripts import limits_of
 from codemonkeys.engine.work import Work
 from codemonkeys.ensembles.members import LARGEST
 from codemonkeys.errors import BadInput
@@ -15,11 +16,12 @@ from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.patch import check_patch
 from codemonkeys.keys import StepKey
 from codemonkeys.stages import VOTES
-from sandboxes.base import Limits, Reason, Script
+from sandboxes.base import Reason, Script
 
 NOTES = "ensemble"
 """Stage name of what is noted here."""
-LIMITS = Limits(seconds=120, memory_mb=2048, output_bytes=16 * LARGEST)
+OUTPUT_BYTES = 16 * LARGEST
+"""What came out may be longer than what was submitted: the diff holds whole files."""
 
 
 async def applied_candidates(work: Work, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -61,7 +63,8 @@ async def _apply(work: Work, number: int, patch: str) -> tuple[str, str]:
     """The diff of what came out, or why there is none beyond what git said."""
     script = Script(diff_script(patch), "apply.sh", ("bash",))
     key = StepKey(work.task.id, VOTES.name, number, 0, "applied")
-    done = await work.steps.executions.run(key, ExecutionRequest(work.environment, script, None, LIMITS))
+    limits = replace(limits_of(work.settings.sandbox), output_bytes=OUTPUT_BYTES)
+    done = await work.steps.executions.run(key, ExecutionRequest(work.environment, script, None, limits))
     if done.reason is not Reason.EXITED:
         return "", f"the harness's other ways to apply it ended with: {done.reason}"
     try:

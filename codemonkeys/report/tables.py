@@ -125,7 +125,7 @@ def votes_table(story: dict[str, Any]) -> RenderableType:
     sums = [str(sum(votes[c["number"], t]["vote"] for t in tests)) for c in distinct]
     table.add_row("votes", "", *sums, style="bold")
     controls = {row["candidate"]: row.get("control") for row in story["votes"]}
-    if any(passed is not None for passed in controls.values()):
+    if 0 in controls.values():
         words = {None: "", 0: "failed", 1: "passed"}
         cells = [Text(words[controls[c["number"]]], style="" if controls[c["number"]] else "red") for c in distinct]
         table.add_row("control", "", *cells)
