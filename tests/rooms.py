@@ -10,6 +10,7 @@ from typing import Any
 from codemonkeys.engine.work import Work
 from codemonkeys.models.base import Request
 from codemonkeys.prompting import Prompts
+from codemonkeys.selection.control_scripts import TITLE
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason, Sandbox
@@ -19,8 +20,8 @@ MARKER = "0123abcd"
 
 
 def present(script: str, patch: str | None) -> Execution:
-    """Every script finds the issue in the unedited code, and not with any patch."""
-    return Execution(Reason.EXITED, 2 if patch is None else 0, output="ran")
+    """Every script finds the issue in the unedited code, and not with any patch; every control ends as it must."""
+    return Execution(Reason.EXITED, 2 if patch is None or script.startswith(TITLE) else 0, output="ran")
 
 
 @contextmanager
@@ -32,8 +33,15 @@ def room(
     sandbox: Sandbox | None = None,
     **given: Any,
 ) -> Iterator[Work]:
-    """A task in work on a snapshot. The model is a function, and so is the sandbox if none is given."""
-    steps = open_steps(tmp_path, AnsweringModel(answer), sandbox or AnsweringSandbox(run))
+    """A task in work on a snapshot. The model is a function, and so is the sandbox if none is given.
+
+    Such a sandbox is not asked about controls: all end as they must.
+    """
+
+    def controlled(script: str, patch: str | None) -> Execution:
+        return Execution(Reason.EXITED, 2) if script.startswith(TITLE) else run(script, patch)
+
+    steps = open_steps(tmp_path, AnsweringModel(answer), sandbox or AnsweringSandbox(controlled))
     prompts = Prompts(MARKER, None, {"repo": TASK.repo, "issue": TASK.issue})
     yield Work(TASK, snapshot, PLACE, load_settings(**given), prompts, steps)
     steps.journal.close()

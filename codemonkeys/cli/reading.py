@@ -26,6 +26,7 @@ WATCH_SECONDS = 2.0
 
 def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     """Show a run, or one of its tasks."""
+    from codemonkeys.generation.flags import suspicious
     from codemonkeys.report.ensemble import stored_choices
     from codemonkeys.report.tables import dollars, plain, spend_table, tasks_table
     from codemonkeys.report.task_view import task_view
@@ -36,6 +37,8 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     for one in [story] if task else story["tasks"]:
         one |= choices.get(one["id"], {})
     if as_json:
+        for candidate in story["candidates"] if task else ():
+            candidate["flags"] = list(suspicious(candidate["patch"]))
         print_json(story)
         return Exit.DONE
     console = out()

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codemonkeys.engine.work import Work
+from codemonkeys.ensembles.applying import applied_candidates
 from codemonkeys.ensembles.members import LARGEST, Member
 from codemonkeys.errors import BadInput
 from codemonkeys.generation.candidate import Candidate
-from codemonkeys.generation.patch import check_patch
 from codemonkeys.generation.trajectories import attempt_test
 from codemonkeys.journal.store import Journal
 from codemonkeys.selection.deciding import Choice, select
@@ -68,25 +68,12 @@ def ensemble_solver(members: Sequence[Member], given: GivenTests) -> Callable[[W
     """Returns a solver for one task; it returns None if no member has a patch that applies."""
 
     async def solve_by_members(work: Work) -> Choice | None:
-        candidates = await filter_applicable(work, candidates_of(members, work.task.id))
+        candidates = await applied_candidates(work, candidates_of(members, work.task.id))
         if not candidates:
             return None
         return await select(work, candidates, await test_scripts_for(work, candidates, given))
 
     return solve_by_members
-
-
-async def filter_applicable(work: Work, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Candidates that git can apply to the snapshot; the others are recorded in a note."""
-
-    def check() -> list[str | None]:
-        return [check_patch(work.snapshot, candidate.patch) for candidate in candidates]
-
-    whys = await work.in_thread(check)
-    refused = [{"source": c.source, "why": why} for c, why in zip(candidates, whys, strict=True) if why]
-    if refused:
-        await work.note("ensemble", "does not apply", refused)
-    return [candidate for candidate, why in zip(candidates, whys, strict=True) if not why]
 
 
 async def test_scripts_for(work: Work, candidates: Sequence[Candidate], given: GivenTests) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
-from codemonkeys.grading.flags import suspicious
+from codemonkeys.generation.flags import suspicious
 from codemonkeys.grading.layout import log_folder, log_root, remove_logs, stored_verdict, write_run, write_summary
 from codemonkeys.grading.official import HarnessGrader
 from codemonkeys.grading.sandboxed import LIMITS, Job, SandboxGrader

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from threading import Event
 from typing import Any, NamedTuple
 
 from codemonkeys.errors import BadRecord, EnvironmentFailed
+from codemonkeys.generation.applying import REFUSED, apply_lines
 from codemonkeys.grading.layout import LOG, REPORT, TEST_OUTPUT, spec_of, verdict_of
 from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.system.files import write_whole
@@ -80,9 +80,9 @@ class SandboxGrader:
         execution = self._run(environment, spec.eval_script, patch or None)
         if execution.reason is Reason.PATCH_FAILED:
             refusal = execution.output
-            execution = self._run(environment, _lenient(patch) + spec.eval_script, None)
-            if execution.output.startswith(_apply_patch_fail()):
-                write_whole(log / LOG, f"{_apply_patch_fail()}:\n{refusal}\n")
+            execution = self._run(environment, apply_lines(patch) + spec.eval_script, None)
+            if execution.output.startswith(REFUSED):
+                write_whole(log / LOG, f"{REFUSED}:\n{refusal}\n")
                 return Verdict(id, Outcome.PATCH_FAILED, refusal.strip())
         return self._verdict(job, spec, execution)
 
@@ -111,27 +111,3 @@ class SandboxGrader:
             if execution.reason is not Reason.SANDBOX_FAILED:
                 break
         return execution
-
-
-def _apply_patch_fail() -> str:
-    from swebench.harness.constants import APPLY_PATCH_FAIL
-
-    return str(APPLY_PATCH_FAIL)
-
-
-def _lenient(patch: str) -> str:
-    """Shell lines that apply a patch that git refuses, as leniently as the harness does.
-
-    The patch is passed as base64, so the shell cannot interpret any of it.
-    """
-    from swebench.harness.run_evaluation import GIT_APPLY_CMDS
-
-    packed = base64.encodebytes(patch.encode("utf-8", "surrogateescape")).decode()
-    first, *others = [f"{command} $patch" for command in GIT_APPLY_CMDS]
-    attempts = " || ".join([first, *[f"{{ reset; {command}; }}" for command in others]])
-    return (
-        f"patch=$(mktemp)\nbase64 -d >$patch <<'END'\n{packed}END\n"
-        "reset() { git checkout -- .; git clean -fd; }\n"
-        f"{{ {attempts} || git apply --check --reverse $patch; }} >/dev/null 2>&1 ||\n"
-        f"{{ echo '{_apply_patch_fail()}'; exit 1; }}\n"
-    )

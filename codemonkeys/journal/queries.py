@@ -124,6 +124,16 @@ def signals(connection: sqlite3.Connection, task: str) -> list[dict[str, Any]]:
     )
 
 
+def controls(connection: sqlite3.Connection, task: str) -> dict[int, bool]:
+    """Whether candidates pass their controls, by number; of those for which one ran."""
+    if not has_table(connection, "controls"):
+        return {}
+    return {
+        row["candidate"]: bool(row["passed"])
+        for row in rows(connection, "SELECT candidate, passed FROM controls WHERE task = ?", task)
+    }
+
+
 def predictions(connection: sqlite3.Connection) -> list[dict[str, Any]]:
     """The run's predictions: finished tasks that have a patch, in the order of the run."""
     query = "SELECT instance_id, model_name_or_path, model_patch FROM predictions WHERE candidate IS NOT NULL"

@@ -179,6 +179,15 @@ class Journal:
                 [(task, kind, number, value, detail) for number, (value, detail) in values.items()],
             )
 
+    def put_controls(self, task: str, controls: Mapping[int, tuple[bool, str]]) -> None:
+        """Record for candidates by number whether they pass their controls, and the kinds that they fail."""
+        with self._writer.writing() as connection:
+            connection.execute("DELETE FROM controls WHERE task = ?", (task,))
+            connection.executemany(
+                "INSERT INTO controls VALUES (?, ?, ?, ?)",
+                [(task, number, passed, failed) for number, (passed, failed) in controls.items()],
+            )
+
     def put_retry(self, model: str, status: str, words: str) -> None:
         """Count a retry after a transient error, and keep the last error message."""
         with self._writer.writing() as connection:

@@ -26,8 +26,22 @@ _PATCH = "--- a/src/module.py\n+++ b/src/module.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\
 _TEST = "import sys\nsys.exit(2)\n"
 _PROBLEM: Values = {"problem": "The answer holds no block."}
 _CANDIDATES = [
-    {"number": 1, "votes": 2, "patch": _PATCH, "broken": ("tests/test_module.py::test_x",)},
-    {"number": 2, "votes": 0, "patch": _PATCH, "broken": ()},
+    {
+        "number": 1,
+        "votes": 2,
+        "patch": _PATCH,
+        "broken": ("tests/test_module.py::test_x",),
+        "untrusted": False,
+        "flags": (),
+    },
+    {
+        "number": 2,
+        "votes": 0,
+        "patch": _PATCH,
+        "broken": (),
+        "untrusted": True,
+        "flags": ("conftest: conftest.py",),
+    },
 ]
 _SELECT: Values = {"files": [_FILE], "candidates": _CANDIDATES, "script": _SCRIPT, "tests": 2}
 

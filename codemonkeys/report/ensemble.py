@@ -87,7 +87,7 @@ def stored_choices(connection: sqlite3.Connection) -> dict[str, dict[str, Any]]:
 
 
 def not_applying(connection: sqlite3.Connection, member: Member) -> list[Any]:
-    """Patches of a member that git refused, as records left out."""
+    """Patches of a member that do not apply, as records left out."""
     from codemonkeys.ensembles.members import DroppedRecord
 
     notes = rows(connection, "SELECT task, body FROM notes WHERE stage = 'ensemble' AND kind = 'does not apply'")

@@ -67,7 +67,9 @@ class VoteRecord:
     valid: bool
     """The script reproduced the issue in the unedited repository."""
     vote: bool
-    """The test is valid and passes on the candidate."""
+    """The test is valid and passes on the candidate, which did not fail its control."""
+    control: bool | None = None
+    """Whether the candidate passes its control; None if none ran."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,11 @@ class Run:
         """The vote matrix of one task or of all."""
         query = "SELECT * FROM votes WHERE ? IN (task, '') ORDER BY task, candidate, test"
         records = self.sql(query, task or "")
-        return [_record(VoteRecord, {**r, "valid": bool(r["valid"]), "vote": bool(r["vote"])}) for r in records]
+        for row in records:
+            control = row.get("control")
+            row.update(valid=bool(row["valid"]), vote=bool(row["vote"]))
+            row["control"] = None if control is None else bool(control)
+        return [_record(VoteRecord, row) for row in records]
 
     def calls(self, task: str | None = None) -> list[CallRecord]:
         """Model calls of one task or of all, in the order they were sent."""

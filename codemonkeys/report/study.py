@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from codemonkeys.generation.flags import runner_flags
 from codemonkeys.report.diversity import Diversity, diversity_of
 from codemonkeys.report.forecast import forecast
 from codemonkeys.report.savings import Saving, saving
@@ -27,7 +28,7 @@ from codemonkeys.report.statistics import (
 from codemonkeys.report.stored_run import Cost, StoredRun
 from codemonkeys.report.tests_and_turns import TestsResult, TurnResult, by_turn, tests_result
 from codemonkeys.report.verdict_sources import Verdicts
-from codemonkeys.selection.evidence import Evidence, Ranking
+from codemonkeys.selection.evidence import Evidence, Ranking, ScriptOutcome
 from codemonkeys.selection.rules import EXECUTION, RULES, Rule
 from codemonkeys.selection.rules_base import candidates
 from codemonkeys.selection.weaver import estimate, verify
@@ -119,6 +120,10 @@ class Study:
     """Share of correct candidates: estimated without labels, and measured with them."""
     saving: Saving | str
     """Savings of early stopping, or why they cannot be estimated."""
+    untrusted: int = 0
+    """Number of distinct candidates that failed a control, so that their votes do not count."""
+    flagged: int = 0
+    """Number of distinct candidates that touch what can decide how tests run."""
 
 
 def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] = RULES) -> Study:
@@ -194,6 +199,8 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
         ),
         share=(estimated.share, sum(map(bool, flat)) / len(flat) if flat else None) if estimated else None,
         saving=SYSTEMS if is_ensemble(run) else saving(run, labels),
+        untrusted=sum(ScriptOutcome.UNTRUSTED in e.edited[k] for e in pool if e.edited for k in set(e.classes)),
+        flagged=sum(bool(runner_flags(e.patches[k])) for e in pool for k in set(e.classes)),
     )
 
 

@@ -42,6 +42,10 @@ def summary(study: Study) -> Text:
         lines.append(f"{study.ungraded} excluded because some candidates have no verdict")
     if study.incomplete:
         lines.append(f"{study.incomplete} excluded because the run was stopped before their evidence was complete")
+    if study.untrusted:
+        lines.append(f"{study.untrusted} candidates failed a control, so their votes do not count")
+    if study.flagged:
+        lines.append(f"{study.flagged} candidates touch what can decide how tests run (show TASK names it)")
     if study.random is not None and study.oracle is not None:
         lines.append(
             f"a random candidate is correct in {percent(study.random)}, the best one in {percent(study.oracle)}"

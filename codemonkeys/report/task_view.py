@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from codemonkeys.generation.flags import suspicious
 from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import one_line
 from codemonkeys.report.tables import diff_view, dollars, heading, new_table, plain, spend_table, unanswered_line
@@ -42,6 +43,11 @@ def evidence_view(story: dict[str, Any]) -> RenderableType:
     if tests:
         sums = [str(sum(votes[c["number"], t]["vote"] for t in tests)) for c in distinct]
         table.add_row("votes", "", *sums, style="bold")
+    controls = {row["candidate"]: row.get("control") for row in story["votes"]}
+    if 0 in controls.values():
+        words = {None: "", 0: "failed", 1: "passed"}
+        cells = [Text(words[controls[c["number"]]], style="" if controls[c["number"]] else "red") for c in distinct]
+        table.add_row("control", "", *cells)
     if ran:
         broken = {c["number"]: signals.get(("breaks", c["number"]), {}) for c in distinct}
         cells = ["unknown" if found.get("value") is None else f"{found['value']:.0f}" for found in broken.values()]
@@ -67,6 +73,19 @@ def without_regressions(notes: Sequence[dict[str, Any]]) -> list[str]:
     """Why none of the repository's own tests ran, if one knows."""
     bodies = [note["body"] for note in notes if (note["stage"], note["kind"]) == (REGRESSION.name, "tests")]
     return [body["why"] for body in bodies if body.get("why")]
+
+
+def warnings_of(story: dict[str, Any]) -> list[Text]:
+    """One line per candidate that failed its control, and per file by which one can decide how tests run."""
+    failed = dict.fromkeys(row["candidate"] for row in story["votes"] if row.get("control") == 0)
+    lines = [f"candidate {number} failed its control: its votes do not count" for number in failed]
+    for c in story["candidates"]:
+        lines += [f"candidate {c['number']} touches {flag}" for flag in suspicious(c["patch"])]
+    for note in story["notes"]:
+        if note["kind"] == "controls":
+            kinds = [kind for kind, ran in note["body"]["kinds"].items() if not ran]
+            lines += [f"no control of {kind} scripts: it fails on the unedited code too" for kind in kinds]
+    return [plain(line, "yellow") for line in lines]
 
 
 def outcome(exit_code: int | None, reason: str) -> Text:
@@ -139,7 +158,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
         *(plain(f"{n['stage']} sample {n['sample'] + 1} ended early: {n['body']}", "yellow") for n in early),
         *(heading("Candidates"), candidates_table(story)),
         *(plain(line, "yellow") for line in refused_members(story["notes"])),
-        *(heading("Votes" if story["votes"] else "Tests"), evidence_view(story)),
+        *(heading("Votes" if story["votes"] else "Tests"), evidence_view(story), *warnings_of(story)),
         *(heading("Chosen patch"), diff_view(story["patch"]) if story["patch"] else Text("none")),
         *section("Spend", spend_table(story["spend"]), bool(story["spend"]) or not story["ensemble"]),
         *unanswered_line(story["unanswered"]),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from codemonkeys.engine.scripts import ISSUE_FIXED, ISSUE_PRESENT
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
+from codemonkeys.generation.flags import runner_flags
 from codemonkeys.journal import queries, texts
 from codemonkeys.journal.queries import rows
+from codemonkeys.selection.controls import control_votes, decided_without
 from codemonkeys.selection.evidence import Evidence, ScriptOutcome
 from codemonkeys.selection.regression import Regressions, run_regressions
 from codemonkeys.selection.votes import Matrix, number_candidates, vote
@@ -28,6 +30,8 @@ class SelectionInput:
     evidence: Evidence
     matrix: Matrix
     regressions: Regressions
+    flags: Mapping[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
+    """By number of a candidate, what it touches that decides how tests run."""
 
 
 async def collect_evidence(work: Work, candidates: Sequence[Candidate], tests: Sequence[str] = ()) -> SelectionInput:
@@ -39,13 +43,20 @@ async def collect_evidence(work: Work, candidates: Sequence[Candidate], tests: S
     distinct, classes = await number_candidates(work, candidates)
     scripts = tuple(dict.fromkeys([*(c.test for c in candidates if c.test), *tests]))
     matrix = await vote(work, distinct, scripts)
+    flags: dict[int, tuple[str, ...]] = {}
+    if not decided_without(work, matrix):
+        matrix = await control_votes(work, matrix)
+        flags = {n.number: runner_flags(n.candidate.patch) for n in distinct}
     regressions = await run_regressions(work, distinct) if len(distinct) > 1 else Regressions()
     broken = dict(zip((numbered.number for numbered in distinct), regressions.broken, strict=False))
     breaks = {n: (None, "") if b is None else (float(len(b)), json.dumps(b)) for n, b in broken.items()}
     ran = {0: (float(len(regressions.tests)), "")} if broken else {}
     await work.signals({"regression tests": ran, "breaks": breaks})
     row_of = {numbered.number - 1: row for row, numbered in enumerate(matrix.candidates)}
-    edited = [tuple(outcome_of(e.reason, e.exit_code) for e in row) for row in matrix.edited]
+    edited = [
+        tuple(outcome_of(e.reason, e.exit_code, numbered.number not in matrix.untrusted) for e in row)
+        for numbered, row in zip(matrix.candidates, matrix.edited, strict=True)
+    ]
     evidence = Evidence(
         task=work.task.id,
         patches=tuple(c.patch for c in candidates),
@@ -59,15 +70,15 @@ async def collect_evidence(work: Work, candidates: Sequence[Candidate], tests: S
         regressions=len(regressions.tests),
         breaks=expand_classes(classes, {number: None if b is None else len(b) for number, b in broken.items()}),
     )
-    return SelectionInput(evidence, matrix, regressions)
+    return SelectionInput(evidence, matrix, regressions, flags)
 
 
-def outcome_of(reason: str, exit_code: int | None) -> ScriptOutcome:
-    """Outcome of an execution of a test script."""
+def outcome_of(reason: str, exit_code: int | None, trusted: bool = True) -> ScriptOutcome:
+    """Outcome of an execution of a test script. `trusted`: the candidate failed no control."""
     if reason == Reason.PATCH_FAILED:
         return ScriptOutcome.NOT_APPLIED
     if reason == Reason.EXITED and exit_code == ISSUE_FIXED:
-        return ScriptOutcome.FIXED
+        return ScriptOutcome.FIXED if trusted else ScriptOutcome.UNTRUSTED
     if reason == Reason.EXITED and exit_code == ISSUE_PRESENT:
         return ScriptOutcome.PRESENT
     return ScriptOutcome.BROKEN
@@ -79,9 +90,11 @@ def stored_evidence(connection: sqlite3.Connection, task: str) -> Evidence | Non
     classes = tuple((c["duplicate_of"] or c["number"]) - 1 for c in candidates)
     ran = "SELECT sample, turn, script_hash, reason, exit_code FROM execution_steps WHERE task = ? AND stage = 'votes' "
     original = rows(connection, ran + "AND part = 'original' AND state = 'done' ORDER BY turn", task)
+    untrusted = {number for number, passed in queries.controls(connection, task).items() if not passed}
     edited: dict[int, dict[int, ScriptOutcome]] = {}
     for row in rows(connection, ran + "AND part = 'edited' AND state = 'done'", task):
-        edited.setdefault(row["sample"] - 1, {})[row["turn"]] = outcome_of(row["reason"], row["exit_code"])
+        result = outcome_of(row["reason"], row["exit_code"], row["sample"] not in untrusted)
+        edited.setdefault(row["sample"] - 1, {})[row["turn"]] = result
     turns = [row["turn"] for row in original]
     if not candidates or any(turn not in edited.get(first, {}) for first in classes for turn in turns):
         return None

@@ -27,6 +27,10 @@ class Finalist(NamedTuple):
     patch: str
     broken: tuple[str, ...]
     """Names of the repository's own tests that it breaks."""
+    untrusted: bool = False
+    """Whether it failed a control, so that its votes do not count."""
+    flags: tuple[str, ...] = ()
+    """What it touches that decides how tests run."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ def make_finalists(inputs: SelectionInput, shortlist: Sequence[int]) -> list[Fin
         Finalist(
             *(index + 1, matrix.votes(rows[index]), inputs.evidence.patches[index]),
             broken=(regressions.broken[rows[index]] if regressions.broken else None) or (),
+            untrusted=index + 1 in matrix.untrusted,
+            flags=inputs.flags.get(index + 1, ()),
         )
         for index in shortlist
     ]

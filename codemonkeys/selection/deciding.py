@@ -13,7 +13,7 @@ from codemonkeys.selection.agreement import support
 from codemonkeys.selection.asking import judge_candidates, vote_by_ballots
 from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence, expand_classes
 from codemonkeys.selection.conversation import converse, example_test, make_finalists
-from codemonkeys.selection.evidence import Evidence, Ranking
+from codemonkeys.selection.evidence import Evidence, Ranking, ScriptOutcome
 from codemonkeys.selection.rules import find_rule
 from codemonkeys.settings import SelectionSettings
 
@@ -81,6 +81,8 @@ def complete_ranking(evidence: Evidence, ranking: Ranking) -> list[int]:
 
 def choose(evidence: Evidence, index: int, reason: str) -> Choice:
     """Choose the candidate at a position."""
+    if evidence.edited and ScriptOutcome.UNTRUSTED in evidence.edited[index]:
+        reason += "; it failed its control"
     return Choice(index + 1, evidence.patches[index], reason)
 
 

@@ -15,6 +15,8 @@ class ScriptOutcome(StrEnum):
     """Neither: the script itself failed or hit a limit."""
     NOT_APPLIED = "not applied"
     """The candidate does not apply, so the script did not run."""
+    UNTRUSTED = "untrusted"
+    """The script said fixed, and the candidate failed a control: it decides how a process ends that imports it."""
 
 
 @dataclass(frozen=True)

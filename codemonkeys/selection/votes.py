@@ -33,6 +33,8 @@ class Matrix:
     """By test."""
     edited: tuple[tuple[Execution, ...], ...]
     """By candidate, then by test."""
+    untrusted: frozenset[int] = frozenset()
+    """Numbers of the candidates that failed a control: they have no votes."""
 
     def valid(self, test: int) -> bool:
         """Whether a test may vote: it must reproduce the issue on the unedited code (the paper counts every test)."""
@@ -40,6 +42,8 @@ class Matrix:
 
     def votes(self, position: int) -> int:
         """Number of valid tests that pass on the candidate at a position."""
+        if self.candidates[position].number in self.untrusted:
+            return 0
         results = self.edited[position]
         return sum(self.valid(t) and exited(result, ISSUE_FIXED) for t, result in enumerate(results))
 

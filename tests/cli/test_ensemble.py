@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,30 @@ def test_votes_run_given_tests_and_verdicts_come_after(room: Room) -> None:
     learned = room.ensemble("--run", "weaver", "--select", "agreement", "--tests", "given", "--sandbox", "local")
     assert learned.code == 0 and "Chosen by agreement" in learned.out, learned.err
     assert room.query("weaver", "SELECT reason FROM tasks") == [("most like what unrelated sources wrote",)]
+
+
+@pytest.mark.skipif(shutil.which("patch") is None, reason="the harness's last way to apply a patch is patch(1)")
+def test_a_patch_that_the_harness_would_apply_is_a_candidate(room: Room) -> None:
+    """Last newline stripped, a hunk header that counts wrongly, CRLF: the diff of what came out is chosen."""
+    readme = "--- a/README.md\n+++ b/README.md\n@@ -1 +1,2 @@\n+Hello.\n Greets people.\n"
+    lenient = {
+        "stripped": (GOLD + readme).rstrip("\n"),
+        "miscounted": GOLD.replace("@@ -1,2 +1,2 @@", "@@ -1,3 +1,3 @@"),
+        "crlf": GOLD.replace("\n", "\r\n"),
+    }
+    for name, patch in lenient.items():
+        room.submit(name, [{"instance_id": ID, "model_name_or_path": name, "model_patch": patch}])
+    options = ["--select", "votes", "--tests", "given", "--sandbox", "local", "--run", "lenient", "-o", "lenient.jsonl"]
+    done = room.ensemble(*options, members=" ".join([*lenient, "alpha_1", "delta"]))
+    assert done.code == 0, done.err
+    patches = dict(room.query("lenient", "SELECT source, plain FROM candidates JOIN texts ON hash = patch_hash"))
+    assert list(patches) == [*lenient, "alpha_1"]
+    assert patches["miscounted"] == patches["crlf"] and patches["miscounted"].startswith("diff --git a/greeting.py")
+    assert ".orig" not in patches["stripped"] and "+Hello.\n" in patches["stripped"]
+    assert room.query("lenient", "SELECT sum(duplicate_of = 2) FROM candidates") == [(1,)]
+    (prediction,) = [json.loads(line) for line in (room.folder / "lenient.jsonl").read_text().splitlines()]
+    assert prediction["model_patch"] in patches.values() and "Hello, {name}!" in prediction["model_patch"]
+    assert room("resume", "lenient").code == 0
 
 
 def test_verdicts_from_a_file_and_invalid_input(room: Room) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from codemonkeys.errors import BadInput, BadRecord, EnvironmentFailed, UnknownDataset
+from codemonkeys.generation.applying import APPLY_COMMANDS, REFUSED
 from codemonkeys.grading.evaluation import HarnessGrader, Outcome, SandboxGrader, Verdict, evaluate, log_folder
 from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
 from codemonkeys.tasks.backends import BACKENDS
@@ -209,6 +210,13 @@ def graded_for_real(
         ]
     finally:
         sandbox.close()
+
+
+def test_patches_are_applied_by_the_commands_of_the_harness() -> None:
+    from swebench.harness.constants import APPLY_PATCH_FAIL
+    from swebench.harness.run_evaluation import GIT_APPLY_CMDS
+
+    assert (list(APPLY_COMMANDS), REFUSED) == (GIT_APPLY_CMDS, APPLY_PATCH_FAIL)
 
 
 @pytest.mark.parametrize(

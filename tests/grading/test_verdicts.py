@@ -15,7 +15,7 @@ from codemonkeys.grading.evaluation import Outcome, SandboxGrader, Verdict, eval
 from codemonkeys.grading.layout import log_root
 from codemonkeys.grading.verdict import majority
 from codemonkeys.journal import queries, run_files
-from codemonkeys.journal.schema import INITIAL
+from codemonkeys.journal.schema_initial import INITIAL
 from codemonkeys.journal.store import Journal
 from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
 from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys

@@ -227,7 +227,7 @@ def test_a_damaged_run_hides_no_other(database: bytes, data: st.DataObject) -> N
         for run, content in {"damaged": bytes(damaged), "whole": database}.items():
             (Path(name) / run).mkdir()
             (Path(name) / run / "run.db").write_bytes(content)
-        statuses, unreadable = read_all(Path(name))
+        statuses, unreadable = read_all([Path(name)])
         assert {status.run for status in statuses} in ({"whole"}, {"whole", "damaged"})
         assert len(statuses) + len(unreadable) == 2
         for status in statuses:

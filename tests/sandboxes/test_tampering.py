@@ -12,11 +12,13 @@ import sys
 import tarfile
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from codemonkeys.selection.control_scripts import PLAIN, PYTEST, control_of
 from sandboxes import Environment, Execution, Limits, Reason, Sandbox, Script, rootfs
 from sandboxes.docker import DockerSandbox
 from sandboxes.local import LocalSandbox
@@ -37,6 +39,7 @@ sys.exit(0 if shop.price() == 2 else 2)
     "issue_test.py",
 )
 PRESENT, FIXED = 2, 0
+CONTROL = Script(control_of([SCRIPT.text], PLAIN), "issue_test.py")
 
 
 class Edit(NamedTuple):
@@ -125,6 +128,9 @@ EDITS = [
 ]
 
 
+FIX = Edit("fix", {PACKAGE: "def price():\n    return 2\n"}, True)
+
+
 def patch_of(edit: Edit) -> str:
     """The edit as a patch of the base."""
     patch = ""
@@ -175,6 +181,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     repository, venv = place / "repository", place / "venv"
     (repository / "shop").mkdir(parents=True)
     (repository / PACKAGE).write_text(ORIGINAL)
+    (repository / "tests").mkdir()
+    (repository / "tests" / "data.txt").write_text("\n")
     identity = ("-c", "user.name=base", "-c", "user.email=base@localhost")
     for words in (("init", "-q"), ("add", "-A"), (*identity, "commit", "-q", "-m", "base")):
         subprocess.run(["git", *words], cwd=repository, check=True)
@@ -215,9 +223,9 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     sandbox.close()
 
 
-def ask(place: Place, patch: str | None = None) -> Execution:
+def ask(place: Place, patch: str | None = None, script: Script = SCRIPT) -> Execution:
     sandbox, environment = place
-    return sandbox.run(environment, SCRIPT, patch, Limits(seconds=30, memory_mb=512))
+    return sandbox.run(environment, script, patch, Limits(seconds=30, memory_mb=512))
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.name)
@@ -235,6 +243,8 @@ def test_an_edit_decides_at_most_its_own_vote(place: Place, edit: Edit) -> None:
         if patch is None:
             assert '"price": 1' in again.output and '"here": ["/codemonkeys/issue_test.py"]' in again.output
     assert not [about for about in Path("/proc").glob("[0-9]*/cmdline") if MARK.encode() in read(about)]
+    control = ask(place, patch_of(edit), CONTROL)
+    assert (control.exit_code == PRESENT) is not decides, "whoever decides a vote fails the control, and nobody else"
 
 
 def test_the_page_says_of_every_edit_what_it_can_do() -> None:
@@ -259,5 +269,53 @@ def read(path: Path) -> bytes:
 
 def test_a_script_that_an_honest_edit_satisfies(place: Place) -> None:
     """What the others are measured by."""
-    fix = Edit("fix", {PACKAGE: "def price():\n    return 2\n"}, True)
-    assert (ask(place).exit_code, ask(place, patch_of(fix)).exit_code) == (PRESENT, FIXED)
+    assert (ask(place).exit_code, ask(place, patch_of(FIX)).exit_code) == (PRESENT, FIXED)
+    assert [ask(place, patch, CONTROL).exit_code for patch in (None, patch_of(FIX))] == [PRESENT, PRESENT]
+
+
+PYTEST_SCRIPT = Script(
+    """\
+import subprocess, sys
+with open("tests/test_issue.py", "w") as file:
+    file.write("import shop\\ndef test_price():\\n    assert shop.price() == 2\\n")
+ended = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_issue.py"])
+sys.exit(FIXED if ended.returncode == 0 else PRESENT)
+""".replace("FIXED", str(FIXED)).replace("PRESENT", str(PRESENT)),
+    "issue_test.py",
+)
+FORGED = (
+    "import pytest\n\n@pytest.hookimpl(hookwrapper=True)\ndef pytest_runtest_makereport(item, call):\n"
+    "    outcome = yield\n    outcome.get_result().outcome = 'passed'\n"
+)
+PYTEST_EDITS = [
+    Edit("conftest", {"conftest.py": "import os\nos._exit(0)\n"}, True),
+    Edit("conftest beside tests", {"tests/conftest.py": FORGED}, True),
+    Edit("shadowed module", {"json.py": "import os\nos._exit(0)\n"}, True),
+    Edit("os._exit at import", {PACKAGE: "import os\nos._exit(0)\n"}, True),
+    Edit("test settings", {"pytest.ini": "[pytest]\naddopts = -q\n"}, False),
+]
+
+
+@pytest.fixture(scope="module")
+def with_pytest(folders: Environment) -> Environment:
+    """The environment with the pytest that runs these tests, and a folder for tests."""
+    site = str(Path(pytest.__file__).parents[1])
+    path = ("PYTHONPATH", "/opt/tools")
+    return replace(
+        folders, folders=(*folders.folders, ("/opt/tools", Path(site))), variables=(*folders.variables, path)
+    )
+
+
+def test_a_script_that_calls_pytest_has_a_control_of_its_own(with_pytest: Environment) -> None:
+    """What pytest loads decides such a script's vote: its control asks for tests that fail, wherever that is loaded."""
+    sandbox = LocalSandbox()
+    place = (sandbox, with_pytest)
+    control = Script(control_of([PYTEST_SCRIPT.text], PYTEST), "issue_test.py")
+    try:
+        for edit in (None, FIX, *PYTEST_EDITS):
+            patch = None if edit is None else patch_of(edit)
+            done, controlled = ask(place, patch, PYTEST_SCRIPT), ask(place, patch, control)
+            assert (done.exit_code == FIXED) == (edit is not None and edit.decides), (edit, done)
+            assert (controlled.exit_code != PRESENT) == (edit in PYTEST_EDITS and done.exit_code == FIXED), controlled
+    finally:
+        sandbox.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codemonkeys.grading.flags import suspicious
+from codemonkeys.generation.flags import suspicious
 from tests.tiny_task import GOLD
 
 

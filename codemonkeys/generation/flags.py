@@ -35,6 +35,11 @@ def suspicious(patch: str, test_patch: str = "") -> tuple[str, ...]:
     return tuple(f"{kind}: {path}" for path in paths if (kind := kind_of(path, hidden)))
 
 
+def runner_flags(patch: str) -> tuple[str, ...]:
+    """What a patch touches that can decide how other tests run: all that is suspicious but tests themselves."""
+    return tuple(flag for flag in suspicious(patch) if not flag.startswith("test:"))
+
+
 def kind_of(path: str, hidden: set[str]) -> str:
     """The kind of flag for a path; empty if it is not suspicious."""
     file = PurePosixPath(path)
@@ -48,7 +53,8 @@ def kind_of(path: str, hidden: set[str]) -> str:
         return "test settings"
     if TEST_FILE.fullmatch(file.name) or TEST_FOLDERS.intersection(file.parts[:-1]):
         return "test"
-    # At the root of the repository, which comes first on Python's path.
-    if file.suffix == ".py" and file.parts[0].removesuffix(".py") in SHADOWED and len(file.parts) <= 2:
+    # At the root of the repository, or of its sources: what comes first on the path of `python -m pytest`.
+    parts = file.parts[1:] if file.parts[0] == "src" else file.parts
+    if file.suffix == ".py" and parts[0].removesuffix(".py") in SHADOWED and len(parts) <= 2:
         return "shadowed module"
     return ""
