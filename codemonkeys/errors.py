@@ -8,6 +8,7 @@
     ├── ModelError               a language model could not answer
     │   ├── MissingKey           the provider's API key is not in the environment
     │   ├── AccessRefused        the provider refuses the key, the account or the model: every call would fail
+    │   ├── NothingAnswers       nothing answers at the address of an endpoint
     │   ├── UnusableModel        calls to the model cannot be booked one by one
     │   ├── RejectedRequest      the provider refused the request; a retry cannot help
     │   │   └── PromptTooLong    the prompt is longer than the model takes

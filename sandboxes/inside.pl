@@ -87,7 +87,8 @@ sub memory_used {
     $rough += $_ for values %resident;
     return $rough if $rough <= $memory;
     # Pages that several processes share are counted once; the kernel takes longer to say.
-    $precise += number_in("$_/smaps_rollup", 'Pss:') || $resident{$_} for keys %resident;
+    # A process that ends meanwhile has neither.
+    $precise += number_in("$_/smaps_rollup", 'Pss:') || number_in("$_/status", 'VmRSS:') for keys %resident;
     return $precise;
 }
 

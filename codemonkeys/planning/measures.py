@@ -139,7 +139,8 @@ def _measure_work(work: Work) -> Measures:
     script = {"script": work.script}
     result = {"verdict": LONGEST_VERDICT, "output": ""}
     candidates = [
-        {"number": n, "votes": 10, "patch": "", "broken": ()} for n in range(1, work.settings.selection.candidates + 1)
+        {"number": n, "votes": 10, "patch": "", "broken": (), "flags": (), "untrusted": True}
+        for n in range(1, work.settings.selection.candidates + 1)
     ]
     several = {"files": [], "candidates": candidates, "tests": 10, "regressions": 10, "example": " ", **script}
     seconds = f"{work.settings.sandbox.seconds:g}"

@@ -56,7 +56,7 @@ def test_a_registry_goes_before_the_shipped_prices(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ([], "a model registry is an object"),
         ({"m": 1}, "the entry of 'm' must be an object"),
         ({"m": {"input_cost_per_token": "1"}}, "input_cost_per_token of 'm' must be a number"),
