@@ -25,7 +25,7 @@ test-slow: .venv/ready-to-test
 
 # Both in one: what several tests share is made once, and no worker waits for the end of the first half.
 test-all: .venv/ready-to-test
-	$(PYTEST)
+	$(PYTEST) --durations 30
 
 # The container images that slow tests run in: needs Docker and root.
 test-images: .venv/ready-to-test

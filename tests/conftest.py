@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from codemonkeys import wording
 from codemonkeys.tasks.snapshot import Snapshot
 from tests.cli.command import fork_server
 
@@ -65,6 +66,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    # A command that a test calls in this process sets it for good.
+    monkeypatch.setattr(wording, "COMMAND_LINE", False)
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,12 @@ import json
 import random
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from codemonkeys.generation.answers import marker_for
 from codemonkeys.models.fake_answers import answer
 from tests.cli.command import Command, Done, codemonkeys
 from tests.models.endpoint import Reply, Seen, serve
+from tests.models.load_endpoint import load_endpoint
 from tests.recorded import dry_run
 from tests.tiny_task import FILES, add_tasks, make_task_repository
 
@@ -116,19 +115,6 @@ def said_by_the_fake_model(stage: str, turn: int, marker: str) -> str:
     return answer(Request(StepKey("any", stage, 0, turn), (Message("system", f"<<<<<<< DONE {marker}"),)))
 
 
-@contextmanager
-def load_endpoint(program: Path, answers: Path, *faults: str) -> Iterator[str]:
-    """The load endpoint of the test data as a process of its own; gives its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, str(program), "--port", str(port), "--answers", str(answers), *faults])
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
 @pytest.mark.data
 def test_among_faults_every_task_ends_with_the_same_prediction(
     batch: Batch, plain: dict[str, str], data_dir: Path
@@ -175,7 +161,7 @@ def test_killed_fifty_times_nothing_paid_is_lost_or_paid_twice(batch: Batch, pla
             enough = int(total * (number + rng.random()) / (KILLS + 1))
             end = time.monotonic() + 120
             while (batch.query("killed", counts) or [(0,)])[0][0] < enough and time.monotonic() < end:
-                time.sleep(0.01)
+                time.sleep(0.03)
             time.sleep(rng.random() * 0.05)
             process.kill()
             process.communicate()

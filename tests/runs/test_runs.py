@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -24,6 +21,7 @@ from codemonkeys.tasks import images, recipes
 from codemonkeys.tasks.sources import load_tasks
 from tests.cli.command import Command, Done, codemonkeys
 from tests.models.endpoint import Endpoint, Reply, Responder, Seen, answer, serve, status, with_faults
+from tests.models.load_endpoint import load_endpoint
 from tests.recorded import dry_run
 from tests.tiny_task import GOLD, ID, add_tasks, make_task_repository
 
@@ -329,20 +327,14 @@ def test_the_load_endpoint_of_the_test_data(bench: Bench, data_dir: Path) -> Non
         ["You resolve an issue", edit],
     ]
     (bench.folder / "rules.json").write_text(json.dumps(rules))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    program = data_dir.parent / "tools" / "mock_llm.py"
     faults = ["--fail-429", "0.2", "--fail-500", "0.1", "--cut", "0.1", "--seed", "5"]
-    program = [sys.executable, str(data_dir.parent / "tools" / "mock_llm.py"), "--port", str(port)]
-    endpoint = subprocess.Popen([*program, "--answers", str(bench.folder / "rules.json"), *faults])
-    try:
-        arguments = ["-m", MODEL, "--api-base", f"http://127.0.0.1:{port}/v1", "-c", "generation.samples=6"]
+    with load_endpoint(program, bench.folder / "rules.json", *faults) as url:
+        arguments = ["-m", MODEL, "--api-base", f"{url}/v1", "-c", "generation.samples=6"]
         ended = bench("solve", bench.source, *arguments, "--run", "load")
         assert ended.code == 0, ended.err
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats") as response:
+        with urllib.request.urlopen(f"{url}/stats") as response:
             stats = json.load(response)
-    finally:
-        endpoint.terminate()
-        endpoint.wait()
     assert stats["fail_429"] + stats["fail_500"] + stats["cut"] > 0
     assert bench.query("SELECT count(*) FROM calls WHERE state = 'done'", "load") == [(stats["answered"],)]
     assert bench.patch("load") == bench.patch("fake")

@@ -175,7 +175,8 @@ def test_solving_reads_no_column_of_labels(tmp_path: Path, monkeypatch: pytest.M
     assert set(read[0]) == {"instance_id", "repo", "base_commit", "problem_statement"}
 
 
-def test_what_is_not_a_dataset_is_named(tmp_path: Path) -> None:
+def test_what_is_not_a_dataset_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.parquet").write_bytes(b"PAR1 or not")
     with pytest.raises(BadRecord, match="cannot be read as parquet"):
         load_tasks(str(tmp_path / "rows.parquet"))

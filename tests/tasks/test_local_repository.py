@@ -328,5 +328,5 @@ RUN git init -q && echo one > one.txt && git add -A && git -c user.name=a -c use
 def test_a_dockerfile_that_fails_is_quoted(make_repository: Callable[..., Path], tmp_path: Path) -> None:
     recipe = "FROM codemonkeys/python:3.11\nRUN echo what went wrong && false\n"
     repository = make_repository({"Dockerfile": recipe, "a.py": ""})
-    with pytest.raises(EnvironmentFailed, match=r"(?s)its image could not be built: .*what went wrong"):
+    with pytest.raises(EnvironmentFailed, match="its image could not be built. It said: what went wrong"):
         prepare(task_of(repository), tmp_path / "home", "image")
