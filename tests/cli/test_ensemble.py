@@ -69,6 +69,7 @@ def room(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Room:
     return Room(tmp_path_factory.mktemp("ensemble"), shared_home)
 
 
+@pytest.mark.slow
 def test_text_rules_need_no_model_and_no_sandbox(room: Room) -> None:
     from swebench.harness.utils import get_predictions_from_file
 
@@ -137,6 +138,7 @@ def test_votes_run_given_tests_and_verdicts_come_after(room: Room) -> None:
     assert room.query("weaver", "SELECT reason FROM tasks") == [("most like what unrelated sources wrote",)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("patch") is None, reason="the harness's last way to apply a patch is patch(1)")
 def test_a_patch_that_the_harness_would_apply_is_a_candidate(room: Room) -> None:
     """Last newline stripped, a hunk header that counts wrongly, CRLF: the diff of what came out is chosen."""

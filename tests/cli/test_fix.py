@@ -103,6 +103,7 @@ def test_bad_input_leaves_nothing_behind(desk: Desk, arguments: tuple[str, ...],
     assert sorted(desk.folder.rglob("runs/*")) == before
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("fix")
 def test_a_run_is_put_into_the_repository_only_if_told_and_found_by_name(desk: Desk) -> None:
     """Called in the repository, as most do: by default nothing is put there, and git never sees a run."""

@@ -135,6 +135,7 @@ def test_tests_and_verifiers(whole: Study) -> None:
     assert whole.saving.usd == pytest.approx(5.0 * (1 - whole.saving.replayed / SAMPLES))
 
 
+@pytest.mark.slow
 def test_without_verdicts_only_label_free_results_remain(made: tuple[StoredRun, Verdicts]) -> None:
     found = study(made[0], None)
     assert found.random is None and found.coverage == () and found.forecast == ()
@@ -169,6 +170,7 @@ def test_rules_without_evidence_are_not_compared_on_single_candidates(
     assert ("tests then agreement", "no test ran") in found.unavailable
 
 
+@pytest.mark.slow
 def test_no_forecast_for_candidates_of_different_systems(made: tuple[StoredRun, Verdicts]) -> None:
     run, verdicts = made
     names = tuple(f"system {n}" for n in range(SAMPLES))

@@ -306,6 +306,7 @@ def with_pytest(folders: Environment) -> Environment:
     )
 
 
+@pytest.mark.slow
 def test_a_script_that_calls_pytest_has_a_control_of_its_own(with_pytest: Environment) -> None:
     """What pytest loads decides such a script's vote: its control asks for tests that fail, wherever that is loaded."""
     sandbox = LocalSandbox()

@@ -211,6 +211,7 @@ def test_classes_in_the_order_first_seen(snapshot: Snapshot) -> None:
         classes(snapshot, [*patches, "no patch"])
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_candidates(data_dir: Path, tmp_path: Path) -> None:
     """Real patches for one task: those that are grouped got the same verdict from the hidden tests."""
