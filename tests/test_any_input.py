@@ -225,10 +225,11 @@ def test_a_file_is_read_or_refused_in_words(kind: str, tmp_path_factory: pytest.
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")  # A pattern that Python takes, and warns of.
+@pytest.mark.filterwarnings("ignore:Possible .*set:FutureWarning")  # A pattern that Python takes, and warns of.
 @settings(max_examples=EXAMPLES)
 @given(st.text(max_size=20) | VALUES.map(json.dumps))
 @example("[[")
+@example("[a--b]")
 def test_options_are_read_or_refused_in_words(text: str) -> None:
     names = ("generation.samples", "operation.budget", "sandbox", "model", "context.mode", "operation.api_base")
     readers: list[Callable[[], object]] = [
