@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from codemonkeys.errors import BadInput
 from codemonkeys.journal import run_files
 
 HERE = Path("runs")
@@ -33,10 +32,7 @@ def holding(named: Path | None, name: str) -> Path:
     """The folder that has a run of this name. Raises BadInput listing the runs that there are."""
     if (found := find(named, name)) is not None:
         return found
-    looked = places(named)
-    existing = sorted({path.parent.name for runs in looked for path in runs.glob("*/run.db")})
-    known = f"; runs there: {', '.join(existing[:20])}" if existing else ""
-    raise BadInput(f"no run {name!r} in {' or '.join(map(str, looked))}{known}")
+    raise run_files.no_run(name, places(named))
 
 
 def option_of(runs: Path) -> str:

@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,10 +43,15 @@ def database_of(runs: Path, name: str) -> Path:
     """Path of an existing run's database; raises BadInput listing the available runs."""
     path = run_folder(runs, name) / "run.db"
     if not path.is_file():
-        existing = sorted(p.parent.name for p in runs.glob("*/run.db"))
-        known = f"; runs there: {', '.join(existing[:20])}" if existing else ""
-        raise BadInput(f"no run {name!r} in {runs}{known}")
+        raise no_run(name, [runs])
     return path
+
+
+def no_run(name: str, folders: Sequence[Path]) -> BadInput:
+    """The error of a run that none of these folders has; it lists the runs that they have."""
+    existing = sorted({path.parent.name for runs in folders for path in runs.glob("*/run.db")})
+    known = f"; runs there: {', '.join(existing[:20])}" if existing else ""
+    return BadInput(f"no run {name!r} in {' or '.join(map(str, folders))}{known}")
 
 
 def owner_of(folder: Path) -> int | None:
