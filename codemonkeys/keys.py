@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from codemonkeys.stages import REGRESSION, SELECT, VOTES
 
+APPLIED = "applied"
+"""Part of the step that applies a submission, whose number from 0 is the sample; no test script runs in it."""
+
 
 class StepKey(NamedTuple):
     """Where in a run an effect happens; unique within its kind (model call or execution)."""
@@ -22,9 +25,13 @@ class StepKey(NamedTuple):
 
     def __str__(self) -> str:
         """The key for a reader, who counts samples, tests and turns from 1, as `show` does."""
+        if self.part == APPLIED:
+            return f"{self.task} {self.stage} submission {self.sample + 1} {self.part}"
         if self.stage in (VOTES.name, REGRESSION.name) or (self.stage == SELECT.name and self.part):
             # Candidates have numbers, from 1; the unedited code has 0.
-            on = f"on candidate {self.sample}" if self.part == "edited" else "on the unedited code"
+            on = f"on candidate {self.sample}" if self.sample else "on the unedited code"
             what = {VOTES.name: f"test {self.turn + 1} ", SELECT.name: f"turn {self.turn + 1} "}.get(self.stage, "")
+            if self.stage == VOTES.name and self.part not in ("original", "edited"):
+                what = f"{self.part} "  # a control is of several tests
             return f"{self.task} {self.stage} {what}{on}"
         return f"{self.task} {self.stage} sample {self.sample + 1} turn {self.turn + 1} {self.part}".rstrip()

@@ -14,7 +14,7 @@ from codemonkeys.errors import BadInput
 from codemonkeys.generation.applying import REFUSED, diff_of_output, diff_script
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.patch import check_patch
-from codemonkeys.keys import StepKey
+from codemonkeys.keys import APPLIED, StepKey
 from codemonkeys.stages import VOTES
 from sandboxes.base import Reason, Script
 
@@ -62,7 +62,7 @@ def _began_strictly(work: Work) -> bool:
 async def _apply(work: Work, number: int, patch: str) -> tuple[str, str]:
     """The diff of what came out, or why there is none beyond what git said."""
     script = Script(diff_script(patch), "apply.sh", ("bash",))
-    key = StepKey(work.task.id, VOTES.name, number, 0, "applied")
+    key = StepKey(work.task.id, VOTES.name, number, 0, APPLIED)
     limits = replace(limits_of(work.settings.sandbox), output_bytes=OUTPUT_BYTES)
     done = await work.steps.executions.run(key, ExecutionRequest(work.environment, script, None, limits))
     if done.reason is not Reason.EXITED:

@@ -270,6 +270,23 @@ def test_execution_is_found_by_key_and_by_equal_arguments(journal: Journal) -> N
     assert journal.executions.stored(key._replace(part="original")) is None
 
 
+def test_a_submission_that_could_be_applied_says_nothing_of_the_issue(journal: Journal) -> None:
+    """Unlike a test script with the same exit code."""
+
+    def put(part: str, exit_code: int) -> None:
+        key, result = StepKey(TASK.id, "votes", 1, 0, part), Execution(Reason.EXITED, exit_code)
+        script = Script(part)
+        digest = execution_hash(Environment("e"), script, None, Limits())
+        journal.executions.put(key, digest, Environment("e"), script, None, result, reused=False, attempts=1)
+
+    put("applied", 0)
+    assert not journal.executions.could_not_tell(TASK.id), "no test script ran"
+    put("edited", 127)
+    assert journal.executions.could_not_tell(TASK.id)
+    put("original", 2)
+    assert not journal.executions.could_not_tell(TASK.id)
+
+
 @given(st.text(max_size=50_000), st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_texts_come_back_as_they_were_and_lie_there_once(text: str, plain: bool) -> None:
