@@ -82,7 +82,7 @@ def _locked_here(*paths: str) -> set[str]:
     for path in filter(os.path.exists, paths):
         with open(path, "rb") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # another check of this may look at the same moment
             except OSError:
                 found.add(path)
             seen = os.fstat(file.fileno())
