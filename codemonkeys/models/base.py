@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from codemonkeys.keys import StepKey
+from codemonkeys.models.parameters import DEFAULT_PARAMETERS, Parameters
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,22 @@ class Request:
     """Upper bound of the completion, in tokens."""
     cache: bool = False
     """Set prompt-cache breakpoints on the system message and the last two user messages, if the model supports them."""
+    parameters: Parameters = DEFAULT_PARAMETERS
+    """Of the model in the role that answers."""
     book_attempt: Book = field(default=book_nothing, repr=False, compare=False)
     """To be awaited before a retry if the failed attempt may have been charged; raises if another is not affordable."""
     _hashes: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
 
     def hash(self, model: str) -> str:
-        """SHA-256 of everything that determines the answer: model, messages, temperature, max_tokens."""
+        """SHA-256 of everything that determines the answer: model, messages, temperature, max_tokens, parameters.
+
+        Without parameters it is what it was before there were any, so that older runs resume.
+        """
         if model not in self._hashes:
-            content = [model, [(m.role, m.content) for m in self.messages], self.temperature, self.max_tokens]
+            messages = [(m.role, m.content) for m in self.messages]
+            content: list[object] = [model, messages, self.temperature, self.max_tokens]
+            if given := self.parameters.given():
+                content.append(json.dumps(given, sort_keys=True))
             self._hashes[model] = hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
         return self._hashes[model]
 
@@ -63,11 +72,13 @@ class Usage:
     prompt_tokens: int = 0
     """All input tokens: uncached + cache_read + cache_write."""
     completion_tokens: int = 0
-    """All output tokens, reasoning included."""
+    """All output tokens, reasoning included, wherever the provider counts it."""
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The provider's own record, verbatim."""
+    reasoning_tokens: int = 0
+    """Those of the completion that no answer shows."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,8 @@ class Completion:
     """Latency of the attempt that succeeded."""
     attempts: int = 1
     """Number of attempts, retries included."""
+    reasoning: str = ""
+    """What the model thought, as far as the provider tells it: kept, but no part of the answer."""
 
 
 @runtime_checkable

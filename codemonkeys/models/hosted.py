@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from codemonkeys.errors import FilteredAnswer, MissingKey, NoAnswer, UnusableModel
+from codemonkeys.errors import MissingKey, UnusableModel
 from codemonkeys.models import providers
+from codemonkeys.models.answers import read_answer
 from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.failures import judge
 from codemonkeys.models.litellm_calls import call
@@ -19,8 +20,6 @@ from codemonkeys.models.reach import check_reach
 from codemonkeys.models.retry import Passing, Patience, Retry
 from codemonkeys.models.throttle import Throttle
 from codemonkeys.models.tokens import count_tokens
-from codemonkeys.models.usage import read_usage
-from codemonkeys.redact import redact
 
 
 class HostedModel:
@@ -111,7 +110,7 @@ class HostedModel:
         if not self._client().sent:
             reason = providers.unbookable(f"the provider {self._provider}")
             raise UnusableModel(f"{what}: it answered, but {reason}", charged=True)
-        return self._read(response, what, time.monotonic() - began)
+        return read_answer(response.model_dump(mode="json"), what, self.name, time.monotonic() - began)
 
     async def _call(self, arguments: dict[str, Any]) -> Any:
         assert self._provider is not None
@@ -127,21 +126,6 @@ class HostedModel:
                 del self._clients[ended]
             self._clients[loop] = providers.open_client(self.name, self._api_base, self._timeout)
         return self._clients[loop]
-
-    def _read(self, response: Any, what: str, seconds: float) -> Completion:
-        record = response.model_dump(mode="json")
-        usage = read_usage(record.get("usage"))
-        choices = record.get("choices") or []
-        if not choices:
-            raise NoAnswer(f"{what}: the provider answered without any choice")
-        finish_reason = choices[0].get("finish_reason")
-        if finish_reason == "content_filter":
-            raise FilteredAnswer(f"{what}: the provider's content filter withheld the answer; another model may answer")
-        text = (choices[0].get("message") or {}).get("content") or choices[0].get("text")
-        if not isinstance(text, str) or not text.strip():
-            raise NoAnswer(redact(f"{what}: the provider answered without text (finish reason {finish_reason})"))
-        finish = "length" if finish_reason == "length" else "stop"
-        return Completion(text, finish, usage, record.get("model") or self.name, seconds)
 
     async def close(self) -> None:
         """Close this model's connections in this event loop; a later call opens new ones."""
