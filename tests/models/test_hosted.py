@@ -262,7 +262,7 @@ def test_a_call_can_be_abandoned() -> None:
     async def abandon(url: str) -> None:
         model = HostedModel("openai/test", url, 20, QUICK)
         call = asyncio.create_task(model.complete(REQUEST))
-        while not endpoint.requests:
+        while not endpoint.requests and not call.done():
             await asyncio.sleep(0.01)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
