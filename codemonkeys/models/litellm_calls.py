@@ -12,6 +12,7 @@ import importlib
 import inspect
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -83,7 +84,10 @@ def skip(*_: object, **__: object) -> None:
 @cache
 def client_type() -> type[Any]:
     """The class of our clients, which needs litellm."""
-    load()
+    with warnings.catch_warnings():
+        # pydantic builds this class at its first use, and warns of a qualifier in it: an error where warnings are.
+        warnings.simplefilter("ignore")
+        load().ModelResponse()
     from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
     from openai import AsyncAzureOpenAI
 
