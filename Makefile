@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# uv takes seconds where pip takes minutes. pip stands in where only its configuration knows the package index.
+LOCKED = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) || $(INSTALL) --require-hashes -r $(1)
 THIS := $(INSTALL) --no-deps --no-build-isolation --editable .
 
 # Tests wait for engines, kills and limits for much of their time: one process more than there are cores keeps these busy.
@@ -47,12 +49,14 @@ $(BIN)/python:
 # The stamps are older than the locks after a change of these, and the set-up is done again.
 .venv/ready: $(BIN)/python requirements.lock requirements-build.lock pyproject.toml
 	@echo "Setting up .venv; about a minute, only the first time."
-	$(INSTALL) --require-hashes -r requirements.lock -r requirements-build.lock
+	$(INSTALL) --require-hashes -r requirements-build.lock
+	$(call LOCKED,requirements.lock)
 	$(THIS)
 	touch $@
 
-.venv/ready-to-test: $(BIN)/python requirements-dev.lock pyproject.toml
+.venv/ready-to-test: $(BIN)/python requirements-dev.lock requirements-build.lock pyproject.toml
 	@echo "Setting up .venv with the development tools; about a minute, only the first time."
-	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-build.lock
+	$(call LOCKED,requirements-dev.lock)
 	$(THIS)
 	touch .venv/ready $@

@@ -12,6 +12,7 @@ import pytest
 from tests.cli.command import environment
 
 ROOT = Path(__file__).parents[1]
+UV = Path(sys.executable).with_name("uv")
 
 
 @pytest.fixture(scope="module")
@@ -37,17 +38,22 @@ def test_wheel_holds_the_packages_and_the_prompts_and_nothing_else(wheel: Path) 
     assert names == tracked("codemonkeys", "sandboxes") | prompts
 
 
+def install(python: Path, *arguments: str) -> None:
+    """Install packages, as the Makefile does: by pip where only its configuration knows the package index."""
+    if subprocess.run([UV, "pip", "install", "--quiet", "--python", python, *arguments], check=False).returncode:
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "--quiet", "--disable-pip-version-check"]
+        # What is imported is compiled then: a small part of all that comes with it.
+        subprocess.run([*pip, "install", "--no-compile", *arguments], check=True)
+
+
 @pytest.mark.slow
 @pytest.mark.long
 def test_wheel_runs_the_demo_in_an_empty_environment(wheel: Path, tmp_path: Path, shared_home: Path) -> None:
     python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    # What is imported is compiled then: a small part of all that comes with it.
-    install = [*pip, "install", "--no-deps", "--no-compile"]
-    subprocess.run([*install, "--require-hashes", "-r", str(ROOT / "requirements.lock")], check=True)
-    subprocess.run([*install, str(wheel)], check=True)
-    subprocess.run([*pip, "check"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    install(python, "--require-hashes", "-r", str(ROOT / "requirements.lock"))
+    install(python, "--no-deps", str(wheel))
+    subprocess.run([UV, "pip", "check", "--python", python], check=True)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     done = subprocess.run(
