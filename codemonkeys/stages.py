@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Role = Literal["scan", "primary", "writer", "judge"]
 """Which model of a run answers: the cheap one that reads every file, the primary one, one of those that write tests and
 edits, or the one that judges them."""
+ROLES: tuple[Role, ...] = get_args(Role)
 Phase = Literal["context", "generation", "selection"]
 Form = Literal["digest", "outline", "whole"]
 """How much of a file the scan model reads."""

@@ -11,8 +11,8 @@ from codemonkeys.models.parameters import Parameters
 from codemonkeys.models.roles import ModelSet, call_parameters, stage_answer
 from codemonkeys.settings import OperationSettings, Settings
 from codemonkeys.settings.model_settings import CONNECTION
-from codemonkeys.settings.roles import ROLES, check_models, names_of, operation_of
-from codemonkeys.stages import Role
+from codemonkeys.settings.roles import check_models, names_of, operation_of
+from codemonkeys.stages import ROLES, Role
 from codemonkeys.wording import option
 
 

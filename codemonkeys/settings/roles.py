@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from codemonkeys.errors import BadSettings
 from codemonkeys.settings.model_settings import CONNECTION, ModelSettings
 from codemonkeys.settings.tree import OperationSettings, Settings
-from codemonkeys.stages import Role
-
-ROLES: tuple[Role, ...] = get_args(Role)
+from codemonkeys.stages import ROLES, Role
 
 
 def names_of(settings: Settings, role: Role) -> tuple[str, ...]:

@@ -20,8 +20,7 @@ from codemonkeys.models.hosted import HostedModel
 from codemonkeys.models.parameters import Parameters
 from codemonkeys.runs.models import open_models
 from codemonkeys.settings import Settings, load_settings
-from codemonkeys.settings.roles import ROLES
-from codemonkeys.stages import ASKING
+from codemonkeys.stages import ASKING, ROLES
 from sandboxes.base import Execution, Reason
 from tests.fakes import TASK, AnsweringSandbox
 from tests.models.endpoint import answer, in_turn, serve
