@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Role = Literal["scan", "writer", "primary"]
-"""Which model of a run answers: the cheap one that reads every file, one of those that write, or the primary one."""
+Role = Literal["scan", "primary", "writer", "judge"]
+"""Which model of a run answers: the cheap one that reads every file, the primary one, one of those that write tests and
+edits, or the one that judges them."""
+ROLES: tuple[Role, ...] = get_args(Role)
 Phase = Literal["context", "generation", "selection"]
 Form = Literal["digest", "outline", "whole"]
 """How much of a file the scan model reads."""
@@ -74,21 +76,21 @@ REGRESSION = Stage("regression", "selection", 6, evidence=("breaks",))
 CHANGED = ("context.tokens",)
 """What bounds the files that candidates change, which these stages show."""
 JUDGE = Stage(
-    *("judge", "selection", 7, "primary"),
+    *("judge", "selection", 7, "judge"),
     reserve="select",
     per_sample=True,
     evidence=("scores",),
     shortened_by=CHANGED,
 )
 BALLOT = Stage(
-    *("ballot", "selection", 8, "primary"),
+    *("ballot", "selection", 8, "judge"),
     reserve="select",
     per_sample=True,
     evidence=("ballots",),
     shortened_by=(*CHANGED, "selection.candidates"),
 )
 SELECT = Stage(
-    *("select", "selection", 9, "primary"),
+    *("select", "selection", 9, "judge"),
     reserve="select",
     always=True,
     per_sample=True,
@@ -111,6 +113,11 @@ RESERVES = tuple(dict.fromkeys(stage.reserve for stage in ASKING if stage.reserv
 
 BEGIN = 0
 """Priority of a task that has not begun: below every stage."""
+
+
+def role_of(stage: str) -> Role:
+    """The role whose model answers a stage; of one that is not known here, the primary one."""
+    return (STAGES[stage].role if stage in STAGES else None) or "primary"
 
 
 def priority_of(stage: str) -> int:

@@ -14,6 +14,7 @@ from codemonkeys.cli.options import (
     Budget,
     Config,
     DryRun,
+    Effort,
     Json,
     Model,
     OwnPrompts,
@@ -25,6 +26,7 @@ from codemonkeys.cli.options import (
     Sandbox,
     ScanModel,
     TaskBudget,
+    models_of,
     settings_of,
 )
 from codemonkeys.cli.places import HERE, holding
@@ -70,6 +72,7 @@ def solve(
     limit: Annotated[int | None, typer.Option("--limit", help="Maximum number of tasks.", min=1)] = None,
     model: Model = None,
     scan_model: ScanModel = None,
+    effort: Effort = None,
     api_base: ApiBase = None,
     profile: ProfileName = None,
     config: Config = None,
@@ -90,7 +93,7 @@ def solve(
     """
     from codemonkeys.cli import solving
 
-    given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile)
+    given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort)
     selection: dict[str, object] = {"ids": instance or [], "split": split, "filter": filter, "slice": slice}
     selection |= {"shuffle": shuffle, "limit": limit}
     if dry_run:
@@ -119,6 +122,7 @@ def fix(
     ] = False,
     model: Model = None,
     scan_model: ScanModel = None,
+    effort: Effort = None,
     api_base: ApiBase = None,
     profile: ProfileName = None,
     config: Config = None,
@@ -141,7 +145,7 @@ def fix(
     """
     from codemonkeys.cli import fixing
 
-    given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile)
+    given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort)
     request = fixing.FixRequest(repository, issue, base, venv, image, apply)
     if dry_run:
         end(lambda: fixing.plan(request, config or [], given, json))
@@ -197,6 +201,7 @@ def ensemble(
         list[str] | None, typer.Option("--verdicts", help="Verdicts file, for a report after selection. Repeatable.")
     ] = None,
     model: Model = None,
+    effort: Effort = None,
     api_base: ApiBase = None,
     config: Config = None,
     sandbox: Sandbox = None,
@@ -218,6 +223,7 @@ def ensemble(
 
     given = {
         "model": model,
+        "models": models_of(effort),
         "selection": {"rule": select},
         "sandbox": {"kind": sandbox},
         "operation": {"api_base": api_base, "budget": budget},

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from codemonkeys.stages import ROLES
+
 Runs = Annotated[
     Path | None,
     typer.Option("--runs", help="Folder that holds the runs. Default: runs.", envvar="CODEMONKEYS_RUNS"),
@@ -27,6 +29,14 @@ Model = Annotated[
 ]
 ScanModel = Annotated[
     str | None, typer.Option("--scan-model", help="Cheap model for reading every file. Default: the primary model.")
+]
+Effort = Annotated[
+    str | None,
+    typer.Option(
+        "--effort",
+        help="How hard reasoning models think, such as low, medium or high: all but the scan model, for which "
+        "models.scan.effort is the setting.",
+    ),
 ]
 ApiBase = Annotated[str | None, typer.Option("--api-base", help="Base URL of an OpenAI-compatible endpoint.")]
 Config = Annotated[
@@ -65,13 +75,20 @@ def settings_of(
     budget: float | None,
     task_budget: float | None,
     profile: str | None,
+    effort: str | None = None,
 ) -> dict[str, object]:
     """Settings given by options."""
     return {
         "model": f"replay:{replay}" if replay else model,
         "scan_model": scan_model,
+        "models": models_of(effort),
         "profile": profile,
         "prompts": prompts,
         "sandbox": {"kind": sandbox},
         "operation": {"api_base": api_base, "budget": budget, "task_budget": task_budget},
     }
+
+
+def models_of(effort: str | None) -> dict[str, object]:
+    """Parameters by role that `--effort` stands for. Reading every file is the work of a cheap model, and stays so."""
+    return {} if effort is None else {role: {"effort": effort} for role in ROLES if role != "scan"}

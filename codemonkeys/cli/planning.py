@@ -14,6 +14,7 @@ from codemonkeys.models.prices import price_of
 from codemonkeys.planning.costs import StageCost
 from codemonkeys.planning.plan import Plan, make_plan
 from codemonkeys.settings import Settings
+from codemonkeys.settings.roles import check_models
 from codemonkeys.stages import STAGES
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home
@@ -32,6 +33,8 @@ ASSUMPTIONS = (
 
 def dry_run(tasks: list[Task], settings: Settings, as_json: bool) -> Exit:
     """Print the estimate of a run. Raises UnpricedModel under a budget, as the run would."""
+    if settings.model is not None:
+        check_models(settings)
     primary = known_price(settings.model, settings)
     scan = known_price(settings.scan_model or settings.model, settings)
     if settings.operation.budget is not None and settings.model is not None and None in (primary, scan):
@@ -60,6 +63,8 @@ def known_price(name: str | None, settings: Settings) -> Price | None:
 
 def plan_json(plan: Plan, settings: Settings) -> dict[str, Any]:
     """The estimate as a JSON-able value."""
+    from codemonkeys.report.model_roles import roles_of
+
     tasks = [
         {
             "task": planned.task,
@@ -74,6 +79,7 @@ def plan_json(plan: Plan, settings: Settings) -> dict[str, Any]:
     return {
         "model": settings.model,
         "scan_model": settings.scan_model or settings.model,
+        "roles": roles_of(settings),
         "samples": settings.generation.samples,
         "stages": {name: stage_json(stage) for name, stage in in_use(plan).items()},
         "total": stage_json(plan.total),
@@ -98,9 +104,13 @@ def stage_json(stage: StageCost) -> dict[str, Any]:
 
 def show(plan: Plan, settings: Settings) -> None:
     """Print the estimate as tables."""
+    from codemonkeys.report.model_roles import roles_table
     from codemonkeys.report.tables import dollars, new_table, plain
 
     console = out()
+    if settings.model is not None:
+        console.print(roles_table(settings))
+        console.print()
     table = new_table(
         "task", "files", "source tokens", "expected", "upper bound", "", numbers=("files", "source tokens")
     )

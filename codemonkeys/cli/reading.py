@@ -16,6 +16,7 @@ from codemonkeys.cli.exits import Exit
 from codemonkeys.cli.places import holding, places
 from codemonkeys.errors import JournalError
 from codemonkeys.journal import queries, run_files
+from codemonkeys.settings import ModelSettings
 
 if TYPE_CHECKING:
     from codemonkeys.report.run_status import RunStatus
@@ -28,6 +29,7 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     """Show a run, or one of its tasks."""
     from codemonkeys.generation.flags import suspicious
     from codemonkeys.report.ensemble import stored_choices
+    from codemonkeys.report.model_roles import stored_parameters
     from codemonkeys.report.tables import dollars, plain, spend_table, tasks_table
     from codemonkeys.report.task_view import task_view
 
@@ -46,6 +48,8 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
         console.print(task_view(story))
         return Exit.DONE
     console.print(plain(f"{name}  {story['source']}  started {story['created_at']}", "bold"))
+    for line in stored_parameters(story["settings"]):
+        console.print(plain(line))
     console.print()
     console.print(tasks_table(story["tasks"], console.width))
     console.print()
@@ -157,6 +161,9 @@ def settings_of(section: type[BaseModel], prefix: str) -> list[tuple[str, Any, s
         default = field.get_default(call_default_factory=True)
         if isinstance(default, BaseModel):
             listed += settings_of(type(default), f"{prefix}{name}.")
+        elif f"{prefix}{name}" == "models":
+            listed.append((name, default, field.description or ""))
+            listed += settings_of(ModelSettings, "models.NAME.")
         else:
             listed.append((f"{prefix}{name}", default, field.description or ""))
     return listed

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +34,10 @@ async def as_digests(work: Work, files: Sequence[SourceFile]) -> list[SourceFile
     """The files shortened to their digests, or to their outlines where no digest is available."""
     outlines = await work.in_thread(lambda: [as_outline(file) for file in files])
     template = work.prompts.source("digest.system") + work.prompts.source("digest.user")
-    keys = [key_of(file, work.models.scan.name, template) for file in outlines]
+    model = work.models.scan.name
+    if given := work.models.parameters_of(DIGEST.name, 0).given():
+        model = f"{model} {json.dumps(given, sort_keys=True)}"
+    keys = [key_of(file, model, template) for file in outlines]
     long = {key: file for key, file in zip(keys, outlines, strict=True) if shown_tokens(work, file) > SHORT}
     texts = await digests_of(work, long)
 
@@ -46,7 +50,7 @@ async def as_digests(work: Work, files: Sequence[SourceFile]) -> list[SourceFile
 
 
 def key_of(file: SourceFile, model: str, template: str) -> str:
-    """Key of a digest: hash of the outline, the model and the prompt templates.
+    """Key of a digest: hash of the outline, the model with its parameters, and the prompt templates.
 
     Line numbers are left out: they change with every edit above a definition, and do not matter for a digest.
     """

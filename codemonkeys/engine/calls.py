@@ -36,7 +36,7 @@ class ModelCalls:
         self._models, self._operation, self._budget = models, operation, budget
         self._tokens: dict[str, int] = {}
         """Of each message that was counted, by its digest."""
-        self._queues = {model.name: PriorityQueue(throttle_of(model, operation)) for model in models.distinct()}
+        self._queues = {id(model): PriorityQueue(throttle_of(model, operation)) for model in models.distinct()}
         for model in models.distinct():
             self._journal.put_price(model.name, model.price)
             if isinstance(model, Throttled):
@@ -48,7 +48,7 @@ class ModelCalls:
         Raises ModelError, BudgetReached, StepChanged, RunInterrupted. An answer without text is a completion with the
         finish reason `empty`: it was paid for, and counts as a malformed answer.
         """
-        model = self._models.of(request.key.stage, request.key.sample)
+        model, request = self._models.of(request.key.stage, request.key.sample), self._models.fitted(request)
         stored = self._journal.calls.stored(request.key)
         if stored is not None:
             if self._context.answers(stored, request.hash(model.name), request.key):
@@ -56,7 +56,7 @@ class ModelCalls:
             self._journal.calls.supersede(stored)
         bound, tokens = await self._upper_bound(request, model)
         attempts = Attempts(self._journal, self._budget, self._in_flight, request, model.name, bound)
-        async with self._queues[model.name].slot(self._context.priority_of(request.key), tokens):
+        async with self._queues[id(model)].slot(self._context.priority_of(request.key), tokens):
             while True:
                 await attempts.wait_for_room()
                 try:
@@ -68,7 +68,7 @@ class ModelCalls:
 
     def slot_to_begin(self, task: str) -> AbstractAsyncContextManager[None]:
         """A slot behind every call that queues: another task begins only when that keeps no call waiting."""
-        return self._queues[self._models.primary.name].slot(self._context.priority_to_begin(task))
+        return self._queues[id(self._models.primary)].slot(self._context.priority_to_begin(task))
 
     async def _send(self, request: Request, model: Model, attempts: Attempts) -> Completion:
         try:

@@ -109,7 +109,10 @@ class StoredCalls:
         self._keys.of(task).add(request.key[1:4])
         with self._writer.writing() as connection:
             messages = [[m.role, self._put(connection, m)] for m in request.messages]
-            content = {"messages": messages, "temperature": request.temperature, "max_tokens": request.max_tokens}
+            content: dict[str, object] = {"messages": messages, "temperature": request.temperature}
+            content["max_tokens"] = request.max_tokens
+            if given := request.parameters.given():
+                content["parameters"] = given
             cursor = connection.execute(
                 "INSERT INTO call_steps (task, stage, sample, turn, state, request_hash, request, model, "
                 "reserved_usd, started_at) VALUES (?, ?, ?, ?, 'started', ?, ?, ?, ?, ?)",

@@ -16,6 +16,7 @@ from codemonkeys.journal.calls import StoredCalls
 from codemonkeys.journal.executions import StoredExecutions
 from codemonkeys.journal.writer import Writer, now
 from codemonkeys.models.base import Price
+from codemonkeys.settings.model_settings import decisive
 from codemonkeys.tasks.base import Task
 from codemonkeys.wording import option, resume
 
@@ -28,9 +29,10 @@ class Journal:
     def __init__(self, runs: Path, name: str, source: str, settings: dict[str, Any]) -> None:
         """Open or create a run.
 
-        `settings` are all settings of the run, JSON-serialisable; those under `operation` may change between sessions,
-        the others determine results and may not. Raises RunExists if the run was started with a different source or
-        different settings, RunBusy, CorruptJournal, NewerJournal, JournalError.
+        `settings` are all settings of the run, JSON-serialisable; those under `operation`, and those of connections
+        under `models`, may change between sessions, the others determine results and may not. Raises RunExists if the
+        run was started with a different source or different settings, RunBusy, CorruptJournal, NewerJournal,
+        JournalError.
         """
         self.name = name
         self.folder = run_files.run_folder(runs, name)
@@ -52,12 +54,13 @@ class Journal:
         given = {"source": source, **settings}
         row = self._writer.connection.execute("SELECT source, settings FROM run").fetchone()
         stored = given if row is None else {"source": row[0], **json.loads(row[1])}
-        differing = sorted(k for k in {*stored, *given} - {"operation"} if not agrees(stored.get(k), given.get(k)))
+        was, now_asked = deciding(stored), deciding(given)
+        differing = sorted(k for k in {*was, *now_asked} if not same(k, was.get(k), now_asked.get(k)))
         if differing:
-            where, was, is_now = first_difference(differing[0], stored.get(differing[0]), given.get(differing[0]))
+            where, before, after = first_difference(differing[0], was.get(differing[0]), now_asked.get(differing[0]))
             raise RunExists(
                 f"run {self.name!r} in {self.folder} was started with a different {', '.join(differing)} "
-                f"({where} was {brief(was)}, is now {brief(is_now)}). "
+                f"({where} was {brief(before)}, is now {brief(after)}). "
                 f"Choose another name ({option('name')}), or {resume(self.name)}"
             )
         text = json.dumps(settings, sort_keys=True)
@@ -223,11 +226,23 @@ def prices_of(price: Price) -> tuple[float, float, float, float]:
     return price.prompt, price.completion, price.cache_read, price.cache_write
 
 
+def deciding(settings: dict[str, Any]) -> dict[str, Any]:
+    """What of a run's settings decides its results, and so must not change."""
+    kept = {name: value for name, value in settings.items() if name != "operation"}
+    return {**kept, "models": decisive(settings.get("models") or {})}
+
+
+def same(name: str, stored: Any, asked: Any) -> bool:
+    """Whether a setting is as it was; each parameter of a model counts, also one that was not given then."""
+    return bool(stored == asked) if name == "models" else agrees(stored, asked)
+
+
 def first_difference(where: str, stored: Any, asked: Any) -> tuple[str, Any, Any]:
     """The innermost setting that differs, with both values, to keep the message short."""
     if isinstance(stored, dict) and isinstance(asked, dict):
-        names = [name for name in stored if not agrees(stored[name], asked.get(name))]
-        return first_difference(f"{where}.{names[0]}", stored[names[0]], asked.get(names[0]))
+        names = [name for name in {**stored, **asked} if not agrees(stored.get(name), asked.get(name))]
+        if names:
+            return first_difference(f"{where}.{names[0]}", stored.get(names[0]), asked.get(names[0]))
     if isinstance(stored, list) and isinstance(asked, list) and len(stored) == len(asked):
         number = next(n for n, (one, other) in enumerate(zip(stored, asked, strict=True)) if one != other)
         return first_difference(f"{where}.{number + 1}", stored[number], asked[number])

@@ -77,6 +77,7 @@ def _open_hosted(spec: str, operation: OperationSettings) -> Model:
         limits.calls,
         operation.prices,
         Throttle(limits.calls, limits.requests_a_minute or math.inf, limits.tokens_a_minute or math.inf),
+        operation.key_variable,
     )
     model.check()
     return model

@@ -173,6 +173,15 @@ class Remote(Protocol):
 
 
 @runtime_checkable
+class Parametrised(Protocol):
+    """A model that knows which parameters it takes."""
+
+    def check_parameters(self, parameters: Parameters, max_tokens: int) -> None:
+        """Raise BadSettings for one that it does not take. `max_tokens`: of an answer."""
+        ...
+
+
+@runtime_checkable
 class Remarking(Protocol):
     """A model with remarks for the user at the end of a session."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import replace
 from functools import partial
@@ -15,8 +16,11 @@ from codemonkeys.models.answers import read_answer
 from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.failures import judge
 from codemonkeys.models.litellm_calls import call
+from codemonkeys.models.parameter_arguments import check_chat, check_known
+from codemonkeys.models.parameters import Parameters
 from codemonkeys.models.prices import price_of
 from codemonkeys.models.reach import check_reach
+from codemonkeys.models.responses_api import call_responses, check_responses
 from codemonkeys.models.retry import Passing, Patience, Retry
 from codemonkeys.models.throttle import Throttle
 from codemonkeys.models.tokens import count_tokens
@@ -37,17 +41,20 @@ class HostedModel:
         concurrency: int = 32,
         registry: Path | None = None,
         throttle: Throttle | None = None,
+        key_variable: str | None = None,
     ) -> None:
         """`name`: as litellm has it. `api_base`: address of an endpoint of the user's own.
 
         `timeout`: seconds an attempt may take. `concurrency`: calls in flight at one time.
         `registry`: a file with prices, see `price_of`. `throttle`: is told what the provider says about the number of
-        requests; whoever asks for turns there never has more in flight than the provider takes. Raises BadSettings.
+        requests; whoever asks for turns there never has more in flight than the provider takes.
+        `key_variable`: environment variable that holds the key, if not the provider's own. Raises BadSettings.
         """
         self.name = name
         self.price: Price | None = price_of(name, registry)
         self._api_base = api_base
         self._timeout = timeout
+        self._key_variable = key_variable
         self._retry = Retry(patience or Patience())
         self._slots = asyncio.Semaphore(concurrency)
         self.throttle = throttle or Throttle(concurrency)
@@ -69,10 +76,23 @@ class HostedModel:
             return
         provider = providers.provider_of(self.name)
         providers.check_route(self.name, provider)
-        if self._api_base is None and (missing := providers.missing_keys(self.name)):
+        missing = [self._key_variable] if self._key_variable and not self._key() else []
+        if self._api_base is None and self._key_variable is None:
+            missing = providers.missing_keys(self.name)
+        if missing:
             names = " and ".join(missing)
             raise MissingKey(f"model {self.name!r} needs {names} in the environment: export it, and call again")
         self._provider = provider
+
+    def check_parameters(self, parameters: Parameters, max_tokens: int) -> None:
+        """Raise BadSettings for a parameter that litellm does not know for this model; see `Parametrised`."""
+        self.check()
+        assert self._provider is not None
+        check_known(self.name, self._provider, parameters, max_tokens)
+        if parameters.api == "responses":
+            check_responses(self.name, self._provider)
+        else:
+            check_chat(self.name)
 
     def check_reach(self) -> None:
         """Raise NothingAnswers if nothing answers at the user's own endpoint, BadSettings if that is no address."""
@@ -94,7 +114,7 @@ class HostedModel:
         began, cuts = time.monotonic(), self.throttle.reductions
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._call(self._arguments(request))
+                answer = await self._ask(request)
         except Exception as error:
             late = isinstance(error, TimeoutError)
             error = TimeoutError(f"no answer within {self._timeout:g} s") if late else error
@@ -110,21 +130,28 @@ class HostedModel:
         if not self._client().sent:
             reason = providers.unbookable(f"the provider {self._provider}")
             raise UnusableModel(f"{what}: it answered, but {reason}", charged=True)
-        return read_answer(response.model_dump(mode="json"), what, self.name, time.monotonic() - began)
+        record = answer if isinstance(answer, dict) else answer.model_dump(mode="json")
+        return read_answer(record, what, self.name, time.monotonic() - began)
 
-    async def _call(self, arguments: dict[str, Any]) -> Any:
-        assert self._provider is not None
-        return await call(arguments, self._provider, self._client(), self._provider in providers.FETCH_TOKENS)
+    async def _ask(self, request: Request) -> Any:
+        arguments, provider = self._arguments(request), self._provider
+        assert provider is not None
+        if request.parameters.api == "responses":
+            return await call_responses(arguments, provider, self._client())
+        return await call(arguments, provider, self._client(), provider in providers.FETCH_TOKENS)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
-        return providers.arguments(self.name, request, self._api_base, self._timeout)
+        return providers.arguments(self.name, request, self._api_base, self._timeout, self._key())
+
+    def _key(self) -> str | None:
+        return os.environ.get(self._key_variable) if self._key_variable else None
 
     def _client(self) -> Any:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             for ended in [other for other in self._clients if other.is_closed()]:
                 del self._clients[ended]
-            self._clients[loop] = providers.open_client(self.name, self._api_base, self._timeout)
+            self._clients[loop] = providers.open_client(self.name, self._api_base, self._timeout, self._key())
         return self._clients[loop]
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ class Parameters:
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
-    """Most tokens of an answer, thinking included; by default what the stage asks for."""
+    """Most tokens of an answer, thinking included; by default what the stage asks for, and `thinking_tokens` on top."""
     service_tier: str | None = None
     api: Api = "chat"
     """Chat completions, or OpenAI's Responses API."""
@@ -30,6 +30,10 @@ class Parameters:
 
     def __hash__(self) -> int:
         return hash(repr(self.given()))
+
+    def longest_answer(self, tokens: int) -> int:
+        """Most tokens of an answer, thinking included, where a stage asks for `tokens`."""
+        return tokens + (self.thinking_tokens or 0) if self.max_tokens is None else self.max_tokens
 
     def given(self) -> dict[str, Any]:
         """Those that differ from the defaults, by name: what belongs to a step's hash."""

@@ -11,6 +11,7 @@ from typing import Any
 from codemonkeys.errors import BadSettings, UnusableModel
 from codemonkeys.models.base import Request
 from codemonkeys.models.litellm_calls import client_type, load, silent
+from codemonkeys.models.parameter_arguments import leaves_temperature_to_the_model, parameter_arguments
 from codemonkeys.system.text import valid_text
 
 CLAUDE_HOSTS = frozenset({"anthropic", "bedrock", "vertex_ai", "openrouter"})
@@ -81,10 +82,13 @@ def missing_keys(name: str) -> list[str]:
     return list(load().validate_environment(name)["missing_keys"])
 
 
-def arguments(name: str, request: Request, api_base: str | None, timeout: float) -> dict[str, Any]:
+def arguments(
+    name: str, request: Request, api_base: str | None, timeout: float, key: str | None = None
+) -> dict[str, Any]:
     """Keyword arguments of `litellm.completion` for one request: all that a provider gets.
 
-    Parameters that a model does not know are dropped by litellm. `timeout`: seconds.
+    What a stage asks for and a model does not know is dropped by litellm. `timeout`: seconds. `key`: of the user's
+    choice, where it is not the one that litellm looks for.
     """
     found: dict[str, Any] = {
         "model": name,
@@ -96,9 +100,13 @@ def arguments(name: str, request: Request, api_base: str | None, timeout: float)
         "num_retries": 0,
         "drop_params": True,
     }
+    if request.parameters.given():
+        if leaves_temperature_to_the_model(name, request.parameters):
+            del found["temperature"]
+        found |= parameter_arguments(name, request.parameters)
     if api_base is not None:
         found["api_base"] = api_base
-    if (key := key_for_endpoint(name, api_base)) is not None:
+    if (key := key or key_for_endpoint(name, api_base)) is not None:
         found["api_key"] = key
     return found
 
@@ -139,16 +147,16 @@ def cache_write_factor(name: str, litellm_provider: str | None) -> float:
     return ANTHROPIC_CACHE_WRITE if "claude" in name.lower() or litellm_provider == "anthropic" else 1.0
 
 
-def open_client(name: str, api_base: str | None, timeout: float) -> Any:
+def open_client(name: str, api_base: str | None, timeout: float, key: str | None = None) -> Any:
     """A client for calls to one model in the running event loop; `await client.close()` closes its connections.
 
-    Keys and addresses are found where litellm finds them. `timeout`: seconds.
+    Keys and addresses are found where litellm finds them, unless a `key` is given. `timeout`: seconds.
     """
     litellm, read = load(), os.environ.get
     if prefix(name) == "azure":
-        return client_type()(timeout, partial(azure, name, api_base))
-    _, _, key, base = litellm.get_llm_provider(name, api_base=api_base)
-    key = key or key_for_endpoint(name, api_base)
+        return client_type()(timeout, partial(azure, name, api_base, key))
+    _, _, found, base = litellm.get_llm_provider(name, api_base=api_base)
+    key = key or found or key_for_endpoint(name, api_base)
     return client_type()(
         timeout,
         partial(
@@ -161,7 +169,7 @@ def open_client(name: str, api_base: str | None, timeout: float) -> Any:
     )
 
 
-def azure(name: str, api_base: str | None, timeout: float, http_client: Any) -> Any:
+def azure(name: str, api_base: str | None, key: str | None, timeout: float, http_client: Any) -> Any:
     """A client of OpenAI's for Azure."""
     from litellm.llms.azure.common_utils import BaseAzureLLM
     from openai import AsyncAzureOpenAI
@@ -178,7 +186,7 @@ def azure(name: str, api_base: str | None, timeout: float, http_client: Any) -> 
     litellm, read = load(), os.environ.get
     found = BaseAzureLLM().initialize_azure_sdk_client(
         {"max_retries": 0, "timeout": timeout},
-        litellm.api_key or litellm.azure_key or read("AZURE_OPENAI_API_KEY") or read("AZURE_API_KEY"),
+        key or litellm.api_key or litellm.azure_key or read("AZURE_OPENAI_API_KEY") or read("AZURE_API_KEY"),
         api_base or litellm.api_base or read("AZURE_API_BASE"),
         name,
         litellm.api_version or read("AZURE_API_VERSION"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from codemonkeys.engine.calls import MESSAGE_TOKENS, TOKEN_MARGIN
 from codemonkeys.models.base import Price, Usage
+from codemonkeys.models.roles import longest_answer
 from codemonkeys.planning.measures import Measures
 from codemonkeys.selection.deciding import (
     ModelEvidence,
@@ -166,7 +167,7 @@ def _stage(calls: float, usage: Usage, price: Price | None, most_calls: int, mos
 
 
 def _relevance(measures: Measures, settings: Settings, price: Price | None) -> StageCost:
-    longest = settings.context.max_tokens
+    longest = longest_answer(settings, "scan")
     calls = prompt = completion = 0.0
     most_calls, most_usd = 0, None if price is None else 0.0
     first = DIGEST_LENGTH if measures.digests else 1.0
@@ -190,7 +191,7 @@ def _digest(measures: Measures, settings: Settings, price: Price | None) -> Stag
     most_usd: float | None = 0.0
     for batch in batches:
         most_usd = _sum(
-            most_usd, upper_bound(price, system, batch.prompt, 2, settings.context.max_tokens, measures.repair)
+            most_usd, upper_bound(price, system, batch.prompt, 2, longest_answer(settings, "scan"), measures.repair)
         )
     return _stage(len(batches), Usage(prompt, completion), price, 2 * len(batches), most_usd)
 
@@ -203,7 +204,8 @@ def _rank(measures: Measures, settings: Settings, price: Price | None) -> StageC
     typical = Conversations(count, 1, measures.systems[RANK.name] + listed, measures.users[RANK.name], profile)
     calls, usage = typical.usage()
     system = measures.systems[RANK.name] + measures.paths + measures.files * MAX_SUMMARY
-    each = upper_bound(price, system, measures.users[RANK.name], 2, context.max_tokens, measures.users[RANK.name])
+    longest = longest_answer(settings, "primary")
+    each = upper_bound(price, system, measures.users[RANK.name], 2, longest, measures.users[RANK.name])
     return _stage(calls, usage, price, 2 * count, None if each is None else count * each)
 
 
@@ -218,7 +220,7 @@ def _test(measures: Measures, settings: Settings, price: Price | None) -> StageC
         measures.systems[TEST.name],
         measures.users[TEST.name],
         generation.test_turns,
-        generation.max_tokens,
+        longest_answer(settings, "writer"),
         reply,
     )
     calls, usage = typical.usage()
@@ -234,7 +236,7 @@ def _edit(measures: Measures, settings: Settings, price: Price | None) -> StageC
     typical = Conversations(
         generation.samples, generation.edit_turns, system + typical_context, EDIT_PROFILE.first, EDIT_PROFILE
     )
-    script = generation.max_tokens * TOKEN_MARGIN
+    script = longest_answer(settings, "writer") * TOKEN_MARGIN
     patch = 2 * script
     earlier = 0 if generation.diversity == "none" else generation.memory_characters
     each = upper_bound(
@@ -242,7 +244,7 @@ def _edit(measures: Measures, settings: Settings, price: Price | None) -> StageC
         system + fullest + measures.paths,
         measures.users[EDIT.name] + script + output + earlier,
         generation.edit_turns,
-        generation.max_tokens,
+        longest_answer(settings, "writer"),
         measures.users[EDIT.name] + patch + 2 * output,
     )
     calls, usage = typical.usage()
@@ -260,9 +262,14 @@ def _judge(measures: Measures, settings: Settings, price: Price | None) -> Stage
     system = measures.systems[JUDGE.name] + min(TOUCHED, measures.source)
     calls, usage = Conversations(count, 1, system, measures.users[JUDGE.name] + PATCH, JUDGE_PROFILE).usage()
     touched = min(settings.context.tokens, measures.source) + measures.paths
-    patch = 2 * generation.max_tokens * TOKEN_MARGIN
+    patch = 2 * longest_answer(settings, "writer") * TOKEN_MARGIN
     each = upper_bound(
-        price, measures.systems[JUDGE.name] + touched, measures.users[JUDGE.name] + patch, 1, selection.max_tokens, 0
+        price,
+        measures.systems[JUDGE.name] + touched,
+        measures.users[JUDGE.name] + patch,
+        1,
+        longest_answer(settings, "judge"),
+        0,
     )
     return _stage(calls, usage, price, count, None if each is None else count * each)
 
@@ -274,14 +281,14 @@ def _select(measures: Measures, settings: Settings, price: Price | None, count: 
     turns = selection.turns if finalists > 1 and count else 0
     prompt = min(TOUCHED, measures.source) + finalists * PATCH + TEST_PROFILE.answer
     typical = Conversations(count, turns, measures.systems[SELECT.name] + prompt, SELECT_PROFILE.first, SELECT_PROFILE)
-    script = generation.max_tokens * TOKEN_MARGIN
+    script = longest_answer(settings, "writer") * TOKEN_MARGIN
     touched = min(settings.context.tokens, measures.source) + measures.paths
     each = upper_bound(
         price,
         measures.systems[SELECT.name] + touched + finalists * (2 * script + BROKEN_TESTS) + script,
         measures.users[SELECT.name],
         turns,
-        selection.max_tokens,
+        longest_answer(settings, "judge"),
         measures.users[SELECT.name] + (1 + finalists) * output,
     )
     calls, usage = typical.usage()

@@ -4,34 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from codemonkeys.errors import BadInput, UnpricedModel
+from codemonkeys.errors import BadInput, BadSettings, UnpricedModel
 from codemonkeys.models import open_model
-from codemonkeys.models.base import Model, Remote
-from codemonkeys.models.roles import ModelSet
+from codemonkeys.models.base import Model, Parametrised, Remote
+from codemonkeys.models.parameters import Parameters
+from codemonkeys.models.roles import ModelSet, call_parameters, stage_answer
 from codemonkeys.settings import OperationSettings, Settings
+from codemonkeys.settings.model_settings import CONNECTION
+from codemonkeys.settings.roles import check_models, names_of, operation_of
+from codemonkeys.stages import ROLES, Role
 from codemonkeys.wording import option
 
 
 def open_models(settings: Settings) -> ModelSet:
     """The models of a run, each opened once. May import litellm, which takes seconds.
 
-    Raises BadInput when no primary model is named, MissingKey, UnpricedModel under a budget, NothingAnswers.
+    Raises BadInput when no primary model is named, BadSettings for parameters that do not fit, MissingKey,
+    UnpricedModel under a budget, NothingAnswers.
     """
     if settings.model is None:
         raise BadInput(
             f"no model was named: give one with {option('model')}, such as anthropic/claude-sonnet-4-5, openai/NAME "
             f"with {option('api_base', 'URL')} for a local endpoint, or fake to try everything without a model"
         )
-    by_name: dict[str, Model] = {}
-    for name in (settings.model, settings.scan_model or settings.model, *settings.generation.models):
-        if name not in by_name:
-            by_name[name] = open_model(name, settings.operation)
-    check_prices(settings.operation, by_name.values())
-    for model in by_name.values():
+    check_models(settings)
+    opened: dict[tuple[object, ...], Model] = {}
+    roles: dict[Role, tuple[Model, ...]] = {}
+    parameters: dict[tuple[Role, str], Parameters] = {}
+    for role in ROLES:
+        for name in names_of(settings, role):
+            operation = operation_of(settings, role, name)
+            connection = (name, *(getattr(operation, field) for field in CONNECTION))
+            if connection not in opened:
+                opened[connection] = open_model(name, operation)
+            model = opened[connection]
+            roles[role] = (*roles.get(role, ()), model)
+            parameters[role, model.name] = call_parameters(settings, role, name)
+            check_parameters(settings, role, model, parameters[role, model.name])
+    check_prices(settings.operation, opened.values())
+    for model in opened.values():
         if isinstance(model, Remote):
             model.check_reach()
-    scan = by_name[settings.scan_model or settings.model]
-    return ModelSet(by_name[settings.model], scan, tuple(by_name[name] for name in settings.generation.models))
+    return ModelSet(roles["primary"][0], roles["scan"][0], roles["writer"], roles["judge"][0], parameters)
+
+
+def check_parameters(settings: Settings, role: Role, model: Model, parameters: Parameters) -> None:
+    """Raise BadSettings for parameters that the model, as far as is known, does not take."""
+    where, thinking = f"models of {role} ({model.name})", parameters.thinking_tokens
+    if thinking is not None and parameters.effort is not None:
+        raise BadSettings(f"settings: {where}: give effort or thinking_tokens, not both")
+    longest = parameters.longest_answer(stage_answer(settings, role))
+    if thinking is not None and thinking >= longest:
+        raise BadSettings(f"settings: {where}: thinking_tokens={thinking} leave no answer of max_tokens={longest}")
+    if isinstance(model, Parametrised):
+        model.check_parameters(parameters, longest)
 
 
 def check_prices(operation: OperationSettings, models: Iterable[Model]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from codemonkeys.context.languages import is_source, is_test
 from codemonkeys.engine.calls import TOKEN_MARGIN
 from codemonkeys.models.base import Model
+from codemonkeys.models.roles import longest_answer
 from codemonkeys.settings import Settings
 from codemonkeys.stages import CONTEXT_MODES, EDIT, RANK, RELEVANCE
 from codemonkeys.tasks.snapshot import Entry
@@ -48,9 +49,11 @@ def minimum_reserve(
     rankings = context.rankings if len(sizes) > 1 else 0
     scanned, asked = overrun(scan.name), overrun(primary.name)
     return {
-        RELEVANCE.name: scanned * passes * several(scan, reading, files + reading * told, context.max_tokens),
-        RANK.name: asked * several(primary, rankings, context.rankings * listed, context.max_tokens),
-        EDIT.name: asked * several(primary, 1, shown, settings.generation.max_tokens),
+        RELEVANCE.name: scanned
+        * passes
+        * several(scan, reading, files + reading * told, longest_answer(settings, "scan")),
+        RANK.name: asked * several(primary, rankings, context.rankings * listed, longest_answer(settings, "primary")),
+        EDIT.name: asked * several(primary, 1, shown, longest_answer(settings, "writer")),
     }
 
 

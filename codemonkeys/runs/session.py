@@ -48,7 +48,11 @@ class RunRequest:
 
     def stored(self, settings: Settings) -> dict[str, Any]:
         """What the journal keeps of it."""
-        return {"ids": list(self.ids), **self.inputs, **settings.model_dump(mode="json")}
+        values = settings.model_dump(mode="json")
+        del values["models"]
+        if models := {name: given for name, own in settings.models.items() if (given := own.given())}:
+            values["models"] = models
+        return {"ids": list(self.ids), **self.inputs, **values}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Settings: one tree, and where its values come from."""
 
 from codemonkeys.settings.loading import build, load_settings, merge
+from codemonkeys.settings.model_settings import ModelSettings
 from codemonkeys.settings.tree import (
     ContextSettings,
     GenerationSettings,
@@ -15,6 +16,7 @@ __all__ = [
     "ContextSettings",
     "GenerationSettings",
     "ModelLimits",
+    "ModelSettings",
     "OperationSettings",
     "SandboxSettings",
     "SelectionSettings",

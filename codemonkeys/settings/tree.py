@@ -6,8 +6,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from codemonkeys.settings.model_settings import ModelSettings, checked_variable
+from codemonkeys.settings.section import Section
 
 
 def _regular(path: Path) -> Path:
@@ -18,12 +21,6 @@ def _regular(path: Path) -> Path:
 
 RegularFile = Annotated[Path, AfterValidator(_regular)]
 """Path of a file that may be absent; pipes, devices and folders are refused."""
-
-
-class Section(BaseModel):
-    """A section of the tree; unknown names and infinite numbers are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class ContextSettings(Section):
@@ -96,6 +93,8 @@ class SelectionSettings(Section):
     """Rule that ranks the shortlist, and decides when the model does not; it must not call a model."""
     candidates: int = Field(3, ge=1)
     """Maximum size of the shortlist that goes to the selection conversation."""
+    model: str | None = None
+    """Model that judges: judge answers, ballots and the selection conversation; by default the primary model."""
     turns: int = Field(10, ge=0)
     """Maximum model calls of the selection conversation; 0 selects the first of the shortlist."""
     max_tokens: int = Field(8_192, ge=1)
@@ -156,6 +155,8 @@ class OperationSettings(Section):
 
     api_base: str | None = None
     """Base URL of an OpenAI-compatible endpoint, used for all hosted models."""
+    key_variable: str | None = None
+    """Environment variable that holds the key for all hosted models; by default the one that litellm reads."""
     prices: RegularFile | None = None
     """Model registry file (JSON, as in LITELLM_MODEL_REGISTRY_PATH) with prices of models unknown to litellm."""
     budget: float | None = Field(None, gt=0)
@@ -182,6 +183,11 @@ class OperationSettings(Section):
     """Timeout of one model call, in seconds."""
     attempts: int = Field(8, ge=1)
     """Maximum attempts per model call on transient errors."""
+
+    @field_validator("key_variable")
+    @classmethod
+    def _is_kept_secret(cls, name: str | None) -> str | None:
+        return checked_variable(name)
 
     def limits_of(self, model: str) -> ModelLimits:
         """The limits of one model: its own, else the defaults for all models."""
@@ -214,6 +220,9 @@ class Settings(BaseSettings):
     another package provides, or `module:attribute`."""
     scan_model: str | None = None
     """Cheap model that reads every file; by default the primary model."""
+    models: dict[str, ModelSettings] = Field(default_factory=dict[str, ModelSettings])
+    """Parameters by role (scan, primary, writer, judge) or model name, such as {writer: {effort: high}}; those of the
+    role win. Concurrency and rate limits are in operation.models."""
     prompts: Path | None = None
     """Folder with templates that override built-in ones of the same name."""
     context: ContextSettings = ContextSettings()

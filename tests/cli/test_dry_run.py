@@ -40,6 +40,22 @@ def test_estimate_as_tables_and_as_json(folder: Path) -> None:
     assert not (folder / "runs").exists()
 
 
+def test_the_parameters_of_each_role_are_shown_and_their_answer_length_is_paid_for(folder: Path) -> None:
+    given = ("solve", "tasks", *SONNET, "--effort", "medium", "-c", "models.scan.top_p=0.9")
+    longer = (*given, "-c", "models={writer: {max_tokens: 20000}}")
+    told, dearer = (json.loads(plan(folder, *asked, "--json").out) for asked in (given, longer))
+    shown = {row["role"]: (row["max_tokens"], row["parameters"]) for row in dearer["roles"]}
+    assert shown["writer"] == (20_000, {"effort": "medium", "max_tokens": 20_000})
+    assert shown["judge"] == (8_192, {"effort": "medium"}) and shown["scan"] == (4_096, {"top_p": 0.9})
+    for stage in ("test", "edit"):
+        assert dearer["stages"][stage]["most_usd"] > told["stages"][stage]["most_usd"]
+    assert dearer["stages"]["relevance"] == told["stages"]["relevance"]
+    table = plan(folder, *longer).out
+    assert "judge, ballot, select" in table and "effort=medium, max_tokens=20000" in table
+    refused = plan(folder, *given, "-c", "models={writers: {effort: low}}")
+    assert refused.code == 2 and "models.writers: this run uses no such model; name a role" in refused.err
+
+
 @pytest.mark.slow
 def test_without_prices_tokens_are_shown(folder: Path) -> None:
     done = plan(folder, "solve", "tasks", "-m", "openai/own-model")

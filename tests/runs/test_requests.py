@@ -71,3 +71,39 @@ def test_a_run_that_has_begun_is_kept_whatever_ends_it(tmp_path: Path) -> None:
     with pytest.raises(ValueError), open_journal(request, request.settings, Options(tmp_path, "three")):
         raise ValueError
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+HIGH = {"writer": {"effort": "high", "api_base": "http://127.0.0.1:1/v1"}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        ({}, {}, None),
+        (HIGH, HIGH, None),
+        (HIGH, {"writer": {"effort": "high", "call_seconds": 9, "key_variable": "MY_KEY"}}, None),
+        ({}, {"judge": {"api_base": "http://127.0.0.1:1/v1"}}, None),
+        ({}, HIGH, "models"),
+        (HIGH, {}, "models"),
+        (HIGH, {"writer": {"effort": "low"}}, r"models \(models.writer.effort was 'high', is now 'low'\)"),
+        (HIGH, {"writer": {"effort": "high", "top_p": 0.5}}, "models"),
+        (HIGH, {**HIGH, "judge": {"effort": "high"}}, "models"),
+    ],
+)
+def test_parameters_that_shape_answers_stay_as_they_were_and_connections_may_change(
+    tmp_path: Path, before: dict[str, object], after: dict[str, object], changed: str | None
+) -> None:
+    task = Task("a__b-1", "a/b", "7ee9ceb7", "It fails.", image="none")
+
+    def begin(models: dict[str, object]) -> None:
+        settings = load_settings(model="fake", models=models)
+        request = request_of([task], settings, [], tmp_path, "one")
+        with open_journal(request, settings, Options(tmp_path, "one")):
+            assert ("models" in request.stored(settings)) == bool(models)
+
+    begin(before)
+    if changed is None:
+        begin(after)
+    else:
+        with pytest.raises(RunExists, match=f"was started with a different {changed}"):
+            begin(after)
