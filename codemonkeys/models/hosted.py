@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from codemonkeys.errors import MissingKey, UnusableModel
+from codemonkeys.errors import MissingKey, ModelError, UnusableModel
 from codemonkeys.models import providers
-from codemonkeys.models.answers import read_answer
+from codemonkeys.models.answers import is_chat_record, read_answer, with_own_words
 from codemonkeys.models.base import Completion, Price, Request
-from codemonkeys.models.failures import judge
-from codemonkeys.models.litellm_calls import call
+from codemonkeys.models.failures import judge, wants_completion_length
+from codemonkeys.models.litellm_calls import Heard, call
 from codemonkeys.models.prices import price_of
 from codemonkeys.models.reach import check_reach
 from codemonkeys.models.retry import Passing, Patience, Retry
@@ -52,6 +52,8 @@ class HostedModel:
         self._slots = asyncio.Semaphore(concurrency)
         self.throttle = throttle or Throttle(concurrency)
         self._provider: str | None = None
+        self._wants_completion_length = False
+        """Whether the provider takes the length of answers as `max_completion_tokens` only."""
         self._clients: dict[asyncio.AbstractEventLoop, Any] = {}
 
     def count_tokens(self, text: str) -> int:
@@ -91,14 +93,21 @@ class HostedModel:
             return replace(completion, attempts=attempts)
 
     async def _attempt(self, request: Request, what: str) -> Completion:
-        began, cuts = time.monotonic(), self.throttle.reductions
+        began, cuts, heard = time.monotonic(), self.throttle.reductions, Heard()
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._call(self._arguments(request))
+                record = await self._record(request, what, heard)
+            return read_answer(record, what, self.name, time.monotonic() - began)
+        except ModelError:
+            raise
         except Exception as error:
+            if not self._wants_completion_length and wants_completion_length(error, heard.status):
+                self._wants_completion_length = True
+                self.throttle.count_attempt(0)
+                return await self._attempt(request, what)
             late = isinstance(error, TimeoutError)
             error = TimeoutError(f"no answer within {self._timeout:g} s") if late else error
-            failure = judge(error, request.key, self.name)
+            failure = error if isinstance(error, Passing) else judge(error, request.key, self.name, heard.status)
             if isinstance(failure, Passing):
                 if failure.too_many:
                     self.throttle.too_many(cuts)
@@ -107,17 +116,30 @@ class HostedModel:
                 self.throttle.on_failure(failure.status, str(failure))
             # No chain: a traceback would show the message that was redacted.
             raise failure from None
+
+    async def _record(self, request: Request, what: str, heard: Heard) -> dict[str, Any]:
+        try:
+            response = await self._call(self._arguments(request), heard)
+        except Exception:
+            # litellm refuses answers that it does not know the form of, which are paid for all the same.
+            if heard.said is not None and is_chat_record(heard.said):
+                return dict(heard.said)
+            raise
         if not self._client().sent:
             reason = providers.unbookable(f"the provider {self._provider}")
             raise UnusableModel(f"{what}: it answered, but {reason}", charged=True)
-        return read_answer(response.model_dump(mode="json"), what, self.name, time.monotonic() - began)
+        record: dict[str, Any] = response.model_dump(mode="json", warnings=False)
+        return record if heard.said is None else with_own_words(record, heard.said)
 
-    async def _call(self, arguments: dict[str, Any]) -> Any:
+    async def _call(self, arguments: dict[str, Any], heard: Heard) -> Any:
         assert self._provider is not None
-        return await call(arguments, self._provider, self._client(), self._provider in providers.FETCH_TOKENS)
+        return await call(arguments, self._provider, self._client(), self._provider in providers.FETCH_TOKENS, heard)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
-        return providers.arguments(self.name, request, self._api_base, self._timeout)
+        found = providers.arguments(self.name, request, self._api_base, self._timeout)
+        if self._wants_completion_length:
+            found["max_completion_tokens"] = found.pop("max_tokens")
+        return found
 
     def _client(self) -> Any:
         loop = asyncio.get_running_loop()

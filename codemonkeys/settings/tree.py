@@ -182,6 +182,9 @@ class OperationSettings(Section):
     """Timeout of one model call, in seconds."""
     attempts: int = Field(8, ge=1)
     """Maximum attempts per model call on transient errors."""
+    empty_answers: int = Field(8, ge=0)
+    """Stop the run when this number of answers of a stage have come and all are empty or cut at their length, as of a
+    model that thinks until nothing is left for the answer; 0 never stops it."""
 
     def limits_of(self, model: str) -> ModelLimits:
         """The limits of one model: its own, else the defaults for all models."""
