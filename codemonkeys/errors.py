@@ -14,7 +14,8 @@
     │   │   └── PromptTooLong    the prompt is longer than the model takes
     │   ├── RetriesExhausted     every attempt failed with a transient error
     │   ├── NoAnswer             the provider returned an empty answer
-    │   ├── FilteredAnswer       the provider's content filter withheld the answer
+    │   ├── FilteredAnswer       the provider's content filter withheld the answer, or the model refused it
+    │   ├── NoUsableAnswers      the first answers of a stage are all empty or cut
     │   ├── MissingRecording     a recording has no answer for this step
     │   └── UnpricedModel        a budget was given, but the model has no known price
     ├── BudgetReached            the next call could cost more than the budget has left
@@ -32,6 +33,8 @@
 
 Each message says what happened, where, and what to do next.
 """
+
+from typing import Any
 
 
 class CodeMonkeysError(Exception):
@@ -58,13 +61,30 @@ class ModelError(CodeMonkeysError):
     """A language model could not answer; the task fails, the run continues."""
 
     charged = False
-    """Whether the provider may have charged for the call: it then stays on the bill at its upper bound."""
+    """Whether the provider may have charged for the call: at its upper bound, unless it said what it counted."""
+    finish_reason: str | None = None
+    """Why an answer that came ended, in one word, such as `filtered`; None if none came."""
 
-    def __init__(self, message: str, charged: bool | None = None) -> None:
-        """`charged`: where it differs from what is usual for this kind of error."""
+    def __init__(
+        self,
+        message: str,
+        charged: bool | None = None,
+        *,
+        usage: Any = None,
+        finish_reason: str | None = None,
+        reasoning: str = "",
+    ) -> None:
+        """`charged`, `finish_reason`: where they differ from what is usual for this kind of error.
+
+        `usage`: a `models.base.Usage`, if the provider told it. `reasoning`: what the model thought.
+        """
         super().__init__(message)
         if charged is not None:
             self.charged = charged
+        if finish_reason is not None:
+            self.finish_reason = finish_reason
+        self.usage = usage
+        self.reasoning = reasoning
 
 
 class MissingKey(ModelError, BadInput):
@@ -103,12 +123,18 @@ class NoAnswer(ModelError):
     """The provider returned an empty answer; it counts as malformed."""
 
     charged = True
+    finish_reason = "empty"
 
 
 class FilteredAnswer(ModelError):
-    """The provider's content filter withheld the answer; another model may answer."""
+    """The provider's content filter withheld the answer, or the model refused it; another model may answer."""
 
     charged = True
+    finish_reason = "filtered"
+
+
+class NoUsableAnswers(ModelError, BadInput):
+    """The first answers of a stage are all empty or cut; raise the answer length, or let the model think less."""
 
 
 class MissingRecording(ModelError, BadInput):

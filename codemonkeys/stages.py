@@ -38,6 +38,16 @@ class Stage:
     shortened_by: tuple[str, ...] = ()
     """Settings that make its prompts shorter."""
 
+    @property
+    def answer_length(self) -> str:
+        """The setting with the maximum answer length of its calls."""
+        return f"{self.section}.max_tokens"
+
+    @property
+    def section(self) -> str:
+        """The section of the settings that its conversations are bounded by."""
+        return "generation" if self.role == "writer" else self.phase
+
     def __str__(self) -> str:
         return self.name
 

@@ -26,6 +26,11 @@ def option(parameter: str, value: str = "") -> str:
     return f"{name}={value}" if value else name
 
 
+def setting(name: str, value: object) -> str:
+    """A setting as the user gives it: `-c operation.attempts=3`, or `operation.attempts=3`."""
+    return f"{OPTIONS['config'] + ' ' if COMMAND_LINE else ''}{name}={value}"
+
+
 def flag(parameter: str) -> str:
     """A switch as the user gives it: `--accept-changes`, or `accept_changes=True`."""
     return option(parameter) if COMMAND_LINE else f"{parameter}=True"

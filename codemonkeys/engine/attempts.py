@@ -8,7 +8,7 @@ from codemonkeys.engine.budget import Budget
 from codemonkeys.engine.in_flight import InFlight
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.base import Completion, Request
+from codemonkeys.models.base import Completion, Request, Usage
 from codemonkeys.redact import redact
 
 
@@ -55,9 +55,9 @@ class Attempts:
 
         self.step = await self._journal.group_commit(reserve)
 
-    async def book(self, reason: str) -> None:
+    async def book(self, reason: str, usage: Usage | None = None) -> None:
         """Book an attempt that failed and may have been charged, and begin another. Raises BudgetReached."""
-        await self.fail(reason, charged=True)
+        await self.fail(reason, charged=True, usage=usage)
         self.settle()
         while True:
             await self.wait_for_room()
@@ -67,9 +67,11 @@ class Attempts:
                 if not self._budget.may_change:
                     raise
 
-    async def fail(self, reason: str, charged: bool) -> None:
-        """Record that the latest attempt failed."""
-        await self._store(lambda step: self._journal.calls.fail(step, redact(reason), charged))
+    async def fail(
+        self, reason: str, charged: bool, usage: Usage | None = None, finish_reason: str | None = None
+    ) -> None:
+        """Record that the latest attempt failed; see `StoredCalls.fail`."""
+        await self._store(lambda step: self._journal.calls.fail(step, redact(reason), charged, usage, finish_reason))
 
     async def finish(self, answer: Completion) -> None:
         """Store the answer."""

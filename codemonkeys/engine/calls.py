@@ -11,6 +11,7 @@ from functools import partial
 from codemonkeys.engine.attempts import Attempts
 from codemonkeys.engine.budget import Budget
 from codemonkeys.engine.events import Event
+from codemonkeys.engine.first_answers import FirstAnswers
 from codemonkeys.engine.queues import PriorityQueue
 from codemonkeys.engine.step_context import StepContext
 from codemonkeys.errors import BadInput, BudgetReached, ModelError, NoAnswer
@@ -34,6 +35,7 @@ class ModelCalls:
     def __init__(self, context: StepContext, models: ModelSet, operation: OperationSettings, budget: Budget) -> None:
         self._context, self._journal, self._in_flight = context, context.journal, context.in_flight
         self._models, self._operation, self._budget = models, operation, budget
+        self._first_answers = FirstAnswers(context.journal, context.notify, operation.empty_answers)
         self._tokens: dict[str, int] = {}
         """Of each message that was counted, by its digest."""
         self._queues = {id(model): PriorityQueue(throttle_of(model, operation)) for model in models.distinct()}
@@ -46,7 +48,7 @@ class ModelCalls:
         """Ask the stage's model, once in the life of the run.
 
         Raises ModelError, BudgetReached, StepChanged, RunInterrupted. An answer without text is a completion with the
-        finish reason `empty`: it was paid for, and counts as a malformed answer.
+        finish reason `empty`, or `length` if it was cut: it was paid for, and counts as a malformed answer.
         """
         model, request = self._models.of(request.key.stage, request.key.sample), self._models.fitted(request)
         stored = self._journal.calls.stored(request.key)
@@ -86,15 +88,18 @@ class ModelCalls:
         try:
             answer = await model.complete(request)
             answer = replace(answer, text=self._context.secrets.values(answer.text))
-        except NoAnswer:
-            # Nobody says what it cost: without a usage it stays on the bill at its upper bound.
-            answer = Completion("", "empty", None, model.name)
+        except NoAnswer as error:
+            # Where nobody says what it cost, it stays on the bill at its upper bound.
+            answer = Completion("", error.finish_reason or "empty", error.usage, model.name, reasoning=error.reasoning)
         except ModelError as error:
             if isinstance(error, BadInput):
                 self._in_flight.refused = error
-            await attempts.fail(str(error), error.charged)
+            await attempts.fail(str(error), error.charged, error.usage, error.finish_reason)
             raise
         await attempts.finish(answer)
+        if (unusable := self._first_answers.take(request, model.name, answer)) is not None:
+            self._in_flight.refused = unusable
+            raise unusable
         return answer
 
     def _record_retry(self, model: str, status: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""A conversation with a model: a bounded number of calls, each answer parsed, and asked again if it cannot be."""
+"""A conversation with a model: a bounded number of calls, each answer parsed, and asked for again if it is unusable."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from codemonkeys.models.base import Message, Request
 from codemonkeys.stages import Stage
 
 T = TypeVar("T")
+
+NO_ANSWER = "(no answer)"
+"""Stands for an answer without text: some providers refuse an empty message when it is sent back as history."""
+
+INCOMPLETE = {"length": "answer.cut", "broken": "answer.broken"}
+"""Finish reasons of answers that are not whole, and the templates that say so to the model."""
 
 Repair = Callable[[str], str]
 """The message that asks again, given what was wrong with the answer."""
@@ -49,6 +55,7 @@ class Conversation:
         self._temperature = temperature
         self._max_tokens = max_tokens
         self._gate = gate
+        self._ending, self._longest = "stop", max_tokens
         self.turn = first_turn - 1
         """The turn of the last answer."""
 
@@ -66,20 +73,28 @@ class Conversation:
     async def ask(self, message: str, parse: Callable[[str], T], repair: Repair | None = None) -> T | None: ...
 
     async def ask(self, message: str, parse: Callable[[str], Any], repair: Repair | None = None) -> Any:
-        """Say something and return the parsed answer, asking again while it cannot be parsed; None out of turns.
+        """Say something and return the parsed answer, asking again while it is unusable; None out of turns.
 
         `parse`: a function or a coroutine function; raises UnusableAnswer. Without `repair` it is asked once. Raises
         what `ModelCalls.call` raises.
         """
         while self.turns_left:
             try:
-                parsed = parse(await self._say(message))
+                parsed = parse(await self._say_whole(message))
                 return await parsed if isawaitable(parsed) else parsed
             except UnusableAnswer as problem:
                 if repair is None:
                     return None
                 message = repair(str(problem))
         return None
+
+    async def _say_whole(self, message: str) -> str:
+        """The answer to a message. Raises UnusableAnswer for one that was cut: what it lacks may undo what it says."""
+        text = await self._say(message)
+        if self._ending not in INCOMPLETE:
+            return text
+        told = {"stage": self._stage.name, "max_tokens": self._longest, "empty": text == NO_ANSWER}
+        raise UnusableAnswer(self._work.prompts(INCOMPLETE[self._ending], **told).strip())
 
     async def _say(self, message: str) -> str:
         self._messages.append(Message("user", message))
@@ -95,5 +110,6 @@ class Conversation:
         request = Request(key, tuple(self._messages), self._temperature, self._max_tokens, cache=True)
         completion = await self._work.steps.calls.call(request)
         self.turn += 1
-        # An empty message is refused by some providers when it is sent back as history.
-        return completion.text or "(no answer)"
+        self._ending = completion.finish_reason
+        self._longest = request.parameters.max_tokens or request.max_tokens
+        return completion.text or NO_ANSWER

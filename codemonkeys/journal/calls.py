@@ -12,7 +12,7 @@ from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import texts
 from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
 from codemonkeys.keys import StepKey
-from codemonkeys.models.base import Completion, Message, Request, Usage
+from codemonkeys.models.base import Completion, Message, Request, Usage, reason_stored, reason_to_store
 from codemonkeys.wording import option, resume
 
 UNITS_PER_DOLLAR = 10**15
@@ -80,7 +80,8 @@ class StoredCalls:
         ).fetchone()
         answer, finish_reason, prompt, completion, cache_read, cache_write, raw, answered_by, seconds, attempts = row
         usage = None if raw is None else Usage(prompt, completion, cache_read, cache_write, json.loads(raw))
-        return Completion(texts.get(self._writer.reader, answer), finish_reason, usage, answered_by, seconds, attempts)
+        text, reason = texts.get(self._writer.reader, answer), reason_stored(finish_reason)
+        return Completion(text, reason, usage, answered_by, seconds, attempts)
 
     def begin(
         self,
@@ -139,33 +140,41 @@ class StoredCalls:
     def finish(self, step: int, answer: Completion) -> None:
         """Settle a call and store its answer: the step is never requested again."""
         with self._writer.writing() as connection, self._settling(step):
-            u = answer.usage
-            usage = (
-                (None,) * 5
-                if u is None
-                else (
-                    *(u.prompt_tokens, u.completion_tokens, u.cache_read_tokens, u.cache_write_tokens),
-                    json.dumps(dict(u.raw)),
-                )
-            )
             connection.execute(
                 "UPDATE call_steps SET state = 'done', answer_hash = ?, finish_reason = ?, prompt_tokens = ?, "
                 "completion_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, usage = ?, answered_by = ?, "
                 "seconds = ?, attempts = ?, ended_at = ? WHERE id = ?",
                 (
-                    *(texts.put(connection, answer.text), answer.finish_reason, *usage),
+                    *(texts.put(connection, answer.text), reason_to_store(answer.finish_reason)),
+                    *columns_of(answer.usage),
                     *(answer.model, answer.seconds, answer.attempts, now(), step),
                 ),
             )
 
-    def fail(self, step: int, error: str, billed: bool) -> None:
-        """Record a failed call; `billed`: it may have been charged for, so its reservation still counts."""
+    def fail(
+        self, step: int, error: str, billed: bool, usage: Usage | None = None, finish_reason: str | None = None
+    ) -> None:
+        """Record a failed call.
+
+        `billed`: it may have been charged for, so its reservation still counts. `usage`: what the provider counted,
+        which is booked instead. `finish_reason`: why an answer that came ended.
+        """
+        is_bound = billed and usage is None
         with self._writer.writing() as connection, self._settling(step):
             connection.execute(
-                "UPDATE call_steps SET state = 'failed', error = ?, ended_at = ?, "
+                "UPDATE call_steps SET state = 'failed', error = ?, ended_at = ?, finish_reason = ?, "
+                "prompt_tokens = ?, completion_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, usage = ?, "
                 "reserved_usd = CASE WHEN ? THEN reserved_usd ELSE 0 END WHERE id = ?",
-                (error, now(), billed, step),
+                (error, now(), finish_reason, *columns_of(usage), is_bound, step),
             )
+
+    def has_usable(self, stage: str) -> bool:
+        """Whether any answer of a stage has text and is whole."""
+        query = (
+            "SELECT 1 FROM call_steps WHERE stage = ? AND state = 'done' AND finish_reason NOT IN ('empty', 'cut', "
+            "'broken') LIMIT 1"
+        )
+        return self._writer.reader.execute(query, (stage,)).fetchone() is not None
 
     def supersede(self, stored: Stored) -> None:
         """Mark a stored answer as superseded, so that the step is redone; its cost still counts."""
@@ -208,6 +217,14 @@ class StoredCalls:
             return self._total / UNITS_PER_DOLLAR
         stages = self._spent.get(task, {})
         return (sum(stages.values()) if stage is None else stages.get(stage, 0)) / UNITS_PER_DOLLAR
+
+
+def columns_of(usage: Usage | None) -> tuple[int | str | None, ...]:
+    """The columns of a usage: the tokens of prompt, completion, cache read and cache write, and the record as JSON."""
+    if usage is None:
+        return (None,) * 5
+    counts = (usage.prompt_tokens, usage.completion_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
+    return (*counts, json.dumps(dict(usage.raw)))
 
 
 def to_units(dollars: float) -> int:

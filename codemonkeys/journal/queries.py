@@ -10,7 +10,7 @@ from typing import Any
 from codemonkeys.errors import UnknownDataset
 from codemonkeys.journal import texts
 from codemonkeys.keys import StepKey
-from codemonkeys.models.base import Completion, Usage
+from codemonkeys.models.base import Completion, Usage, reason_stored
 
 
 def rows(connection: sqlite3.Connection, query: str, *parameters: Any) -> list[dict[str, Any]]:
@@ -154,7 +154,7 @@ def answers(connection: sqlite3.Connection) -> Iterator[tuple[StepKey, Completio
             StepKey(*tuple(row)[:4]),
             Completion(
                 texts.get(connection, row["answer_hash"]),
-                *(row["finish_reason"], usage, row["answered_by"], row["seconds"], row["attempts"]),
+                *(reason_stored(row["finish_reason"]), usage, row["answered_by"], row["seconds"], row["attempts"]),
             ),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -26,11 +26,15 @@ class Message:
         return hashlib.sha256(self.content.encode("utf-8", "replace")).hexdigest()
 
 
-Book = Callable[[str], Awaitable[None]]
-"""Books an attempt that failed, given why."""
+class Book(Protocol):
+    """Books an attempt that failed."""
+
+    def __call__(self, reason: str, usage: Usage | None = None) -> Awaitable[None]:
+        """`reason`: why it failed. `usage`: what the provider counted; without it the upper bound is booked."""
+        ...
 
 
-async def book_nothing(reason: str) -> None:
+async def book_nothing(reason: str, usage: Usage | None = None) -> None:
     """Book nothing: for calls that are on nobody's bill."""
 
 
@@ -117,13 +121,28 @@ class Price:
         )
 
 
+STORED = {"length": "cut"}
+"""Finish reasons that are stored under another word. Versions that took a cut answer as whole stored `length`: runs and
+recordings of theirs go on as they began."""
+
+
+def reason_to_store(finish_reason: str) -> str:
+    """A finish reason, as journals and recordings have it."""
+    return STORED.get(finish_reason, finish_reason)
+
+
+def reason_stored(stored: str) -> str:
+    """What a finish reason of a journal or a recording means."""
+    return {"cut": "length", "length": "stop"}.get(stored, stored)
+
+
 @dataclass(frozen=True)
 class Completion:
     """A model's answer."""
 
     text: str
     finish_reason: str
-    """`stop`, or `length` when the answer was cut at max_tokens."""
+    """`stop`; `length`: cut, or `broken`: broke off, neither of which is taken as whole; `empty`: without text."""
     usage: Usage | None
     """None if the provider reported none: the call is then charged at its upper bound."""
     model: str
@@ -152,8 +171,8 @@ class Model(Protocol):
         """Answer one request, retries included.
 
         Before each retry, `request.book_attempt` is awaited unless the provider certainly did not charge for the
-        attempt that failed. Raises what that raises, and ModelError, whose `charged` tells of the last attempt:
-        MissingKey, UnusableModel, RejectedRequest, PromptTooLong, RetriesExhausted, NoAnswer, FilteredAnswer,
+        attempt that failed. Raises what that raises, and ModelError, whose `charged` and `usage` tell of the last
+        attempt: MissingKey, UnusableModel, RejectedRequest, PromptTooLong, RetriesExhausted, NoAnswer, FilteredAnswer,
         MissingRecording.
         """
         ...

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from codemonkeys.errors import MissingKey, UnusableModel
+from codemonkeys.errors import MissingKey, ModelError, UnusableModel
 from codemonkeys.models import providers
-from codemonkeys.models.answers import read_answer
+from codemonkeys.models.answers import is_chat_record, read_answer, with_own_words
 from codemonkeys.models.base import Completion, Price, Request
-from codemonkeys.models.failures import judge
-from codemonkeys.models.litellm_calls import call
+from codemonkeys.models.failures import judge, wants_completion_length
+from codemonkeys.models.litellm_calls import Heard, call
 from codemonkeys.models.parameter_arguments import check_chat, check_known
 from codemonkeys.models.parameters import Parameters
 from codemonkeys.models.prices import price_of
@@ -59,6 +59,8 @@ class HostedModel:
         self._slots = asyncio.Semaphore(concurrency)
         self.throttle = throttle or Throttle(concurrency)
         self._provider: str | None = None
+        self._wants_completion_length = False
+        """Whether the provider takes the length of answers as `max_completion_tokens` only."""
         self._clients: dict[asyncio.AbstractEventLoop, Any] = {}
 
     def count_tokens(self, text: str) -> int:
@@ -111,14 +113,21 @@ class HostedModel:
             return replace(completion, attempts=attempts)
 
     async def _attempt(self, request: Request, what: str) -> Completion:
-        began, cuts = time.monotonic(), self.throttle.reductions
+        began, cuts, heard = time.monotonic(), self.throttle.reductions, Heard()
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._ask(request)
+                record = await self._record(request, what, heard)
+            return read_answer(record, what, self.name, time.monotonic() - began)
+        except ModelError:
+            raise
         except Exception as error:
+            if not self._wants_completion_length and wants_completion_length(error, heard.status):
+                self._wants_completion_length = True
+                self.throttle.count_attempt(0)
+                return await self._attempt(request, what)
             late = isinstance(error, TimeoutError)
             error = TimeoutError(f"no answer within {self._timeout:g} s") if late else error
-            failure = judge(error, request.key, self.name)
+            failure = error if isinstance(error, Passing) else judge(error, request.key, self.name, heard.status)
             if isinstance(failure, Passing):
                 if failure.too_many:
                     self.throttle.too_many(cuts)
@@ -127,18 +136,31 @@ class HostedModel:
                 self.throttle.on_failure(failure.status, str(failure))
             # No chain: a traceback would show the message that was redacted.
             raise failure from None
+
+    async def _record(self, request: Request, what: str, heard: Heard) -> dict[str, Any]:
+        try:
+            response = await self._ask(request, heard)
+        except Exception:
+            # litellm refuses answers that it does not know the form of, which are paid for all the same.
+            if heard.said is not None and is_chat_record(heard.said):
+                return dict(heard.said)
+            raise
         if not self._client().sent:
             reason = providers.unbookable(f"the provider {self._provider}")
             raise UnusableModel(f"{what}: it answered, but {reason}", charged=True)
-        record = answer if isinstance(answer, dict) else answer.model_dump(mode="json")
-        return read_answer(record, what, self.name, time.monotonic() - began)
+        if isinstance(response, dict):
+            return response
+        record: dict[str, Any] = response.model_dump(mode="json", warnings=False)
+        return record if heard.said is None else with_own_words(record, heard.said)
 
-    async def _ask(self, request: Request) -> Any:
+    async def _ask(self, request: Request, heard: Heard) -> Any:
         arguments, provider = self._arguments(request), self._provider
         assert provider is not None
         if request.parameters.api == "responses":
             return await call_responses(arguments, provider, self._client())
-        return await call(arguments, provider, self._client(), provider in providers.FETCH_TOKENS)
+        if self._wants_completion_length:
+            arguments["max_completion_tokens"] = arguments.pop("max_tokens")
+        return await call(arguments, provider, self._client(), provider in providers.FETCH_TOKENS, heard)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         return providers.arguments(self.name, request, self._api_base, self._timeout, self._key())

@@ -10,10 +10,12 @@ import asyncio
 import contextvars
 import importlib
 import inspect
+import json
 import logging
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.util import find_spec, module_from_spec
@@ -31,6 +33,20 @@ AT_IMPORT = {
 """Without these, litellm downloads prices and headers when it is imported, and reads .env files."""
 
 _is_silenced = False
+
+
+@dataclass
+class Heard:
+    """The last response to a call, as it came."""
+
+    status: int | None = None
+    """Of HTTP; None without a response."""
+    said: Mapping[str, Any] | None = None
+    """The record in the body of a success."""
+
+
+_heard: contextvars.ContextVar[Heard] = contextvars.ContextVar("heard")
+"""Of the call that is being made in this context."""
 
 
 def silence() -> None:
@@ -103,6 +119,7 @@ def client_type() -> type[Any]:
             """Requests that went out through this client, whoever made them."""
             super().__init__(timeout=timeout)
             self.client.event_hooks["request"].append(self._count)
+            self.client.event_hooks["response"].append(hear)
             self._openai = openai(timeout=timeout, http_client=self.client)
 
         async def _count(self, request: Any) -> None:
@@ -131,6 +148,20 @@ def client_type() -> type[Any]:
     return Client
 
 
+async def hear(response: Any) -> None:
+    """Keep what a provider said: litellm makes other reasons and statuses of some, and refuses texts in parts."""
+    heard = _heard.get(None)
+    if heard is None:
+        return
+    heard.status, heard.said = response.status_code, None
+    if response.is_success and "json" in response.headers.get("content-type", ""):
+        try:
+            said = json.loads(await response.aread())
+        except (ValueError, RecursionError):
+            return
+        heard.said = said if isinstance(said, dict) else None
+
+
 @cache
 def log_type() -> type[Any]:
     """The class of what litellm logs a call to, which needs litellm."""
@@ -154,13 +185,16 @@ def log_type() -> type[Any]:
     return Unheard
 
 
-async def call(arguments: Mapping[str, Any], provider: str, client: Any, blocks: bool) -> Any:
+async def call(
+    arguments: Mapping[str, Any], provider: str, client: Any, blocks: bool, heard: Heard | None = None
+) -> Any:
     """What a provider answers to `arguments`, as litellm reads it. Raises what litellm makes of a failure.
 
     Goes past the decorator of `litellm.completion`, which looks for the answer in caches, prices it, and shows it to
     callbacks: more than a third of the CPU time of a call. `client`: a `client_type()`. `blocks`: whether preparing the
-    request may block, so that a thread does it.
+    request may block, so that a thread does it. `heard`: is told how the provider itself put it.
     """
+    hearing = _heard.set(heard or Heard())
     # litellm may set context variables, which are then those of the caller's task.
     own_context = contextvars.copy_context()
     now = datetime.now(UTC)
@@ -172,6 +206,8 @@ async def call(arguments: Mapping[str, Any], provider: str, client: Any, blocks:
     except Exception as error:
         mapping = silent("litellm.litellm_core_utils.exception_mapping_utils")
         raise mapping.exception_type(arguments["model"], error, provider) from error
+    finally:
+        _heard.reset(hearing)
 
 
 def start(**arguments: Any) -> Any:

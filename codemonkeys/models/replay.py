@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from codemonkeys.errors import BadRecord, MissingRecording
 from codemonkeys.keys import StepKey
-from codemonkeys.models.base import Completion, Price, Request, Usage
+from codemonkeys.models.base import Completion, Price, Request, Usage, reason_stored, reason_to_store
 from codemonkeys.models.tokens import count_tokens
 from codemonkeys.system.files import write_whole
 
@@ -118,7 +118,7 @@ class Line(BaseModel):
     def answer(self) -> Completion:
         """The answer, as a model gives it."""
         usage = None if self.usage is None else Usage(**self.usage.model_dump())
-        return Completion(self.text, self.finish_reason, usage, self.model)
+        return Completion(self.text, reason_stored(self.finish_reason), usage, self.model)
 
 
 def read_recording(path: Path) -> dict[StepKey, Completion]:
@@ -171,7 +171,7 @@ def write_recording(path: Path, calls: Iterable[tuple[StepKey, Completion]], mes
             sample=key.sample,
             turn=key.turn,
             text=answer.text,
-            finish_reason=answer.finish_reason,
+            finish_reason=reason_to_store(answer.finish_reason),
             model=answer.model,
             usage=None if usage is None else Counts(**{name: getattr(usage, name) for name in Counts.model_fields}),
             messages=list(messages[key]) if messages and key in messages else None,

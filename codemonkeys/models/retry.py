@@ -13,7 +13,7 @@ from typing import NoReturn, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from codemonkeys.errors import RetriesExhausted
-from codemonkeys.models.base import Book, book_nothing
+from codemonkeys.models.base import Book, Usage, book_nothing
 
 T = TypeVar("T")
 
@@ -22,18 +22,25 @@ class Passing(Exception):
     """A transient error: a retry may succeed."""
 
     def __init__(
-        self, message: str, wait: float = 0.0, too_many: bool = False, status: str = "none", charged: bool = True
+        self,
+        message: str,
+        wait: float = 0.0,
+        too_many: bool = False,
+        status: str = "none",
+        charged: bool = True,
+        usage: Usage | None = None,
     ) -> None:
         """`wait`: minimum delay requested by the provider, in seconds. `too_many`: it reported too many requests.
 
         `status`: the HTTP status, or the kind of error if there was no response. `charged`: whether the provider may
-        have charged for the attempt.
+        have charged for the attempt. `usage`: what it counted, if it said so.
         """
         super().__init__(message)
         self.wait = wait
         self.too_many = too_many
         self.status = status
         self.charged = charged
+        self.usage = usage
 
 
 @dataclass(frozen=True)
@@ -87,9 +94,9 @@ class Retry:
             if first is not None:
                 failed, first = first, None
                 raise failed
-            await self._wait_with_the_others(deadline, what, charged is not None)
+            await self._wait_with_the_others(deadline, what, charged)
             if charged is not None:
-                await book(str(charged))
+                await book(str(charged), charged.usage)
             made += 1
             try:
                 return await attempt()
@@ -116,11 +123,11 @@ class Retry:
         self._not_before = max(self._not_before, self._clock() + failure.wait)
         return max(self._backoff(state), failure.wait)
 
-    async def _wait_with_the_others(self, deadline: float, what: str, charged: bool) -> None:
+    async def _wait_with_the_others(self, deadline: float, what: str, charged: Passing | None) -> None:
         while (ahead := self._not_before - self._clock()) > 0:
             if self._not_before > deadline:
                 message = f"{what}: the provider asks to wait {ahead:.0f} s more; resume the run later"
-                raise RetriesExhausted(message, charged)
+                raise RetriesExhausted(message, charged is not None, usage=charged and charged.usage)
             await self._sleep(ahead)
 
     def _give_up(self, state: RetryCallState, what: str) -> NoReturn:
@@ -128,7 +135,7 @@ class Retry:
         asked = f", and the provider asks to wait {failure.wait:.0f} s" if failure.wait else ""
         count = f"{state.attempt_number} attempt" + "s" * (state.attempt_number > 1)
         message = f"{what}: {count} failed{asked}; the last: {failure}. Resume the run later"
-        raise RetriesExhausted(message, failure.charged) from None
+        raise RetriesExhausted(message, failure.charged, usage=failure.usage) from None
 
 
 def failure_of(state: RetryCallState) -> Passing:

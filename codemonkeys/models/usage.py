@@ -1,4 +1,4 @@
-"""Reads token counts from usage records of providers, as litellm returns them."""
+"""Reads token counts from usage records of providers, as they send them or as litellm returns them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,45 @@ def read_usage(raw: Mapping[str, Any] | None) -> Usage | None:
     """Normalise a usage record; None if it has no counts.
 
     litellm adds Anthropic's separate cache counts to `prompt_tokens`; other endpoints may not, which shows when the
-    cache counts exceed the prompt.
+    cache counts exceed the prompt, or the total holds them besides. Reasoning may be counted inside `completion_tokens`
+    (OpenAI) or beside (xAI, and without a word Gemini's OpenAI interface): then the total is more than both counts.
     """
-    if not raw or not (raw.get("prompt_tokens") or raw.get("completion_tokens")):
+    if not isinstance(raw, Mapping):
         return None
-    prompt, completion = raw.get("prompt_tokens") or 0, raw.get("completion_tokens") or 0
-    details = raw.get("prompt_tokens_details") or {}
-    cache_read = first(raw.get("cache_read_input_tokens"), details.get("cached_tokens"))
+    prompt, completion, total = (count(raw, f"{part}_tokens") for part in ("prompt", "completion", "total"))
+    if not (prompt or completion):
+        return None
+    details, written = raw.get("prompt_tokens_details"), raw.get("completion_tokens_details")
+    cache_read = first(count(raw, "cache_read_input_tokens"), count(details, "cached_tokens"))
     cache_write = first(
-        raw.get("cache_creation_input_tokens"), details.get("cache_creation_tokens"), details.get("cache_write_tokens")
+        count(raw, "cache_creation_input_tokens"),
+        count(details, "cache_creation_tokens"),
+        count(details, "cache_write_tokens"),
     )
-    if cache_read + cache_write > prompt:
-        prompt += cache_read + cache_write
-    reasoning = first((raw.get("completion_tokens_details") or {}).get("reasoning_tokens"))
+    reasoning = first(count(written, "reasoning_tokens"), count(raw, "reasoning_tokens"))
+    cached, beside = cache_read + cache_write, total - prompt - completion
+    if cached > prompt or (cached and beside in {cached, cached + reasoning} and beside != reasoning):
+        prompt += cached
+    completion = max(completion, total - prompt)
     if reasoning > completion:
         completion += reasoning
-    return Usage(prompt, completion, cache_read, cache_write, dict(raw))
+    return Usage(prompt, completion, cache_read, cache_write, dict(raw), min(reasoning, completion))
 
 
-def first(*counts: int | None) -> int:
+def counts_nothing(raw: object) -> bool:
+    """Whether a record says that no token was read or written: the provider did no work on the request."""
+    told = [name for name in ("prompt_tokens", "completion_tokens") if isinstance(raw, Mapping) and name in raw]
+    return len(told) == 2 and read_usage(raw if isinstance(raw, Mapping) else None) is None
+
+
+def count(record: object, name: str) -> int:
+    """A count in a record; 0 unless it is a number above 0."""
+    value = record.get(name) if isinstance(record, Mapping) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0
+    return int(value) if 0 < value < 2**63 else 0
+
+
+def first(*counts: int) -> int:
     """The first count above 0."""
-    return next((count for count in counts if count), 0)
+    return next((number for number in counts if number), 0)

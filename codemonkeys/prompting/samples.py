@@ -46,6 +46,12 @@ _CANDIDATES = [
 _SELECT: Values = {"files": [_FILE], "candidates": _CANDIDATES, "script": _SCRIPT, "tests": 2}
 
 SAMPLES: dict[str, tuple[Values, ...]] = {
+    "answer.broken": ({"stage": "edit", "max_tokens": 8192, "empty": False},),
+    "answer.cut": tuple(
+        {"stage": stage, "max_tokens": 8192, "empty": empty}
+        for stage in ("relevance", "rank", "test", "edit", "select", "judge")
+        for empty in (False, True)
+    ),
     "digest.repair": ({**_PROBLEM, "count": 2},),
     "digest.system": ({},),
     "digest.user": ({"files": [_SHORT]}, {"files": [_SHORT, _FILE]}),

@@ -183,6 +183,9 @@ class OperationSettings(Section):
     """Timeout of one model call, in seconds."""
     attempts: int = Field(8, ge=1)
     """Maximum attempts per model call on transient errors."""
+    empty_answers: int = Field(8, ge=0)
+    """Stop the run when this number of answers of a stage have come and all are empty or cut at their length, as of a
+    model that thinks until nothing is left for the answer; 0 never stops it."""
 
     @field_validator("key_variable")
     @classmethod

@@ -12,7 +12,7 @@ from codemonkeys.engine.executions import ExecutionRequest
 from codemonkeys.errors import AccessRefused, ExecutionFailed, FilteredAnswer, NoAnswer, RunInterrupted, StepChanged
 from codemonkeys.journal import queries, run_files
 from codemonkeys.keys import StepKey
-from codemonkeys.models.base import Completion, Message, Price, Request
+from codemonkeys.models.base import Completion, Message, Price, Request, Usage
 from codemonkeys.settings import OperationSettings
 from sandboxes.base import Execution, Limits, Reason, Script
 from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
@@ -62,6 +62,44 @@ def test_empty_answer_is_kept_and_booked_at_its_upper_bound(tmp_path: Path) -> N
         assert (completion.text, completion.finish_reason) == ("", "empty")
     assert len(model.requests) == 1
     assert steps.journal.calls.spent() == pytest.approx(REQUEST.max_tokens * 0.001)
+    steps.journal.close()
+
+
+COUNTED = Usage(100, 60, raw={"prompt_tokens": 100}, reasoning_tokens=60)
+PRICE = Price(prompt=1e-6, completion=1e-5)
+TRUE_COST = 100e-6 + 60e-5
+
+
+@pytest.mark.parametrize("finish_reason", [None, "length"])
+def test_what_the_provider_counted_is_booked_of_an_empty_answer(tmp_path: Path, finish_reason: str | None) -> None:
+    def nothing(request: Request) -> str:
+        raise NoAnswer("nothing", usage=COUNTED, finish_reason=finish_reason)
+
+    steps = open_steps(tmp_path, AnsweringModel(nothing, price=PRICE), fine())
+    for _ in range(2):
+        completion = asyncio.run(steps.calls.call(REQUEST))
+        assert (completion.text, completion.finish_reason) == ("", finish_reason or "empty")
+        assert completion.usage is not None and completion.usage.completion_tokens == 60
+    assert steps.journal.calls.spent() == pytest.approx(TRUE_COST)
+    steps.journal.close()
+
+
+def test_what_the_provider_counted_is_booked_of_a_filtered_answer_and_of_a_failed_attempt(tmp_path: Path) -> None:
+    class Withholding(AnsweringModel):
+        async def complete(self, request: Request) -> Completion:
+            await request.book_attempt("the answer broke off", COUNTED)
+            raise FilteredAnswer("refused", usage=COUNTED, finish_reason="refused")
+
+    steps = open_steps(tmp_path, Withholding(lambda request: "", price=PRICE), fine())
+    with pytest.raises(FilteredAnswer):
+        asyncio.run(steps.calls.call(REQUEST))
+    assert steps.journal.calls.spent() == pytest.approx(2 * TRUE_COST)
+    steps.journal.calls.recompute_totals()
+    assert steps.journal.calls.spent() == pytest.approx(2 * TRUE_COST)
+    with run_files.reading(steps.journal.folder / "run.db") as connection:
+        rows = queries.rows(connection, "SELECT state, finish_reason, completion_tokens FROM calls ORDER BY id")
+        assert queries.unanswered(connection) == {"attempts": 0, "cost_usd": 0.0}
+    assert [tuple(row.values()) for row in rows] == [("failed", None, 60), ("failed", "refused", 60)]
     steps.journal.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,24 @@ def test_no_test_after_all_turns_is_none(tmp_path: Path, make_snapshot: Callable
 
 
 CONTEXT = [ContextFile("a.py", FILES["a.py"], 5)]
+
+
+@pytest.mark.parametrize(("finish_reason", "word"), [("length", "cut off at 8192 tokens"), ("broken", "broke off")])
+def test_an_answer_that_is_not_whole_is_told_to_the_model_and_makes_no_edit(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot], finish_reason: str, word: str
+) -> None:
+    with room(tmp_path, make_snapshot(FILES), script(EDIT, EDIT, DONE)) as work:
+        whole = work.models.primary.complete
+
+        async def first_is_cut(request: Request) -> Completion:
+            answer = await whole(request)
+            return replace(answer, finish_reason=answer.finish_reason if request.key.turn else finish_reason)
+
+        work.models.primary.complete = first_is_cut  # type: ignore[method-assign]
+        assert edit(work) is not None
+        told = said(work)
+        assert word in told[1] and "Answer again with an edit" in told[1]
+        assert len(told) == 3
 
 
 def edit(work: object, test: TestScript | None = None) -> object:

@@ -65,21 +65,27 @@ TOO_LONG: dict[str, Any] = {
 }
 WITHHELD: dict[str, Any] = {"code": "content_policy_violation", "message": "content_policy_violation"}
 PASSES = {
-    **{str(code): status(code) for code in (408, 409, 425, 429, 500, 502, 503, 504, 529)},
+    **{str(code): status(code) for code in (408, 409, 425, 429, 498, 499, 500, 502, 503, 504, 529)},
     "429 with Retry-After": status(429, {"Retry-After": "0.01"}),
     "connection cut": Reply(body=HALF, cut=True),
     "connection reset": Reply(reset=True),
     "half a body": Reply(body=HALF),
     "no JSON": Reply(body="<html>Bad gateway</html>"),
+    "no choices": Reply(body=json.dumps({**json.loads(answer("x").body), "choices": []})),
+    "choices null": Reply(body=json.dumps({**json.loads(answer("x").body), "choices": None})),
+    "an error with status 200": Reply(
+        body=json.dumps({"error": {"message": "Slow down", "code": "rate_limit_exceeded"}})
+    ),
+    "broke off": answer("Half an", finish_reason="insufficient_system_resource"),
 }
 STAYS: dict[str, tuple[Reply, type[ModelError]]] = {
-    **{str(code): (status(code), RejectedRequest) for code in (400, 413, 422)},
+    **{str(code): (status(code), RejectedRequest) for code in (400, 422)},
+    "413": (status(413), PromptTooLong),
     **{str(code): (status(code), AccessRefused) for code in (401, 402, 403, 404)},
     "429 of a drained account": (status(429, **DRAINED), AccessRefused),
     "prompt too long": (status(400, **TOO_LONG), PromptTooLong),
     "prompt refused": (status(400, **WITHHELD), FilteredAnswer),
     "answer filtered": (answer("Half an", finish_reason="content_filter"), FilteredAnswer),
-    "no choices": (Reply(body=json.dumps({**json.loads(answer("x").body), "choices": []})), NoAnswer),
     "content null": (answer(None), NoAnswer),
     "content blank": (answer(" \n"), NoAnswer),
 }
@@ -112,6 +118,55 @@ def test_one_request_leaves_per_attempt(name: str, case: str) -> None:
     assert isinstance(got, RetriesExhausted), got
     assert "3 attempts failed" in str(got)
     assert len(endpoint.requests) == 3, got
+
+
+@pytest.mark.parametrize("name", ["openai/test", "anthropic/claude-sonnet-4-5"])
+def test_overload_is_heard_whatever_litellm_makes_of_it(name: str) -> None:
+    async def once(url: str) -> HostedModel:
+        model = HostedModel(name, url, 20, QUICK)
+        try:
+            await model.complete(REQUEST)
+        finally:
+            await model.close()
+        return model
+
+    hello = answer("Hello.")
+    if name.startswith("anthropic"):
+        content = {"type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn", "id": "1"}
+        usage = {"input_tokens": 9, "output_tokens": 9}
+        hello = Reply(body=json.dumps({**content, "content": [{"type": "text", "text": "Hello."}], "usage": usage}))
+    with serve(in_turn(status(529, type="overloaded_error", message="Overloaded"), hello)) as endpoint:
+        model = asyncio.run(once(endpoint.url))
+    assert model.throttle.reductions == 1
+
+
+def test_a_model_that_wants_max_completion_tokens_gets_it_and_is_asked_so_from_then_on() -> None:
+    message = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
+
+    def respond(seen: Any) -> Reply:
+        return status(400, message=message) if "max_tokens" in seen.body else answer("Hello.")
+
+    async def twice(url: str) -> list[int]:
+        model = HostedModel("openai/test", url, 20, QUICK)
+        try:
+            return [(await model.complete(REQUEST)).attempts for _ in range(2)]
+        finally:
+            await model.close()
+
+    with serve(respond) as endpoint:
+        assert asyncio.run(twice(endpoint.url)) == [1, 1]
+    sent = [seen.body.get("max_completion_tokens") for seen in endpoint.requests]
+    assert sent == [None, REQUEST.max_tokens, REQUEST.max_tokens]
+
+
+def test_content_in_parts_is_paid_once() -> None:
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "Hello."}]
+    body = json.loads(answer("x").body)
+    body["choices"][0]["message"]["content"] = parts
+    got, endpoint = ask(in_turn(Reply(body=json.dumps(body))))
+    assert isinstance(got, Completion)
+    assert (got.text, got.reasoning, got.attempts) == ("Hello.", "hm", 1)
+    assert len(endpoint.requests) == 1
 
 
 def test_no_answer_in_time_is_a_passing_failure() -> None:
