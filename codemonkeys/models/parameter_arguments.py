@@ -39,8 +39,12 @@ def parameter_arguments(name: str, parameters: Parameters) -> dict[str, Any]:
 
 def leaves_temperature_to_the_model(name: str, parameters: Parameters) -> bool:
     """Whether a stage's temperature is not sent: Claude refuses any while it thinks."""
-    thinks = parameters.thinking_tokens is not None or parameters.effort not in (None, "none")
-    return thinks and parameters.temperature is None and is_claude(name)
+    return thinks(parameters) and parameters.temperature is None and is_claude(name)
+
+
+def thinks(parameters: Parameters) -> bool:
+    """Whether the model is asked to think."""
+    return parameters.thinking_tokens is not None or parameters.effort not in (None, "none")
 
 
 def is_spread(name: str) -> bool:

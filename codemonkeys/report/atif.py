@@ -124,6 +124,7 @@ def _conversation(
         step = {
             "source": "agent",
             "message": texts.get(connection, call["answer_hash"]),
+            "reasoning_content": texts.get(connection, call.get("reasoning_hash")) or None,
             "model_name": call["answered_by"] or call["model"],
             "timestamp": call["ended_at"],
             "llm_call_count": 1,
@@ -164,8 +165,7 @@ def _result(connection: sqlite3.Connection, execution: Json) -> Json:
 
 def _calls(connection: sqlite3.Connection, task: str) -> list[Json]:
     query = (
-        "SELECT s.stage, s.sample, s.turn, s.request, s.model, s.answered_by, s.answer_hash, s.finish_reason, "
-        "s.prompt_tokens, s.completion_tokens, s.cache_read_tokens, s.cache_write_tokens, s.ended_at, c.cost_usd "
+        "SELECT s.*, c.cost_usd "
         "FROM call_steps s JOIN calls c ON c.id = s.id WHERE s.task = ? AND s.state = 'done' "
         "ORDER BY s.stage, s.sample, s.turn"
     )
