@@ -124,6 +124,7 @@ def _conversation(
         step = {
             "source": "agent",
             "message": texts.get(connection, call["answer_hash"]),
+            "reasoning_effort": json.loads(call["request"]).get("parameters", {}).get("effort"),
             "reasoning_content": texts.get(connection, call.get("reasoning_hash")) or None,
             "model_name": call["answered_by"] or call["model"],
             "timestamp": call["ended_at"],
