@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
 from codemonkeys.errors import BadSettings
 from codemonkeys.models.litellm_calls import load
 from codemonkeys.models.parameters import Parameters
+from codemonkeys.wording import option
 
 SPREAD = frozenset({"anthropic", "bedrock", "vertex_ai", ""})
 """Prefixes under which litellm takes further fields of a Claude model's body as arguments of their own."""
@@ -94,12 +96,17 @@ def check_known(name: str, provider: str, parameters: Parameters, max_tokens: in
         )
 
 
-def check_chat(name: str) -> None:
-    """Raise BadSettings for a model that litellm asks by the Responses API only."""
-    if load().model_cost.get(name, load().model_cost.get(name.rpartition("/")[2], {})).get("mode") == "responses":
+def check_chat(name: str, provider: str) -> None:
+    """Raise BadSettings for a model that litellm asks by the Responses API, as it would by a client of its own."""
+    litellm: Any = load()
+    bare = name.removeprefix(f"{provider}/")
+    mode = None
+    with suppress(Exception):  # litellm raises a bare one for a model that it does not know
+        mode = litellm.get_model_info(bare, custom_llm_provider=provider).get("mode")
+    if mode == "responses":
         raise BadSettings(
             f"settings: models: {name} answers by the Responses API only: set api to responses for it, such as "
-            f"-c 'models={{{name}: {{api: responses}}}}'"
+            f"{option('config')} 'models={{{name}: {{api: responses}}}}'"
         )
 
 

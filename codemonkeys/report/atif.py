@@ -20,7 +20,7 @@ from codemonkeys.stages import ASKING, RELEVANCE, SELECT
 VERSION = "ATIF-v1.7"
 CONVERSATIONS = tuple(stage.name for stage in ASKING if stage.exported)
 """Stages whose conversations are exported in full, in pipeline order."""
-ANSWERING = ("context", "generation", "selection")
+ANSWERING = ("models", "context", "generation", "selection")
 """Sections of the settings that influence answers."""
 NOTES = (
     "Exported from the journal of a codemonkeys run. An entry of subagent_trajectories is a conversation of a sample; "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codemonkeys.engine.conversation import Conversation
 from codemonkeys.engine.steps import Steps
 from codemonkeys.journal.run_files import reading
 from codemonkeys.journal.store import Journal
@@ -19,11 +21,14 @@ from codemonkeys.models.parameters import Parameters
 from codemonkeys.models.reasoning import reasoning_of, signed_thinking
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.settings import OperationSettings
+from codemonkeys.stages import EDIT
+from codemonkeys.tasks.snapshot import Snapshot
 from tests.fakes import TASK, AnsweringSandbox
 from tests.models.endpoint import Reply, answer, in_turn, serve
 from tests.models.test_hosted import claude
 from tests.models.test_parameters import CLAUDE, NOTHING
 from tests.models.test_retries import QUICK
+from tests.rooms import room
 
 BLOCKS = [{"type": "thinking", "thinking": "A comma?", "signature": "c2lnbmVk"}]
 SIGNED = json.dumps(BLOCKS)
@@ -109,6 +114,27 @@ def test_signed_blocks_go_back_unchanged_also_from_the_journal(tmp_path: Path) -
     with reading(tmp_path / "run" / "run.db") as connection:
         query = "SELECT request FROM call_steps WHERE turn = 1 AND state = 'done'"
         assert json.loads(connection.execute(query).fetchone()[0])["thinking"] == [1]
+
+
+def test_a_conversation_sends_an_answer_back_with_its_thinking(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Request] = []
+
+    async def complete(request: Request) -> Completion:
+        asked.append(request)
+        return Completion("1", "stop", None, "m", reasoning="A comma?", thinking=SIGNED)
+
+    with room(tmp_path, make_snapshot({"a.py": "x = 1\n"}), lambda request: "") as work:
+        monkeypatch.setattr(work.models.primary, "complete", complete)
+        talk = Conversation(work, EDIT, 0, "System.", 2, 0.0, 100)
+
+        async def twice() -> None:
+            assert await talk.ask("One?", str) == await talk.ask("Two?", str) == "1"
+
+        asyncio.run(twice())
+    assert [message.thinking for message in asked[1].messages] == ["", "", SIGNED, ""]
+    assert asked[1].messages[2].content == "1"
 
 
 def test_a_secret_in_the_reasoning_is_redacted_and_its_block_not_sent_back(tmp_path: Path) -> None:
