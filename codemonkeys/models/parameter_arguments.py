@@ -70,23 +70,24 @@ def check_known(name: str, provider: str, parameters: Parameters, max_tokens: in
     known = frozenset(litellm.get_supported_openai_params(bare, custom_llm_provider=provider) or ())
     for own, argument in NAMES.items():
         if argument in asked and argument not in known:
-            raise BadSettings(
-                f"settings: models: {name} takes no {own}, as far as litellm {version('litellm')} knows: leave it out "
-                "for this model, or give the field that its provider has for it in extra_body"
-            )
+            raise unknown(name, own)
     if is_spread(name) and (taken := sorted(own_arguments() & parameters.extra_body.keys())):
         raise BadSettings(
             f"settings: models: {name}: extra_body cannot hold {', '.join(taken)} here, which litellm takes for itself"
         )
-    thinking = {argument: asked[argument] for argument in ("reasoning_effort", THINKING) if argument in asked}
-    if not thinking:
+    mapped = {
+        argument: asked[argument] for argument in ("reasoning_effort", THINKING, "temperature") if argument in asked
+    }
+    if not mapped:
         return
     try:
         sent = litellm.get_optional_params(
-            model=bare, custom_llm_provider=provider, max_tokens=max_tokens, drop_params=True, **thinking
+            model=bare, custom_llm_provider=provider, max_tokens=max_tokens, drop_params=True, **mapped
         )
     except litellm.BadRequestError as error:
         raise BadSettings(f"settings: models: {name}: {error.message}") from None
+    if "temperature" in mapped and "temperature" not in sent:
+        raise unknown(name, "temperature")
     budget = sent.get(THINKING)
     most = budget.get("budget_tokens") if isinstance(budget, dict) else None
     if isinstance(most, int) and most >= max_tokens:
@@ -94,6 +95,14 @@ def check_known(name: str, provider: str, parameters: Parameters, max_tokens: in
             f"settings: models: {name} thinks with up to {most} tokens at this effort, but an answer has at most "
             f"{max_tokens}, thinking included: raise max_tokens for it, or lower its effort"
         )
+
+
+def unknown(name: str, parameter: str) -> BadSettings:
+    """The error for a parameter that would be dropped."""
+    return BadSettings(
+        f"settings: models: {name} takes no such {parameter}, as far as litellm {version('litellm')} knows: leave it "
+        "out for this model, or give the field that its provider has for it in extra_body"
+    )
 
 
 def check_chat(name: str, provider: str) -> None:
