@@ -93,7 +93,7 @@ def check_known(name: str, provider: str, parameters: Parameters, max_tokens: in
     if isinstance(most, int) and most >= max_tokens:
         raise BadSettings(
             f"settings: models: {name} thinks with up to {most} tokens at this effort, but an answer has at most "
-            f"{max_tokens}, thinking included: raise max_tokens for it, or lower its effort"
+            f"{max_tokens}, thinking included: raise max_tokens, such as to {most + max_tokens}, or lower effort"
         )
 
 
