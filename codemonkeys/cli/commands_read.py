@@ -15,6 +15,14 @@ from codemonkeys.cli.places import HERE, holding
 def show(
     run: Annotated[str, typer.Argument(help="Name of the run.")],
     task: Annotated[str | None, typer.Argument(help="Id of a task to show in full.")] = None,
+    answer: Annotated[
+        str | None,
+        typer.Option(
+            "--answer",
+            metavar="STAGE.SAMPLE.TURN",
+            help="Show one answer of the task, with its reasoning as far as the provider tells it: edit.1.2.",
+        ),
+    ] = None,
     runs: Runs = None,
     json: Json = False,
 ) -> None:
@@ -24,6 +32,8 @@ def show(
     """
     from codemonkeys.cli import reading
 
+    if answer is not None:
+        end(lambda: reading.show_answer(holding(runs, run), run, task, answer, json))
     end(lambda: reading.show(holding(runs, run), run, task, json))
 
 

@@ -14,15 +14,31 @@ from rich.live import Live
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.cli.places import holding, places
-from codemonkeys.errors import JournalError
+from codemonkeys.errors import BadInput, JournalError
 from codemonkeys.journal import queries, run_files
 from codemonkeys.settings import ModelSettings
+from codemonkeys.wording import option
 
 if TYPE_CHECKING:
     from codemonkeys.report.run_status import RunStatus
 
 WATCH_SECONDS = 2.0
 """Seconds between two refreshes of `status --watch`."""
+
+
+def show_answer(runs: Path, name: str, task: str | None, answer: str, as_json: bool) -> Exit:
+    """Show one answer of a task, with its reasoning."""
+    from codemonkeys.report.answer_view import answer_of, answer_view
+
+    if task is None:
+        raise BadInput(f"{option('answer', answer)}: name the task too, as in codemonkeys show {name} TASK")
+    with run_files.reading(run_files.database_of(runs, name)) as connection:
+        found = answer_of(connection, task, answer)
+    if as_json:
+        print_json(found)
+    else:
+        out().print(answer_view(found))
+    return Exit.DONE
 
 
 def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:

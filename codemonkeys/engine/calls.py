@@ -87,10 +87,12 @@ class ModelCalls:
     async def _answer(self, request: Request, model: Model, attempts: Attempts) -> Completion:
         try:
             answer = await model.complete(request)
-            answer = replace(answer, text=self._context.secrets.values(answer.text))
+            answer = self._redacted(answer)
         except NoAnswer as error:
             # Where nobody says what it cost, it stays on the bill at its upper bound.
-            answer = Completion("", error.finish_reason or "empty", error.usage, model.name, reasoning=error.reasoning)
+            answer = self._redacted(
+                Completion("", error.finish_reason or "empty", error.usage, model.name, reasoning=error.reasoning)
+            )
         except ModelError as error:
             if isinstance(error, BadInput):
                 self._in_flight.refused = error
@@ -101,6 +103,12 @@ class ModelCalls:
             self._in_flight.refused = unusable
             raise unusable
         return answer
+
+    def _redacted(self, answer: Completion) -> Completion:
+        """The answer without secrets. Thinking blocks with one are dropped: a changed block has no valid signature."""
+        values = self._context.secrets.values
+        thinking = answer.thinking if values(answer.thinking) == answer.thinking else ""
+        return replace(answer, text=values(answer.text), reasoning=values(answer.reasoning), thinking=thinking)
 
     def _record_retry(self, model: str, status: str, words: str) -> None:
         """An attempt failed and is made again: whoever wonders why a run is slow finds it in the journal."""
@@ -118,6 +126,7 @@ class ModelCalls:
             if message.digest not in self._tokens:
                 self._tokens[message.digest] = await _count(model, message.content)
             tokens += self._tokens[message.digest] + MESSAGE_TOKENS
+            tokens += await _count(model, message.thinking) if message.thinking else 0
         return price.at_most(tokens * TOKEN_MARGIN, request.max_tokens) if price else 0.0, tokens
 
 

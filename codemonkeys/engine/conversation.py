@@ -102,14 +102,14 @@ class Conversation:
             answer = await self._gate.call(self._call)
         else:
             answer = await self._call()
-        self._messages.append(Message("assistant", answer))
-        return answer
+        self._messages.append(answer)
+        return answer.content
 
-    async def _call(self) -> str:
+    async def _call(self) -> Message:
         key = StepKey(self._work.task.id, self._stage.name, self._sample, self.turn + 1)
         request = Request(key, tuple(self._messages), self._temperature, self._max_tokens, cache=True)
         completion = await self._work.steps.calls.call(request)
         self.turn += 1
         self._ending = completion.finish_reason
-        self._longest = request.parameters.max_tokens or request.max_tokens
-        return completion.text or NO_ANSWER
+        self._longest = self._work.models.fitted(request).max_tokens
+        return Message("assistant", completion.text or NO_ANSWER, completion.thinking)

@@ -6,7 +6,7 @@ from codemonkeys.engine.events import Notify, note
 from codemonkeys.errors import NoUsableAnswers
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Request
-from codemonkeys.stages import STAGES
+from codemonkeys.stages import STAGES, role_of
 from codemonkeys.wording import setting
 
 UNUSABLE = frozenset({"empty", "length"})
@@ -57,5 +57,5 @@ def remedy(request: Request, model: str) -> str:
     """Which setting helps, as an imperative."""
     stage = STAGES.get(request.key.stage)
     given = request.parameters.max_tokens
-    name = stage.answer_length if stage and given is None else "max_tokens of its parameters"
+    name = stage.answer_length if stage and given is None else f"models.{role_of(request.key.stage)}.max_tokens"
     return f"raise {name} (now {given or request.max_tokens}), or let {model} think less (effort, thinking tokens)"

@@ -75,13 +75,18 @@ class StoredCalls:
         """The answer of a stored call."""
         row = self._writer.reader.execute(
             "SELECT answer_hash, finish_reason, prompt_tokens, completion_tokens, cache_read_tokens, "
-            "cache_write_tokens, usage, answered_by, seconds, attempts FROM call_steps WHERE id = ?",
+            "cache_write_tokens, usage, answered_by, seconds, attempts, reasoning_hash, thinking "
+            "FROM call_steps WHERE id = ?",
             (stored.id,),
         ).fetchone()
-        answer, finish_reason, prompt, completion, cache_read, cache_write, raw, answered_by, seconds, attempts = row
+        answer, finish_reason, prompt, completion, cache_read, cache_write, raw, *rest = row
+        answered_by, seconds, attempts, reasoning, thinking = rest
         usage = None if raw is None else Usage(prompt, completion, cache_read, cache_write, json.loads(raw))
         text, reason = texts.get(self._writer.reader, answer), reason_stored(finish_reason)
-        return Completion(text, reason, usage, answered_by, seconds, attempts)
+        thought = texts.get(self._writer.reader, reasoning)
+        return Completion(
+            *(text, reason, usage, answered_by, seconds, attempts), reasoning=thought, thinking=thinking or ""
+        )
 
     def begin(
         self,
@@ -114,6 +119,8 @@ class StoredCalls:
             content["max_tokens"] = request.max_tokens
             if given := request.parameters.given():
                 content["parameters"] = given
+            if signed := [position for position, message in enumerate(request.messages) if message.thinking]:
+                content["thinking"] = signed
             cursor = connection.execute(
                 "INSERT INTO call_steps (task, stage, sample, turn, state, request_hash, request, model, "
                 "reserved_usd, started_at) VALUES (?, ?, ?, ?, 'started', ?, ?, ?, ?, ?)",
@@ -143,11 +150,13 @@ class StoredCalls:
             connection.execute(
                 "UPDATE call_steps SET state = 'done', answer_hash = ?, finish_reason = ?, prompt_tokens = ?, "
                 "completion_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, usage = ?, answered_by = ?, "
-                "seconds = ?, attempts = ?, ended_at = ? WHERE id = ?",
+                "seconds = ?, attempts = ?, reasoning_hash = ?, thinking = ?, ended_at = ? WHERE id = ?",
                 (
                     *(texts.put(connection, answer.text), reason_to_store(answer.finish_reason)),
                     *columns_of(answer.usage),
-                    *(answer.model, answer.seconds, answer.attempts, now(), step),
+                    *(answer.model, answer.seconds, answer.attempts),
+                    texts.put(connection, answer.reasoning) if answer.reasoning else None,
+                    *(answer.thinking or None, now(), step),
                 ),
             )
 

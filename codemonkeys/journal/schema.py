@@ -125,6 +125,11 @@ CREATE INDEX unanswered_calls ON call_steps (task, reserved_usd) WHERE state IN 
 """
 
 
+REASONING = """
+ALTER TABLE call_steps ADD COLUMN reasoning_hash TEXT REFERENCES texts(hash);
+ALTER TABLE call_steps ADD COLUMN thinking TEXT;
+"""
+
 MIGRATIONS = {
     "m001_initial": INITIAL,
     "m002_verdicts": VERDICTS,
@@ -133,6 +138,7 @@ MIGRATIONS = {
     "m005_standing": STANDING,
     "m006_overruns": OVERRUNS,
     "m007_controls": CONTROLS,
+    "m008_reasoning": REASONING,
 }
 """Statements by name, oldest first. Never change a released one: add a new one below it."""
 

@@ -9,6 +9,7 @@ from codemonkeys.errors import FilteredAnswer, NoAnswer
 from codemonkeys.models.base import Completion, Usage
 from codemonkeys.models.failures import judge_error, shorten
 from codemonkeys.models.finish import ending_of, reason_in
+from codemonkeys.models.reasoning import reasoning_of, signed_thinking
 from codemonkeys.models.retry import Passing
 from codemonkeys.models.thoughts import split_thoughts
 from codemonkeys.models.usage import counts_nothing, read_usage
@@ -64,7 +65,8 @@ def read_answer(record: Mapping[str, Any], what: str, model: str, seconds: float
         )
     named = record.get("model")
     answered_by = named if isinstance(named, str) and named else model
-    return Completion(text, "broken" if ending == "error" else ending, usage, answered_by, seconds, reasoning=reasoning)
+    finish, signed = "broken" if ending == "error" else ending, signed_thinking(message)
+    return Completion(text, finish, usage, answered_by, seconds, reasoning=reasoning, thinking=signed)
 
 
 def with_own_words(record: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,9 +98,9 @@ def read_message(message: Mapping[str, Any], completed: object) -> tuple[str, st
     """(text, reasoning) of a message, whose content is a text or a list of parts; `completed`: of a text completion."""
     parts = list(parts_of(message.get("content") or completed))
     answer, drafted = split_thoughts("".join(text for text, is_thought in parts if not is_thought))
-    thoughts = [message.get("reasoning_content") or message.get("reasoning")]
+    thoughts = [reasoning_of(message)]
     thoughts += [text for text, is_thought in parts if is_thought]
-    return answer, "\n\n".join(each for each in [*thoughts, drafted] if isinstance(each, str) and each.strip())
+    return answer, "\n\n".join(each for each in [*thoughts, drafted] if each.strip())
 
 
 def parts_of(content: object, is_thought: bool = False) -> Iterator[tuple[str, bool]]:

@@ -19,6 +19,8 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: str
+    thinking: str = ""
+    """Of an answer that is sent back: its signed thinking blocks, as JSON."""
 
     @cached_property
     def digest(self) -> str:
@@ -58,10 +60,10 @@ class Request:
     def hash(self, model: str) -> str:
         """SHA-256 of everything that determines the answer: model, messages, temperature, max_tokens, parameters.
 
-        Without parameters it is what it was before there were any, so that older runs resume.
+        Without parameters and thinking it is what it was before there were any, so that older runs resume.
         """
         if model not in self._hashes:
-            messages = [(m.role, m.content) for m in self.messages]
+            messages = [(m.role, m.content, *([m.thinking] if m.thinking else [])) for m in self.messages]
             content: list[object] = [model, messages, self.temperature, self.max_tokens]
             if given := self.parameters.given():
                 content.append(json.dumps(given, sort_keys=True))
@@ -153,6 +155,8 @@ class Completion:
     """Number of attempts, retries included."""
     reasoning: str = ""
     """What the model thought, as far as the provider tells it: kept, but no part of the answer."""
+    thinking: str = ""
+    """Signed thinking blocks, as JSON, which the provider wants back with the answer."""
 
 
 @runtime_checkable

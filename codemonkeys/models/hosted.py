@@ -94,7 +94,7 @@ class HostedModel:
         if parameters.api == "responses":
             check_responses(self.name, self._provider)
         else:
-            check_chat(self.name)
+            check_chat(self.name, self._provider)
 
     def check_reach(self) -> None:
         """Raise NothingAnswers if nothing answers at the user's own endpoint, BadSettings if that is no address."""

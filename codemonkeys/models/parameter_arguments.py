@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
 from codemonkeys.errors import BadSettings
 from codemonkeys.models.litellm_calls import load
 from codemonkeys.models.parameters import Parameters
+from codemonkeys.wording import option
 
 SPREAD = frozenset({"anthropic", "bedrock", "vertex_ai", ""})
 """Prefixes under which litellm takes further fields of a Claude model's body as arguments of their own."""
@@ -39,8 +41,12 @@ def parameter_arguments(name: str, parameters: Parameters) -> dict[str, Any]:
 
 def leaves_temperature_to_the_model(name: str, parameters: Parameters) -> bool:
     """Whether a stage's temperature is not sent: Claude refuses any while it thinks."""
-    thinks = parameters.thinking_tokens is not None or parameters.effort not in (None, "none")
-    return thinks and parameters.temperature is None and is_claude(name)
+    return thinks(parameters) and parameters.temperature is None and is_claude(name)
+
+
+def thinks(parameters: Parameters) -> bool:
+    """Whether the model is asked to think."""
+    return parameters.thinking_tokens is not None or parameters.effort not in (None, "none")
 
 
 def is_spread(name: str) -> bool:
@@ -64,38 +70,52 @@ def check_known(name: str, provider: str, parameters: Parameters, max_tokens: in
     known = frozenset(litellm.get_supported_openai_params(bare, custom_llm_provider=provider) or ())
     for own, argument in NAMES.items():
         if argument in asked and argument not in known:
-            raise BadSettings(
-                f"settings: models: {name} takes no {own}, as far as litellm {version('litellm')} knows: leave it out "
-                "for this model, or give the field that its provider has for it in extra_body"
-            )
+            raise unknown(name, own)
     if is_spread(name) and (taken := sorted(own_arguments() & parameters.extra_body.keys())):
         raise BadSettings(
             f"settings: models: {name}: extra_body cannot hold {', '.join(taken)} here, which litellm takes for itself"
         )
-    thinking = {argument: asked[argument] for argument in ("reasoning_effort", THINKING) if argument in asked}
-    if not thinking:
+    mapped = {
+        argument: asked[argument] for argument in ("reasoning_effort", THINKING, "temperature") if argument in asked
+    }
+    if not mapped:
         return
     try:
         sent = litellm.get_optional_params(
-            model=bare, custom_llm_provider=provider, max_tokens=max_tokens, drop_params=True, **thinking
+            model=bare, custom_llm_provider=provider, max_tokens=max_tokens, drop_params=True, **mapped
         )
     except litellm.BadRequestError as error:
         raise BadSettings(f"settings: models: {name}: {error.message}") from None
+    if "temperature" in mapped and "temperature" not in sent:
+        raise unknown(name, "temperature")
     budget = sent.get(THINKING)
     most = budget.get("budget_tokens") if isinstance(budget, dict) else None
     if isinstance(most, int) and most >= max_tokens:
         raise BadSettings(
             f"settings: models: {name} thinks with up to {most} tokens at this effort, but an answer has at most "
-            f"{max_tokens}, thinking included: raise max_tokens for it, or lower its effort"
+            f"{max_tokens}, thinking included: raise max_tokens, such as to {most + max_tokens}, or lower effort"
         )
 
 
-def check_chat(name: str) -> None:
-    """Raise BadSettings for a model that litellm asks by the Responses API only."""
-    if load().model_cost.get(name, load().model_cost.get(name.rpartition("/")[2], {})).get("mode") == "responses":
+def unknown(name: str, parameter: str) -> BadSettings:
+    """The error for a parameter that would be dropped."""
+    return BadSettings(
+        f"settings: models: {name} takes no such {parameter}, as far as litellm {version('litellm')} knows: leave it "
+        "out for this model, or give the field that its provider has for it in extra_body"
+    )
+
+
+def check_chat(name: str, provider: str) -> None:
+    """Raise BadSettings for a model that litellm asks by the Responses API, as it would by a client of its own."""
+    litellm: Any = load()
+    bare = name.removeprefix(f"{provider}/")
+    mode = None
+    with suppress(Exception):  # litellm raises a bare one for a model that it does not know
+        mode = litellm.get_model_info(bare, custom_llm_provider=provider).get("mode")
+    if mode == "responses":
         raise BadSettings(
             f"settings: models: {name} answers by the Responses API only: set api to responses for it, such as "
-            f"-c 'models={{{name}: {{api: responses}}}}'"
+            f"{option('config')} 'models={{{name}: {{api: responses}}}}'"
         )
 
 

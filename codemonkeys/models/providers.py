@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 from functools import partial
@@ -11,7 +12,12 @@ from typing import Any
 from codemonkeys.errors import BadSettings, UnusableModel
 from codemonkeys.models.base import Request
 from codemonkeys.models.litellm_calls import client_type, load, silent
-from codemonkeys.models.parameter_arguments import leaves_temperature_to_the_model, parameter_arguments
+from codemonkeys.models.parameter_arguments import (
+    is_claude,
+    leaves_temperature_to_the_model,
+    parameter_arguments,
+    thinks,
+)
 from codemonkeys.system.text import valid_text
 
 CLAUDE_HOSTS = frozenset({"anthropic", "bedrock", "vertex_ai", "openrouter"})
@@ -120,13 +126,19 @@ def key_for_endpoint(name: str, api_base: str | None) -> str | None:
 
 def messages(name: str, request: Request) -> list[dict[str, Any]]:
     """A request's messages, with cache breakpoints where the model takes them."""
+    # Others do not want to see them, nor does Claude when it does not think.
+    signs = thinks(request.parameters) and is_claude(name)
     marked: set[int] = set()
     if request.cache and "claude" in name.lower() and prefix(name) in {*CLAUDE_HOSTS, ""}:
         numbered = list(enumerate(request.messages))
         marked.update(number for number, message in numbered if message.role == "system")
         marked.update([number for number, message in numbered if message.role == "user"][-2:])
     return [
-        {"role": message.role, "content": breakpoint_after(content) if number in marked else content}
+        {
+            "role": message.role,
+            "content": breakpoint_after(content) if number in marked else content,
+            **({"thinking_blocks": json.loads(message.thinking)} if message.thinking and signs else {}),
+        }
         for number, message in enumerate(request.messages)
         for content in [valid_text(message.content)]  # Names of files may hold bytes that no request can.
     ]

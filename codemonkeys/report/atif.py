@@ -20,7 +20,7 @@ from codemonkeys.stages import ASKING, RELEVANCE, SELECT
 VERSION = "ATIF-v1.7"
 CONVERSATIONS = tuple(stage.name for stage in ASKING if stage.exported)
 """Stages whose conversations are exported in full, in pipeline order."""
-ANSWERING = ("context", "generation", "selection")
+ANSWERING = ("models", "context", "generation", "selection")
 """Sections of the settings that influence answers."""
 NOTES = (
     "Exported from the journal of a codemonkeys run. An entry of subagent_trajectories is a conversation of a sample; "
@@ -124,6 +124,8 @@ def _conversation(
         step = {
             "source": "agent",
             "message": texts.get(connection, call["answer_hash"]),
+            "reasoning_effort": json.loads(call["request"]).get("parameters", {}).get("effort"),
+            "reasoning_content": texts.get(connection, call.get("reasoning_hash")) or None,
             "model_name": call["answered_by"] or call["model"],
             "timestamp": call["ended_at"],
             "llm_call_count": 1,
@@ -164,8 +166,7 @@ def _result(connection: sqlite3.Connection, execution: Json) -> Json:
 
 def _calls(connection: sqlite3.Connection, task: str) -> list[Json]:
     query = (
-        "SELECT s.stage, s.sample, s.turn, s.request, s.model, s.answered_by, s.answer_hash, s.finish_reason, "
-        "s.prompt_tokens, s.completion_tokens, s.cache_read_tokens, s.cache_write_tokens, s.ended_at, c.cost_usd "
+        "SELECT s.*, c.cost_usd "
         "FROM call_steps s JOIN calls c ON c.id = s.id WHERE s.task = ? AND s.state = 'done' "
         "ORDER BY s.stage, s.sample, s.turn"
     )

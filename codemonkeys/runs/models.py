@@ -57,7 +57,10 @@ def check_parameters(settings: Settings, role: Role, model: Model, parameters: P
     if thinking is not None and thinking >= longest:
         raise BadSettings(f"settings: {where}: thinking_tokens={thinking} leave no answer of max_tokens={longest}")
     if isinstance(model, Parametrised):
-        model.check_parameters(parameters, longest)
+        try:
+            model.check_parameters(parameters, longest)
+        except BadSettings as error:
+            raise BadSettings(f"{error} (in the role {role}: models.{role})") from None
 
 
 def check_prices(operation: OperationSettings, models: Iterable[Model]) -> None:

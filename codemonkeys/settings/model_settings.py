@@ -103,5 +103,8 @@ def checked_variable(name: str | None) -> str | None:
 
 def decisive(models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Stored parameters without those of connections: what must not change when a run is resumed."""
-    found = {name: {key: value for key, value in of.items() if key not in CONNECTION} for name, of in models.items()}
+    found = {
+        name: {key: value for key, value in of.items() if key not in CONNECTION and value not in (None, {})}
+        for name, of in models.items()
+    }
     return {name: of for name, of in found.items() if of}

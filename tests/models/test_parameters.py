@@ -201,10 +201,15 @@ def test_claude_thinks_by_its_own_protocol_and_then_takes_no_temperature(
 @pytest.mark.parametrize(
     ("name", "models", "message"),
     [
-        ("openai/gpt-4o", {"writer": {"effort": "high"}}, "openai/gpt-4o takes no effort, as far as litellm"),
-        ("openai/gpt-5", {"judge": {"top_p": 0.5}}, "openai/gpt-5 takes no top_p"),
-        ("openai/test", {"scan": {"thinking_tokens": 9}}, "openai/test takes no thinking_tokens"),
-        (CLAUDE, {"primary": {"effort": "high"}}, "thinks with up to 4096 tokens.*at most 4096.*raise max_tokens"),
+        ("openai/gpt-4o", {"writer": {"effort": "high"}}, "openai/gpt-4o takes no such effort, as far as litellm"),
+        ("openai/gpt-5", {"judge": {"top_p": 0.5}}, "openai/gpt-5 takes no such top_p"),
+        ("openai/gpt-5", {"judge": {"temperature": 0.3}}, "openai/gpt-5 takes no such temperature"),
+        ("openai/test", {"scan": {"thinking_tokens": 9}}, "openai/test takes no such thinking_tokens"),
+        (
+            CLAUDE,
+            {"primary": {"effort": "high"}},
+            "thinks with up to 4096 tokens.*at most 4096.*raise max_tokens, such as to 8192.*models.primary",
+        ),
         (CLAUDE, {"primary": {"effort": "enormous"}}, "enormous"),
         (CLAUDE, {"writer": {"thinking_tokens": 9, "effort": "low"}}, "give effort or thinking_tokens, not both"),
         (CLAUDE, {"writer": {"thinking_tokens": 99, "max_tokens": 99}}, "thinking_tokens=99 leave no answer"),
