@@ -17,7 +17,7 @@ from codemonkeys.models.answers import is_chat_record, read_answer, with_own_wor
 from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.endpoint import Endpoint, is_plain
 from codemonkeys.models.failures import judge, wants_completion_length
-from codemonkeys.models.litellm_calls import Heard, call
+from codemonkeys.models.litellm_calls import Heard, call, lost
 from codemonkeys.models.parameter_arguments import check_chat, check_known
 from codemonkeys.models.parameters import Parameters
 from codemonkeys.models.prices import price_of
@@ -114,6 +114,10 @@ class HostedModel:
         """Raise NothingAnswers if nothing answers at the user's own endpoint, BadSettings if that is no address."""
         if self._api_base is not None:
             check_reach(self._api_base)
+
+    def remarks(self) -> list[str]:
+        """What the installed version of litellm does not let us do."""
+        return lost()
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request, retries included; see `Model`."""

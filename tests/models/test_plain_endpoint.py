@@ -88,12 +88,11 @@ def test_parameters_are_in_the_body_and_the_headers() -> None:
         effort="high",
         temperature=0.7,
         top_p=0.9,
-        max_tokens=7,
         service_tier="flex",
         extra_body={"chat_template_kwargs": {"enable_thinking": False}},
         extra_headers={"X-Title": "mine"},
     )
-    _, endpoint = ask(in_turn(answer("Hello.")), request=replace(REQUEST, parameters=parameters))
+    _, endpoint = ask(in_turn(answer("Hello.")), request=replace(REQUEST, max_tokens=7, parameters=parameters))
     (seen,) = endpoint.requests
     del seen.body["messages"]
     assert seen.body == {
