@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) || $(INSTALL) --require-hashes -r $(1)
 NEWEST := .venv/newest-litellm
 PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
-LAYER := import sysconfig; print(f"import site; site.addsitedir({sysconfig.get_path(\"purelib\")!r})")
+LAYER := import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))
 THIS := $(INSTALL) --no-deps --no-build-isolation --editable .
 
 # Tests wait for engines, kills and limits for much of their time: one process more than there are cores keeps these busy.
