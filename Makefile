@@ -5,6 +5,9 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # uv takes seconds where pip takes minutes. pip stands in where only its configuration knows the package index.
 LOCKED = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) || $(INSTALL) --require-hashes -r $(1)
+NEWEST := .venv/newest-litellm
+PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
+LAYER := import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))
 THIS := $(INSTALL) --no-deps --no-build-isolation --editable .
 
 # Tests wait for engines, kills and limits for much of their time: one process more than there are cores keeps these busy.
@@ -13,7 +16,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(shell expr $$(nproc) + 1) --dist loadgr
 # What processes import is compiled once: the tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-all test-images check docs
+.PHONY: demo test test-slow test-all test-newest-litellm test-images check docs
 
 demo: .venv/ready
 	$(BIN)/codemonkeys demo
@@ -28,6 +31,16 @@ test-slow: .venv/ready-to-test
 # Both in one: what several tests share is made once, and no worker waits for the end of the first half.
 test-all: .venv/ready-to-test
 	$(PYTEST) --durations 30
+
+# An installation without the lock takes the newest litellm: it and what it needs anew, in front of what is locked. The
+# tests that can tell whether it has drifted.
+test-newest-litellm: .venv/ready-to-test
+	$(BIN)/python -m venv --clear --without-pip $(NEWEST)
+	$(BIN)/python -c '$(LAYER)' >"$$($(NEWEST)/bin/python -c '$(PURELIB)')/locked.pth"
+	$(INSTALL:install=--python $(NEWEST)/bin/python install) --upgrade litellm
+	$(NEWEST)/bin/python -c 'from importlib.metadata import version; print("litellm", version("litellm"))'
+	$(NEWEST)/bin/python -m pytest --numprocesses 2 -k 'not plain' \
+		$(addprefix tests/models/test_,litellm_parts.py hosted.py retries.py host_program.py)
 
 # The container images that slow tests run in: needs Docker and root.
 test-images: .venv/ready-to-test

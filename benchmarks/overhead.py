@@ -1,14 +1,15 @@
 """Calls per second of the whole pipeline on a zero-latency endpoint, compared with plain `litellm.acompletion`.
 
-    python -m benchmarks.overhead [--tasks 12] [--samples 10] [--concurrency 16] [--rounds 3] [--endpoint URL]
+    python -m benchmarks.overhead [--tasks 12] [--samples 10] [--concurrency 64] [--rounds 3] [--endpoint URL]
 
-Both send the same requests to the same endpoint, as many at one time, in turn: a process of this machine, or an
+All send the same requests to the same endpoint, as many at one time, in turn: a process of this machine, or an
 OpenAI-compatible one at the address given (such as http://127.0.0.1:8123/v1) that answers by the rules this prints with
-`--rules`. The pipeline runs whole, with prices and a budget; only executions are simulated. Bare litellm is a process
-of its own, which changes nothing about it: the pipeline has it leave out what the journal does, to price every answer
-and to offer it to loggers. CPU is that of all threads of a process. Ends with one line
-`RESULT throughput_ratio= cpu_ms_per_call=`, medians of the rounds: calls per second of the pipeline over those of
-litellm, and how much more CPU time a call takes in the pipeline.
+`--rules`. The pipeline runs whole, with journal, prices and a budget; only executions are simulated. It does so without
+litellm, as for any endpoint of the user's own, and through litellm, as for hosted models. Bare litellm is a process of
+its own, which changes nothing about it: the pipeline has it leave out what the journal does, to price every answer and
+to offer it to loggers. CPU is that of all threads of a process. Ends with one line `RESULT throughput_ratio=
+cpu_ms_per_call= litellm_path_ratio=`, medians of the rounds: calls per second of the pipeline over those of bare
+litellm, CPU time of a call in the pipeline in all, and calls per second through litellm over those of bare litellm.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from benchmarks.bare_litellm import Measured, bare_litellm
 from benchmarks.parts import SimulatedSandbox, make_repository, make_tasks, preparing
 from codemonkeys.engine.steps import Steps
 from codemonkeys.generation.answers import marker_for
 from codemonkeys.journal.store import Journal
+from codemonkeys.models.base import Completion, Request
 from codemonkeys.models.fake_answers import FILE, TEST
-from codemonkeys.models.hosted import HostedModel
+from codemonkeys.models.hosted import HostedModel, Transport
+from codemonkeys.models.providers import arguments
 from codemonkeys.models.retry import Patience
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.runner import run_tasks
@@ -82,21 +84,20 @@ def endpoint(answers: Path) -> Iterator[str]:
 class Recorded(HostedModel):
     """The hosted model, recording its requests."""
 
-    def __init__(self, url: str, concurrency: int, prices: Path) -> None:
-        super().__init__(MODEL, url, patience=Patience(), concurrency=concurrency, registry=prices)
-        self.sent: list[dict[str, Any]] = []
+    def __init__(self, url: str, transport: Transport, concurrency: int, prices: Path) -> None:
+        super().__init__(MODEL, url, patience=Patience(), concurrency=concurrency, registry=prices, transport=transport)
+        self.sent: list[Request] = []
 
-    def _arguments(self, request: Any) -> dict[str, Any]:
-        arguments = super()._arguments(request)
-        self.sent.append(arguments)
-        return arguments
+    async def complete(self, request: Request) -> Completion:
+        self.sent.append(request)
+        return await super().complete(request)
 
 
 async def pipeline(
-    url: str, tasks: Sequence[Task], settings: Settings, repository: Path, runs: Path
-) -> tuple[Measured, list[dict[str, Any]]]:
+    url: str, transport: Transport, tasks: Sequence[Task], settings: Settings, repository: Path, runs: Path
+) -> tuple[Measured, list[Request]]:
     """Run the tasks; returns the measurements and the requests sent."""
-    model = Recorded(url, settings.operation.calls, runs.parent / "prices.json")
+    model = Recorded(url, transport, settings.operation.calls, runs.parent / "prices.json")
     journal = Journal(runs, f"run-{time.monotonic_ns()}", "simulated", {})
     try:
         steps = Steps(journal, ModelSet(model, model), SimulatedSandbox(), settings.operation)
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=12)
     parser.add_argument("--samples", type=int, default=10)
     parser.add_argument("--files", type=int, default=12)
-    parser.add_argument("--concurrency", type=int, default=16)
+    parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--endpoint", help="address of a running endpoint")
     parser.add_argument("--rules", action="store_true", help="print the rules for such an endpoint, and end")
@@ -128,8 +129,7 @@ def main() -> None:
     operation = OperationSettings(calls=chosen.concurrency, budget=1e6)
     settings = load_settings(generation={"samples": chosen.samples}).model_copy(update={"operation": operation})
     os.environ.pop("OPENAI_API_KEY", None)
-    ours: list[Measured] = []
-    theirs: list[Measured] = []
+    found: dict[str, list[Measured]] = {"pipeline": [], "through litellm": [], "bare litellm": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "rules.json").write_text(json.dumps(rules(tasks)))
@@ -140,22 +140,24 @@ def main() -> None:
         def measure(url: str) -> None:
             with bare_litellm() as send:
                 for number in range(chosen.rounds + 1):
-                    measured, requests = asyncio.run(pipeline(url, tasks, settings, repository, folder / "runs"))
-                    alone = send(requests, chosen.concurrency)
-                    if number:  # The first round warms both up.
-                        ours.append(measured)
-                        theirs.append(alone)
-                        for what, of in (("pipeline", measured), ("litellm", alone)):
-                            print(f"{what:9} {of.calls} calls, {of.rate:6.0f} a second, {of.cpu_ms:.2f} ms CPU each")
+                    ours, requests = asyncio.run(pipeline(url, "auto", tasks, settings, repository, folder / "runs"))
+                    through, _ = asyncio.run(pipeline(url, "litellm", tasks, settings, repository, folder / "runs"))
+                    bare = send([arguments(MODEL, each, url, 600.0) for each in requests], chosen.concurrency)
+                    if number:  # The first round warms all up.
+                        for (what, rounds), of in zip(found.items(), (ours, through, bare), strict=True):
+                            rounds.append(of)
+                            print(f"{what:15} {of.calls} calls, {of.rate:6.0f} a second, {of.cpu_ms:.2f} ms CPU each")
 
         if chosen.endpoint:
             measure(chosen.endpoint)
         else:
             with endpoint(folder / "rules.json") as url:
                 measure(url)
-    ratio = statistics.median(a.rate / b.rate for a, b in zip(ours, theirs, strict=True))
-    added = statistics.median(a.cpu_ms - b.cpu_ms for a, b in zip(ours, theirs, strict=True))
-    print(f"RESULT throughput_ratio={ratio:.3f} cpu_ms_per_call={added:.2f}")
+    ours, through, bare = found.values()
+    ratio = statistics.median(a.rate / b.rate for a, b in zip(ours, bare, strict=True))
+    path = statistics.median(a.rate / b.rate for a, b in zip(through, bare, strict=True))
+    cpu = statistics.median(of.cpu_ms for of in ours)
+    print(f"RESULT throughput_ratio={ratio:.3f} cpu_ms_per_call={cpu:.2f} litellm_path_ratio={path:.3f}")
 
 
 if __name__ == "__main__":

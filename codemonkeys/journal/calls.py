@@ -134,7 +134,7 @@ class StoredCalls:
         """Store a message unless it is stored already; returns its hash."""
         if message.digest not in self._stored_messages:
             if not texts.has(connection, message.digest):
-                texts.put(connection, message.content)
+                texts.add(connection, message.digest, message.content.encode("utf-8", "replace"))
             if len(self._stored_messages) == MESSAGE_CACHE_SIZE:
                 self._stored_messages.clear()
             self._stored_messages.add(message.digest)

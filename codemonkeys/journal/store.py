@@ -14,7 +14,7 @@ from codemonkeys.errors import RunExists
 from codemonkeys.journal import run_files, texts
 from codemonkeys.journal.calls import StoredCalls
 from codemonkeys.journal.executions import StoredExecutions
-from codemonkeys.journal.writer import Writer, now
+from codemonkeys.journal.writer import KeyIndex, Writer, now
 from codemonkeys.models.base import Price
 from codemonkeys.settings.model_settings import decisive
 from codemonkeys.tasks.base import Task
@@ -45,6 +45,8 @@ class Journal:
             self._writer = Writer(connection, name, self.folder, run_files.connect_to_read(path))
             self.calls = StoredCalls(self._writer)
             self.executions = StoredExecutions(self._writer)
+            # The connection that writes would wait for a commit, and nearly every note that is looked for is missing.
+            self._notes = KeyIndex(self._writer.reader, "SELECT stage, sample, kind FROM notes WHERE task = ?")
             self._begin_run(source, settings)
         except BaseException:
             self.discard_unused()
@@ -158,6 +160,7 @@ class Journal:
 
     def put_note(self, task: str, stage: str, sample: int, kind: str, body: Any) -> None:
         """Record a derived fact, as JSON, for readers of the run: a ranking, a file kept as `maybe`."""
+        self._notes.of(task).add((stage, sample, kind))
         with self._writer.writing() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?)",
@@ -166,6 +169,8 @@ class Journal:
 
     def note(self, task: str, stage: str, sample: int, kind: str) -> Any:
         """The body of a note; None if there is none."""
+        if (stage, sample, kind) not in self._notes.of(task):
+            return None
         query = "SELECT body FROM notes WHERE (task, stage, sample, kind) = (?, ?, ?, ?)"
         row = self._writer.connection.execute(query, (task, stage, sample, kind)).fetchone()
         return None if row is None else json.loads(row[0])

@@ -33,16 +33,16 @@ class Stored:
 
 
 class KeyIndex:
-    """Negative cache of step keys: a key that is not in it is not in the journal either."""
+    """Negative cache of the keys of steps or notes: a key that is not in it is not in the journal either."""
 
     def __init__(self, reader: sqlite3.Connection, query: str) -> None:
-        """`query` selects the keys of all stored steps of a task, without the task's id."""
+        """`query` selects all stored keys of a task, without the task's id."""
         self._reader = reader
         self._query = query
         self._keys: dict[str, set[tuple[Any, ...]]] = {}
 
     def of(self, task: str) -> set[tuple[Any, ...]]:
-        """The keys of a task, read once; the caller adds the key of each step it stores."""
+        """The keys of a task, read once; the caller adds each key before it stores it."""
         if task not in self._keys:
             self._keys[task] = set(self._reader.execute(self._query, (task,)))
         return self._keys[task]

@@ -36,8 +36,8 @@ MODELS: Registry[ModelOpener] = Registry(
 def open_model(spec: str, operation: OperationSettings) -> Model:
     """The model of a name: one of `MODELS` as NAME or NAME:ARGUMENT, a `module:attribute`, or a litellm name.
 
-    A litellm name takes seconds: litellm is imported to look for the key. Raises BadSettings, MissingKey, and BadRecord
-    for a malformed recording.
+    A litellm name takes seconds, as litellm is imported to look for the key, unless calls go without it. Raises
+    BadSettings, MissingKey, and BadRecord for a malformed recording.
     """
     name = spec.partition(":")[0]
     if name in MODELS.names():
@@ -78,6 +78,7 @@ def _open_hosted(spec: str, operation: OperationSettings) -> Model:
         operation.prices,
         Throttle(limits.calls, limits.requests_a_minute or math.inf, limits.tokens_a_minute or math.inf),
         operation.key_variable,
+        operation.transport,
     )
     model.check()
     return model

@@ -21,7 +21,8 @@ up on the provider behind it. All from 500 on may pass too."""
 TOO_LARGE = 413
 TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|request_too_large|prompt is too long"
-    r"|maximum (?:context|model) length|exceeds? the (?:available )?context (?:size|window|length)",
+    r"|maximum (?:context|model) length|model's (?:maximum )?context (?:length|limit)|maximum number of tokens allowed"
+    r"|`inputs` tokens \+ `max_new_tokens` must be|exceeds? the (?:available )?context (?:size|window|length)",
     re.I,
 )
 """How providers and servers refuse a prompt that is longer than the model takes."""

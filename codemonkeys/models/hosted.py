@@ -1,21 +1,23 @@
-"""Models of any provider, through litellm."""
+"""Models of any provider, through litellm; those at an address of the user's own without it, where it adds nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from codemonkeys.errors import MissingKey, ModelError, UnusableModel
 from codemonkeys.models import providers
 from codemonkeys.models.answers import is_chat_record, read_answer, with_own_words
 from codemonkeys.models.base import Completion, Price, Request
+from codemonkeys.models.endpoint import Endpoint, is_plain
 from codemonkeys.models.failures import judge, wants_completion_length
-from codemonkeys.models.litellm_calls import Heard, call
+from codemonkeys.models.litellm_calls import Heard, call, lost
 from codemonkeys.models.parameter_arguments import check_chat, check_known
 from codemonkeys.models.parameters import Parameters
 from codemonkeys.models.prices import price_of
@@ -24,6 +26,8 @@ from codemonkeys.models.responses_api import call_responses, check_responses
 from codemonkeys.models.retry import Passing, Patience, Retry
 from codemonkeys.models.throttle import Throttle
 from codemonkeys.models.tokens import count_tokens
+
+Transport = Literal["auto", "litellm"]
 
 
 class HostedModel:
@@ -42,13 +46,15 @@ class HostedModel:
         registry: Path | None = None,
         throttle: Throttle | None = None,
         key_variable: str | None = None,
+        transport: Transport = "auto",
     ) -> None:
         """`name`: as litellm has it. `api_base`: address of an endpoint of the user's own.
 
         `timeout`: seconds an attempt may take. `concurrency`: calls in flight at one time.
         `registry`: a file with prices, see `price_of`. `throttle`: is told what the provider says about the number of
         requests; whoever asks for turns there never has more in flight than the provider takes.
-        `key_variable`: environment variable that holds the key, if not the provider's own. Raises BadSettings.
+        `key_variable`: environment variable that holds the key, if not the provider's own. `transport`: `litellm` to go
+        through it also where `auto` would not. Raises BadSettings.
         """
         self.name = name
         self.price: Price | None = price_of(name, registry)
@@ -58,6 +64,9 @@ class HostedModel:
         self._retry = Retry(patience or Patience())
         self._slots = asyncio.Semaphore(concurrency)
         self.throttle = throttle or Throttle(concurrency)
+        self._endpoint: Endpoint | None = None
+        if transport == "auto" and api_base is not None and is_plain(name, api_base):
+            self._endpoint = Endpoint(name, api_base, timeout, key_variable)
         self._provider: str | None = None
         self._wants_completion_length = False
         """Whether the provider takes the length of answers as `max_completion_tokens` only."""
@@ -72,23 +81,28 @@ class HostedModel:
 
         UnusableModel if litellm would send requests of its own to it.
 
-        Imports litellm, which takes seconds.
+        Imports litellm, which takes seconds, unless calls go without it.
         """
+        if self._key_variable and not self._key():
+            raise missing_key(self.name, [self._key_variable])
+        if self._endpoint is None:
+            self._check_litellm()
+
+    def _check_litellm(self) -> None:
         if self._provider is not None:
             return
         provider = providers.provider_of(self.name)
         providers.check_route(self.name, provider)
-        missing = [self._key_variable] if self._key_variable and not self._key() else []
-        if self._api_base is None and self._key_variable is None:
-            missing = providers.missing_keys(self.name)
-        if missing:
-            names = " and ".join(missing)
-            raise MissingKey(f"model {self.name!r} needs {names} in the environment: export it, and call again")
+        if self._api_base is None and self._key_variable is None and (missing := providers.missing_keys(self.name)):
+            raise missing_key(self.name, missing)
         self._provider = provider
 
     def check_parameters(self, parameters: Parameters, max_tokens: int) -> None:
         """Raise BadSettings for a parameter that litellm does not know for this model; see `Parametrised`."""
         self.check()
+        if self._endpoint is not None and not parameters.given():
+            return
+        self._check_litellm()
         assert self._provider is not None
         check_known(self.name, self._provider, parameters, max_tokens)
         if parameters.api == "responses":
@@ -101,10 +115,12 @@ class HostedModel:
         if self._api_base is not None:
             check_reach(self._api_base)
 
+    def remarks(self) -> list[str]:
+        """What the installed version of litellm does not let us do."""
+        return lost()
+
     async def complete(self, request: Request) -> Completion:
         """Answer one request, retries included; see `Model`."""
-        if self._provider is None:
-            await asyncio.to_thread(self.check)
         async with self._slots:
             what = f"{request.key}: {self.name}"
             attempt = partial(self._attempt, request, what)
@@ -113,6 +129,8 @@ class HostedModel:
             return replace(completion, attempts=attempts)
 
     async def _attempt(self, request: Request, what: str) -> Completion:
+        if not self._is_plain(request) and self._provider is None:
+            await asyncio.to_thread(self._check_litellm)
         began, cuts, heard = time.monotonic(), self.throttle.reductions, Heard()
         try:
             async with asyncio.timeout(self._timeout):
@@ -137,7 +155,12 @@ class HostedModel:
             # No chain: a traceback would show the message that was redacted.
             raise failure from None
 
-    async def _record(self, request: Request, what: str, heard: Heard) -> dict[str, Any]:
+    def _is_plain(self, request: Request) -> bool:
+        return self._endpoint is not None and request.parameters.api == "chat"
+
+    async def _record(self, request: Request, what: str, heard: Heard) -> Mapping[str, Any]:
+        if self._endpoint is not None and self._is_plain(request):
+            return await self._endpoint.ask(request, self._wants_completion_length)
         try:
             response = await self._ask(request, heard)
         except Exception:
@@ -178,6 +201,13 @@ class HostedModel:
 
     async def close(self) -> None:
         """Close this model's connections in this event loop; a later call opens new ones."""
+        if self._endpoint is not None:
+            await self._endpoint.close()
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.close()
+
+
+def missing_key(model: str, variables: list[str]) -> MissingKey:
+    """The error of a key that is in no environment variable."""
+    return MissingKey(f"model {model!r} needs {' and '.join(variables)} in the environment: export it, and call again")

@@ -18,10 +18,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
+from importlib.metadata import version
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
 
+from codemonkeys.models import litellm_parts
 from codemonkeys.models.environment import environment
 from codemonkeys.models.tokens import vocabulary_folder
 
@@ -33,6 +35,9 @@ AT_IMPORT = {
 """Without these, litellm downloads prices and headers when it is imported, and reads .env files."""
 
 _is_silenced = False
+_lost: list[str] = []
+TYPES_OF_LITELLM = "(Items?|Extra items) .*on TypedDict class .* using the .ReadOnly. qualifier"
+"""Of this pydantic warns when it first reads them, in the middle of a call."""
 
 
 @dataclass
@@ -54,6 +59,7 @@ def silence() -> None:
     global _is_silenced
     _is_silenced = True
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", TYPES_OF_LITELLM, UserWarning)
     litellm: Any = sys.modules.get("litellm")
     if litellm is not None:
         litellm.suppress_debug_info = True
@@ -63,20 +69,33 @@ def silence() -> None:
 def load() -> ModuleType:
     """Import litellm, which takes seconds, so that it neither downloads nor reads anything on its own.
 
-    Environment variables are afterwards as before, also the one that litellm sets.
+    Environment variables are afterwards as before, also the one that litellm sets. Raises UnusableModel for a version
+    that lacks what a bill depends on.
     """
     is_first = "litellm" not in sys.modules
     with environment(**AT_IMPORT, TIKTOKEN_CACHE_DIR=str(vocabulary_folder())):
         import litellm
-        import litellm.litellm_core_utils.default_encoding  # noqa: F401 - otherwise the first call does, and sets it.
 
-        if is_first:
-            from litellm.anthropic_beta_headers_manager import get_provider_name
-
-            get_provider_name("anthropic")  # Otherwise the first call that needs these headers downloads them.
+        litellm_parts.check()
+        try:
+            # Otherwise the first call does, and sets it.
+            importlib.import_module("litellm.litellm_core_utils.default_encoding")
+            if is_first:
+                # Otherwise the first call that needs these headers downloads them.
+                importlib.import_module("litellm.anthropic_beta_headers_manager").get_provider_name("anthropic")
+        except (ImportError, AttributeError) as error:
+            _lost.append(
+                f"litellm {version('litellm')} is not as this version of codemonkeys knows it ({error}): it may set "
+                "environment variables, and download a list of headers at its first call"
+            )
     if _is_silenced:
         litellm.suppress_debug_info = True
     return litellm  # type: ignore[no-any-return]
+
+
+def lost() -> list[str]:
+    """What the installed version of litellm does not let us do; nothing on which a bill depends."""
+    return list(dict.fromkeys(_lost))
 
 
 @cache

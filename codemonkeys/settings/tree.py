@@ -157,6 +157,8 @@ class OperationSettings(Section):
     """Base URL of an OpenAI-compatible endpoint, used for all hosted models."""
     key_variable: str | None = None
     """Environment variable that holds the key for all hosted models; by default the one that litellm reads."""
+    transport: Literal["auto", "litellm"] = "auto"
+    """`auto` asks an OpenAI-compatible endpoint at `api_base` directly; `litellm` goes through litellm there too."""
     prices: RegularFile | None = None
     """Model registry file (JSON, as in LITELLM_MODEL_REGISTRY_PATH) with prices of models unknown to litellm."""
     budget: float | None = Field(None, gt=0)

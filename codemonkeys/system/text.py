@@ -12,4 +12,4 @@ def valid_text(text: str) -> str:
 
     A cut emoji in JSON leaves one, and so does each byte of a command line that is not UTF-8.
     """
-    return HALF.sub("\ufffd", text)
+    return text if text.isascii() else HALF.sub("\ufffd", text)

@@ -69,6 +69,7 @@ def about(number: int, fault: str) -> Request:
     return Request(StepKey(TASK.id, "edit", number), (message,), max_tokens=MAX_TOKENS)
 
 
+@pytest.mark.usefixtures("both_routes")
 @pytest.mark.slow
 def test_every_attempt_that_the_endpoint_may_charge_is_booked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "canary-0123456789")
@@ -103,6 +104,7 @@ def test_every_attempt_that_the_endpoint_may_charge_is_booked(tmp_path: Path, mo
     assert provider.bill <= spent <= 1.2 * provider.bill
 
 
+@pytest.mark.usefixtures("both_routes")
 @pytest.mark.slow
 def test_an_endpoint_that_nobody_answers_at_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "canary-0123456789")

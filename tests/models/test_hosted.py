@@ -78,6 +78,20 @@ RECORDED: dict[str, tuple[str, Reply, tuple[int, int, int, int]]] = {
         ),
         (1200, 300, 1024, 0),
     ),
+    "openai through litellm": (
+        "openai/gpt-4o",
+        answer(
+            "Hello.",
+            {
+                "prompt_tokens": 1200,
+                "completion_tokens": 300,
+                "total_tokens": 1500,
+                "prompt_tokens_details": {"cached_tokens": 1024},
+                "completion_tokens_details": {"reasoning_tokens": 200},
+            },
+        ),
+        (1200, 300, 1024, 0),
+    ),
     "deepseek": (
         "deepseek/deepseek-chat",
         answer(
@@ -156,6 +170,7 @@ def test_usage_of_loose_endpoints(raw: dict[str, Any] | None, expected: tuple[in
     assert read_usage(raw) == (expected and Usage(*expected, raw=raw or {}))
 
 
+@pytest.mark.usefixtures("both_routes")
 def test_an_answer_without_usage_is_taken() -> None:
     body = json.loads(answer("Hello.").body)
     del body["usage"]
@@ -163,6 +178,7 @@ def test_an_answer_without_usage_is_taken() -> None:
     assert (got.text, got.usage) == ("Hello.", None)
 
 
+@pytest.mark.usefixtures("both_routes")
 def test_what_an_openai_compatible_endpoint_receives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     got, endpoint = ask(in_turn(answer("Hello.", finish_reason="length")), "openai/some/name")
@@ -212,6 +228,7 @@ def test_a_route_on_which_litellm_may_repeat_requests_by_itself_is_refused(name:
         open_model(name, OperationSettings(api_base="http://127.0.0.1:9/v1"))
 
 
+@pytest.mark.usefixtures("through_litellm")
 def test_a_route_that_is_found_to_go_past_our_client_is_refused_after_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a later version of litellm may have them: it answers, and our client has sent nothing."""
     calls: list[str] = []
@@ -233,6 +250,7 @@ def test_a_route_that_is_found_to_go_past_our_client_is_refused_after_one_call(m
     assert calls == ["openai"] and raised.value.charged
 
 
+@pytest.mark.usefixtures("both_routes")
 def test_concurrency_is_limited() -> None:
     async def many(url: str) -> None:
         model = HostedModel("openai/test", url, 20, QUICK, concurrency=2)
@@ -245,6 +263,7 @@ def test_concurrency_is_limited() -> None:
     assert endpoint.most_in_flight == 2
 
 
+@pytest.mark.usefixtures("both_routes")
 def test_a_model_can_be_used_after_close_and_in_another_loop() -> None:
     async def twice(model: HostedModel) -> None:
         for _ in range(2):
@@ -258,9 +277,10 @@ def test_a_model_can_be_used_after_close_and_in_another_loop() -> None:
     assert len(endpoint.requests) == 4
 
 
+@pytest.mark.usefixtures("both_routes")
 def test_a_call_can_be_abandoned() -> None:
     async def abandon(url: str) -> None:
-        model = HostedModel("openai/test", url, 20, QUICK)
+        model = HostedModel("openai/test", url, 600, QUICK)
         call = asyncio.create_task(model.complete(REQUEST))
         while not endpoint.requests and not call.done():
             await asyncio.sleep(0.01)
@@ -303,7 +323,7 @@ load().response_cost_calculator = lambda **of: calls.append("priced by litellm")
 
 async def main():
     for name in "openai/test", "anthropic/claude-sonnet-4-5":
-        model = HostedModel(name, sys.argv[1], 20, Patience(attempts=1))
+        model = HostedModel(name, sys.argv[1], 20, Patience(attempts=1), transport="litellm")
         for _ in range(2):
             try:
                 await model.complete(Request(StepKey("t", "edit"), (Message("user", "Hello?"),), cache=True))

@@ -1,4 +1,4 @@
-"""What is asked again and what is not: real litellm exceptions, from a real HTTP endpoint."""
+"""What is asked again and what is not: real exceptions of litellm and aiohttp, from a real HTTP endpoint."""
 
 from __future__ import annotations
 
@@ -91,6 +91,7 @@ STAYS: dict[str, tuple[Reply, type[ModelError]]] = {
 }
 
 
+@pytest.mark.usefixtures("both_routes")
 @pytest.mark.parametrize("case", PASSES)
 def test_what_may_pass_is_asked_again(case: str) -> None:
     got, endpoint = ask(in_turn(PASSES[case], PASSES[case], answer("Hello.")))
@@ -99,6 +100,7 @@ def test_what_may_pass_is_asked_again(case: str) -> None:
     assert len(endpoint.requests) == 3, got
 
 
+@pytest.mark.usefixtures("both_routes")
 @pytest.mark.parametrize("case", STAYS)
 def test_what_stays_is_asked_once(case: str) -> None:
     reply, expected = STAYS[case]
@@ -110,7 +112,8 @@ def test_what_stays_is_asked_once(case: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["openai/test", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-pro", "deepseek/deepseek-chat", "azure/gpt-4o"],
+    ["openai/test", "openai/gpt-4o", "hosted_vllm/test"]
+    + ["anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-pro", "deepseek/deepseek-chat", "azure/gpt-4o"],
 )
 @pytest.mark.parametrize("case", ["429", "503", "connection cut", "connection reset", "half a body"])
 def test_one_request_leaves_per_attempt(name: str, case: str) -> None:
@@ -169,12 +172,14 @@ def test_content_in_parts_is_paid_once() -> None:
     assert len(endpoint.requests) == 1
 
 
+@pytest.mark.usefixtures("both_routes")
 def test_no_answer_in_time_is_a_passing_failure() -> None:
     got, endpoint = ask(in_turn(Reply(hang=True), answer("Hello.")), timeout=1)
     assert isinstance(got, Completion) and got.attempts == 2
     assert len(endpoint.requests) == 2
 
 
+@pytest.mark.usefixtures("both_routes")
 def test_nobody_listens() -> None:
     async def once() -> None:
         model = HostedModel("openai/test", "http://127.0.0.1:9/v1", 5, QUICK)
@@ -187,6 +192,7 @@ def test_nobody_listens() -> None:
         asyncio.run(once())
 
 
+@pytest.mark.usefixtures("both_routes")
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 429, 500])
 def test_an_echoed_key_is_in_no_message(code: int) -> None:
     def echo(*_: object) -> Reply:

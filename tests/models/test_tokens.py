@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from codemonkeys.models.tokens import PIECE, count_tokens, vocabulary
 
@@ -35,6 +37,20 @@ def test_pieces_cost_next_to_nothing() -> None:
     text = "The quick brown fox jumps over the lazy dog.\n" * 2_000
     whole = len(vocabulary().encode_ordinary(text))
     assert whole <= count_tokens(text) <= whole + 2 * (len(text) // PIECE + 1)
+
+
+BREAKS = ["\n", "\r\n", "\n\n", " ", "\t", "    ", "\x0b", "\x1c", "\x85", "\u2028", "\u3000", "\u200b", "\u0300"]
+WORDS = ["a", "def", "'s", "1234", "(", ")", ".", "_", "é", "漢", "\U0001f642"]
+
+
+@given(st.lists(st.sampled_from(BREAKS + WORDS), max_size=20).map("".join))
+def test_blocks_counted_one_by_one_and_once_have_the_tokens_of_the_whole(text: str) -> None:
+    for _ in range(2):
+        assert count_tokens(text) == len(vocabulary().encode_ordinary(text))
+
+
+def test_blocks_of_equal_bytes_in_memory_are_told_apart() -> None:
+    assert [count_tokens(text) for text in ("\x0b ", "\u200b")] == [2, 1]
 
 
 def test_neither_network_nor_litellm_is_needed() -> None:
