@@ -71,7 +71,6 @@ class Request:
         return self._hashes[model]
 
 
-@dataclass(frozen=True)
 STORED = {"length": "cut"}
 """Finish reasons that are stored under another word. Versions that took a cut answer as whole stored `length`: runs and
 recordings of theirs go on as they began."""
