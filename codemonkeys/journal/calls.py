@@ -257,6 +257,12 @@ class StoredCalls:
         """Number of changes to a task's costs in this session."""
         return self._bookings[task]
 
+    def known_cost(self) -> float | None:
+        """US dollars of the run so far; None if it has made calls and not one has a known cost."""
+        query = "SELECT EXISTS (SELECT 1 FROM costs), EXISTS (SELECT 1 FROM costs WHERE cost_usd IS NOT NULL)"
+        calls, known = self._writer.connection.execute(query).fetchone()
+        return self.spent() if known or not calls else None
+
     def spent(self, task: str | None = None, stage: str | None = None) -> float:
         """US dollars settled and reserved so far, for the run, one task, or one stage of a task."""
         if task is None:

@@ -122,10 +122,9 @@ class StatusReader:
         costs = [cost for count, cost in totals if count and cost is not None]
         unfinished = [(t.calls, t.cost_usd or 0.0) for t in in_work] + [(0, 0.0)] * states["waiting"]
         recent, tokens, minutes = throughput(connection, tasks, now)
-        known = [cost for _, cost in totals if cost is not None] + [
-            t.cost_usd for t in in_work if t.cost_usd is not None
-        ]
-        spent = sum(known) if known or not (totals or in_work) else None
+        asked = [cost for count, cost in totals if count] + [t.cost_usd for t in in_work if t.calls]
+        known = [cost for cost in asked if cost is not None]
+        spent = sum(known) if known or not asked else None
         retried = retries(connection)
         estimate = read_estimate(self.folder)
         ended = [task["id"] for task in tasks if task["ended_at"]]
