@@ -10,6 +10,7 @@ from threading import Lock
 from codemonkeys.engine.steps import Steps
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Model, Price, Request, Usage
+from codemonkeys.models.counting import EXACT, Counting
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.settings import OperationSettings
 from codemonkeys.tasks.base import Task
@@ -27,6 +28,7 @@ class AnsweringModel:
     name: str = "answering"
     price: Price | None = field(default_factory=Price)
     requests: list[Request] = field(default_factory=list)
+    counting: Counting = EXACT
 
     def count_tokens(self, text: str) -> int:
         return len(text) // 4

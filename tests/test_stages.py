@@ -9,6 +9,7 @@ from codemonkeys.engine.queues import priority, priority_to_begin
 from codemonkeys.models.failures import how_to_shorten
 from codemonkeys.planning.costs import costs
 from codemonkeys.planning.measures import Measures
+from codemonkeys.planning.models import PlannedModel, PlannedModels
 from codemonkeys.report.run_status import PHASES
 from codemonkeys.report.savings import GENERATION
 from codemonkeys.report.study import STAGES_OF_EVIDENCE
@@ -53,7 +54,7 @@ def test_the_tables_are_those_of_the_version_before() -> None:
 def test_every_stage_that_asks_has_a_cost_and_every_mode_is_a_setting() -> None:
     systems = users = dict.fromkeys(STAGES, 10)
     measures = Measures(((),), (), 10, 3, 1000, 30, systems, users)
-    found = costs(measures, load_settings(), None, None)
+    found = costs(measures, load_settings(), PlannedModels(PlannedModel(None), PlannedModel(None)))
     assert list(found) == [stage.name for stage in ASKING]
     assert get_args(ContextSettings.model_fields["mode"].annotation) == tuple(CONTEXT_MODES)
     assert [(mode.name, mode.passes) for mode in CONTEXT_MODES.values()] == [("full", 1), ("outline", 2), ("digest", 4)]

@@ -16,6 +16,7 @@ from codemonkeys.cli.options import (
     DryRun,
     Effort,
     Json,
+    Like,
     Model,
     OwnPrompts,
     ProfileName,
@@ -29,7 +30,7 @@ from codemonkeys.cli.options import (
     models_of,
     settings_of,
 )
-from codemonkeys.cli.places import HERE, holding
+from codemonkeys.cli.places import HERE, holding, of_fix, planned
 
 
 def demo(
@@ -83,6 +84,7 @@ def solve(
     budget: Budget = None,
     task_budget: TaskBudget = None,
     dry_run: DryRun = False,
+    like: Like = None,
     accept_changes: AcceptChanges = False,
     runs: Runs = None,
     json: Json = False,
@@ -97,7 +99,7 @@ def solve(
     selection: dict[str, object] = {"ids": instance or [], "split": split, "filter": filter, "slice": slice}
     selection |= {"shuffle": shuffle, "limit": limit}
     if dry_run:
-        end(lambda: solving.plan(dataset, selection, config or [], given, json))
+        end(lambda: solving.plan(dataset, selection, config or [], given, planned(runs, HERE, run, like), json))
     end(lambda: solving.solve(dataset, selection, config or [], given, runs or HERE, run, accept_changes, json))
 
 
@@ -133,6 +135,7 @@ def fix(
     budget: Budget = None,
     task_budget: TaskBudget = None,
     dry_run: DryRun = False,
+    like: Like = None,
     accept_changes: AcceptChanges = False,
     runs: RunsOfFix = None,
     json: Json = False,
@@ -148,7 +151,7 @@ def fix(
     given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort)
     request = fixing.FixRequest(repository, issue, base, venv, image, apply)
     if dry_run:
-        end(lambda: fixing.plan(request, config or [], given, json))
+        end(lambda: fixing.plan(request, config or [], given, planned(runs, of_fix(), run, like), json))
     end(lambda: fixing.fix(request, config or [], given, runs, run, accept_changes, json))
 
 

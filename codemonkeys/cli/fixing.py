@@ -92,12 +92,14 @@ def tell_what_is_read(given: Path, repository: Path, commit: str) -> None:
         )
 
 
-def plan(request: FixRequest, configs: list[str], given: dict[str, Any], as_json: bool) -> Exit:
+def plan(
+    request: FixRequest, configs: list[str], given: dict[str, Any], place: places.PlannedRun, as_json: bool
+) -> Exit:
     """Print a cost estimate for `fix`."""
     from codemonkeys.cli.planning import dry_run
 
     settings = load_settings(configs, **without_none(given))
-    return dry_run([task_of(request, settings.sandbox.kind)], settings, as_json)
+    return dry_run([task_of(request, settings.sandbox.kind)], settings, place, as_json)
 
 
 def task_of(request: FixRequest, sandbox: str) -> Task:

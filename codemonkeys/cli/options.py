@@ -65,6 +65,12 @@ DryRun = Annotated[
 ]
 
 
+Like = Annotated[
+    str | None,
+    typer.Option("--like", help="For --dry-run: expect calls and tokens as this run has used them.", metavar="RUN"),
+]
+
+
 def settings_of(
     model: str | None,
     scan_model: str | None,

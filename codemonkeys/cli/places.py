@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 from codemonkeys.journal import run_files
@@ -33,6 +34,26 @@ def holding(named: Path | None, name: str) -> Path:
     if (found := find(named, name)) is not None:
         return found
     raise run_files.no_run(name, places(named))
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that is only estimated."""
+
+    runs: Path
+    """Folder in which it would be."""
+    name: str | None
+    like: Path | None
+    """Database of the run that it is like: the one that the user names, or itself if it has begun."""
+
+
+def planned(named: Path | None, default: Path, name: str | None, like: str | None) -> PlannedRun:
+    """The run of `--dry-run`. `default`: folder of new runs. Raises BadInput if there is no run `like`."""
+    begun = None if name is None else find(named, name)
+    runs = begun or named or default
+    if like is not None:
+        return PlannedRun(runs, name, run_files.database_of(holding(named, like), like))
+    return PlannedRun(runs, name, None if begun is None or name is None else run_files.database_of(begun, name))
 
 
 def option_of(runs: Path) -> str:

@@ -8,48 +8,112 @@ from typing import Any
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
+from codemonkeys.cli.places import PlannedRun, option_of
 from codemonkeys.errors import UnpricedModel
 from codemonkeys.models.base import Price
+from codemonkeys.models.counting import EXACT, counting_of
 from codemonkeys.models.prices import price_of
+from codemonkeys.models.roles import call_parameters
 from codemonkeys.planning.costs import StageCost
+from codemonkeys.planning.experience import Experience, read_experience
+from codemonkeys.planning.models import PlannedModel, PlannedModels
 from codemonkeys.planning.plan import Plan, make_plan
+from codemonkeys.runs.estimate_file import write_estimate
 from codemonkeys.settings import Settings
-from codemonkeys.settings.roles import check_models
-from codemonkeys.stages import STAGES
+from codemonkeys.settings.roles import check_models, names_of, operation_of
+from codemonkeys.stages import ROLES, STAGES, Role
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home
 
 MAX_TASKS = 30
-ASSUMPTIONS = (
-    "Relevance and the templates are counted on the real repositories, in cl100k tokens; a provider may count up to a "
-    "quarter more.",
+COUNTED = (
+    "Relevance and the templates are counted on the real repositories, in cl100k tokens; the upper bound allows for "
+    "providers that count more."
+)
+PAPER = (
     "Expected: conversations are as long, and end early as often, as in the CodeMonkeys paper (arXiv 2501.14723, Table "
-    "1 and Figure 5), and prompts hit the provider's cache as there.",
+    "1 and Figure 5), and prompts hit the provider's cache as there."
+)
+BOUND = (
     "Upper bound: every conversation uses all its turns, every answer has the maximum length, nothing is cached. "
     "File summaries count 200 tokens, outputs one token per character, patches twice an answer. A "
-    "call that is cut off and retried, as after a crash, is paid twice, which is not included.",
+    "call that is cut off and retried, as after a crash, is paid twice, which is not included."
 )
 
 
-def dry_run(tasks: list[Task], settings: Settings, as_json: bool) -> Exit:
-    """Print the estimate of a run. Raises UnpricedModel under a budget, as the run would."""
+def assumptions(experience: Experience | None) -> tuple[str, str, str]:
+    """What the estimate rests on."""
+    if experience is None:
+        return COUNTED, PAPER, BOUND
+    tasks = "1 task" if experience.tasks == 1 else f"{experience.tasks} tasks"
+    learned = (
+        f"Expected: calls per task and tokens per call of each stage are those of {tasks} that ended in the run "
+        f"{experience.run}, tests and edits in proportion to the samples; stages that it did not have are as in the "
+        "CodeMonkeys paper."
+    )
+    return COUNTED, learned, BOUND
+
+
+def dry_run(tasks: list[Task], settings: Settings, place: PlannedRun, as_json: bool) -> Exit:
+    """Print the estimate of a run. Raises UnpricedModel under a budget, as the run would; BadInput for no such run."""
     if settings.model is not None:
         check_models(settings)
-    primary = known_price(settings.model, settings)
-    scan = known_price(settings.scan_model or settings.model, settings)
-    if settings.operation.budget is not None and settings.model is not None and None in (primary, scan):
+    models = planned_models(settings)
+    if settings.operation.budget is not None and settings.model is not None and not models.are_priced:
         raise UnpricedModel(
-            f"a budget was given, but {settings.model} or {settings.scan_model} has no known price: give prices "
+            f"a budget was given, but {' or '.join(unpriced(settings))} has no known price: give prices "
             "in a registry file with -c operation.prices=FILE (JSON, in the format of LITELLM_MODEL_REGISTRY_PATH)"
         )
+    experience = experience_of(place)
     plan = make_plan(
-        tasks, settings, primary, scan, default_home(), lambda task: say(f"{task}: counting tokens of its repository")
+        *(tasks, settings, models, default_home()),
+        lambda task: say(f"{task}: counting tokens of its repository"),
+        experience,
     )
     if as_json:
-        print_json(plan_json(plan, settings))
+        print_json(plan_json(plan, settings, experience))
     else:
-        show(plan, settings)
+        show(plan, settings, experience)
+    estimates = {planned.task: planned.total.expected_usd for planned in plan.tasks}
+    if place.name is not None and write_estimate(place.runs, place.name, estimates):
+        where = option_of(place.runs)
+        say(f"Kept in {place.runs / place.name}: `codemonkeys status {place.name}{where}` compares the run with it.")
     return Exit.DONE
+
+
+def experience_of(place: PlannedRun) -> Experience | None:
+    """What the run that this one is like has really used."""
+    found = None if place.like is None else read_experience(place.like)
+    if place.like is not None and found is None:
+        say(f"No task of the run {place.like.parent.name} has ended: nothing can be learned from it yet.")
+    return found
+
+
+def unpriced(settings: Settings) -> list[str]:
+    """Names of the models whose price is not known."""
+    names = dict.fromkeys(name for role in ROLES for name in names_of(settings, role))
+    return [name for name in names if known_price(name, settings) is None]
+
+
+def planned_models(settings: Settings) -> PlannedModels:
+    """What is known of the models of a run without opening them."""
+
+    def planned(role: Role) -> tuple[PlannedModel, ...]:
+        return tuple(planned_model(settings, role, name) for name in names_of(settings, role) or (None,))
+
+    (primary,), (scan,), (judge,) = planned("primary"), planned("scan"), planned("judge")
+    return PlannedModels(primary, scan, planned("writer"), judge)
+
+
+def planned_model(settings: Settings, role: Role, name: str | None) -> PlannedModel:
+    """What is known of a model in a role."""
+    if name is None:
+        return PlannedModel(None)
+    own = name == "fake" or name.startswith("replay:")
+    limits, connection = settings.operation.limits_of(name), operation_of(settings, role, name)
+    counting = EXACT if own else counting_of(name, connection.api_base)
+    counting = counting.given(limits.token_ratio, limits.reasoning_beside)
+    return PlannedModel(known_price(name, settings), counting, call_parameters(settings, role, name))
 
 
 def known_price(name: str | None, settings: Settings) -> Price | None:
@@ -61,7 +125,7 @@ def known_price(name: str | None, settings: Settings) -> Price | None:
     return price_of(name, settings.operation.prices)
 
 
-def plan_json(plan: Plan, settings: Settings) -> dict[str, Any]:
+def plan_json(plan: Plan, settings: Settings, experience: Experience | None = None) -> dict[str, Any]:
     """The estimate as a JSON-able value."""
     from codemonkeys.report.model_roles import roles_of
 
@@ -80,13 +144,14 @@ def plan_json(plan: Plan, settings: Settings) -> dict[str, Any]:
         "model": settings.model,
         "scan_model": settings.scan_model or settings.model,
         "roles": roles_of(settings),
+        "like": None if experience is None else {"run": experience.run, "tasks": experience.tasks},
         "samples": settings.generation.samples,
         "stages": {name: stage_json(stage) for name, stage in in_use(plan).items()},
         "total": stage_json(plan.total),
         "budget_usd": settings.operation.budget,
         "affordable": [asdict(option) for option in plan.affordable],
         "tasks": tasks,
-        "assumptions": ASSUMPTIONS,
+        "assumptions": assumptions(experience),
     }
 
 
@@ -102,7 +167,7 @@ def stage_json(stage: StageCost) -> dict[str, Any]:
     return {"expected_calls": round(stage.calls), "most_calls": stage.most_calls, **usage, **dollars}
 
 
-def show(plan: Plan, settings: Settings) -> None:
+def show(plan: Plan, settings: Settings, experience: Experience | None = None) -> None:
     """Print the estimate as tables."""
     from codemonkeys.report.model_roles import roles_table
     from codemonkeys.report.tables import dollars, new_table, plain
@@ -145,7 +210,7 @@ def show(plan: Plan, settings: Settings) -> None:
             f"{missing} of {len(plan.tasks)} repositories are not on this machine yet; their size is assumed to be the "
             "mean of those that are, of the same project if possible, else the paper's average."
         )
-    for assumption in ASSUMPTIONS:
+    for assumption in assumptions(experience):
         console.print(plain(assumption, "dim"))
 
 

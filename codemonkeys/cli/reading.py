@@ -46,7 +46,7 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     from codemonkeys.generation.flags import suspicious
     from codemonkeys.report.ensemble import stored_choices
     from codemonkeys.report.model_roles import stored_parameters
-    from codemonkeys.report.tables import dollars, plain, spend_table, tasks_table
+    from codemonkeys.report.tables import plain, spend_table, tasks_table, total_cost
     from codemonkeys.report.task_view import task_view
 
     with run_files.reading(run_files.database_of(runs, name)) as connection:
@@ -72,8 +72,7 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     console.print(spend_table(story["spend"]))
     if story["tasks"]:
         console.print(plain(f"\nTo show one task in full: codemonkeys show {name} {story['tasks'][0]['id']}"))
-    known = [row["cost_usd"] for row in story["spend"] if row["cost_usd"] is not None]
-    console.print(plain(f"Spent: {dollars(sum(known) if known or not story['spend'] else None)}"))
+    console.print(plain(f"Spent: {total_cost(story['spend'])}"))
     return Exit.DONE
 
 

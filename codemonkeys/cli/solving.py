@@ -9,7 +9,7 @@ from typing import Any
 
 from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of, warn_of_untested
-from codemonkeys.cli.places import option_of
+from codemonkeys.cli.places import PlannedRun, option_of
 from codemonkeys.cli.signals import run_until_stopped
 from codemonkeys.journal import queries, run_files
 from codemonkeys.runs.session import Options, RunRequest, Summary
@@ -37,7 +37,14 @@ def solve(
     return finish(carry_out(request, runs, name, accept_changes), runs, as_json)
 
 
-def plan(dataset: str, selection: dict[str, Any], configs: Sequence[str], given: dict[str, Any], as_json: bool) -> Exit:
+def plan(
+    dataset: str,
+    selection: dict[str, Any],
+    configs: Sequence[str],
+    given: dict[str, Any],
+    place: PlannedRun,
+    as_json: bool,
+) -> Exit:
     """Print a cost estimate for `solve`."""
     from codemonkeys.cli.planning import dry_run
     from codemonkeys.tasks.filtering import TaskFilter, choose
@@ -45,7 +52,7 @@ def plan(dataset: str, selection: dict[str, Any], configs: Sequence[str], given:
 
     settings = load_settings(configs, **without_none(given))
     source, ids = choose(dataset, TaskFilter(**selection), cached=True)
-    return dry_run(load_tasks(source, ids), settings, as_json)
+    return dry_run(load_tasks(source, ids), settings, place, as_json)
 
 
 def demo(runs: Path, name: str, sandbox: str | None, prompts: Path | None, as_json: bool) -> Exit:

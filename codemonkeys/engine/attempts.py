@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
+from codemonkeys.engine.bounds import Size, UpperBounds
 from codemonkeys.engine.budget import Budget
 from codemonkeys.engine.in_flight import InFlight
 from codemonkeys.errors import BudgetReached
+from codemonkeys.journal.calls import Settlement
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.base import Completion, Request, Usage
+from codemonkeys.models.base import Completion, Model, Request, Usage
+from codemonkeys.models.price import cost_of
 from codemonkeys.redact import redact
 
 
@@ -16,14 +20,19 @@ class Attempts:
     """What one call has reserved, and a step of the journal for each of its attempts that may have been charged."""
 
     def __init__(
-        self, journal: Journal, budget: Budget, in_flight: InFlight, request: Request, model: str, bound: float
+        self, journal: Journal, budget: Budget, in_flight: InFlight, request: Request, model: Model, bounds: UpperBounds
     ) -> None:
-        """`bound`: the most that one attempt can cost as we count it, in US dollars."""
         self._journal, self._budget, self._in_flight = journal, budget, in_flight
-        self._request, self._model, self._bound = request, model, bound
+        self._request, self._model, self._bounds = request, model, bounds
+        self._size = Size(1, 1)
         self._is_reserved = False
         self.step: int | None = None
         """The step of the latest attempt; None before the first."""
+
+    async def measure(self) -> int:
+        """Measure the prompt, from which bounds follow; returns its tokens as we count them."""
+        self._size = await self._bounds.measure(self._request, self._model)
+        return self._size.tokens
 
     async def wait_for_room(self) -> None:
         """Wait while only what others have reserved stands in the way of another attempt.
@@ -40,14 +49,14 @@ class Attempts:
     @property
     def bound(self) -> float:
         """The most that another attempt can cost, given what is known of the model's provider, in US dollars."""
-        return self._bound * self._journal.calls.overrun(self._model)
+        return self._bounds.of(self._request, self._model, self._size)
 
     async def begin(self) -> None:
         """Reserve the cost of an attempt, and record that it goes out. Raises BudgetReached."""
         calls, key = self._journal.calls, self._request.key
 
         def reserve() -> int:
-            step = calls.begin(self._request, self._model, self.bound, *self._budget.limits(key))
+            step = calls.begin(self._request, self._model.name, self.bound, *self._budget.limits(key))
             if not self._is_reserved:  # A shared transaction may be repeated.
                 self._is_reserved = True
                 self._budget.reserved(key)
@@ -71,11 +80,20 @@ class Attempts:
         self, reason: str, charged: bool, usage: Usage | None = None, finish_reason: str | None = None
     ) -> None:
         """Record that the latest attempt failed; see `StoredCalls.fail`."""
-        await self._store(lambda step: self._journal.calls.fail(step, redact(reason), charged, usage, finish_reason))
+        bill = self._settlement(usage)
+        await self._store(
+            lambda step: self._journal.calls.fail(step, redact(reason), charged, usage, finish_reason, bill)
+        )
 
     async def finish(self, answer: Completion) -> None:
         """Store the answer."""
-        await self._store(lambda step: self._journal.calls.finish(step, answer))
+        bill = self._settlement(answer.usage)
+        await self._store(lambda step: self._journal.calls.finish(step, answer, bill))
+
+    def _settlement(self, usage: Usage | None) -> Settlement:
+        """What an attempt that ends now has cost."""
+        counted = self._size.tokens if self._model.price else None
+        return Settlement(cost_of(self._model.price, usage, datetime.now(UTC)), counted, lambda: self.bound)
 
     async def _store(self, change: Callable[[int], None]) -> None:
         step = self.step

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 
 from codemonkeys.engine.attempts import Attempts
+from codemonkeys.engine.bounds import UpperBounds
 from codemonkeys.engine.budget import Budget
 from codemonkeys.engine.events import Event
 from codemonkeys.engine.first_answers import FirstAnswers
@@ -16,17 +16,10 @@ from codemonkeys.engine.queues import PriorityQueue
 from codemonkeys.engine.step_context import StepContext
 from codemonkeys.errors import BadInput, BudgetReached, ModelError, NoAnswer
 from codemonkeys.journal.calls import NOT_SENT
-from codemonkeys.models.base import Completion, Model, Price, Request
+from codemonkeys.models.base import Completion, Model, Request
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.throttle import Throttle, Throttled
 from codemonkeys.settings import OperationSettings
-
-TOKEN_MARGIN = 1.25
-"""How far our token counts may lie below a provider's, in an upper bound."""
-MESSAGE_TOKENS = 16
-"""What a message costs beyond its text, in an upper bound."""
-LONG = 20_000
-"""Characters from which on a text is tokenised in a thread; inline it would block the event loop for milliseconds."""
 
 
 class ModelCalls:
@@ -36,8 +29,7 @@ class ModelCalls:
         self._context, self._journal, self._in_flight = context, context.journal, context.in_flight
         self._models, self._operation, self._budget = models, operation, budget
         self._first_answers = FirstAnswers(context.journal, context.notify, operation.empty_answers)
-        self._tokens: dict[str, int] = {}
-        """Of each message that was counted, by its digest."""
+        self.bounds = UpperBounds(self._journal.calls, operation)
         self._queues = {id(model): PriorityQueue(throttle_of(model, operation)) for model in models.distinct()}
         for model in models.distinct():
             self._journal.put_price(model.name, model.price)
@@ -56,8 +48,8 @@ class ModelCalls:
             if self._context.answers(stored, request.hash(model.name), request.key):
                 return self._journal.calls.answer(stored)
             self._journal.calls.supersede(stored)
-        bound, tokens = await self._upper_bound(request, model)
-        attempts = Attempts(self._journal, self._budget, self._in_flight, request, model.name, bound)
+        attempts = Attempts(self._journal, self._budget, self._in_flight, request, model, self.bounds)
+        tokens = await attempts.measure()
         async with self._queues[id(model)].slot(self._context.priority_of(request.key), tokens):
             while True:
                 await attempts.wait_for_room()
@@ -114,24 +106,6 @@ class ModelCalls:
         """An attempt failed and is made again: whoever wonders why a run is slow finds it in the journal."""
         self._in_flight.start(self._journal.group_commit(partial(self._journal.put_retry, model, status, words)))
         self._context.notify(Event("retry", "", status, words))
-
-    async def _upper_bound(self, request: Request, model: Model) -> tuple[float, int]:
-        """The most a call can cost in US dollars, and the tokens of its prompt as we count them."""
-        limits = self._operation.limits_of(model.name)
-        price = None if model.price == Price() else model.price
-        if price is None and limits.tokens_a_minute is None:
-            return 0.0, 1
-        tokens = 0
-        for message in request.messages:
-            if message.digest not in self._tokens:
-                self._tokens[message.digest] = await _count(model, message.content)
-            tokens += self._tokens[message.digest] + MESSAGE_TOKENS
-            tokens += await _count(model, message.thinking) if message.thinking else 0
-        return price.at_most(tokens * TOKEN_MARGIN, request.max_tokens) if price else 0.0, tokens
-
-
-async def _count(model: Model, text: str) -> int:
-    return await asyncio.to_thread(model.count_tokens, text) if len(text) > LONG else model.count_tokens(text)
 
 
 def throttle_of(model: Model, operation: OperationSettings) -> Throttle:

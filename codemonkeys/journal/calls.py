@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import texts
 from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Request, Usage, reason_stored, reason_to_store
+from codemonkeys.models.counting import ADDED_TOKENS
 from codemonkeys.wording import option, resume
 
 UNITS_PER_DOLLAR = 10**15
@@ -20,6 +22,20 @@ UNITS_PER_DOLLAR = 10**15
 MESSAGE_CACHE_SIZE = 10_000
 NOT_SENT = "it did not go out"
 """Error of a call that was recorded when the run was already being stopped; no failure of anybody."""
+
+
+class Settlement(NamedTuple):
+    """What is known of the cost of a call that has ended."""
+
+    cost: float | None = None
+    """US dollars; None: its tokens at the model's price, or its upper bound."""
+    counted: int | None = None
+    """Tokens of the prompt as we count them."""
+    bound: Callable[[], float] = lambda: 0.0
+    """Upper bound of the same call if it were made now."""
+
+
+NOTHING_KNOWN = Settlement()
 
 
 class StoredCalls:
@@ -34,6 +50,7 @@ class StoredCalls:
         self._stored_messages: set[str] = set()
         """Cache of message hashes known to be stored."""
         self._overruns: dict[str, float] = {}
+        self._ratios: dict[str, float] = {}
         self._keys = KeyIndex(writer.reader, "SELECT stage, sample, turn FROM call_steps WHERE task = ?")
         writer.on_rollback = self.recompute_totals
         self.recompute_totals()
@@ -41,6 +58,7 @@ class StoredCalls:
     def recompute_totals(self) -> None:
         """Recompute all totals, and what is learned of bounds, from the database."""
         self._overruns = dict(self._writer.connection.execute("SELECT model, factor FROM overruns").fetchall())
+        self._ratios = dict(self._writer.connection.execute("SELECT model, largest FROM token_ratios").fetchall())
         rows = self._writer.connection.execute("SELECT task, stage, cost_usd FROM costs WHERE cost_usd > 0")
         self._bookings.update(self._spent.keys())
         self._spent.clear()
@@ -144,24 +162,48 @@ class StoredCalls:
         """By how much calls of a model have cost more than their upper bounds, at most; 1.0 if they never have."""
         return self._overruns.get(model, 1.0)
 
-    def finish(self, step: int, answer: Completion) -> None:
+    def token_ratio(self, model: str) -> float | None:
+        """The most tokens that a model's provider has counted for one of ours; None before its first answer."""
+        return self._ratios.get(model)
+
+    def finish(self, step: int, answer: Completion, bill: Settlement = NOTHING_KNOWN) -> None:
         """Settle a call and store its answer: the step is never requested again."""
-        with self._writer.writing() as connection, self._settling(step):
+        with self._writer.writing() as connection, self._settling(step, bill.bound):
             connection.execute(
                 "UPDATE call_steps SET state = 'done', answer_hash = ?, finish_reason = ?, prompt_tokens = ?, "
                 "completion_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, usage = ?, answered_by = ?, "
-                "seconds = ?, attempts = ?, reasoning_hash = ?, thinking = ?, ended_at = ? WHERE id = ?",
+                "seconds = ?, attempts = ?, reasoning_hash = ?, thinking = ?, ended_at = ?, cost_usd = ?, "
+                "counted_tokens = ? WHERE id = ?",
                 (
                     *(texts.put(connection, answer.text), reason_to_store(answer.finish_reason)),
                     *columns_of(answer.usage),
                     *(answer.model, answer.seconds, answer.attempts),
                     texts.put(connection, answer.reasoning) if answer.reasoning else None,
-                    *(answer.thinking or None, now(), step),
+                    *(answer.thinking or None, now(), bill.cost, bill.counted, step),
                 ),
+            )
+            self._learn_ratio(connection, step, answer.usage, bill.counted)
+
+    def _learn_ratio(self, connection: sqlite3.Connection, step: int, usage: Usage | None, counted: int | None) -> None:
+        if usage is None or not counted:
+            return
+        ratio = max(0, usage.prompt_tokens - ADDED_TOKENS) / counted
+        (model,) = connection.execute("SELECT model FROM call_steps WHERE id = ?", (step,)).fetchone()
+        if ratio > self._ratios.get(model, -1.0):
+            self._ratios[model] = ratio
+            connection.execute(
+                "INSERT INTO token_ratios VALUES (?, ?) ON CONFLICT (model) DO UPDATE SET largest = excluded.largest",
+                (model, ratio),
             )
 
     def fail(
-        self, step: int, error: str, billed: bool, usage: Usage | None = None, finish_reason: str | None = None
+        self,
+        step: int,
+        error: str,
+        billed: bool,
+        usage: Usage | None = None,
+        finish_reason: str | None = None,
+        bill: Settlement = NOTHING_KNOWN,
     ) -> None:
         """Record a failed call.
 
@@ -169,13 +211,15 @@ class StoredCalls:
         which is booked instead. `finish_reason`: why an answer that came ended.
         """
         is_bound = billed and usage is None
-        with self._writer.writing() as connection, self._settling(step):
+        with self._writer.writing() as connection, self._settling(step, bill.bound):
             connection.execute(
                 "UPDATE call_steps SET state = 'failed', error = ?, ended_at = ?, finish_reason = ?, "
                 "prompt_tokens = ?, completion_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, usage = ?, "
-                "reserved_usd = CASE WHEN ? THEN reserved_usd ELSE 0 END WHERE id = ?",
-                (error, now(), finish_reason, *columns_of(usage), is_bound, step),
+                "cost_usd = ?, counted_tokens = ?, reserved_usd = CASE WHEN ? THEN reserved_usd ELSE 0 END "
+                "WHERE id = ?",
+                (error, now(), finish_reason, *columns_of(usage), bill.cost, bill.counted, is_bound, step),
             )
+            self._learn_ratio(connection, step, usage, bill.counted)
 
     def has_usable(self, stage: str) -> bool:
         """Whether any answer of a stage has text and is whole."""
@@ -191,7 +235,7 @@ class StoredCalls:
             connection.execute("UPDATE call_steps SET state = 'superseded' WHERE id = ?", (stored.id,))
 
     @contextmanager
-    def _settling(self, step: int) -> Iterator[None]:
+    def _settling(self, step: int, bound: Callable[[], float]) -> Iterator[None]:
         """Keep the totals in step with a change of a call's cost, and learn from one that cost more than its bound."""
         query = "SELECT task, stage, coalesce(cost_usd, 0) FROM costs WHERE id = ?"
         task, stage, before = self._writer.connection.execute(query, (step,)).fetchone()
@@ -199,13 +243,16 @@ class StoredCalls:
         *_, after = self._writer.connection.execute(query, (step,)).fetchone()
         self._book(task, stage, to_units(after) - to_units(before))
         if 0 < to_units(before) < to_units(after) - TOLERANCE:
-            self._learn(step, after / before)
+            self._learn(step, after / before, max(1.0, after / max(before, bound())))
 
-    def _learn(self, step: int, ratio: float) -> None:
-        """Raise the bounds of a model that counts more than we do: of later calls, and of those in flight."""
+    def _learn(self, step: int, ratio: float, unexplained: float) -> None:
+        """Raise the bounds of a model that cost more than its own: of calls in flight, and of later ones.
+
+        `unexplained`: the part of `ratio` that is not explained by what has been learned of its tokeniser.
+        """
         connection = self._writer.connection
         (model,) = connection.execute("SELECT model FROM call_steps WHERE id = ?", (step,)).fetchone()
-        self._overruns[model] = self.overrun(model) * ratio
+        self._overruns[model] = self.overrun(model) * unexplained
         connection.execute(
             "INSERT INTO overruns VALUES (?, ?) ON CONFLICT (model) DO UPDATE SET factor = excluded.factor",
             (model, self._overruns[model]),
@@ -219,6 +266,12 @@ class StoredCalls:
     def bookings(self, task: str) -> int:
         """Number of changes to a task's costs in this session."""
         return self._bookings[task]
+
+    def known_cost(self) -> float | None:
+        """US dollars of the run so far; None if it has made calls and not one has a known cost."""
+        query = "SELECT EXISTS (SELECT 1 FROM costs), EXISTS (SELECT 1 FROM costs WHERE cost_usd IS NOT NULL)"
+        calls, known = self._writer.connection.execute(query).fetchone()
+        return self.spent() if known or not calls else None
 
     def spent(self, task: str | None = None, stage: str | None = None) -> float:
         """US dollars settled and reserved so far, for the run, one task, or one stage of a task."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from codemonkeys.journal.schema_bill import COSTS
 from codemonkeys.journal.schema_controls import CONTROLS
 from codemonkeys.journal.schema_initial import INITIAL
 
@@ -139,6 +140,7 @@ MIGRATIONS = {
     "m006_overruns": OVERRUNS,
     "m007_controls": CONTROLS,
     "m008_reasoning": REASONING,
+    "m010_costs": COSTS,
 }
 """Statements by name, oldest first. Never change a released one: add a new one below it."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from codemonkeys.errors import FilteredAnswer, NoAnswer
 from codemonkeys.models.base import Completion, Usage
+from codemonkeys.models.billing import with_service_tier
 from codemonkeys.models.failures import judge_error, shorten
 from codemonkeys.models.finish import ending_of, reason_in
 from codemonkeys.models.reasoning import reasoning_of, signed_thinking
@@ -23,7 +24,7 @@ def read_answer(record: Mapping[str, Any], what: str, model: str, seconds: float
     that broke off for a reason that may pass, or holds no choice; for an error in place of an answer, or beside one,
     what `failures.judge_error` makes of it.
     """
-    usage = read_usage(record.get("usage"))
+    usage = read_usage(with_service_tier(record))
     choice = first_choice(record)
     error = record.get("error") or (choice or {}).get("error")
     if choice is None or error:

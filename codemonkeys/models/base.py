@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from codemonkeys.keys import StepKey
 from codemonkeys.models.parameters import DEFAULT_PARAMETERS, Parameters
+from codemonkeys.models.price import Price as Price
+from codemonkeys.models.price import Usage as Usage
 
 
 @dataclass(frozen=True)
@@ -69,58 +71,6 @@ class Request:
                 content.append(json.dumps(given, sort_keys=True))
             self._hashes[model] = hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
         return self._hashes[model]
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens of one call, as the provider counted them."""
-
-    prompt_tokens: int = 0
-    """All input tokens: uncached + cache_read + cache_write."""
-    completion_tokens: int = 0
-    """All output tokens, reasoning included, wherever the provider counts it."""
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """The provider's own record, verbatim."""
-    reasoning_tokens: int = 0
-    """Those of the completion that no answer shows."""
-
-
-@dataclass(frozen=True)
-class Price:
-    """US dollars per token."""
-
-    prompt: float = 0.0
-    completion: float = 0.0
-    cache_read: float = 0.0
-    cache_write: float = 0.0
-    tiers: tuple[tuple[int, Price], ...] = ()
-    """(threshold, price): price of the whole call once its prompt exceeds the threshold, in tokens; ascending."""
-
-    def of(self, prompt_tokens: int) -> Price:
-        """Price of a call whose prompt has this number of tokens."""
-        return next((price for above, price in reversed(self.tiers) if prompt_tokens > above), self)
-
-    def cost(self, usage: Usage) -> float:
-        """Cost of a call, in US dollars."""
-        plain = max(0, usage.prompt_tokens - usage.cache_read_tokens - usage.cache_write_tokens)
-        price = self.of(usage.prompt_tokens)
-        return (
-            plain * price.prompt
-            + usage.cache_read_tokens * price.cache_read
-            + usage.cache_write_tokens * price.cache_write
-            + usage.completion_tokens * price.completion
-        )
-
-    def at_most(self, prompt_tokens: float, completion_tokens: int) -> float:
-        """Upper bound of the cost of a call with at most these tokens, in US dollars."""
-        reached = [self, *(price for above, price in self.tiers if prompt_tokens > above)]
-        return max(
-            prompt_tokens * max(price.prompt, price.cache_write, price.cache_read)
-            + completion_tokens * price.completion
-            for price in reached
-        )
 
 
 STORED = {"length": "cut"}

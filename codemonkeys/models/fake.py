@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from codemonkeys.errors import NoAnswer
 from codemonkeys.models.base import Completion, Price, Request, Usage
+from codemonkeys.models.counting import EXACT
 from codemonkeys.models.tokens import count_tokens
 
 FREE = Price()
@@ -20,6 +21,7 @@ class FakeModel:
     def __init__(self, answer: Answerer, price: Price | None = FREE, name: str = "fake") -> None:
         self.name = name
         self.price = price
+        self.counting = EXACT
         self._answer = answer
 
     def count_tokens(self, text: str) -> int:

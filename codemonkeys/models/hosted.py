@@ -15,6 +15,7 @@ from codemonkeys.errors import MissingKey, ModelError, UnusableModel
 from codemonkeys.models import providers
 from codemonkeys.models.answers import is_chat_record, read_answer, with_own_words
 from codemonkeys.models.base import Completion, Price, Request
+from codemonkeys.models.counting import counting_of
 from codemonkeys.models.endpoint import Endpoint, is_plain
 from codemonkeys.models.failures import judge, wants_completion_length
 from codemonkeys.models.litellm_calls import Heard, call, lost
@@ -58,6 +59,7 @@ class HostedModel:
         """
         self.name = name
         self.price: Price | None = price_of(name, registry)
+        self.counting = counting_of(name, api_base)
         self._api_base = api_base
         self._timeout = timeout
         self._key_variable = key_variable

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from codemonkeys.errors import BadSettings
-from codemonkeys.models.base import Price
-from codemonkeys.models.providers import cache_write_factor
+from codemonkeys.models.price import Price
+from codemonkeys.models.price_entries import PRICES, REASONING, read_price
 from codemonkeys.models.tokens import litellm_folder
 
 REGISTRY_VARIABLE = "LITELLM_MODEL_REGISTRY_PATH"
-PRICES = (
-    "input_cost_per_token",
-    "output_cost_per_token",
-    "cache_read_input_token_cost",
-    "cache_creation_input_token_cost",
-)
-LONG_PROMPT = re.compile(r"input_cost_per_token_above_(\d+)(k?)_tokens")
-"""How litellm names what a token costs once the prompt is longer than so many."""
 
 
 def price_of(model: str, registry: Path | None = None) -> Price | None:
@@ -36,42 +26,7 @@ def price_of(model: str, registry: Path | None = None) -> Price | None:
     """
     path = registry or (Path(os.environ[REGISTRY_VARIABLE]) if os.environ.get(REGISTRY_VARIABLE) else None)
     entry = (find(model, read_registry(path)) if path else None) or find(model, shipped_prices())
-    if entry is None:
-        return None
-    prompt, completion, cache_read, cache_write = (entry.get(name) for name in PRICES)
-    if prompt is None or completion is None:
-        return None
-    if cache_write is None:
-        cache_write = prompt * cache_write_factor(model, entry.get("litellm_provider"))
-    # litellm would take a missing price as 0: a gift that no provider makes.
-    base = Price(prompt, completion, prompt if cache_read is None else cache_read, cache_write)
-    return replace(base, tiers=tuple(tiers_of(entry, base)))
-
-
-def tiers_of(entry: Mapping[str, Any], base: Price) -> Iterator[tuple[int, Price]]:
-    """(tokens, price) for each length of prompt from which on another price holds, as litellm reads its list.
-
-    A price that a tier lacks is that of the tier before it; of the cache, scaled as that of the prompt.
-    """
-    found = [match for name in entry if (match := LONG_PROMPT.fullmatch(name)) and entry[name] is not None]
-    before = base
-    for match in sorted(found, key=threshold):
-        ending = match.group().removeprefix("input_cost_per_token")
-        prompt, completion, cache_read, cache_write = (entry.get(name + ending) for name in PRICES)
-        assert prompt is not None
-        dearer = prompt / before.prompt if before.prompt else 1.0
-        before = Price(
-            prompt,
-            before.completion if completion is None else completion,
-            before.cache_read * dearer if cache_read is None else cache_read,
-            before.cache_write * dearer if cache_write is None else cache_write,
-        )
-        yield threshold(match), before
-
-
-def threshold(match: re.Match[str]) -> int:
-    """Tokens of the prompt that a name in litellm's list speaks of."""
-    return int(match[1]) * (1000 if match[2] else 1)
+    return None if entry is None else read_price(model, entry)
 
 
 def find(model: str, entries: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -106,8 +61,18 @@ def read_registry(path: Path) -> Mapping[str, Mapping[str, Any]]:
     for model, entry in entries.items():
         if not isinstance(entry, dict):
             raise BadSettings(f"{path}: the entry of {model!r} must be an object with {', '.join(PRICES)}")
-        for name in [name for name in entry if name in PRICES or name.startswith(tuple(f"{p}_above_" for p in PRICES))]:
-            value = entry[name]
+        for name, value in numbers_of(entry):
             if value is not None and not (type(value) in (int, float) and 0 <= value < float("inf")):
                 raise BadSettings(f"{path}: {name} of {model!r} must be a number of US dollars, not {value!r}")
+        tiers = entry.get("tiered_pricing") or []
+        if not isinstance(tiers, list) or not all(isinstance(tier, dict) for tier in tiers):
+            raise BadSettings(f"{path}: tiered_pricing of {model!r} must be a list of objects")
     return entries
+
+
+def numbers_of(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Name and value of each price of an entry, those of its tiers included."""
+    tiers = entry.get("tiered_pricing")
+    for part in (entry, *(tiers if isinstance(tiers, list) else ())):
+        if isinstance(part, dict):
+            yield from ((name, value) for name, value in part.items() if name.startswith((*PRICES, REASONING)))

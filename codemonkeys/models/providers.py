@@ -24,6 +24,8 @@ CLAUDE_HOSTS = frozenset({"anthropic", "bedrock", "vertex_ai", "openrouter"})
 """Providers that take Anthropic's cache breakpoints for its models."""
 ANTHROPIC_CACHE_WRITE = 1.25
 """Price of a token that Anthropic writes to its cache, relative to an uncached one."""
+ANTHROPIC_HOUR_WRITE = 2.0
+"""The same for a token that the cache keeps for an hour."""
 FETCH_TOKENS = frozenset(
     {"bedrock", "databricks", "gigachat", "github_copilot", "oci", "sagemaker_chat", "sap", "vertex_ai", "watsonx"}
 )
@@ -156,7 +158,17 @@ def prefix(name: str) -> str:
 
 def cache_write_factor(name: str, litellm_provider: str | None) -> float:
     """Price of a token written to the cache, relative to an uncached one, where a price list does not say."""
-    return ANTHROPIC_CACHE_WRITE if "claude" in name.lower() or litellm_provider == "anthropic" else 1.0
+    return ANTHROPIC_CACHE_WRITE if is_anthropic(name, litellm_provider) else 1.0
+
+
+def hour_write_factor(name: str, litellm_provider: str | None) -> float:
+    """The same for a token that the cache keeps for an hour; 0 where that costs no more than any other."""
+    return ANTHROPIC_HOUR_WRITE if is_anthropic(name, litellm_provider) else 0.0
+
+
+def is_anthropic(name: str, litellm_provider: str | None) -> bool:
+    """Whether Anthropic's prices hold for a model."""
+    return "claude" in name.lower() or litellm_provider == "anthropic"
 
 
 def open_client(name: str, api_base: str | None, timeout: float, key: str | None = None) -> Any:

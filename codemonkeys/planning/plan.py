@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from codemonkeys.models.base import Price
 from codemonkeys.planning.costs import PAPER_SOURCE, StageCost, costs
+from codemonkeys.planning.experience import Experience
 from codemonkeys.planning.measures import LISTED_TOKENS, Batch, CountingModel, Measures, counting_steps, measure
+from codemonkeys.planning.models import PlannedModels
 from codemonkeys.settings import Settings
 from codemonkeys.stages import ASKING, CONTEXT_MODES
 from codemonkeys.tasks.base import Task
@@ -77,17 +78,18 @@ class Plan:
 def make_plan(
     tasks: Sequence[Task],
     settings: Settings,
-    primary: Price | None,
-    scan: Price | None,
+    models: PlannedModels,
     home: Path,
     notify: Callable[[str], None] = lambda task: None,
+    experience: Experience | None = None,
 ) -> Plan:
     """Estimate a run of tasks, without network access. Raises EnvironmentFailed, BadSettings.
 
+    `experience`: what the expected figures are taken from, instead of the paper's conversations.
     `notify` is called with the id of each task whose repository is about to be measured.
     """
     measured: dict[str, Measures] = {}
-    with counting_steps(settings, CountingModel("plan", primary)) as steps:
+    with counting_steps(settings, CountingModel("plan", models.primary.price)) as steps:
         for task in tasks:
             snapshot = local_snapshot(task, home)
             if snapshot is not None:
@@ -102,11 +104,11 @@ def make_plan(
                 for task in tasks
             }
     planned = tuple(
-        TaskEstimate(task.id, task.id in measured, m.files, m.source, costs(m, settings, primary, scan))
+        TaskEstimate(task.id, task.id in measured, m.files, m.source, costs(m, settings, models, experience))
         for task in tasks
         for m in (all_measures[task.id],)
     )
-    return Plan(planned, _affordable(tuple(all_measures.values()), settings, primary, scan))
+    return Plan(planned, _affordable(tuple(all_measures.values()), settings, models, experience))
 
 
 def _source_tokens(tasks: Sequence[Task], measured: Mapping[str, Measures]) -> dict[str, float]:
@@ -151,18 +153,19 @@ def _extrapolate(empty: Measures, settings: Settings, source: float) -> Measures
 
 
 def _affordable(
-    measures: Sequence[Measures], settings: Settings, primary: Price | None, scan: Price | None
+    measures: Sequence[Measures], settings: Settings, models: PlannedModels, experience: Experience | None
 ) -> tuple[BudgetOption, ...]:
     operation = settings.operation
     budgets = [operation.task_budget and operation.task_budget * len(measures), operation.budget]
     money = min((budget for budget in budgets if budget is not None), default=None)
-    if money is None or primary is None or scan is None:
+    if money is None or not models.are_priced:
         return ()
 
     def cost(samples: int, turns: int) -> float:
         generation = {"samples": samples, "test_turns": turns, "edit_turns": turns}
         changed = settings.model_copy(update={"generation": settings.generation.model_copy(update=generation)})
-        return sum(stage.expected_usd or 0.0 for m in measures for stage in costs(m, changed, primary, scan).values())
+        found = (costs(m, changed, models, experience) for m in measures)
+        return sum(stage.expected_usd or 0.0 for stages in found for stage in stages.values())
 
     options = []
     for turns in TURNS:

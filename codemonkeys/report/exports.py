@@ -13,6 +13,7 @@ from codemonkeys.journal import queries
 from codemonkeys.models.replay import write_recording
 from codemonkeys.redact import redact
 from codemonkeys.report.atif import trajectory
+from codemonkeys.report.tables import total_cost
 from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.predictions import Prediction, write_predictions
 from codemonkeys.wording import flag, option
@@ -113,7 +114,6 @@ def leaderboard(connection: sqlite3.Connection, folder: Path, output: Path) -> s
     }
     head = "# Fill in the null fields: they cannot be derived from the run.\n"
     write_whole(output / "metadata.yaml", head + redact(yaml.safe_dump(metadata, sort_keys=False)))
-    known = [row["cost_usd"] for row in run["spend"] if row["cost_usd"] is not None]
     text = README.format(
         name=output.resolve().name,
         count=len(rows),
@@ -121,7 +121,7 @@ def leaderboard(connection: sqlite3.Connection, folder: Path, output: Path) -> s
         source=Path(run["source"]).name if Path(run["source"]).is_absolute() else run["source"],
         models=", ".join(f"`{model}`" for model in models),
         samples=run["settings"]["generation"]["samples"],
-        spent=f"{sum(known):.2f} USD" if known else "unknown",
+        spent=total_cost(run["spend"]) if run["spend"] else "unknown",
         attempts=attempts,
         results=_results_sentence(results, len(run["tasks"])),
     )

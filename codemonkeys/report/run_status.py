@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from codemonkeys.journal import run_files
 from codemonkeys.journal.calls import NOT_SENT
 from codemonkeys.journal.queries import retries, rows, run_row, unanswered
+from codemonkeys.runs.estimate_file import read_estimate
 from codemonkeys.stages import STAGES
 
 PHASES = {
@@ -76,6 +77,10 @@ class RunStatus:
     """Retried attempts (transient errors), by HTTP status or kind of error, and model."""
     troubles: list[Failure]
     """The most recent failures, newest first."""
+    estimated_usd: float | None = None
+    """What `--dry-run` expected the whole run to cost; None if it was not asked, or its prices were unknown."""
+    estimate_factor: float | None = None
+    """What the tasks that ended cost, relative to what it expected of them; None before one has."""
     unanswered_usd: float = 0.0
     """The part of the spend for attempts without an answer that may have been charged, at their upper bounds."""
 
@@ -117,11 +122,12 @@ class StatusReader:
         costs = [cost for count, cost in totals if count and cost is not None]
         unfinished = [(t.calls, t.cost_usd or 0.0) for t in in_work] + [(0, 0.0)] * states["waiting"]
         recent, tokens, minutes = throughput(connection, tasks, now)
-        known = [cost for _, cost in totals if cost is not None] + [
-            t.cost_usd for t in in_work if t.cost_usd is not None
-        ]
-        spent = sum(known) if known or not (totals or in_work) else None
+        asked = [cost for count, cost in totals if count] + [t.cost_usd for t in in_work if t.calls]
+        known = [cost for cost in asked if cost is not None]
+        spent = sum(known) if known or not asked else None
         retried = retries(connection)
+        estimate = read_estimate(self.folder)
+        ended = [task["id"] for task in tasks if task["ended_at"]]
         calls_left = remaining(calls, (count for count, _ in unfinished))
         cost_left = remaining(costs, (cost for _, cost in unfinished))
         return RunStatus(
@@ -134,6 +140,10 @@ class StatusReader:
             reserved_usd=reserved,
             unanswered_usd=unanswered(connection)["cost_usd"],
             budget_usd=budget,
+            estimated_usd=sum(estimate.values()) if estimate else None,
+            estimate_factor=factor(
+                estimate, {id: cost for id, (count, cost) in zip(ended, totals, strict=True) if count}
+            ),
             expected_usd=None if cost_left is None or spent is None else spent + cost_left,
             calls_a_minute=recent / minutes,
             tokens_a_minute=tokens / minutes,
@@ -156,6 +166,13 @@ class StatusReader:
         sums = {task: (calls, cost) for task, calls, cost in fetched}
         self._totals.update({t["id"]: (t["ended_at"], *sums.get(t["id"], (0, None))) for t in new})
         return [self._totals[task["id"]][1:] for task in ended]
+
+
+def factor(estimate: Mapping[str, float], costs: Mapping[str, float | None]) -> float | None:
+    """Cost of tasks relative to their estimate; None if that says nothing of them, or a cost is unknown."""
+    compared = [(cost, estimate[task]) for task, cost in costs.items() if task in estimate]
+    spent, expected = sum(cost or 0.0 for cost, _ in compared), sum(usd for _, usd in compared)
+    return spent / expected if expected > 0 and all(cost is not None for cost, _ in compared) else None
 
 
 def running_tasks(connection: sqlite3.Connection, running: Sequence[dict[str, Any]]) -> tuple[list[RunningTask], float]:

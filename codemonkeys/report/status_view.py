@@ -52,6 +52,8 @@ def facts_table(status: RunStatus, width: int) -> Table:
         more += [f"about {dollars(status.expected_usd)} in total"] * shows_total(status)
         if more:
             facts.add_row("", "; ".join(more))
+    if estimate := estimate_line(status):
+        facts.add_row("estimate", estimate)
     if status.owner is not None:
         facts.add_row("speed", speed_line(status))
     if status.asked_again:
@@ -105,6 +107,16 @@ def money_line(status: RunStatus) -> str:
         reserved += f", {dollars(status.unanswered_usd)} for attempts without an answer"
     total = f"; about {dollars(status.expected_usd)} in total" if shows_total(status) else ""
     return f"{dollars(status.spent_usd)}{reserved}{of}{total}"
+
+
+def estimate_line(status: RunStatus) -> str:
+    """What `--dry-run` expected, and how far the tasks that ended are off; empty without an estimate."""
+    if status.estimated_usd is None:
+        return ""
+    line = f"{dollars(status.estimated_usd)} expected by --dry-run"
+    if status.estimate_factor is None:
+        return line
+    return f"{line}; tasks that ended cost {status.estimate_factor:.2f} times what it expected of them"
 
 
 def shows_total(status: RunStatus) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -23,6 +23,13 @@ def plain(value: Any, style: str = "") -> Text:
 def dollars(amount: float | None) -> str:
     """US dollars; `price unknown` for None."""
     return "price unknown" if amount is None else f"{amount:.4f} USD" if 0 < amount < 0.01 else f"{amount:,.2f} USD"
+
+
+def total_cost(spend: Sequence[Mapping[str, Any]]) -> str:
+    """US dollars of rows with `cost_usd`; what has no known price is said, never taken as nothing."""
+    known = [row["cost_usd"] for row in spend if row["cost_usd"] is not None]
+    cost = dollars(sum(known) if known or not spend else None)
+    return cost if not known or len(known) == len(spend) else f"{cost} + unknown"
 
 
 def new_table(*columns: str, numbers: Sequence[str] = (), gap: int = 2) -> Table:
@@ -121,8 +128,7 @@ def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
     for row in sorted(spend, key=lambda r: order.index(r["stage"]) if r["stage"] in order else len(order)):
         numbers = [f"{row[name] or 0:,}" for name in names] + cache_hit(row, totals)
         table.add_row(row["stage"], plain(row["model"]), *numbers, dollars(row["cost_usd"]))
-    known = [row["cost_usd"] for row in spend if row["cost_usd"] is not None]
-    cost = dollars(sum(known) if known or not spend else None)
+    cost = total_cost(spend)
     table.add_row("total", "", *(f"{totals[name]:,}" for name in names), *cache_hit(totals, totals), cost, style="bold")
     return table
 

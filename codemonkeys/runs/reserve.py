@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Iterable
+from functools import partial
 
 from codemonkeys.context.languages import is_source, is_test
-from codemonkeys.engine.calls import TOKEN_MARGIN
+from codemonkeys.engine.bounds import Size, UpperBounds
 from codemonkeys.models.base import Model
-from codemonkeys.models.roles import longest_answer
+from codemonkeys.models.parameters import Parameters
+from codemonkeys.models.roles import ModelSet, longest_answer
 from codemonkeys.settings import Settings
-from codemonkeys.stages import CONTEXT_MODES, EDIT, RANK, RELEVANCE
+from codemonkeys.stages import CONTEXT_MODES, EDIT, RANK, RELEVANCE, Stage
 from codemonkeys.tasks.snapshot import Entry
 
 BYTES_PER_TOKEN = 3
@@ -24,17 +27,16 @@ FILE_LINE_TOKENS = 100
 
 def minimum_reserve(
     settings: Settings,
-    primary: Model,
-    scan: Model,
+    models: ModelSet,
+    bounds: UpperBounds,
     entries: Iterable[Entry],
     issue: str,
-    overrun: Callable[[str], float] = lambda model: 1.0,
 ) -> dict[str, float]:
     """US dollars by stage: relevance, the rankings, and the first answer of one edit conversation.
 
-    `entries`: what the codebase holds. `overrun`: by how much a model is known to pass its bounds. Each stage can pay
-    for its longest possible answer at least once, so that one after another its calls go out even where the rest of the
-    money is reserved.
+    `entries`: what the codebase holds. Each stage can pay for its longest possible answer at least once, at the upper
+    bound that its calls will have, so that one after another they go out even where the rest of the money is reserved.
+    An edit conversation may fall to any of the writers: it is reserved for the dearest.
     """
     context = settings.context
     sizes = [
@@ -47,20 +49,25 @@ def minimum_reserve(
     listed = told + FILE_LINE_TOKENS * len(sizes)
     shown = told + min(files, context.tokens)
     rankings = context.rankings if len(sizes) > 1 else 0
-    scanned, asked = overrun(scan.name), overrun(primary.name)
+    writers, longest = max(1, len(models.writers)), partial(longest_answer, settings)
+
+    def asked(stage: Stage, sample: int = 0) -> tuple[Model, Parameters]:
+        return models.of(stage.name, sample), models.parameters_of(stage.name, sample)
+
     return {
-        RELEVANCE.name: scanned
-        * passes
-        * several(scan, reading, files + reading * told, longest_answer(settings, "scan")),
-        RANK.name: asked * several(primary, rankings, context.rankings * listed, longest_answer(settings, "primary")),
-        EDIT.name: asked * several(primary, 1, shown, longest_answer(settings, "writer")),
+        RELEVANCE.name: passes * several(bounds, *asked(RELEVANCE), reading, files + reading * told, longest("scan")),
+        RANK.name: several(bounds, *asked(RANK), rankings, context.rankings * listed, longest("primary")),
+        EDIT.name: max(several(bounds, *asked(EDIT, each), 1, shown, longest("writer")) for each in range(writers)),
     }
 
 
-def several(model: Model, calls: int, prompt_tokens: float, longest: int) -> float:
+def several(
+    bounds: UpperBounds, model: Model, parameters: Parameters, calls: int, prompt_tokens: float, longest: int
+) -> float:
     """What calls cost with so many tokens of prompts in all: one answer as long as it may be, the others usual."""
-    if model.price is None or not calls:
+    if not calls:
         return 0.0
-    usual = min(ANSWER_TOKENS, longest)
-    each = prompt_tokens / calls * TOKEN_MARGIN
-    return model.price.at_most(each, longest) + (calls - 1) * model.price.at_most(each, usual)
+    each = math.ceil(prompt_tokens / calls)
+    size = Size(each, each * BYTES_PER_TOKEN)
+    usual = bounds.of_size(model, size, min(ANSWER_TOKENS, longest), parameters)
+    return bounds.of_size(model, size, longest, parameters) + (calls - 1) * usual

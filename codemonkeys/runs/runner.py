@@ -187,8 +187,7 @@ def reserve_for(task: Task, settings: Settings, steps: Steps, entries: Iterable[
     """US dollars by reserve that a task needs to end with a prediction; nothing without a budget."""
     if settings.operation.budget is None and settings.operation.task_budget is None:
         return {}
-    overrun = steps.journal.calls.overrun
-    return minimum_reserve(settings, steps.models.primary, steps.models.scan, entries, task.issue, overrun)
+    return minimum_reserve(settings, steps.models, steps.calls.bounds, entries, task.issue)
 
 
 def open_work(workspace: Workspace, settings: Settings, steps: Steps) -> Work:

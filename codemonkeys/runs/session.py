@@ -65,8 +65,8 @@ class Summary:
     """Tasks that ended, in this session or an earlier one."""
     waiting: int
     """Tasks that were not finished because the session was stopped."""
-    spent: float
-    """US dollars the whole run has cost so far, as far as prices are known."""
+    spent: float | None
+    """US dollars the whole run has cost so far, as far as prices are known; None if none is."""
     untested: tuple[str, ...] = ()
     """Tasks with a prediction of which no test script could tell anything."""
 
@@ -101,7 +101,7 @@ class Session:
         waiting, journal = len(self.request.tasks) - len(ended), self.journal
         predicted = [result.task for result in ended if result.state == State.PREDICTED]
         untested = tuple(task for task in predicted if journal.executions.could_not_tell(task))
-        return Summary(journal.name, journal.folder, tuple(ended), waiting, journal.calls.spent(), untested)
+        return Summary(journal.name, journal.folder, tuple(ended), waiting, journal.calls.known_cost(), untested)
 
 
 @dataclass(frozen=True)

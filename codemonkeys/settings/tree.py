@@ -148,6 +148,10 @@ class ModelLimits(Section):
     """Rate limit in requests per minute, retries included."""
     tokens_a_minute: float | None = Field(None, gt=0)
     """Rate limit in tokens per minute, prompts (estimated locally) and answers together."""
+    token_ratio: float | None = Field(None, ge=1)
+    """Tokens that the provider may count for one of the cl100k vocabulary, in upper bounds."""
+    reasoning_beside: bool | None = None
+    """Whether reasoning may come on top of the maximum answer length, in upper bounds."""
 
 
 class OperationSettings(Section):
@@ -175,8 +179,14 @@ class OperationSettings(Section):
     """Rate limit per model in requests per minute, retries included."""
     tokens_a_minute: float | None = Field(None, gt=0)
     """Rate limit per model in tokens per minute, prompts (estimated locally) and answers together."""
+    token_ratio: float | None = Field(None, ge=1)
+    """Tokens that a provider may count for one of the cl100k vocabulary, in upper bounds of costs; by default 1.25 for
+    OpenAI's own models, else 2.3, and more once a provider has counted more."""
+    reasoning_beside: bool | None = None
+    """Whether reasoning may come on top of the maximum answer length, in upper bounds of costs; by default yes, unless
+    the provider is known to count it within."""
     models: dict[str, ModelLimits] = Field(default_factory=dict[str, ModelLimits])
-    """Overrides of the last three by model name, such as {openai/gpt-4o: {calls: 8, tokens_a_minute: 30000}}."""
+    """Overrides of the last five by model name, such as {openai/gpt-4o: {calls: 8, tokens_a_minute: 30000}}."""
     executions: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Maximum concurrent executions."""
     executions_memory_mb: int = Field(default_factory=lambda: memory_mb() * 4 // 5, ge=1)
@@ -201,6 +211,8 @@ class OperationSettings(Section):
             calls=own.calls or self.calls,
             requests_a_minute=own.requests_a_minute or self.requests_a_minute,
             tokens_a_minute=own.tokens_a_minute or self.tokens_a_minute,
+            token_ratio=own.token_ratio or self.token_ratio,
+            reasoning_beside=self.reasoning_beside if own.reasoning_beside is None else own.reasoning_beside,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from codemonkeys.cli.planning import known_price
+from codemonkeys.cli.planning import planned_models
 from codemonkeys.planning.plan import make_plan
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.base import Task
@@ -47,10 +47,10 @@ def test_a_budget_of_an_example_pays_for_it(page: Path | None, tmp_path: Path) -
     for line, given in [example for text in texts for example in examples(text)]:
         if str(given.get("dataset") or given["repository"]) in OF_KNOWN_SIZE:
             continue
-        settings = load_settings(given["config"] or [], given["profile"], model=given["model"])
-        scan = known_price(given["scan_model"] or given["model"], settings)
+        names = {"model": given["model"], "scan_model": given["scan_model"]}
+        settings = load_settings(given["config"] or [], given["profile"], **names)
         task = Task("a__b-1", "a/b", "0" * 40, "It fails when the name is empty. " * 20)
-        plan = make_plan([task], settings, known_price(given["model"], settings), scan, tmp_path)
+        plan = make_plan([task], settings, planned_models(settings), tmp_path)
         assert plan.total.expected_usd is not None
         cost = plan.total.expected_usd * tasks_of(given)
         assert cost <= given["budget"], f"{line}: {cost:.2f} USD expected"

@@ -57,6 +57,7 @@ def test_old_run_resumes_without_asking_anything_again(
     runs, repository = tmp_path / "runs", make_repository(FILES)
     database = restore(name, runs)
     before = open_run(database)
+    costs = {call.id: call.cost_usd for call in before.calls() if call.state == "done"}
     stored = {(c.task, c.stage, c.sample, c.turn) for c in before.calls() if c.state == "done"}
     assert stored and any(task.state in ("waiting", "running") for task in before.tasks())
 
@@ -81,6 +82,7 @@ def test_old_run_resumes_without_asking_anything_again(
 
         ended = asyncio.run(run_tasks(tasks, settings, steps, prepare))
     assert [str(result.state) for result in ended] == ["predicted"] * 2, ended
+    assert {id: call.cost_usd for call in open_run(database).calls() if (id := call.id) in costs} == costs
     asked = {(*request.key[:4],) for request in requests}
     assert asked and not asked & stored
     run = open_run(database)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from codemonkeys.errors import BadInput, BudgetReached, CorruptJournal, JournalError, NewerJournal, RunExists
 from codemonkeys.journal import queries, run_files, texts
+from codemonkeys.journal.calls import Settlement
 from codemonkeys.journal.executions import execution_hash
 from codemonkeys.journal.schema import migrations
 from codemonkeys.journal.store import Journal
@@ -98,6 +99,31 @@ def test_unknown_price_is_unknown_and_not_zero(journal: Journal) -> None:
     journal.calls.finish(journal.calls.begin(request(), "secret", 0, None), Completion("a", "stop", Usage(9, 9), "x"))
     spend = read(journal, "SELECT cost_usd FROM spend_by_stage")
     assert spend == [{"cost_usd": None}]
+
+
+def test_what_a_call_cost_is_kept_as_it_was_settled(journal: Journal, tmp_path: Path) -> None:
+    """Whoever adds up later, by another clock or another price list, finds the same."""
+    answered = Completion("a", "stop", Usage(1_000, 0), "m")
+    journal.calls.finish(journal.calls.begin(request(0), "m", 0.5, None), answered, Settlement(0.25))
+    journal.put_price("m", Price(prompt=1.0))
+    assert journal.calls.spent() == 0.25
+    journal.close()
+    again = Journal(tmp_path, "run", "source", {"model": "m"})
+    assert again.calls.spent() == 0.25
+    again.close()
+
+
+def test_a_cost_that_nobody_knows_is_never_zero(journal: Journal) -> None:
+    """Not while a call is in flight, nor without a count of tokens, nor if it failed; a provider may tell it."""
+    journal.put_price("secret", None)
+    journal.calls.begin(request(0), "secret", 0.0, None)
+    journal.calls.finish(journal.calls.begin(request(1), "secret", 0.0, None), Completion("a", "stop", None, "x"))
+    journal.calls.fail(journal.calls.begin(request(2), "secret", 0.0, None), "cut", billed=True)
+    assert {row["cost_usd"] for row in read(journal, "SELECT cost_usd FROM calls")} == {None}
+    assert read(journal, "SELECT cost_usd FROM spend_by_stage") == [{"cost_usd": None}]
+    told = Completion("a", "stop", Usage(9, 9), "x")
+    journal.calls.finish(journal.calls.begin(request(3), "secret", 0.0, None), told, Settlement(0.5))
+    assert journal.calls.spent() == 0.5
 
 
 def read(journal: Journal, query: str) -> list[dict[str, Any]]:

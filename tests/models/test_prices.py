@@ -42,7 +42,7 @@ def test_missing_cache_prices_are_upper_bounds(tmp_path: Path) -> None:
     entry = {"input_cost_per_token": 4.0, "output_cost_per_token": 8}
     path = write(tmp_path, {"openai/own": entry, "anthropic/claude-own": entry, "half": {"input_cost_per_token": 1}})
     assert price_of("openai/own", path) == Price(4, 8, 4, 4)
-    assert price_of("anthropic/claude-own", path) == Price(4, 8, 4, 5)
+    assert price_of("anthropic/claude-own", path) == Price(4, 8, 4, 5, cache_write_hour=8)
     assert price_of("half", path) is None
 
 

@@ -14,6 +14,7 @@ from codemonkeys.models.base import Price, Request
 from codemonkeys.models.fake_answers import answer, marker
 from codemonkeys.planning.costs import costs
 from codemonkeys.planning.measures import Batch, Measures
+from codemonkeys.planning.models import PlannedModel, PlannedModels
 from codemonkeys.planning.plan import Plan, make_plan
 from codemonkeys.settings import Settings, load_settings
 from codemonkeys.stages import ASKING
@@ -36,8 +37,12 @@ def own_task(repository: Path) -> Task:
     return replace(TASK, id="owner__name-0", base_commit="HEAD", checkout=Checkout(repository))
 
 
+def priced(primary: Price | None, scan: Price | None) -> PlannedModels:
+    return PlannedModels(PlannedModel(primary), PlannedModel(scan))
+
+
 def planned(repository: Path, settings: Settings, home: Path) -> Plan:
-    return make_plan([own_task(repository)], settings, PRICE, PRICE, home)
+    return make_plan([own_task(repository)], settings, priced(PRICE, PRICE), home)
 
 
 def endless(request: Request) -> str:
@@ -97,7 +102,7 @@ def test_expectations_match_the_paper() -> None:
     batches = (Batch(3, 4_000),) * 735
     measures = Measures((batches,), (), 100, 2_200, 2_940_000, 2_200 * 70, systems, users)
     settings = load_settings(generation={"samples": 10, "test_turns": 8, "edit_turns": 8})
-    stages = costs(measures, settings, PRICE, PRICE)
+    stages = costs(measures, settings, priced(PRICE, PRICE))
     table = {"rank": 19.92, "test": 439.99, "edit": 1366.02, "select": 131.95}
     for stage, dollars in table.items():
         assert stages[stage].expected_usd == pytest.approx(dollars / 500, rel=0.12), stage
@@ -105,7 +110,7 @@ def test_expectations_match_the_paper() -> None:
     assert edit.cache_read_tokens == pytest.approx(2_122.7e6 / 500, rel=0.1)
     assert edit.completion_tokens == pytest.approx(23.6e6 / 500, rel=0.1)
     # Figure 5: with 4 turns, edits cost two thirds of what they cost with 8.
-    fewer = costs(measures, load_settings(generation={"edit_turns": 4}), PRICE, PRICE)["edit"].expected_usd
+    fewer = costs(measures, load_settings(generation={"edit_turns": 4}), priced(PRICE, PRICE))["edit"].expected_usd
     assert fewer is not None and stages["edit"].expected_usd is not None
     assert fewer / stages["edit"].expected_usd == pytest.approx(920 / 1366, rel=0.1)
 
@@ -119,7 +124,7 @@ def test_what_a_budget_buys_fits_into_it(make_repository: Callable[..., Path], t
     assert all(offer.expected_usd <= 4.0 for offer in plan.affordable)
     none = planned(repository, load_settings(**SMALL, operation={"budget": 0.001}), tmp_path)
     assert {offer.samples for offer in none.affordable} == {0} and none.affordable[0].expected_usd > 0.001
-    assert make_plan([own_task(repository)], settings, None, None, tmp_path).affordable == ()
+    assert make_plan([own_task(repository)], settings, priced(None, None), tmp_path).affordable == ()
 
 
 def test_missing_repositories_are_extrapolated(make_repository: Callable[..., Path], tmp_path: Path) -> None:
@@ -128,11 +133,11 @@ def test_missing_repositories_are_extrapolated(make_repository: Callable[..., Pa
     here = own_task(make_repository(FILES))
     away = [replace(TASK, id="owner__name-1", image="none:1"), replace(TASK, id="x__y-1", repo="x/y", image="none:1")]
     settings = load_settings(**SMALL)
-    plan = make_plan([here, tiny, *away], settings, PRICE, Price(), tmp_path / "home")
+    plan = make_plan([here, tiny, *away], settings, priced(PRICE, Price()), tmp_path / "home")
     assert [task.measured for task in plan.tasks] == [True, True, False, False]
     first, archive, same, other = plan.tasks
     assert archive.files == 1 and same.source_tokens == first.source_tokens
     assert other.source_tokens == round((first.source_tokens + archive.source_tokens) / 2)
     assert plan.stages["relevance"].expected_usd == 0 and (plan.stages["edit"].expected_usd or 0) > 0
-    alone = make_plan(away[:1], settings, None, None, tmp_path / "home")
+    alone = make_plan(away[:1], settings, priced(None, None), tmp_path / "home")
     assert alone.tasks[0].source_tokens == 2_940_000 and alone.total.expected_usd is None
