@@ -106,6 +106,12 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
             "FROM calls WHERE task = ? AND state = 'done' GROUP BY stage, sample ORDER BY min(id)",
             task,
         ),
+        "unusable": rows(
+            connection,
+            "SELECT stage, finish_reason, count(*) AS answers, sum(prompt_tokens IS NULL) AS uncounted FROM call_steps "
+            "WHERE task = ? AND finish_reason <> 'stop' GROUP BY stage, finish_reason ORDER BY min(id)",
+            task,
+        ),
         "verdicts": [
             {**row, "flags": json.loads(row.get("flags", "[]"))}
             for row in rows(connection, "SELECT * FROM verdicts WHERE task = ?", task)

@@ -86,7 +86,7 @@ def with_own_words(record: dict[str, Any], said: Mapping[str, Any]) -> dict[str,
 
 def is_chat_record(said: Mapping[str, Any]) -> bool:
     """Whether a record can be read without litellm."""
-    return "choices" in said or "error" in said
+    return "choices" in said or bool(said.get("error"))
 
 
 def first_choice(record: Mapping[str, Any]) -> Mapping[str, Any] | None:

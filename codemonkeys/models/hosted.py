@@ -18,7 +18,7 @@ from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.counting import counting_of
 from codemonkeys.models.endpoint import Endpoint, is_plain
 from codemonkeys.models.failures import judge, wants_completion_length
-from codemonkeys.models.litellm_calls import Heard, call, lost
+from codemonkeys.models.litellm_calls import Heard, call, hearing, lost
 from codemonkeys.models.parameter_arguments import check_chat, check_known
 from codemonkeys.models.parameters import Parameters
 from codemonkeys.models.prices import price_of
@@ -133,7 +133,12 @@ class HostedModel:
     async def _attempt(self, request: Request, what: str) -> Completion:
         if not self._is_plain(request) and self._provider is None:
             await asyncio.to_thread(self._check_litellm)
-        began, cuts, heard = time.monotonic(), self.throttle.reductions, Heard()
+        with hearing() as heard:
+            return await self._attempt_heard(request, what, heard)
+
+    async def _attempt_heard(self, request: Request, what: str, heard: Heard) -> Completion:
+        began, cuts = time.monotonic(), self.throttle.reductions
+        sent_so = self._wants_completion_length  # Others in flight may find it out meanwhile.
         try:
             async with asyncio.timeout(self._timeout):
                 record = await self._record(request, what, heard)
@@ -141,7 +146,7 @@ class HostedModel:
         except ModelError:
             raise
         except Exception as error:
-            if not self._wants_completion_length and wants_completion_length(error, heard.status):
+            if not sent_so and wants_completion_length(error, heard.status):
                 self._wants_completion_length = True
                 self.throttle.count_attempt(0)
                 return await self._attempt(request, what)
@@ -164,7 +169,7 @@ class HostedModel:
         if self._endpoint is not None and self._is_plain(request):
             return await self._endpoint.ask(request, self._wants_completion_length)
         try:
-            response = await self._ask(request, heard)
+            response = await self._ask(request)
         except Exception:
             # litellm refuses answers that it does not know the form of, which are paid for all the same.
             if heard.said is not None and is_chat_record(heard.said):
@@ -178,14 +183,14 @@ class HostedModel:
         record: dict[str, Any] = response.model_dump(mode="json", warnings=False)
         return record if heard.said is None else with_own_words(record, heard.said)
 
-    async def _ask(self, request: Request, heard: Heard) -> Any:
+    async def _ask(self, request: Request) -> Any:
         arguments, provider = self._arguments(request), self._provider
         assert provider is not None
         if request.parameters.api == "responses":
             return await call_responses(arguments, provider, self._client())
         if self._wants_completion_length:
             arguments["max_completion_tokens"] = arguments.pop("max_tokens")
-        return await call(arguments, provider, self._client(), provider in providers.FETCH_TOKENS, heard)
+        return await call(arguments, provider, self._client(), provider in providers.FETCH_TOKENS)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         return providers.arguments(self.name, request, self._api_base, self._timeout, self._key())

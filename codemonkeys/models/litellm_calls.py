@@ -14,7 +14,8 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -52,6 +53,17 @@ class Heard:
 
 _heard: contextvars.ContextVar[Heard] = contextvars.ContextVar("heard")
 """Of the call that is being made in this context."""
+
+
+@contextmanager
+def hearing() -> Iterator[Heard]:
+    """Within the block, what is said in response to the calls of this task is kept in the object that is yielded."""
+    heard = Heard()
+    before = _heard.set(heard)
+    try:
+        yield heard
+    finally:
+        _heard.reset(before)
 
 
 def silence() -> None:
@@ -204,16 +216,13 @@ def log_type() -> type[Any]:
     return Unheard
 
 
-async def call(
-    arguments: Mapping[str, Any], provider: str, client: Any, blocks: bool, heard: Heard | None = None
-) -> Any:
+async def call(arguments: Mapping[str, Any], provider: str, client: Any, blocks: bool) -> Any:
     """What a provider answers to `arguments`, as litellm reads it. Raises what litellm makes of a failure.
 
     Goes past the decorator of `litellm.completion`, which looks for the answer in caches, prices it, and shows it to
     callbacks: more than a third of the CPU time of a call. `client`: a `client_type()`. `blocks`: whether preparing the
-    request may block, so that a thread does it. `heard`: is told how the provider itself put it.
+    request may block, so that a thread does it.
     """
-    hearing = _heard.set(heard or Heard())
     # litellm may set context variables, which are then those of the caller's task.
     own_context = contextvars.copy_context()
     now = datetime.now(UTC)
@@ -225,8 +234,6 @@ async def call(
     except Exception as error:
         mapping = silent("litellm.litellm_core_utils.exception_mapping_utils")
         raise mapping.exception_type(arguments["model"], error, provider) from error
-    finally:
-        _heard.reset(hearing)
 
 
 def start(**arguments: Any) -> Any:

@@ -156,6 +156,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
         *section("Context", context, bool(context.renderables)),
         *section("Conversations", conversations, bool(conversations.rows)),
         *(plain(f"{n['stage']} sample {n['sample'] + 1} ended early: {n['body']}", "yellow") for n in early),
+        *(plain(line, "yellow") for line in unusable_answers(story["unusable"])),
         *(heading("Candidates"), candidates_table(story)),
         *(plain(line, "yellow") for line in refused_members(story["notes"])),
         *(heading("Votes" if story["votes"] else "Tests"), evidence_view(story), *warnings_of(story)),
@@ -169,6 +170,27 @@ def task_view(story: dict[str, Any]) -> RenderableType:
             parts.append(plain("unstable: repeated gradings disagreed", "yellow"))
         parts += [plain(f"the patch touches {flag}", "yellow") for flag in verdict["flags"]]
     return Group(*parts)
+
+
+ENDINGS = {
+    "cut": "cut at the maximum length",
+    "length": "cut at the maximum length, and taken as whole",
+    "empty": "without text",
+    "broken": "broken off",
+    "filtered": "withheld by the provider's content filter",
+    "refused": "in which the model refused to answer",
+}
+"""Finish reasons other than `stop`, as they are told."""
+
+
+def unusable_answers(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """One line per stage and reason for which answers were not whole."""
+    lines = []
+    for row in rows:
+        answers = f"{row['answers']} answer{'s' * (row['answers'] > 1)}"
+        bound = f"; {row['uncounted']} at the upper bound, as no usage came" if row["uncounted"] else ""
+        lines.append(f"{row['stage']}: {answers} {ENDINGS.get(row['finish_reason'], row['finish_reason'])}{bound}")
+    return lines
 
 
 def section(title: str, content: RenderableType, shown: bool) -> list[RenderableType]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.engine.steps import Steps
-from codemonkeys.errors import RetriesExhausted
+from codemonkeys.errors import NoUsableAnswers, RetriesExhausted
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.store import Journal
 from codemonkeys.keys import StepKey
@@ -125,3 +125,48 @@ def test_an_endpoint_that_nobody_answers_at_costs_nothing(tmp_path: Path, monkey
         journal.add_tasks([TASK])
         asyncio.run(ask())
         assert journal.calls.spent() == 0.0
+
+
+THINKS_ALL = {
+    "prompt_tokens": 40,
+    "completion_tokens": MAX_TOKENS,
+    "total_tokens": 40 + MAX_TOKENS,
+    "completion_tokens_details": {"reasoning_tokens": MAX_TOKENS},
+}
+BESIDE = {**THINKS_ALL, "completion_tokens": 0}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("usage", [THINKS_ALL, BESIDE])
+def test_thinking_that_eats_every_answer_stops_the_run_with_the_right_bill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usage: dict[str, int]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-0123456789")
+    (tmp_path / "prices.json").write_text(json.dumps({"openai/test": PRICES}))
+
+    async def ask(url: str) -> list[object]:
+        model = HostedModel("openai/test", url, 60, concurrency=4, registry=tmp_path / "prices.json")
+        steps = Steps(journal, ModelSet(model, model), SANDBOX, OperationSettings(empty_answers=6))
+        found = await asyncio.gather(
+            *(steps.calls.call(about(number, "thinking")) for number in range(40)), return_exceptions=True
+        )
+        await steps.in_flight.drain()
+        steps.close()
+        await model.close()
+        return list(found)
+
+    thinking = answer(None, usage, "length")
+    with closing(Journal(tmp_path, "run", "source", {})) as journal, serve(lambda seen: thinking) as endpoint:
+        journal.add_tasks([TASK])
+        found = asyncio.run(ask(endpoint.url))
+        spent = journal.calls.spent()
+    stopped = [each for each in found if isinstance(each, NoUsableAnswers)]
+    assert stopped and f"{MAX_TOKENS} of them for thinking" in str(stopped[0])
+    assert 6 <= len(endpoint.requests) <= 10  # Those in flight end.
+    assert spent == pytest.approx(
+        len(endpoint.requests) * (40 * PRICES["input_cost_per_token"] + MAX_TOKENS * PRICES["output_cost_per_token"])
+    )
+    with run_files.reading(tmp_path / "run" / "run.db") as connection:
+        calls = queries.rows(connection, "SELECT finish_reason, prompt_tokens, completion_tokens FROM calls")
+    answered = [tuple(call.values()) for call in calls if call["finish_reason"]]
+    assert answered == [("cut", 40, MAX_TOKENS)] * len(endpoint.requests)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from codemonkeys.errors import ModelError, NoAnswer, PromptTooLong, RejectedRequest, RetriesExhausted
+from codemonkeys.errors import ModelError, PromptTooLong, RejectedRequest, RetriesExhausted
 from codemonkeys.models import endpoint as plain
 from codemonkeys.models import open_model
 from codemonkeys.models.base import Completion
@@ -140,7 +140,7 @@ def test_redirects_are_told_and_not_followed(code: int) -> None:
         ('"text"', RetriesExhausted),
         ("\xff\ufffd", RetriesExhausted),
         ("", RetriesExhausted),
-        ("{}", NoAnswer),
+        ("{}", RetriesExhausted),
     ],
 )
 def test_what_is_no_answer(body: str, expected: type[ModelError]) -> None:

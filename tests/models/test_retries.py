@@ -149,17 +149,19 @@ def test_a_model_that_wants_max_completion_tokens_gets_it_and_is_asked_so_from_t
     def respond(seen: Any) -> Reply:
         return status(400, message=message) if "max_tokens" in seen.body else answer("Hello.")
 
-    async def twice(url: str) -> list[int]:
+    async def thrice(url: str) -> list[int]:
         model = HostedModel("openai/test", url, 20, QUICK)
         try:
-            return [(await model.complete(REQUEST)).attempts for _ in range(2)]
+            at_once = await asyncio.gather(model.complete(REQUEST), model.complete(REQUEST))
+            return [answered.attempts for answered in (*at_once, await model.complete(REQUEST))]
         finally:
             await model.close()
 
     with serve(respond) as endpoint:
-        assert asyncio.run(twice(endpoint.url)) == [1, 1]
+        assert asyncio.run(thrice(endpoint.url)) == [1, 1, 1]
     sent = [seen.body.get("max_completion_tokens") for seen in endpoint.requests]
-    assert sent == [None, REQUEST.max_tokens, REQUEST.max_tokens]
+    assert sent.count(REQUEST.max_tokens) == 3 and sent[0] is None and sent[-1] is not None
+    assert sent.count(None) <= 2
 
 
 def test_content_in_parts_is_paid_once() -> None:

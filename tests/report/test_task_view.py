@@ -13,6 +13,8 @@ from rich.console import Console, RenderableType
 
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.store import Journal
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Price, Request, Usage
 from codemonkeys.report.ensemble import stored_choices
 from codemonkeys.report.tables import tasks_table
 from codemonkeys.report.task_view import task_view
@@ -102,3 +104,23 @@ def test_samples_and_tests_count_from_one(tmp_path: Path, make_repository: Calla
     assert [line[:2] for line in lines[first : first + 2]] == [["1", "1"], ["2", "2"]]
     votes = lines.index(["Votes"]) + 2
     assert lines[votes][0] == "1"
+
+
+def test_answers_that_were_not_whole_are_told_by_stage_and_reason(tmp_path: Path) -> None:
+    usage = Usage(100, 60)
+    with closing(Journal(tmp_path, "run", "source", load_settings([]).model_dump(mode="json"))) as journal:
+        journal.add_tasks([TASK])
+        journal.put_price("m", Price())
+        for sample, reason in enumerate(("length", "length", "stop", "empty", "refused")):
+            request = Request(StepKey(TASK.id, "edit", sample), (Message("user", "Hello"),))
+            step = journal.calls.begin(request, "m", 0.5, None)
+            if reason == "refused":
+                journal.calls.fail(step, "the model refused", True, usage, reason)
+            else:
+                told = None if reason == "empty" else usage
+                journal.calls.finish(step, Completion("x", reason, told, "m"))
+        journal.end_task(TASK.id, "no_candidate", "nothing", None, None)
+    shown = text(task_view(story_of(tmp_path / "run" / "run.db", TASK.id)))
+    assert "edit: 2 answers cut at the maximum length" in shown
+    assert "edit: 1 answer without text; 1 at the upper bound, as no usage came" in shown
+    assert "edit: 1 answer in which the model refused to answer" in shown
