@@ -13,12 +13,15 @@ from codemonkeys.errors import UnpricedModel
 from codemonkeys.models.base import Price
 from codemonkeys.models.counting import EXACT, counting_of
 from codemonkeys.models.prices import price_of
-from codemonkeys.models.roles import call_parameters
+from codemonkeys.models.roles import ModelSet, call_parameters
+from codemonkeys.models.windows import window_of
 from codemonkeys.planning.costs import StageCost
 from codemonkeys.planning.experience import Experience, read_experience
+from codemonkeys.planning.measures import CountingModel
 from codemonkeys.planning.models import PlannedModel, PlannedModels
 from codemonkeys.planning.plan import Plan, make_plan
 from codemonkeys.runs.estimate_file import write_estimate
+from codemonkeys.runs.windows import fit_settings, windows_of
 from codemonkeys.settings import Settings
 from codemonkeys.settings.roles import check_models, names_of, operation_of
 from codemonkeys.stages import ROLES, STAGES, Role
@@ -64,6 +67,11 @@ def dry_run(tasks: list[Task], settings: Settings, place: PlannedRun, as_json: b
             f"a budget was given, but {' or '.join(unpriced(settings))} has no known price: give prices "
             "in a registry file with -c operation.prices=FILE (JSON, in the format of LITELLM_MODEL_REGISTRY_PATH)"
         )
+    lowered: list[str] = []
+    named = named_models(settings)
+    settings = fit_settings(settings, named, windows_of(named, settings.context.token_margin), lowered.append)
+    for line in lowered:
+        say(line)
     experience = experience_of(place)
     plan = make_plan(
         *(tasks, settings, models, default_home()),
@@ -71,7 +79,7 @@ def dry_run(tasks: list[Task], settings: Settings, place: PlannedRun, as_json: b
         experience,
     )
     if as_json:
-        print_json(plan_json(plan, settings, experience))
+        print_json({**plan_json(plan, settings, experience), "lowered": lowered})
     else:
         show(plan, settings, experience)
     estimates = {planned.task: planned.total.expected_usd for planned in plan.tasks}
@@ -114,6 +122,19 @@ def planned_model(settings: Settings, role: Role, name: str | None) -> PlannedMo
     counting = EXACT if own else counting_of(name, connection.api_base)
     counting = counting.given(limits.token_ratio, limits.reasoning_beside)
     return PlannedModel(known_price(name, settings), counting, call_parameters(settings, role, name))
+
+
+def named_models(settings: Settings) -> ModelSet:
+    """Stand-ins for the models of the settings, with their names and windows, none of them opened."""
+
+    def named(role: Role) -> tuple[CountingModel, ...]:
+        names = names_of(settings, role) or ("none",)
+        return tuple(CountingModel(name, None, window_of(name, settings.operation.prices)) for name in names)
+
+    parameters = {
+        (role, name): call_parameters(settings, role, name) for role in ROLES for name in names_of(settings, role)
+    }
+    return ModelSet(named("primary")[0], named("scan")[0], named("writer"), named("judge")[0], parameters)
 
 
 def known_price(name: str | None, settings: Settings) -> Price | None:

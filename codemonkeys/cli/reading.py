@@ -44,14 +44,15 @@ def show_answer(runs: Path, name: str, task: str | None, answer: str, as_json: b
 def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     """Show a run, or one of its tasks."""
     from codemonkeys.generation.flags import suspicious
+    from codemonkeys.journal.caches import cache_use
     from codemonkeys.report.ensemble import stored_choices
     from codemonkeys.report.model_roles import stored_parameters
-    from codemonkeys.report.tables import plain, spend_table, tasks_table, total_cost
+    from codemonkeys.report.tables import missed_caches, plain, spend_table, tasks_table, total_cost
     from codemonkeys.report.task_view import task_view
 
     with run_files.reading(run_files.database_of(runs, name)) as connection:
         story = queries.task_story(connection, task) if task else queries.run_overview(connection)
-        choices = stored_choices(connection)
+        choices, caches = stored_choices(connection), [] if task else cache_use(connection)
     for one in [story] if task else story["tasks"]:
         one |= choices.get(one["id"], {})
     if as_json:
@@ -69,7 +70,9 @@ def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
     console.print()
     console.print(tasks_table(story["tasks"], console.width))
     console.print()
-    console.print(spend_table(story["spend"]))
+    console.print(spend_table(story["spend"], caches))
+    for line in missed_caches(caches):
+        console.print(plain(line, "yellow"))
     if story["tasks"]:
         console.print(plain(f"\nTo show one task in full: codemonkeys show {name} {story['tasks'][0]['id']}"))
     console.print(plain(f"Spent: {total_cost(story['spend'])}"))
@@ -81,8 +84,10 @@ def status(named: Path | None, name: str | None, watch: bool, as_json: bool) -> 
 
     `named`: the folder of runs that the user names, if any.
     """
+    from codemonkeys.journal.caches import cache_use
     from codemonkeys.report.run_status import StatusReader
     from codemonkeys.report.status_view import fitted_view, runs_table, status_view
+    from codemonkeys.report.tables import caches_line, missed_caches, plain
 
     if name is None:
         statuses, unreadable = read_all(places(named))
@@ -109,6 +114,10 @@ def status(named: Path | None, name: str | None, watch: bool, as_json: bool) -> 
                 live.update(fitted_view(run_status, console), refresh=True)
     else:
         console.print(status_view(run_status, width=console.width))
+        with run_files.reading(reader.folder / "run.db") as connection:
+            caches, spend = cache_use(connection), queries.spend(connection)
+        for line in filter(None, (caches_line(caches, spend), *missed_caches(caches))):
+            console.print(plain(line))
     return Exit.DONE
 
 

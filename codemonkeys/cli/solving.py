@@ -12,6 +12,7 @@ from codemonkeys.cli.exits import Exit, exit_of, warn_of_untested
 from codemonkeys.cli.places import PlannedRun, option_of
 from codemonkeys.cli.signals import run_until_stopped
 from codemonkeys.journal import queries, run_files
+from codemonkeys.journal.caches import cache_use
 from codemonkeys.runs.session import Options, RunRequest, Summary
 from codemonkeys.runs.solve import request_of, run_name
 from codemonkeys.runs.solve import solve as solve_request
@@ -108,7 +109,7 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
     from codemonkeys.report.tables import summary_view
 
     with run_files.reading(summary.folder / "run.db") as connection:
-        overview = queries.run_overview(connection)
+        overview = queries.run_overview(connection) | {"caches": cache_use(connection)}
     console = out()
     console.print(summary_view(overview, console.width))
     total = len(summary.ended) + summary.waiting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,14 @@ from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.relevance import RelevantFile
 from codemonkeys.engine.conversation import Conversation, UnusableAnswer
 from codemonkeys.engine.work import Work
+from codemonkeys.errors import FilteredAnswer, RejectedRequest
+from codemonkeys.models.windows import Window
 from codemonkeys.stages import RANK
+
+TURNS = 2
+"""An answer, and one more if it cannot be used."""
+BESIDE = 100
+"""Tokens around the messages of a ranking, generously."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +42,51 @@ async def choose_context(work: Work, relevant: Sequence[RelevantFile]) -> list[C
 
 
 async def rank(work: Work, relevant: Sequence[RelevantFile]) -> list[list[str]]:
-    """Several rankings of the relevant files; unusable answers are left out."""
-    settings = work.settings.context
-    system = work.prompts(
-        "rank.system", files=relevant, aim_tokens=settings.aim_tokens, most_tokens=settings.most_tokens
-    )
-    paths = frozenset(file.path for file in relevant)
+    """Several rankings of the relevant files; unusable answers are left out.
+
+    A list that is too long for the model's window is ranked in parts, each file in one, and the parts are interleaved.
+    """
+    count = work.settings.context.rankings
+    parts = await work.in_thread(divide, work, relevant)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(rank_once(work, n, system, paths)) for n in range(settings.rankings)]
-    return [ranking for task in tasks if (ranking := task.result())]
+        tasks = [
+            [
+                group.create_task(rank_once(work, n + number * count, f"rank {number}", system, paths))
+                for n in range(count)
+            ]
+            for number, part in enumerate(parts)
+            for system, paths in [(listed(work, part), frozenset(file.path for file in part))]
+        ]
+    rankings = [interleave([task.result() for task in of_one]) for of_one in zip(*tasks, strict=True)]
+    return [ranking for ranking in rankings if ranking]
 
 
-async def rank_once(work: Work, number: int, system: str, paths: frozenset[str]) -> list[str]:
-    """One ranking, without invented or repeated paths; empty if the answer is unusable even after a repair turn."""
-    talk = Conversation(work, RANK, number, system, 2, 0.0, work.settings.context.max_tokens, work.gate("rank"))
+def divide(work: Work, relevant: Sequence[RelevantFile]) -> list[Sequence[RelevantFile]]:
+    """The files in as few parts of equal size as the window of the ranking model asks for."""
+    model = work.models.of(RANK.name, 0)
+    window = work.journal.windows.get(model.name)
+    asked = model.count_tokens(work.prompts("rank.user")) + BESIDE
+    room = (window or Window()).room(work.settings.context.max_tokens) - asked
+    size = len(relevant)
+    while True:
+        parts = [relevant[at : at + size] for at in range(0, len(relevant), size)]
+        if size == 1 or room == math.inf or all(model.count_tokens(listed(work, part)) <= room for part in parts):
+            return parts
+        size = (size + 1) // 2
+
+
+def listed(work: Work, files: Sequence[RelevantFile]) -> str:
+    """The message that lists the files to rank."""
+    settings = work.settings.context
+    return work.prompts("rank.system", files=files, aim_tokens=settings.aim_tokens, most_tokens=settings.most_tokens)
+
+
+async def rank_once(work: Work, number: int, gate: str, system: str, paths: frozenset[str]) -> list[str]:
+    """One ranking, without invented or repeated paths; empty if the answer is unusable even after a repair turn.
+
+    `gate`: name of the gate of `system`, which several rankings share.
+    """
+    talk = Conversation(work, RANK, number, system, TURNS, 0.0, work.settings.context.max_tokens, work.gate(gate))
 
     def parse(answer: str) -> list[str]:
         named = last_array(answer) or []
@@ -59,7 +98,21 @@ async def rank_once(work: Work, number: int, system: str, paths: frozenset[str])
     def repair(problem: str) -> str:
         return work.prompts("rank.repair", problem=problem)
 
-    return await talk.ask(work.prompts("rank.user"), parse, repair) or []
+    try:
+        return await talk.ask(work.prompts("rank.user"), parse, repair) or []
+    except (FilteredAnswer, RejectedRequest) as error:
+        if talk.turns_left == TURNS:
+            raise
+        work.give_up(RANK, number, error)
+        return []
+
+
+def interleave(rankings: Sequence[Sequence[str]]) -> list[str]:
+    """One ranking of several that share no file, by relative position."""
+    positions = [
+        (n / len(ranking), number, path) for number, ranking in enumerate(rankings) for n, path in enumerate(ranking)
+    ]
+    return [path for *_, path in sorted(positions)]
 
 
 def merge(rankings: Sequence[Sequence[str]], paths: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from codemonkeys.journal.calls import StoredCalls
-from codemonkeys.models.base import Model, Price, Request
+from codemonkeys.models.base import Message, Model, Price, Request
 from codemonkeys.models.counting import CAUTIOUS_RATIO, UNKNOWN, Counted, Counting
 from codemonkeys.models.parameters import DEFAULT_PARAMETERS, Parameters
 from codemonkeys.settings import OperationSettings
@@ -47,14 +47,20 @@ class UpperBounds:
         if self._price(model) is None and self._operation.limits_of(model.name).tokens_a_minute is None:
             return Size(1, 1)
         for message in request.messages:
-            if message.digest not in self._sizes:
-                self._sizes[message.digest] = await _measure(model, message.content)
-            tokens += self._sizes[message.digest].tokens + MESSAGE_TOKENS
-            size += self._sizes[message.digest].bytes + MESSAGE_TOKENS
-            if message.thinking:
-                thought = await _measure(model, message.thinking)
-                tokens, size = tokens + thought.tokens, size + thought.bytes
+            one = await self.size_of(message, model)
+            tokens += one.tokens + MESSAGE_TOKENS
+            size += one.bytes + MESSAGE_TOKENS
         return Size(tokens, size)
+
+    async def size_of(self, message: Message, model: Model) -> Size:
+        """The length of a message, with the thinking that is sent back."""
+        if message.digest not in self._sizes:
+            self._sizes[message.digest] = await _measure(model, message.content)
+        size = self._sizes[message.digest]
+        if message.thinking:
+            thought = await _measure(model, message.thinking)
+            size = Size(size.tokens + thought.tokens, size.bytes + thought.bytes)
+        return size
 
     def of(self, request: Request, model: Model, size: Size) -> float:
         """The most that another attempt of a request can cost now, in US dollars."""

@@ -14,9 +14,10 @@ from codemonkeys.engine.events import Event
 from codemonkeys.engine.first_answers import FirstAnswers
 from codemonkeys.engine.queues import PriorityQueue
 from codemonkeys.engine.step_context import StepContext
+from codemonkeys.engine.windows import fit
 from codemonkeys.errors import BadInput, BudgetReached, ModelError, NoAnswer
 from codemonkeys.journal.calls import NOT_SENT
-from codemonkeys.models.base import Completion, Model, Request
+from codemonkeys.models.base import Completion, Message, Model, Request
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.throttle import Throttle, Throttled
 from codemonkeys.settings import OperationSettings
@@ -42,7 +43,7 @@ class ModelCalls:
         Raises ModelError, BudgetReached, StepChanged, RunInterrupted. An answer without text is a completion with the
         finish reason `empty`, or `length` if it was cut: it was paid for, and counts as a malformed answer.
         """
-        model, request = self._models.of(request.key.stage, request.key.sample), self._models.fitted(request)
+        model, request = self._models.of(request.key.stage, request.key.sample), await self.fitted(request)
         stored = self._journal.calls.stored(request.key)
         if stored is not None:
             if self._context.answers(stored, request.hash(model.name), request.key):
@@ -59,6 +60,15 @@ class ModelCalls:
                     # Others may have been quicker; but what ends a call between its attempts ends it for good.
                     if attempts.step is not None or not self._budget.may_change:
                         raise
+
+    async def fitted(self, request: Request) -> Request:
+        """A request as it is sent: with the parameters of its model, and within its window. Raises PromptTooLong."""
+        model = self._models.of(request.key.stage, request.key.sample)
+
+        async def count(message: Message) -> int:
+            return (await self.bounds.size_of(message, model)).tokens
+
+        return await fit(self._models.fitted(request), self._journal.windows.get(model.name), count)
 
     def slot_to_begin(self, task: str) -> AbstractAsyncContextManager[None]:
         """A slot behind every call that queues: another task begins only when that keeps no call waiting."""

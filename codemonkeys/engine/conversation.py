@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from codemonkeys.engine.prefix_gate import PrefixGate
 from codemonkeys.engine.work import Work
+from codemonkeys.errors import FilteredAnswer, RejectedRequest
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Message, Request
 from codemonkeys.stages import Stage
@@ -66,13 +67,15 @@ class Conversation:
 
     @overload
     async def ask(
-        self, message: str, parse: Callable[[str], Coroutine[Any, Any, T]], repair: Repair | None = None
+        self, message: str | Message, parse: Callable[[str], Coroutine[Any, Any, T]], repair: Repair | None = None
     ) -> T | None: ...
 
     @overload
-    async def ask(self, message: str, parse: Callable[[str], T], repair: Repair | None = None) -> T | None: ...
+    async def ask(
+        self, message: str | Message, parse: Callable[[str], T], repair: Repair | None = None
+    ) -> T | None: ...
 
-    async def ask(self, message: str, parse: Callable[[str], Any], repair: Repair | None = None) -> Any:
+    async def ask(self, message: str | Message, parse: Callable[[str], Any], repair: Repair | None = None) -> Any:
         """Say something and return the parsed answer, asking again while it is unusable; None out of turns.
 
         `parse`: a function or a coroutine function; raises UnusableAnswer. Without `repair` it is asked once. Raises
@@ -88,7 +91,7 @@ class Conversation:
                 message = repair(str(problem))
         return None
 
-    async def _say_whole(self, message: str) -> str:
+    async def _say_whole(self, message: str | Message) -> str:
         """The answer to a message. Raises UnusableAnswer for one that was cut: what it lacks may undo what it says."""
         text = await self._say(message)
         if self._ending not in INCOMPLETE:
@@ -96,8 +99,8 @@ class Conversation:
         told = {"stage": self._stage.name, "max_tokens": self._longest, "empty": text == NO_ANSWER}
         raise UnusableAnswer(self._work.prompts(INCOMPLETE[self._ending], **told).strip())
 
-    async def _say(self, message: str) -> str:
-        self._messages.append(Message("user", message))
+    async def _say(self, message: str | Message) -> str:
+        self._messages.append(message if isinstance(message, Message) else Message("user", message))
         if self._gate is not None and len(self._messages) == 2:
             answer = await self._gate.call(self._call)
         else:
@@ -107,9 +110,32 @@ class Conversation:
 
     async def _call(self) -> Message:
         key = StepKey(self._work.task.id, self._stage.name, self._sample, self.turn + 1)
-        request = Request(key, tuple(self._messages), self._temperature, self._max_tokens, cache=True)
-        completion = await self._work.steps.calls.call(request)
+        request = Request(
+            *(key, tuple(self._messages), self._temperature, self._max_tokens),
+            cache=True,
+            cache_hour=self._work.settings.keeps_caches_an_hour,
+        )
+        refused = f"refused {key.turn}"
+        if self._stage.role == "writer":
+            self._check_refused(request, refused)
+        try:
+            completion = await self._work.steps.calls.call(request)
+        except (FilteredAnswer, RejectedRequest) as error:
+            if self._stage.role == "writer":
+                note = {"request": request.hash(""), "why": str(error)}
+                await self._work.note(self._stage, refused, note, self._sample)
+            raise
         self.turn += 1
         self._ending = completion.finish_reason
-        self._longest = self._work.models.fitted(request).max_tokens
+        if self._ending in INCOMPLETE:
+            self._longest = (await self._work.steps.calls.fitted(request)).max_tokens
         return Message("assistant", completion.text or NO_ANSWER, completion.thinking)
+
+    def _check_refused(self, request: Request, refused: str) -> None:
+        """Raise RejectedRequest if the same request was refused in an earlier session.
+
+        The task went on from what was written until then: another answer now would be no part of it.
+        """
+        note = self._work.journal.note(self._work.task.id, self._stage.name, self._sample, refused)
+        if note is not None and note["request"] == request.hash(""):
+            raise RejectedRequest(note["why"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from codemonkeys.prompting import cut_middle
 from codemonkeys.settings import SandboxSettings
@@ -40,11 +40,27 @@ def could_tell(result: Execution) -> bool:
     return result.reason is Reason.EXITED and result.exit_code in (ISSUE_FIXED, ISSUE_PRESENT)
 
 
+LEFT_OUT = "(this output is left out, as the conversation has become long)"
+
+
 class ExecutionView(NamedTuple):
     """An execution as it is told to a model."""
 
     verdict: str
     output: str
+
+
+def without_outputs(value: Any) -> Any:
+    """A value for a template, without the outputs of the executions in it."""
+    match value:
+        case ExecutionView():
+            return value._replace(output=LEFT_OUT)
+        case [*values]:
+            return [without_outputs(each) for each in values]
+        case {"output": _}:
+            return {**value, "output": LEFT_OUT}
+        case _:
+            return value
 
 
 def limits_of(settings: SandboxSettings) -> Limits:

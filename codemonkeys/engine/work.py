@@ -8,10 +8,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from codemonkeys.engine.executions import ExecutionRequest
 from codemonkeys.engine.prefix_gate import PrefixGate
-from codemonkeys.engine.scripts import ExecutionView, ScriptKind, limits_of, script_kind, view_of
+from codemonkeys.engine.scripts import ExecutionView, ScriptKind, limits_of, script_kind, view_of, without_outputs
 from codemonkeys.engine.steps import Steps
 from codemonkeys.journal.store import Journal
 from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Message
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.prompting import Prompts
 from codemonkeys.settings import Settings
@@ -73,6 +74,17 @@ class Work:
     def show(self, result: Execution) -> ExecutionView:
         """An execution as it is told to a model."""
         return view_of(result, self.settings.sandbox)
+
+    def tell(self, template: str, before: str = "", **values: Any) -> Message:
+        """A message with the results of executions, which can also be told without their outputs.
+
+        `before`: text in front of it.
+        """
+
+        def shorter() -> str:
+            return before + self.prompts(template, **{name: without_outputs(value) for name, value in values.items()})
+
+        return Message("user", before + self.prompts(template, **values), shorter=shorter)
 
     async def note(self, stage: Stage | str, kind: str, body: Any, sample: int = 0) -> None:
         """Record a derived fact for those who read the run later, durable when this returns; see `Journal.put_note`."""

@@ -14,7 +14,7 @@ class Candidate:
     test: str
     """The trajectory's last test script; empty if it has none."""
     approved: bool
-    """True if the model ended the conversation itself; False if it ran out of turns."""
+    """True if the model ended the conversation itself; False if it ran out of turns, or ended early."""
     source: str = ""
     """The model or the other system that wrote it."""
     family: str = ""

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from codemonkeys.context.ranking import ContextFile
 from codemonkeys.engine.conversation import Conversation
 from codemonkeys.engine.work import Work
-from codemonkeys.errors import BudgetReached
+from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.answers import Answer, Kind, parse_answer
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.edits import apply_edits
 from codemonkeys.generation.patch import make_patch
 from codemonkeys.generation.testing import TestScript
+from codemonkeys.models.base import Message
 from codemonkeys.stages import EDIT
 
 
@@ -31,9 +32,8 @@ async def write_edit(
         gate=work.gate(f"edit {model}"),
     )
     script = test.text if test else ""
-    message = work.prompts("edit.user", test=script, original=work.show(test.original) if test else None)
-    if earlier:
-        message = f"{earlier}\n{message}"
+    shown = work.show(test.original) if test else None
+    message = work.tell("edit.user", f"{earlier}\n" if earlier else "", test=script, original=shown)
     patch = ""
 
     async def parse_and_apply(answer: str) -> Answer:
@@ -54,7 +54,7 @@ async def write_edit(
     while talk.turns_left:
         try:
             answer = await talk.ask(message, parse_and_apply, repair)
-        except BudgetReached as error:
+        except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
             if not patch:
                 raise
             # An edit that is already paid for is still a candidate, though not approved.
@@ -68,11 +68,11 @@ async def write_edit(
     return Candidate(sample, patch, script, approved=False, source=model) if patch else None
 
 
-async def show_results(work: Work, sample: int, talk: Conversation, patch: str, script: str) -> str:
+async def show_results(work: Work, sample: int, talk: Conversation, patch: str, script: str) -> Message:
     """Run the current test script on the original and the edited repository; returns the message with the results."""
     original = edited = None
     if script:
         original = work.show(await work.run(EDIT, sample, talk.turn, "original", script))
         if patch:
             edited = work.show(await work.run(EDIT, sample, talk.turn, "edited", script, patch))
-    return work.prompts("edit.result", patch=patch, original=original, edited=edited, turns_left=talk.turns_left)
+    return work.tell("edit.result", patch=patch, original=original, edited=edited, turns_left=talk.turns_left)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from codemonkeys.engine.conversation import Conversation
 from codemonkeys.engine.work import Work
-from codemonkeys.errors import BudgetReached
+from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.answers import Answer, Kind, parse_answer
+from codemonkeys.models.base import Message
 from codemonkeys.stages import TEST
 from sandboxes.base import Execution
 
@@ -32,7 +33,7 @@ async def write_test(work: Work, sample: int) -> TestScript | None:
     talk = Conversation(
         work, TEST, sample, system, settings.test_turns, settings.temperature, settings.max_tokens, gate
     )
-    message = work.prompts("test.user")
+    message: str | Message = work.prompts("test.user")
     test: TestScript | None = None
 
     def parse(answer: str) -> Answer:
@@ -45,7 +46,7 @@ async def write_test(work: Work, sample: int) -> TestScript | None:
     while talk.turns_left:
         try:
             answer = await talk.ask(message, parse, repair)
-        except BudgetReached as error:
+        except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
             if test is None:
                 raise
             work.give_up(TEST, sample, error)
@@ -56,5 +57,5 @@ async def write_test(work: Work, sample: int) -> TestScript | None:
             return test and replace(test, approved=True)
         original = await work.run(TEST, sample, talk.turn, "original", answer.test)
         test = TestScript(answer.test, original, approved=False)
-        message = work.prompts("test.result", result=work.show(original), turns_left=talk.turns_left)
+        message = work.tell("test.result", result=work.show(original), turns_left=talk.turns_left)
     return test

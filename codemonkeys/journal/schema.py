@@ -125,6 +125,14 @@ CREATE TABLE overruns (
 CREATE INDEX unanswered_calls ON call_steps (task, reserved_usd) WHERE state IN ('failed', 'lost');
 """
 
+WINDOWS = """
+CREATE TABLE windows (
+    model TEXT PRIMARY KEY,
+    tokens INTEGER,
+    answer INTEGER,
+    margin REAL NOT NULL
+) WITHOUT ROWID;
+"""
 
 REASONING = """
 ALTER TABLE call_steps ADD COLUMN reasoning_hash TEXT REFERENCES texts(hash);
@@ -140,6 +148,7 @@ MIGRATIONS = {
     "m006_overruns": OVERRUNS,
     "m007_controls": CONTROLS,
     "m008_reasoning": REASONING,
+    "m009_windows": WINDOWS,
     "m010_costs": COSTS,
 }
 """Statements by name, oldest first. Never change a released one: add a new one below it."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as brief
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from codemonkeys import __version__
@@ -16,6 +17,7 @@ from codemonkeys.journal.calls import StoredCalls
 from codemonkeys.journal.executions import StoredExecutions
 from codemonkeys.journal.writer import KeyIndex, Writer, now
 from codemonkeys.models.base import Price
+from codemonkeys.models.windows import Window
 from codemonkeys.settings.model_settings import decisive
 from codemonkeys.tasks.base import Task
 from codemonkeys.wording import option, resume
@@ -26,8 +28,17 @@ T = TypeVar("T")
 class Journal:
     """The database of one run, open for writing by one process, used from one thread."""
 
-    def __init__(self, runs: Path, name: str, source: str, settings: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        runs: Path,
+        name: str,
+        source: str,
+        settings: dict[str, Any],
+        windows: Mapping[str, Window] = MappingProxyType({}),
+    ) -> None:
         """Open or create a run.
+
+        `windows`: of its models by name, if it is created; a run keeps those that it began with.
 
         `settings` are all settings of the run, JSON-serialisable; those under `operation`, and those of connections
         under `models`, may change between sessions, the others determine results and may not. Raises RunExists if the
@@ -47,12 +58,14 @@ class Journal:
             self.executions = StoredExecutions(self._writer)
             # The connection that writes would wait for a commit, and nearly every note that is looked for is missing.
             self._notes = KeyIndex(self._writer.reader, "SELECT stage, sample, kind FROM notes WHERE task = ?")
-            self._begin_run(source, settings)
+            self._begin_run(source, settings, windows)
+            self.windows = {row[0]: Window(*row[1:]) for row in connection.execute("SELECT * FROM windows")}
+            """What fits into each model, as far as it was known when the run began; nothing for older runs."""
         except BaseException:
             self.discard_unused()
             raise
 
-    def _begin_run(self, source: str, settings: dict[str, Any]) -> None:
+    def _begin_run(self, source: str, settings: dict[str, Any], windows: Mapping[str, Window]) -> None:
         given = {"source": source, **settings}
         row = self._writer.connection.execute("SELECT source, settings FROM run").fetchone()
         stored = given if row is None else {"source": row[0], **json.loads(row[1])}
@@ -71,6 +84,8 @@ class Journal:
                 connection.execute(
                     "INSERT INTO run VALUES (?, ?, ?, ?, ?)", (self.name, __version__, now(), source, text)
                 )
+                rows = [(model, window.tokens, window.answer, window.margin) for model, window in windows.items()]
+                connection.executemany("INSERT INTO windows VALUES (?, ?, ?, ?)", rows)
             else:  # One row, also where the folder has another name now; early versions added one then.
                 connection.execute("DELETE FROM run WHERE rowid > (SELECT min(rowid) FROM run)")
                 connection.execute("UPDATE run SET name = ?, settings = ?", (self.name, text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol, runtime_checkable
@@ -23,6 +23,8 @@ class Message:
     content: str
     thinking: str = ""
     """Of an answer that is sent back: its signed thinking blocks, as JSON."""
+    shorter: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+    """What to say instead once the conversation does not fit into the model's window; None: it stays as it is."""
 
     @cached_property
     def digest(self) -> str:
@@ -53,6 +55,8 @@ class Request:
     """Upper bound of the completion, in tokens."""
     cache: bool = False
     """Set prompt-cache breakpoints on the system message and the last two user messages, if the model supports them."""
+    cache_hour: bool = False
+    """Have what is cached kept for an hour instead of minutes, where that can be asked for."""
     parameters: Parameters = DEFAULT_PARAMETERS
     """Of the model in the role that answers."""
     book_attempt: Book = field(default=book_nothing, repr=False, compare=False)

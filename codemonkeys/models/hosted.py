@@ -27,6 +27,7 @@ from codemonkeys.models.responses_api import call_responses, check_responses
 from codemonkeys.models.retry import Passing, Patience, Retry
 from codemonkeys.models.throttle import Throttle
 from codemonkeys.models.tokens import count_tokens
+from codemonkeys.models.windows import Window, window_of
 
 Transport = Literal["auto", "litellm"]
 
@@ -52,14 +53,15 @@ class HostedModel:
         """`name`: as litellm has it. `api_base`: address of an endpoint of the user's own.
 
         `timeout`: seconds an attempt may take. `concurrency`: calls in flight at one time.
-        `registry`: a file with prices, see `price_of`. `throttle`: is told what the provider says about the number of
-        requests; whoever asks for turns there never has more in flight than the provider takes.
+        `registry`: a file with prices and windows, see `price_of`. `throttle`: is told what the provider says about the
+        number of requests; whoever asks for turns there never has more in flight than the provider takes.
         `key_variable`: environment variable that holds the key, if not the provider's own. `transport`: `litellm` to go
         through it also where `auto` would not. Raises BadSettings.
         """
         self.name = name
         self.price: Price | None = price_of(name, registry)
         self.counting = counting_of(name, api_base)
+        self.window: Window | None = window_of(name, registry)
         self._api_base = api_base
         self._timeout = timeout
         self._key_variable = key_variable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
@@ -20,12 +21,27 @@ from codemonkeys.models.parameter_arguments import (
 )
 from codemonkeys.system.text import valid_text
 
-CLAUDE_HOSTS = frozenset({"anthropic", "bedrock", "vertex_ai", "openrouter"})
-"""Providers that take Anthropic's cache breakpoints for its models."""
-ANTHROPIC_CACHE_WRITE = 1.25
-"""Price of a token that Anthropic writes to its cache, relative to an uncached one."""
-ANTHROPIC_HOUR_WRITE = 2.0
-"""The same for a token that the cache keeps for an hour."""
+CACHE_BREAKPOINTS = {
+    **dict.fromkeys(
+        ("", "anthropic", "azure_ai", "databricks", "litellm_proxy", "openrouter", "snowflake", "vertex_ai"),
+        ("claude",),
+    ),
+    "bedrock": ("claude", "nova"),
+    "dashscope": ("qwen",),
+    "minimax": ("minimax",),
+}
+"""Families of models that take Anthropic's cache breakpoints, by provider, as far as litellm passes them on.
+
+Not Gemini: litellm would make a cache of it by a request of its own, whose storage is on no bill of ours.
+"""
+HOUR_CACHES = frozenset({"", "anthropic", "bedrock", "openrouter"})
+"""Providers that can be asked to keep what is cached for an hour."""
+KEYED_CACHES = frozenset({"fireworks_ai", "openai"})
+"""Providers that send equal keys to one machine, which has the beginning of the prompt in its cache."""
+CACHE_WRITE = 1.25
+"""Price of a token that is written to a cache at a breakpoint, relative to an uncached one."""
+HOUR_WRITE = 2.0
+"""The same for a token that Anthropic's cache keeps for an hour."""
 FETCH_TOKENS = frozenset(
     {"bedrock", "databricks", "gigachat", "github_copilot", "oci", "sagemaker_chat", "sap", "vertex_ai", "watsonx"}
 )
@@ -114,6 +130,8 @@ def arguments(
         found |= parameter_arguments(name, request.parameters)
     if api_base is not None:
         found["api_base"] = api_base
+    if (cache_key := cache_key_of(name, request, api_base)) is not None:
+        found["prompt_cache_key"] = cache_key
     if (key := key or key_for_endpoint(name, api_base)) is not None:
         found["api_key"] = key
     return found
@@ -131,14 +149,17 @@ def messages(name: str, request: Request) -> list[dict[str, Any]]:
     # Others do not want to see them, nor does Claude when it does not think.
     signs = thinks(request.parameters) and is_claude(name)
     marked: set[int] = set()
-    if request.cache and "claude" in name.lower() and prefix(name) in {*CLAUDE_HOSTS, ""}:
+    mark = {"type": "ephemeral"}
+    if request.cache_hour and prefix(name) in HOUR_CACHES:
+        mark["ttl"] = "1h"
+    if request.cache and takes_breakpoints(name):
         numbered = list(enumerate(request.messages))
         marked.update(number for number, message in numbered if message.role == "system")
         marked.update([number for number, message in numbered if message.role == "user"][-2:])
     return [
         {
             "role": message.role,
-            "content": breakpoint_after(content) if number in marked else content,
+            "content": breakpoint_after(content, mark) if number in marked else content,
             **({"thinking_blocks": json.loads(message.thinking)} if message.thinking and signs else {}),
         }
         for number, message in enumerate(request.messages)
@@ -146,9 +167,21 @@ def messages(name: str, request: Request) -> list[dict[str, Any]]:
     ]
 
 
-def breakpoint_after(content: str) -> list[dict[str, Any]]:
+def breakpoint_after(content: str, mark: dict[str, str]) -> list[dict[str, Any]]:
     """A message's content that ends with a cache breakpoint."""
-    return [{"type": "text", "text": content, "cache_control": {"type": "ephemeral"}}]
+    return [{"type": "text", "text": content, "cache_control": dict(mark)}]
+
+
+def takes_breakpoints(name: str) -> bool:
+    """Whether a model caches what stands before a breakpoint."""
+    return any(family in name.lower() for family in CACHE_BREAKPOINTS.get(prefix(name), ()))
+
+
+def cache_key_of(name: str, request: Request, api_base: str | None) -> str | None:
+    """A key that calls with the same beginning share, those of one task and stage; None where it would not help."""
+    if not request.cache or api_base is not None or prefix(name) not in KEYED_CACHES:
+        return None
+    return hashlib.sha256(f"{request.key.task} {request.key.stage}".encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def prefix(name: str) -> str:
@@ -158,12 +191,12 @@ def prefix(name: str) -> str:
 
 def cache_write_factor(name: str, litellm_provider: str | None) -> float:
     """Price of a token written to the cache, relative to an uncached one, where a price list does not say."""
-    return ANTHROPIC_CACHE_WRITE if is_anthropic(name, litellm_provider) else 1.0
+    return CACHE_WRITE if is_anthropic(name, litellm_provider) or takes_breakpoints(name) else 1.0
 
 
 def hour_write_factor(name: str, litellm_provider: str | None) -> float:
     """The same for a token that the cache keeps for an hour; 0 where that costs no more than any other."""
-    return ANTHROPIC_HOUR_WRITE if is_anthropic(name, litellm_provider) else 0.0
+    return HOUR_WRITE if is_anthropic(name, litellm_provider) else 0.0
 
 
 def is_anthropic(name: str, litellm_provider: str | None) -> bool:

@@ -18,6 +18,7 @@ from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.tokens import count_tokens
+from codemonkeys.models.windows import Window
 from codemonkeys.runs.runner import open_work
 from codemonkeys.settings import Settings
 from codemonkeys.stages import CONTEXT_MODES, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST
@@ -69,6 +70,7 @@ class CountingModel:
 
     name: str
     price: Price | None
+    window: Window | None = None
     _cache: dict[bytes, int] = field(default_factory=dict)
 
     def count_tokens(self, text: str) -> int:

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from codemonkeys.journal.caches import CacheUse
 from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import WIDE, Id, cut, one_line, shorten
 from codemonkeys.stages import STAGES
@@ -89,7 +90,9 @@ def summary_view(overview: dict[str, Any], width: int = 120) -> RenderableType:
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
     listed = tasks if len(tasks) <= MAX_LISTED else [task for task in tasks if task["state"] != "predicted"]
     parts: list[RenderableType] = [tasks_table(listed, width), Text()] if listed else []
-    parts += [spend_table(overview["spend"]), *unanswered_line(overview["unanswered"])]
+    caches: Sequence[CacheUse] = overview.get("caches", ())
+    parts += [spend_table(overview["spend"], caches), *unanswered_line(overview["unanswered"])]
+    parts += [plain(line, "yellow") for line in missed_caches(caches)]
     parts += [Text(), plain(f"{len(tasks)} tasks: {counts}", "bold")]
     if overview["retries"]:
         retried = ", ".join(
@@ -107,11 +110,30 @@ def unanswered_line(unanswered: dict[str, Any]) -> list[RenderableType]:
     return [plain(f"Of it, {cost} for {times} attempts without an answer, which may have been charged: at most that")]
 
 
-def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
+def caches_line(caches: Sequence[CacheUse], spend: Sequence[dict[str, Any]]) -> str:
+    """How much of all prompts came from caches, and what that saved; empty if nothing did."""
+    read, prompts = (sum(row[name] or 0 for row in spend) for name in ("cache_read_tokens", "prompt_tokens"))
+    known = [use.saved_usd for use in caches if use.saved_usd is not None]
+    saved = f", which saved {dollars(sum(known))}" if known else ""
+    return f"{read / prompts:.0%} of the prompts was read from caches{saved}" if read else ""
+
+
+def missed_caches(caches: Sequence[CacheUse]) -> list[str]:
+    """A sentence for each stage that should have read from the provider's cache, and never did."""
+    return [
+        f"{use.stage}: of {use.expected} calls that begin like one before them, none was read from the cache of "
+        f"{use.model}, though that is cheaper there: see Troubleshooting in the documentation"
+        for use in caches
+        if use.missed
+    ]
+
+
+def spend_table(spend: Sequence[dict[str, Any]], caches: Sequence[CacheUse] = ()) -> Table:
     """Calls, tokens and cost by stage and model, with a total; empty cache columns are omitted.
 
-    `cache hit` is the share of the prompt that was read from the provider's cache.
+    `cache hit` is the share of the prompt that was read from the provider's cache, `saved` what that made cheaper.
     """
+    saved = {(use.stage, use.model): use.saved_usd for use in caches if use.saved_usd}
     titles = {
         "calls": "calls",
         "prompt_tokens": "prompt",
@@ -122,14 +144,17 @@ def spend_table(spend: Sequence[dict[str, Any]]) -> Table:
     totals = {name: sum(row[name] or 0 for row in spend) for name in titles}
     names = [name for name in titles if totals[name] or not name.startswith("cache")]
     headers = [titles[name] for name in names] + ["cache hit"] * bool(totals["cache_read_tokens"])
+    headers += ["saved"] * bool(saved)
     table = new_table("stage", "model", *headers, "cost", numbers=("stage", *headers, "cost"))
     table.columns[0].justify = "left"
     order = list(STAGES)
     for row in sorted(spend, key=lambda r: order.index(r["stage"]) if r["stage"] in order else len(order)):
         numbers = [f"{row[name] or 0:,}" for name in names] + cache_hit(row, totals)
+        numbers += [dollars(saved.get((row["stage"], row["model"]), 0.0))] * bool(saved)
         table.add_row(row["stage"], plain(row["model"]), *numbers, dollars(row["cost_usd"]))
-    cost = total_cost(spend)
-    table.add_row("total", "", *(f"{totals[name]:,}" for name in names), *cache_hit(totals, totals), cost, style="bold")
+    sums = [*(f"{totals[name]:,}" for name in names), *cache_hit(totals, totals)]
+    sums += [dollars(sum(usd or 0.0 for usd in saved.values()))] * bool(saved)
+    table.add_row("total", "", *sums, total_cost(spend), style="bold")
     return table
 
 

@@ -14,7 +14,7 @@ from codemonkeys.generation.flags import suspicious
 from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import one_line
 from codemonkeys.report.tables import diff_view, dollars, heading, new_table, plain, spend_table, unanswered_line
-from codemonkeys.stages import RANK, REGRESSION, RELEVANCE, STAGES
+from codemonkeys.stages import EDIT, RANK, REGRESSION, RELEVANCE, STAGES
 
 
 def evidence_view(story: dict[str, Any]) -> RenderableType:
@@ -111,12 +111,18 @@ def candidates_table(story: dict[str, Any]) -> Table:
             "model": c.get("source"),
             "family": c.get("family"),
             "sample": c["sample"] + 1,
-            "approved by the model": "yes" if c["approved"] else "no, out of turns",
+            "approved by the model": "yes" if c["approved"] else unapproved(c["sample"], story["notes"]),
         }
         table.add_row(
             str(c["number"]), *(plain(cells[name]) for name in origin), changed_lines(c["patch"]), same, chosen
         )
     return table
+
+
+def unapproved(sample: int, notes: Sequence[dict[str, Any]]) -> str:
+    """Why a model has not approved of its edit."""
+    early = (EDIT.name, sample, "ended early") in {(note["stage"], note["sample"], note["kind"]) for note in notes}
+    return "no, ended early" if early else "no, out of turns"
 
 
 def changed_lines(patch: str) -> str:

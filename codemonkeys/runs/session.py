@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from codemonkeys.engine.events import Notify, note, silent
@@ -17,11 +18,13 @@ from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Remarking
 from codemonkeys.models.roles import ModelSet
+from codemonkeys.models.windows import Window
 from codemonkeys.prompting.check import check_prompts
 from codemonkeys.runs.models import open_models
 from codemonkeys.runs.outcomes import State, TaskResult
 from codemonkeys.runs.predictions_file import keeping_predictions_file
 from codemonkeys.runs.runner import Prepare, Solver, run_tasks
+from codemonkeys.runs.windows import fit_settings, windows_of
 from codemonkeys.settings import Settings, build
 from codemonkeys.stages import CONTEXT_MODES
 from codemonkeys.tasks.backends import choose_backend
@@ -87,7 +90,7 @@ class Session:
 
     request: RunRequest
     settings: Settings
-    """As a resumed run would read them."""
+    """As a resumed run would read them, fitted into the windows of the models."""
     journal: Journal
     steps: Steps
     prepare: Prepare
@@ -131,7 +134,9 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
         home = default_home()
         kind, backend = await asyncio.to_thread(choose_backend, settings.sandbox.kind, tasks, home)
         settings = settled(settings, kind)
-        journal = opened.enter_context(open_journal(request, settings, options))
+        windows = windows_of(models, settings.context.token_margin)
+        journal = opened.enter_context(open_journal(request, settings, options, windows))
+        settings = fit_settings(settings, models, journal.windows, lambda line: options.notify(note(line)))
         sandbox = opened.enter_context(closing(backend.open(journal.name, reuse=settings.sandbox.reuse)))
         digests = open_digests(settings, home)
         if digests is not None:
@@ -164,12 +169,16 @@ def settled(settings: Settings, sandbox: str) -> Settings:
 
 
 @contextmanager
-def open_journal(request: RunRequest, settings: Settings, options: Options) -> Iterator[Journal]:
+def open_journal(
+    request: RunRequest, settings: Settings, options: Options, windows: Mapping[str, Window] = MappingProxyType({})
+) -> Iterator[Journal]:
     """The run's journal: begun, or opened again if it was begun with equal settings and inputs.
+
+    `windows`: of its models by name, which a run that begins keeps.
 
     A run that fails before its first step leaves no folder: its name stays free.
     """
-    journal = Journal(options.runs, options.name, request.source, request.stored(settings))
+    journal = Journal(options.runs, options.name, request.source, request.stored(settings), windows)
     try:
         request.write_files(journal.folder)
         yield journal

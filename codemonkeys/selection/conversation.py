@@ -12,6 +12,7 @@ from codemonkeys.engine.conversation import Conversation
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.answers import Answer, MalformedAnswer, parse_answer
 from codemonkeys.generation.patch import patch_paths
+from codemonkeys.models.base import Message
 from codemonkeys.selection.collect_evidence import SelectionInput
 from codemonkeys.stages import SELECT, Stage
 
@@ -84,7 +85,7 @@ async def converse(
     )
     valid = [*numbers, NONE] if key.may_refuse else numbers
     talk = Conversation(work, key.stage, key.sample, system, settings.turns, key.temperature, settings.max_tokens)
-    message = work.prompts("select.user")
+    message: str | Message = work.prompts("select.user")
 
     def parse(text: str) -> Answer:
         answer = parse_answer(text, work.marker, ("test", "choice"))
@@ -107,7 +108,7 @@ async def converse(
 
 async def show_results(
     work: Work, talk: Conversation, finalists: Sequence[Finalist], test: str, key: ConversationKey
-) -> str:
+) -> Message:
     """Run a test script on the unedited code and on every finalist; returns the message with the results."""
     select = key.stage is SELECT
     async with asyncio.TaskGroup() as group:
@@ -124,7 +125,7 @@ async def show_results(
         {"number": finalist.number, **work.show(task.result())._asdict()}
         for finalist, task in zip(finalists, edited, strict=True)
     ]
-    return work.prompts(
+    return work.tell(
         "select.result", original=work.show(original.result()), results=results, turns_left=talk.turns_left
     )
 

@@ -49,6 +49,11 @@ class ContextSettings(Section):
     """Maximum context size in tokens; files are added in rank order."""
     max_tokens: int = Field(4_096, ge=1)
     """Maximum answer length of a relevance or ranking call, in tokens."""
+    fit: Literal["lower", "refuse"] = "lower"
+    """What to do when these settings ask for more than a model's window holds, as far as that is known. `lower`: lower
+    `file_tokens`, the batches, `tokens` and what else fills prompts, and say so. `refuse`: do not begin the run."""
+    token_margin: float = Field(1.25, ge=1, le=4)
+    """By how much models may count more tokens than we do (cl100k), when their windows are filled."""
 
 
 class GenerationSettings(Section):
@@ -195,6 +200,10 @@ class OperationSettings(Section):
     """Timeout of one model call, in seconds."""
     attempts: int = Field(8, ge=1)
     """Maximum attempts per model call on transient errors."""
+    cache_ttl: Literal["auto", "5m", "1h"] = "auto"
+    """How long providers that can be asked (Anthropic, also through Bedrock and OpenRouter) keep what is cached. An
+    hour costs 2 instead of 1.25 times the price of what is written. `auto`: an hour if two executions between turns may
+    take longer than five minutes, by `sandbox.seconds`."""
     empty_answers: int = Field(8, ge=0)
     """Stop the run when this number of answers of a stage have come and all are empty or cut at their length, as of a
     model that thinks until nothing is left for the answer; 0 never stops it."""
@@ -214,6 +223,10 @@ class OperationSettings(Section):
             token_ratio=own.token_ratio or self.token_ratio,
             reasoning_beside=self.reasoning_beside if own.reasoning_beside is None else own.reasoning_beside,
         )
+
+
+CACHE_SECONDS = 300
+"""How long providers keep what is cached unless asked for more."""
 
 
 def memory_mb() -> int:
@@ -247,6 +260,12 @@ class Settings(BaseSettings):
     selection: SelectionSettings = SelectionSettings()
     sandbox: SandboxSettings = SandboxSettings()
     operation: OperationSettings = OperationSettings()
+
+    @property
+    def keeps_caches_an_hour(self) -> bool:
+        """Whether providers are asked to keep what is cached for an hour."""
+        ttl = self.operation.cache_ttl
+        return ttl == "1h" or (ttl == "auto" and 2 * self.sandbox.seconds > CACHE_SECONDS)
 
     @classmethod
     def settings_customise_sources(

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemonkeys.context.json_arrays import last_array
-from codemonkeys.context.ranking import choose_context, fill, merge
+from codemonkeys.context.ranking import choose_context, fill, interleave, merge, rank
 from codemonkeys.context.relevance import RelevantFile
 from codemonkeys.models.base import Request
+from codemonkeys.models.windows import Window
 from codemonkeys.tasks.snapshot import Snapshot
 from tests.rooms import room
 
@@ -64,3 +65,31 @@ def test_invented_paths_are_dropped_and_a_bad_answer_is_asked_for_again(
         chosen = asyncio.run(choose_context(work, files))
         assert [file.path for file in chosen] == ["b.py", "a.py"]
         assert chosen[0].text == "b = 1\n"
+
+
+def test_a_list_that_is_too_long_for_the_window_is_ranked_in_parts(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    def answer(request: Request) -> str:
+        listed = [
+            json.loads(line.split(" (")[0]) for line in request.messages[0].content.splitlines() if " tokens)" in line
+        ]
+        return json.dumps(listed[::-1])
+
+    with room(tmp_path, make_snapshot({f"{n}.py": "1" for n in range(9)}), answer, context={"rankings": 2}) as work:
+        work.journal.windows = {"answering": Window(1_400, margin=1.0)}
+        files = [RelevantFile(f"{n}.py", 100, "word " * 60) for n in range(9)]
+        rankings = asyncio.run(rank(work, files))
+        requests = work.models.primary.requests  # type: ignore[attr-defined]
+        assert sorted(request.key.sample for request in requests) == [0, 1, 2, 3]
+    # Each part from its last to its first, interleaved: nothing is lost.
+    assert rankings == [["4.py", "8.py", "3.py", "7.py", "2.py", "6.py", "1.py", "5.py", "0.py"]] * 2
+
+
+@given(st.lists(PATHS, max_size=4))
+def test_interleaved_rankings_keep_every_order(rankings: list[list[str]]) -> None:
+    apart = [[f"{number}{path}" for path in ranking] for number, ranking in enumerate(rankings)]
+    merged = interleave(apart)
+    assert sorted(merged) == sorted(path for ranking in apart for path in ranking)
+    for ranking in apart:
+        assert [path for path in merged if path in ranking] == ranking

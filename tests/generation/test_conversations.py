@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.context.ranking import ContextFile
+from codemonkeys.errors import AccessRefused, FilteredAnswer, PromptTooLong, RejectedRequest, RetriesExhausted
 from codemonkeys.generation.editing import write_edit
 from codemonkeys.generation.testing import TestScript, write_test
 from codemonkeys.models.base import Completion, Request
+from codemonkeys.models.windows import Window
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
+from tests.fakes import TASK
 from tests.rooms import MARKER, room
 
 FILES = {"a.py": "def a():\n    return 1\n"}
@@ -63,11 +66,19 @@ def test_no_test_after_all_turns_is_none(tmp_path: Path, make_snapshot: Callable
 CONTEXT = [ContextFile("a.py", FILES["a.py"], 5)]
 
 
-@pytest.mark.parametrize(("finish_reason", "word"), [("length", "cut off at 8192 tokens"), ("broken", "broke off")])
+@pytest.mark.parametrize(
+    ("finish_reason", "longest", "word"),
+    [
+        ("length", None, "cut off at 8192 tokens"),
+        ("length", 2_000, "cut off at 2000 tokens"),
+        ("broken", None, "broke off"),
+    ],
+)
 def test_an_answer_that_is_not_whole_is_told_to_the_model_and_makes_no_edit(
-    tmp_path: Path, make_snapshot: Callable[..., Snapshot], finish_reason: str, word: str
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot], finish_reason: str, longest: int | None, word: str
 ) -> None:
     with room(tmp_path, make_snapshot(FILES), script(EDIT, EDIT, DONE)) as work:
+        work.journal.windows = {"answering": Window(100_000, longest)}
         whole = work.models.primary.complete
 
         async def first_is_cut(request: Request) -> Completion:
@@ -162,3 +173,42 @@ def test_samples_share_one_prefix_and_the_first_call_goes_alone(
         prefixes = {request.messages[0].content for request in model.requests}  # type: ignore[attr-defined]
         assert len(prefixes) == 1
         assert all(request.cache for request in model.requests)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("error", [PromptTooLong("too long"), FilteredAnswer("withheld"), RejectedRequest("refused")])
+def test_a_refused_later_turn_keeps_what_was_written(
+    error: Exception, tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    """Also in a later session, to which the provider would answer: the task has gone on without that answer."""
+    refusing = True
+
+    def answer(request: Request) -> str:
+        if request.key.turn == 1 and refusing:
+            raise error
+        return TEST if request.key.stage == "test" else EDIT
+
+    snapshot = make_snapshot(FILES)
+    for refusing in (True, False):
+        with room(tmp_path, snapshot, answer) as work:
+            test = asyncio.run(write_test(work, 0))
+            assert test is not None and (test.text, test.approved) == ("import a\n", False)
+            candidate = asyncio.run(write_edit(work, 0, CONTEXT, test))
+            assert candidate is not None and "+    return 2" in candidate.patch and not candidate.approved
+            for stage in ("test", "edit"):
+                assert str(error) in work.journal.note(TASK.id, stage, 0, "ended early")
+            assert len(said(work)) == (4 if refusing else 0)
+
+
+def test_what_concerns_every_call_or_may_pass_is_no_candidate(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    for number, error in enumerate([AccessRefused("wrong key"), RetriesExhausted("down")]):
+
+        def answer(request: Request, error: Exception = error) -> str:
+            if request.key.turn == 1:
+                raise error
+            return EDIT
+
+        with room(tmp_path / str(number), make_snapshot(FILES, str(number)), answer) as work:
+            with pytest.raises(type(error)):
+                asyncio.run(write_edit(work, 0, CONTEXT, None))

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from codemonkeys.models.tokens import count_tokens
 from codemonkeys.tasks import images, recipes
 from codemonkeys.tasks.sources import load_tasks
 from tests.cli.command import Command, Done, codemonkeys
@@ -98,6 +99,28 @@ def test_faults_change_nothing_but_the_number_of_requests(bench: Bench) -> None:
     again = dict(bench.query("SELECT status, sum(times) FROM retries GROUP BY status", "faulty"))
     assert sum(again.values()) == len(endpoint.requests) - plain and "429" in again
     assert f"{again['429']} times after 429" in done.out
+
+
+def test_a_run_of_a_small_window_is_killed_and_resumed_with_the_same_requests(bench: Bench) -> None:
+    window = {"max_input_tokens": 16_384, "max_output_tokens": 2_000}
+    (bench.folder / "prices.json").write_text(json.dumps({MODEL: PRICES[MODEL] | window}))
+    with serve(dry_run) as endpoint:
+        done = bench(*bench.arguments(endpoint, name="whole"))
+        assert done.code == 0 and "context.tokens=128,000 is more than openai/test-model holds" in done.err, done.err
+        whole = {json.dumps(seen.body, sort_keys=True) for seen in endpoint.requests}
+        for seen in endpoint.requests:
+            assert 1.25 * count_tokens(seen.text) + seen.body["max_tokens"] <= 16_384
+            assert seen.body["max_tokens"] <= 2_000
+    with serve(slowly(0.5)) as endpoint:
+        process = bench.start(*bench.arguments(endpoint))
+        wait_for(lambda: len(endpoint.requests) >= 4)
+        process.kill()
+        process.communicate()
+        # A newer list changes nothing in a run that has begun.
+        (bench.folder / "prices.json").write_text(json.dumps(PRICES))
+        assert bench("resume", "run").code == 0
+        assert {json.dumps(seen.body, sort_keys=True) for seen in endpoint.requests} == whole
+    assert bench.patch() == bench.patch("whole") != ""
 
 
 def test_predictions_are_there_while_the_run_goes_on(bench: Bench) -> None:
