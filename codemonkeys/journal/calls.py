@@ -74,9 +74,19 @@ class StoredCalls:
         stages[stage] = stages.get(stage, 0) + amount
 
     def mark_started_as_lost(self) -> None:
-        """Count calls that a dead process had in flight at their upper bound: they may have been billed."""
+        """Count calls that a dead process had in flight at their upper bound: they may have been billed.
+
+        Not so those in batches, whose answers can still be collected, and those that waited for a batch.
+        """
         with self._writer.writing() as connection:
-            connection.execute("UPDATE call_steps SET state = 'lost' WHERE state = 'started'")
+            connection.execute("UPDATE call_steps SET state = 'lost' WHERE state = 'started' AND batch IS NULL")
+            unsent = connection.execute(
+                "UPDATE call_steps SET state = 'failed', error = ?, reserved_usd = 0, ended_at = ? "
+                "WHERE state = 'started' AND batch = 0",
+                (NOT_SENT, now()),
+            )
+        if unsent.rowcount:
+            self.recompute_totals()
 
     def stored(self, key: StepKey) -> Stored | None:
         """The answered call for a key, if there is one."""
@@ -113,8 +123,11 @@ class StoredCalls:
         upper_bound: float,
         limit: float | None,
         task_limit: float | None = None,
+        batch: int | None = None,
     ) -> int:
         """Reserve a call's upper bound and record that the call is sent; returns the step's id.
+
+        `batch`: 0 where it waits for one.
 
         All amounts in US dollars. Raises BudgetReached if this call could take settled plus reserved costs over
         `limit`, or those of its task over `task_limit`.
@@ -141,8 +154,8 @@ class StoredCalls:
                 content["thinking"] = signed
             cursor = connection.execute(
                 "INSERT INTO call_steps (task, stage, sample, turn, state, request_hash, request, model, "
-                "reserved_usd, started_at) VALUES (?, ?, ?, ?, 'started', ?, ?, ?, ?, ?)",
-                (*request.key[:4], request.hash(model), json.dumps(content), model, upper_bound, now()),
+                "reserved_usd, started_at, batch) VALUES (?, ?, ?, ?, 'started', ?, ?, ?, ?, ?, ?)",
+                (*request.key[:4], request.hash(model), json.dumps(content), model, upper_bound, now(), batch),
             )
         self._book(task, request.key.stage, bound)
         assert cursor.lastrowid is not None
