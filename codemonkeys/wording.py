@@ -9,6 +9,8 @@ OPTIONS = {"model": "-m", "config": "-c", "rule": "--select", "name": "--run"}
 """Options of the command line that are not spelled as the parameter is."""
 SETTINGS = {
     "api_base": "operation.api_base",
+    "batch": "operation.batch.stages",
+    "no_batch": "operation.batch.stages=()",
     "budget": "operation.budget",
     "task_budget": "operation.task_budget",
     "rule": "selection.rule",

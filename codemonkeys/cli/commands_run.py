@@ -11,6 +11,7 @@ from codemonkeys.cli.exits import end
 from codemonkeys.cli.options import (
     AcceptChanges,
     ApiBase,
+    Batch,
     Budget,
     Config,
     DryRun,
@@ -27,6 +28,7 @@ from codemonkeys.cli.options import (
     Sandbox,
     ScanModel,
     TaskBudget,
+    batches,
     models_of,
     settings_of,
 )
@@ -83,6 +85,7 @@ def solve(
     prompts: OwnPrompts = None,
     budget: Budget = None,
     task_budget: TaskBudget = None,
+    batch: Batch = None,
     dry_run: DryRun = False,
     like: Like = None,
     accept_changes: AcceptChanges = False,
@@ -95,7 +98,9 @@ def solve(
     """
     from codemonkeys.cli import solving
 
-    given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort)
+    given = settings_of(
+        model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort, batch
+    )
     selection: dict[str, object] = {"ids": instance or [], "split": split, "filter": filter, "slice": slice}
     selection |= {"shuffle": shuffle, "limit": limit}
     if dry_run:
@@ -134,6 +139,7 @@ def fix(
     prompts: OwnPrompts = None,
     budget: Budget = None,
     task_budget: TaskBudget = None,
+    batch: Batch = None,
     dry_run: DryRun = False,
     like: Like = None,
     accept_changes: AcceptChanges = False,
@@ -148,7 +154,9 @@ def fix(
     """
     from codemonkeys.cli import fixing
 
-    given = settings_of(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort)
+    given = settings_of(
+        model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort, batch
+    )
     request = fixing.FixRequest(repository, issue, base, venv, image, apply)
     if dry_run:
         end(lambda: fixing.plan(request, config or [], given, planned(runs, of_fix(), run, like), json))
@@ -160,6 +168,7 @@ def resume(
     api_base: ApiBase = None,
     budget: Budget = None,
     task_budget: TaskBudget = None,
+    batch: Batch = None,
     accept_changes: AcceptChanges = False,
     runs: Runs = None,
     json: Json = False,
@@ -170,7 +179,7 @@ def resume(
     """
     from codemonkeys.cli import resuming
 
-    operation = {"api_base": api_base, "budget": budget, "task_budget": task_budget}
+    operation = {"api_base": api_base, "budget": budget, "task_budget": task_budget, "batch": batches(batch)}
     end(lambda: resuming.resume(holding(runs, run), run, operation, accept_changes, json))
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 
 from codemonkeys.engine.attempts import Attempts
+from codemonkeys.engine.batch import LeftInBatch
+from codemonkeys.engine.batched_calls import BatchedCalls
+from codemonkeys.engine.batcher import Batcher
 from codemonkeys.engine.bounds import UpperBounds
 from codemonkeys.engine.budget import Budget
 from codemonkeys.engine.events import Event
@@ -18,9 +22,13 @@ from codemonkeys.engine.windows import fit
 from codemonkeys.errors import BadInput, BudgetReached, ModelError, NoAnswer
 from codemonkeys.journal.calls import NOT_SENT
 from codemonkeys.models.base import Completion, Message, Model, Request
+from codemonkeys.models.batching import Unanswered
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.throttle import Throttle, Throttled
 from codemonkeys.settings import OperationSettings
+
+Ask = Callable[[Request], Awaitable[Completion]]
+"""How a model is asked: at once, or in a batch."""
 
 
 class ModelCalls:
@@ -31,6 +39,7 @@ class ModelCalls:
         self._models, self._operation, self._budget = models, operation, budget
         self._first_answers = FirstAnswers(context.journal, context.notify, operation.empty_answers)
         self.bounds = UpperBounds(self._journal.calls, operation)
+        self._batched = BatchedCalls(context, operation.batch)
         self._queues = {id(model): PriorityQueue(throttle_of(model, operation)) for model in models.distinct()}
         for model in models.distinct():
             self._journal.put_price(model.name, model.price)
@@ -49,17 +58,41 @@ class ModelCalls:
             if self._context.answers(stored, request.hash(model.name), request.key):
                 return self._journal.calls.answer(stored)
             self._journal.calls.supersede(stored)
+        if (batcher := self._batched.batcher_of(request, model)) is not None:
+            try:
+                return await (self._batched.running(request.key) or self._call_in_batch(request, model, batcher))
+            except Unanswered:
+                pass  # What that cost is booked, and it goes out alone.
         attempts = Attempts(self._journal, self._budget, self._in_flight, request, model, self.bounds)
         tokens = await attempts.measure()
         async with self._queues[id(model)].slot(self._context.priority_of(request.key), tokens):
-            while True:
-                await attempts.wait_for_room()
-                try:
-                    return await self._in_flight.complete(self._send(request, model, attempts))
-                except BudgetReached:
-                    # Others may have been quicker; but what ends a call between its attempts ends it for good.
-                    if attempts.step is not None or not self._budget.may_change:
-                        raise
+            send = partial(self._send, request, model.complete, attempts)
+            return await self._when_affordable(attempts, lambda: self._in_flight.complete(send()))
+
+    async def _call_in_batch(self, request: Request, model: Model, batcher: Batcher) -> Completion:
+        journal, budget, bounds = self._journal, self._budget, self.bounds
+        attempts = Attempts(journal, budget, self._in_flight, request, model, bounds, batcher.factors)
+        await attempts.measure()
+        send = partial(self._send, request, partial(batcher.complete, attempts), attempts)
+        if (left := self._batched.left(request, batcher.name)) is not None:
+            self._in_flight.check()
+            attempts.take_over(left.id)
+            return await self._batched.complete(request.key, send())
+        return await self._when_affordable(attempts, lambda: self._batched.complete(request.key, send()))
+
+    async def _when_affordable(self, attempts: Attempts, send: Callable[[], Awaitable[Completion]]) -> Completion:
+        while True:
+            await attempts.wait_for_room()
+            try:
+                return await send()
+            except BudgetReached:
+                # Others may have been quicker; but what ends a call between its attempts ends it for good.
+                if attempts.step is not None or not self._budget.may_change:
+                    raise
+
+    def in_batches(self, stage: str) -> bool:
+        """Whether calls of a stage go in batches: one that waited for another's answer would wait for hours."""
+        return stage in self._operation.batch.stages
 
     async def fitted(self, request: Request) -> Request:
         """A request as it is sent: with the parameters of its model, and within its window. Raises PromptTooLong."""
@@ -74,34 +107,37 @@ class ModelCalls:
         """A slot behind every call that queues: another task begins only when that keeps no call waiting."""
         return self._queues[id(self._models.primary)].slot(self._context.priority_to_begin(task))
 
-    async def _send(self, request: Request, model: Model, attempts: Attempts) -> Completion:
+    async def _send(self, request: Request, ask: Ask, attempts: Attempts) -> Completion:
         try:
-            await attempts.begin()
-            if self._in_flight.stop.draining or self._in_flight.refused is not None:
-                await attempts.fail(NOT_SENT, charged=False)
-                self._in_flight.check()
-            answer = await self._answer(replace(request, book_attempt=attempts.book), model, attempts)
+            if attempts.step is None:
+                await attempts.begin()
+                if self._in_flight.stop.draining or self._in_flight.refused is not None:
+                    await attempts.fail(NOT_SENT, charged=False)
+                    self._in_flight.check()
+            answer = await self._answer(replace(request, book_attempt=attempts.book), ask, attempts)
+        except LeftInBatch:
+            self._in_flight.check()
+            raise
         finally:
             attempts.settle()
         self._context.notify(Event("call", request.key.task, request.key.stage))
         return answer
 
-    async def _answer(self, request: Request, model: Model, attempts: Attempts) -> Completion:
+    async def _answer(self, request: Request, ask: Ask, attempts: Attempts) -> Completion:
         try:
-            answer = await model.complete(request)
+            answer = await ask(request)
             answer = self._redacted(answer)
         except NoAnswer as error:
             # Where nobody says what it cost, it stays on the bill at its upper bound.
-            answer = self._redacted(
-                Completion("", error.finish_reason or "empty", error.usage, model.name, reasoning=error.reasoning)
-            )
+            ending = error.finish_reason or "empty"
+            answer = self._redacted(Completion("", ending, error.usage, attempts.model, reasoning=error.reasoning))
         except ModelError as error:
             if isinstance(error, BadInput):
                 self._in_flight.refused = error
             await attempts.fail(str(error), error.charged, error.usage, error.finish_reason)
             raise
         await attempts.finish(answer)
-        if (unusable := self._first_answers.take(request, model.name, answer)) is not None:
+        if (unusable := self._first_answers.take(request, attempts.model, answer)) is not None:
             self._in_flight.refused = unusable
             raise unusable
         return answer

@@ -101,7 +101,8 @@ class Conversation:
 
     async def _say(self, message: str | Message) -> str:
         self._messages.append(message if isinstance(message, Message) else Message("user", message))
-        if self._gate is not None and len(self._messages) == 2:
+        gated = self._gate is not None and not self._work.steps.calls.in_batches(self._stage.name)
+        if self._gate is not None and gated and len(self._messages) == 2:
             answer = await self._gate.call(self._call)
         else:
             answer = await self._call()

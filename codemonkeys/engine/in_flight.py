@@ -20,6 +20,7 @@ class InFlight:
         self._run = run
         self._tasks: set[asyncio.Future[Any]] = set()
         self.stop = stop
+        self._is_ending = False
         self.refused: BadInput | None = None
         """What every further call would end with, such as a wrong key."""
 
@@ -29,6 +30,11 @@ class InFlight:
             raise self.refused
         if self.stop.draining:
             raise RunInterrupted(f"stopped; {resume(self._run)}")
+
+    @property
+    def ends(self) -> bool:
+        """Whether nobody is going to act on what ends only hours from now."""
+        return self._is_ending or self.stop.draining or self.refused is not None
 
     async def complete(self, step: Coroutine[None, None, T]) -> T:
         """Carry out a step that ends and is stored even if whoever waits for it is cancelled.
@@ -50,8 +56,12 @@ class InFlight:
             task.exception()  # Retrieved here: whoever waited for it may be gone.
 
     async def drain(self) -> None:
-        """Wait until everything in flight has ended and is stored."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Wait until everything in flight has ended and is stored; calls in a batch are left in it."""
+        self._is_ending = True
+        try:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        finally:
+            self._is_ending = False
 
     def cancel(self) -> None:
         """Give up everything in flight; calls stay on the bill at their upper bound."""

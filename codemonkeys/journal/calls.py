@@ -7,10 +7,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import texts
+from codemonkeys.journal.settlement import NOTHING_KNOWN, Settlement, columns_of
 from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Request, Usage, reason_stored, reason_to_store
@@ -22,20 +22,6 @@ UNITS_PER_DOLLAR = 10**15
 MESSAGE_CACHE_SIZE = 10_000
 NOT_SENT = "it did not go out"
 """Error of a call that was recorded when the run was already being stopped; no failure of anybody."""
-
-
-class Settlement(NamedTuple):
-    """What is known of the cost of a call that has ended."""
-
-    cost: float | None = None
-    """US dollars; None: its tokens at the model's price, or its upper bound."""
-    counted: int | None = None
-    """Tokens of the prompt as we count them."""
-    bound: Callable[[], float] = lambda: 0.0
-    """Upper bound of the same call if it were made now."""
-
-
-NOTHING_KNOWN = Settlement()
 
 
 class StoredCalls:
@@ -74,9 +60,19 @@ class StoredCalls:
         stages[stage] = stages.get(stage, 0) + amount
 
     def mark_started_as_lost(self) -> None:
-        """Count calls that a dead process had in flight at their upper bound: they may have been billed."""
+        """Count calls that a dead process had in flight at their upper bound: they may have been billed.
+
+        Not so those in batches, whose answers can still be collected, and those that waited for a batch.
+        """
         with self._writer.writing() as connection:
-            connection.execute("UPDATE call_steps SET state = 'lost' WHERE state = 'started'")
+            connection.execute("UPDATE call_steps SET state = 'lost' WHERE state = 'started' AND batch IS NULL")
+            unsent = connection.execute(
+                "UPDATE call_steps SET state = 'failed', error = ?, reserved_usd = 0, ended_at = ? "
+                "WHERE state = 'started' AND batch = 0",
+                (NOT_SENT, now()),
+            )
+        if unsent.rowcount:
+            self.recompute_totals()
 
     def stored(self, key: StepKey) -> Stored | None:
         """The answered call for a key, if there is one."""
@@ -113,8 +109,11 @@ class StoredCalls:
         upper_bound: float,
         limit: float | None,
         task_limit: float | None = None,
+        batch: int | None = None,
     ) -> int:
         """Reserve a call's upper bound and record that the call is sent; returns the step's id.
+
+        `batch`: 0 where it waits for one.
 
         All amounts in US dollars. Raises BudgetReached if this call could take settled plus reserved costs over
         `limit`, or those of its task over `task_limit`.
@@ -141,8 +140,8 @@ class StoredCalls:
                 content["thinking"] = signed
             cursor = connection.execute(
                 "INSERT INTO call_steps (task, stage, sample, turn, state, request_hash, request, model, "
-                "reserved_usd, started_at) VALUES (?, ?, ?, ?, 'started', ?, ?, ?, ?, ?)",
-                (*request.key[:4], request.hash(model), json.dumps(content), model, upper_bound, now()),
+                "reserved_usd, started_at, batch) VALUES (?, ?, ?, ?, 'started', ?, ?, ?, ?, ?, ?)",
+                (*request.key[:4], request.hash(model), json.dumps(content), model, upper_bound, now(), batch),
             )
         self._book(task, request.key.stage, bound)
         assert cursor.lastrowid is not None
@@ -279,14 +278,6 @@ class StoredCalls:
             return self._total / UNITS_PER_DOLLAR
         stages = self._spent.get(task, {})
         return (sum(stages.values()) if stage is None else stages.get(stage, 0)) / UNITS_PER_DOLLAR
-
-
-def columns_of(usage: Usage | None) -> tuple[int | str | None, ...]:
-    """The columns of a usage: the tokens of prompt, completion, cache read and cache write, and the record as JSON."""
-    if usage is None:
-        return (None,) * 5
-    counts = (usage.prompt_tokens, usage.completion_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
-    return (*counts, json.dumps(dict(usage.raw)))
 
 
 def to_units(dollars: float) -> int:

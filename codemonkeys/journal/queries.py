@@ -59,6 +59,18 @@ def unanswered(connection: sqlite3.Connection, task: str | None = None) -> dict[
     return found[0]
 
 
+def pending_batches(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Batches that are at their providers, or may be, oldest first; those that no call waits for are left out."""
+    if not has_table(connection, "batches"):
+        return []
+    return rows(
+        connection,
+        "SELECT id, model, state, provider_id, calls, progress, submitted_at FROM batches b "
+        "WHERE state IN ('submitting', 'pending') "
+        "AND EXISTS (SELECT 1 FROM call_steps WHERE batch = b.id AND state = 'started') ORDER BY id",
+    )
+
+
 def has_table(connection: sqlite3.Connection, name: str) -> bool:
     """Whether a run has a table; one written by an older version, and only read since, may lack it."""
     return bool(rows(connection, "SELECT 1 FROM sqlite_master WHERE name = ?", name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from codemonkeys.journal.schema_batches import BATCHES
 from codemonkeys.journal.schema_bill import COSTS
 from codemonkeys.journal.schema_controls import CONTROLS
 from codemonkeys.journal.schema_initial import INITIAL
@@ -150,6 +151,7 @@ MIGRATIONS = {
     "m008_reasoning": REASONING,
     "m009_windows": WINDOWS,
     "m010_costs": COSTS,
+    "m011_batches": BATCHES,
 }
 """Statements by name, oldest first. Never change a released one: add a new one below it."""
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from codemonkeys import __version__
 from codemonkeys.errors import RunExists
 from codemonkeys.journal import run_files, texts
+from codemonkeys.journal.batches import StoredBatches
 from codemonkeys.journal.calls import StoredCalls
 from codemonkeys.journal.executions import StoredExecutions
 from codemonkeys.journal.writer import KeyIndex, Writer, now
@@ -58,6 +59,7 @@ class Journal:
             self.executions = StoredExecutions(self._writer)
             # The connection that writes would wait for a commit, and nearly every note that is looked for is missing.
             self._notes = KeyIndex(self._writer.reader, "SELECT stage, sample, kind FROM notes WHERE task = ?")
+            self.batches = StoredBatches(self._writer)
             self._begin_run(source, settings, windows)
             self.windows = {row[0]: Window(*row[1:]) for row in connection.execute("SELECT * FROM windows")}
             """What fits into each model, as far as it was known when the run began; nothing for older runs."""
@@ -90,6 +92,7 @@ class Journal:
                 connection.execute("DELETE FROM run WHERE rowid > (SELECT min(rowid) FROM run)")
                 connection.execute("UPDATE run SET name = ?, settings = ?", (self.name, text))
         self.calls.mark_started_as_lost()
+        self.batches.read_left()
 
     def close(self) -> None:
         """Close the database and release the run's lock."""

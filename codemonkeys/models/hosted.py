@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,8 @@ from codemonkeys.errors import MissingKey, ModelError, UnusableModel
 from codemonkeys.models import providers
 from codemonkeys.models.answers import is_chat_record, read_answer, with_own_words
 from codemonkeys.models.base import Completion, Price, Request
+from codemonkeys.models.batch_prices import WITH_BATCHES, batch_factors
+from codemonkeys.models.batching import BatchFactors, Held, Hold, Unanswered, holding_transport
 from codemonkeys.models.counting import counting_of
 from codemonkeys.models.endpoint import Endpoint, is_plain
 from codemonkeys.models.failures import judge, wants_completion_length
@@ -62,6 +64,7 @@ class HostedModel:
         self.price: Price | None = price_of(name, registry)
         self.counting = counting_of(name, api_base)
         self.window: Window | None = window_of(name, registry)
+        self._registry = registry
         self._api_base = api_base
         self._timeout = timeout
         self._key_variable = key_variable
@@ -74,6 +77,7 @@ class HostedModel:
         self._provider: str | None = None
         self._wants_completion_length = False
         """Whether the provider takes the length of answers as `max_completion_tokens` only."""
+        self._holding: Any = None
         self._clients: dict[asyncio.AbstractEventLoop, Any] = {}
 
     def count_tokens(self, text: str) -> int:
@@ -113,6 +117,12 @@ class HostedModel:
             check_responses(self.name, self._provider)
         else:
             check_chat(self.name, self._provider)
+
+    @cached_property
+    def batch_factors(self) -> BatchFactors | None:
+        """See `Batching`. May import litellm, which takes seconds."""
+        provider = self._provider or providers.provider_of(self.name)
+        return batch_factors(self.name, self._registry) if provider in WITH_BATCHES else None
 
     def check_reach(self) -> None:
         """Raise NothingAnswers if nothing answers at the user's own endpoint, BadSettings if that is no address."""
@@ -170,14 +180,18 @@ class HostedModel:
     async def _record(self, request: Request, what: str, heard: Heard) -> Mapping[str, Any]:
         if self._endpoint is not None and self._is_plain(request):
             return await self._endpoint.ask(request, self._wants_completion_length)
+        return await self._record_of(self._client(), request, what, heard)
+
+    async def _record_of(self, client: Any, request: Request, what: str, heard: Heard) -> Mapping[str, Any]:
+        """What litellm reads of an answer that comes by a client."""
         try:
-            response = await self._ask(request)
+            response = await self._ask(request, client)
         except Exception:
             # litellm refuses answers that it does not know the form of, which are paid for all the same.
             if heard.said is not None and is_chat_record(heard.said):
                 return dict(heard.said)
             raise
-        if not self._client().sent:
+        if not client.sent:
             reason = providers.unbookable(f"the provider {self._provider}")
             raise UnusableModel(f"{what}: it answered, but {reason}", charged=True)
         if isinstance(response, dict):
@@ -185,14 +199,46 @@ class HostedModel:
         record: dict[str, Any] = response.model_dump(mode="json", warnings=False)
         return record if heard.said is None else with_own_words(record, heard.said)
 
-    async def _ask(self, request: Request) -> Any:
+    async def complete_in_batch(self, request: Request, hold: Hold) -> Completion:
+        """Answer one request through a batch of its provider, in one attempt; see `Batching`."""
+        if self._provider is None:
+            await asyncio.to_thread(self._check_litellm)
+        what, began, held = f"{request.key}: {self.name}", time.monotonic(), Held(hold)
+        with hearing() as heard:
+            try:
+                with held:
+                    record = await self._record_of(self._holding_client(), request, what, heard)
+                return read_answer(record, what, self.name, time.monotonic() - began)
+            except Exception as error:
+                if held.failure is not None:
+                    raise held.failure from None
+                if isinstance(error, ModelError):
+                    raise
+                self._wants_completion_length |= (lengthless := wants_completion_length(error, heard.status))
+                failure = error if isinstance(error, Passing) else judge(error, request.key, self.name, heard.status)
+                if isinstance(failure, Passing) and heard.said is not None:  # An answer, and paid for, but of no use.
+                    raise Unanswered(str(failure), failure.charged, failure.usage) from None
+                raise (Unanswered(str(failure)) if lengthless or isinstance(failure, Passing) else failure) from None
+
+    def http(self) -> Any:
+        """The HTTP client of this model in the running event loop."""
+        return self._client().client
+
+    def _holding_client(self) -> Any:
+        """Of calls that go in batches: it opens no connection."""
+        if self._holding is None:
+            transport = holding_transport()()
+            self._holding = providers.open_client(self.name, self._api_base, self._timeout, self._key(), transport)
+        return self._holding
+
+    async def _ask(self, request: Request, client: Any) -> Any:
         arguments, provider = self._arguments(request), self._provider
         assert provider is not None
         if request.parameters.api == "responses":
-            return await call_responses(arguments, provider, self._client())
+            return await call_responses(arguments, provider, client)
         if self._wants_completion_length:
             arguments["max_completion_tokens"] = arguments.pop("max_tokens")
-        return await call(arguments, provider, self._client(), provider in providers.FETCH_TOKENS)
+        return await call(arguments, provider, client, provider in providers.FETCH_TOKENS)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         return providers.arguments(self.name, request, self._api_base, self._timeout, self._key())
@@ -212,9 +258,11 @@ class HostedModel:
         """Close this model's connections in this event loop; a later call opens new ones."""
         if self._endpoint is not None:
             await self._endpoint.close()
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.close()
+        client, holding = self._clients.pop(asyncio.get_running_loop(), None), self._holding
+        self._holding = None
+        for opened in (client, holding):
+            if opened is not None:
+                await opened.close()
 
 
 def missing_key(model: str, variables: list[str]) -> MissingKey:

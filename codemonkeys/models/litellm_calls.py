@@ -144,8 +144,10 @@ def client_type() -> type[Any]:
         Which of both litellm needs depends on provider, model and version of litellm, so this passes for either.
         """
 
-        def __init__(self, timeout: float, openai: Callable[..., Any]) -> None:
+        def __init__(self, timeout: float, openai: Callable[..., Any], transport: Any = None) -> None:
+            """`transport`: of httpx, where requests are not to go to the network."""
             self._openai: Any = None
+            self._own_transport = transport
             self.sent = 0
             """Requests that went out through this client, whoever made them."""
             super().__init__(timeout=timeout)
@@ -165,6 +167,8 @@ def client_type() -> type[Any]:
             """Also called when a connection broke, to send the request again, which no setting turns off."""
             if self._openai is not None:
                 raise  # noqa: PLE0704 - what broke it.
+            if self._own_transport is not None:
+                return importlib.import_module("httpx").AsyncClient(transport=self._own_transport, trust_env=False)
             return super().create_client(*args, **kwargs)
 
         async def post(self, *args: Any, **kwargs: Any) -> Any:

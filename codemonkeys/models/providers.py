@@ -204,10 +204,11 @@ def is_anthropic(name: str, litellm_provider: str | None) -> bool:
     return "claude" in name.lower() or litellm_provider == "anthropic"
 
 
-def open_client(name: str, api_base: str | None, timeout: float, key: str | None = None) -> Any:
+def open_client(name: str, api_base: str | None, timeout: float, key: str | None = None, transport: Any = None) -> Any:
     """A client for calls to one model in the running event loop; `await client.close()` closes its connections.
 
-    Keys and addresses are found where litellm finds them, unless a `key` is given. `timeout`: seconds.
+    Keys and addresses are found where litellm finds them, unless a `key` is given. `timeout`: seconds. `transport`: of
+    httpx, where requests are not to go to the network.
     """
     litellm, read = load(), os.environ.get
     if prefix(name) == "azure":
@@ -223,6 +224,7 @@ def open_client(name: str, api_base: str | None, timeout: float, key: str | None
             organization=litellm.organization or read("OPENAI_ORGANIZATION"),
             max_retries=0,
         ),
+        transport,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from codemonkeys.engine.bounds import MESSAGE_TOKENS
 from codemonkeys.models.base import Usage
+from codemonkeys.models.batch_prices import USUAL
 from codemonkeys.models.roles import longest_answer
 from codemonkeys.planning.conversations import (
     EDIT_PROFILE,
@@ -107,7 +108,11 @@ def costs(
         BALLOT.name: _select(measures, settings, models, BALLOT.name, ballots),
         SELECT.name: _select(measures, settings, models, SELECT.name, int(evidence is add_conversation)),
     }
-    return {name: _learned(name, cost, settings, models, experience) for name, cost in found.items()}
+    found = {name: _learned(name, cost, settings, models, experience) for name, cost in found.items()}
+    for stage in settings.operation.batch.stages:  # The upper bound stays: what a batch does not answer goes out alone.
+        expected = found[stage].expected_usd
+        found[stage] = replace(found[stage], expected_usd=None if expected is None else USUAL * expected)
+    return found
 
 
 def _learned(

@@ -12,7 +12,7 @@ from typing import Any
 
 from codemonkeys.journal import run_files
 from codemonkeys.journal.calls import NOT_SENT
-from codemonkeys.journal.queries import retries, rows, run_row, unanswered
+from codemonkeys.journal.queries import pending_batches, retries, rows, run_row, unanswered
 from codemonkeys.runs.estimate_file import read_estimate
 from codemonkeys.stages import STAGES
 
@@ -84,6 +84,9 @@ class RunStatus:
     unanswered_usd: float = 0.0
     """The part of the spend for attempts without an answer that may have been charged, at their upper bounds."""
 
+    batches: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Batches that are at their providers; see `queries.pending_batches`."""
+
     @property
     def ended(self) -> int:
         """Number of tasks in a final state."""
@@ -139,6 +142,7 @@ class StatusReader:
             spent_usd=spent,
             reserved_usd=reserved,
             unanswered_usd=unanswered(connection)["cost_usd"],
+            batches=pending_batches(connection),
             budget_usd=budget,
             estimated_usd=sum(estimate.values()) if estimate else None,
             estimate_factor=factor(

@@ -56,6 +56,8 @@ def facts_table(status: RunStatus, width: int) -> Table:
         facts.add_row("estimate", estimate)
     if status.owner is not None:
         facts.add_row("speed", speed_line(status))
+    if status.batches:
+        facts.add_row("batches", plain(batches_line(status)))
     if status.asked_again:
         retried = ", ".join(f"{times} after {what}" for what, times in status.asked_again.items())
         facts.add_row("retries", plain(retried))
@@ -77,7 +79,17 @@ def bar(done: float, of: float, width: int) -> ProgressBar:
 def status_line(status: RunStatus) -> str:
     """The summary in one line."""
     total = sum(status.tasks.values())
-    return f"{status.ended} of {total} tasks ended; {money_line(status)}; {speed_line(status)}"
+    line = f"{status.ended} of {total} tasks ended; {money_line(status)}; {speed_line(status)}"
+    return f"{line}; {batches_line(status)}" if status.batches else line
+
+
+def batches_line(status: RunStatus) -> str:
+    """What is at the providers, with how far the oldest batch is."""
+    first, calls = status.batches[0], sum(batch["calls"] for batch in status.batches)
+    waited = duration(seconds_between(first["submitted_at"], status.at))
+    what = "a batch" if len(status.batches) == 1 else f"{len(status.batches)} batches, the oldest of them"
+    id = first["provider_id"] or "not confirmed yet"
+    return f"{calls} calls in {what} ({id}; {first['progress'] or first['state']}) waited for since {waited}"
 
 
 def runs_table(runs: Sequence[RunStatus], width: int = 120) -> Table:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from codemonkeys.errors import BadInput, BadSettings, UnpricedModel
 from codemonkeys.models import open_model
 from codemonkeys.models.base import Model, Parametrised, Remote
+from codemonkeys.models.batch_prices import WITH_BATCHES
+from codemonkeys.models.batching import Batching
 from codemonkeys.models.parameters import Parameters
 from codemonkeys.models.roles import ModelSet, call_parameters, stage_answer
 from codemonkeys.settings import OperationSettings, Settings
@@ -45,7 +47,21 @@ def open_models(settings: Settings) -> ModelSet:
     for model in opened.values():
         if isinstance(model, Remote):
             model.check_reach()
-    return ModelSet(roles["primary"][0], roles["scan"][0], roles["writer"], roles["judge"][0], parameters)
+    models = ModelSet(roles["primary"][0], roles["scan"][0], roles["writer"], roles["judge"][0], parameters)
+    check_batches(settings.operation, models)
+    return models
+
+
+def check_batches(operation: OperationSettings, models: ModelSet) -> None:
+    """Raise BadSettings where a stage is to go in batches whose model has no batch API."""
+    for stage in operation.batch.stages:
+        model = models.of(stage, 0)
+        if not isinstance(model, Batching) or model.batch_factors is None:
+            known = " and ".join(f"{provider}/NAME" for provider in WITH_BATCHES)
+            raise BadSettings(
+                f"{option('batch')}: calls of {stage} go to {model.name}, which has no batch API that we speak; models "
+                f"named {known} have, the former also at an endpoint of your own. Leave it out, or choose another model"
+            )
 
 
 def check_parameters(settings: Settings, role: Role, model: Model, parameters: Parameters) -> None:

@@ -3,6 +3,7 @@
 from codemonkeys.settings.loading import build, load_settings, merge
 from codemonkeys.settings.model_settings import ModelSettings
 from codemonkeys.settings.tree import (
+    BatchSettings,
     ContextSettings,
     GenerationSettings,
     ModelLimits,
@@ -13,6 +14,7 @@ from codemonkeys.settings.tree import (
 )
 
 __all__ = [
+    "BatchSettings",
     "ContextSettings",
     "GenerationSettings",
     "ModelLimits",

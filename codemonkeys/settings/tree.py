@@ -159,6 +159,19 @@ class ModelLimits(Section):
     """Whether reasoning may come on top of the maximum answer length, in upper bounds."""
 
 
+class BatchSettings(Section):
+    """Calls through the provider's batch API, at about half the price and within a day (OpenAI and Anthropic)."""
+
+    stages: tuple[Literal["digest", "relevance", "rank", "judge", "ballot"], ...] = ()
+    """Stages whose first calls go in batches; `--batch` stands for digest, relevance and rank."""
+    linger_seconds: float = Field(10.0, ge=0)
+    """A batch is submitted when no call has joined it for so long, or when it is full."""
+    poll_seconds: float = Field(30.0, gt=0)
+    """Time to the second poll of a batch; it grows by half with each, up to ten minutes."""
+    hours: float = Field(25.0, gt=0)
+    """A batch that has not ended by then is cancelled, and what it has not answered goes out call by call."""
+
+
 class OperationSettings(Section):
     """How a run is carried out; these do not affect results and may change when a run is resumed."""
 
@@ -192,6 +205,7 @@ class OperationSettings(Section):
     the provider is known to count it within."""
     models: dict[str, ModelLimits] = Field(default_factory=dict[str, ModelLimits])
     """Overrides of the last five by model name, such as {openai/gpt-4o: {calls: 8, tokens_a_minute: 30000}}."""
+    batch: BatchSettings = BatchSettings()
     executions: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Maximum concurrent executions."""
     executions_memory_mb: int = Field(default_factory=lambda: memory_mb() * 4 // 5, ge=1)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from codemonkeys.engine.bounds import Size, UpperBounds
 from codemonkeys.engine.steps import Steps
 from codemonkeys.errors import BudgetReached
-from codemonkeys.journal.calls import Settlement
+from codemonkeys.journal.settlement import Settlement
 from codemonkeys.journal.store import Journal
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Price, Request, Usage

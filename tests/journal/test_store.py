@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from codemonkeys.errors import BadInput, BudgetReached, CorruptJournal, JournalError, NewerJournal, RunExists
 from codemonkeys.journal import queries, run_files, texts
-from codemonkeys.journal.calls import Settlement
 from codemonkeys.journal.executions import execution_hash
 from codemonkeys.journal.schema import migrations
+from codemonkeys.journal.settlement import Settlement
 from codemonkeys.journal.store import Journal
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Price, Request, Usage

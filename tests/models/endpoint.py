@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import SO_LINGER, SOL_SOCKET
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -64,6 +64,7 @@ class Reply:
 
 
 Responder = Callable[[Seen], Reply]
+Serving = TypeVar("Serving", bound="Endpoint")
 
 
 def answer(
@@ -140,6 +141,7 @@ class Endpoint:
     async def start(self, port: int) -> web.AppRunner:
         """Listen on a port of this machine; 0 takes a free one."""
         app = web.Application(client_max_size=1 << 28)
+        self.add_routes(app.router)
         app.router.add_post("/{path:.*}", self._respond)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
@@ -147,6 +149,9 @@ class Endpoint:
         await site.start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         return runner
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Add what goes before the route of all other requests."""
 
     async def stop(self, runner: web.AppRunner) -> None:
         """Let go of requests that hang, and of the port."""
@@ -193,7 +198,13 @@ class Endpoint:
 @contextmanager
 def serve(responder: Responder) -> Iterator[Endpoint]:
     """Run an endpoint in a thread, on a free port, for the length of a `with` block."""
-    endpoint = Endpoint(responder)
+    with serve_endpoint(Endpoint(responder)) as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def serve_endpoint(endpoint: Serving) -> Iterator[Serving]:
+    """Run one that is made."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="endpoint")
     thread.start()

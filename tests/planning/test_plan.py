@@ -16,7 +16,7 @@ from codemonkeys.planning.costs import costs
 from codemonkeys.planning.measures import Batch, Measures
 from codemonkeys.planning.models import PlannedModel, PlannedModels
 from codemonkeys.planning.plan import Plan, make_plan
-from codemonkeys.settings import Settings, load_settings
+from codemonkeys.settings import BatchSettings, OperationSettings, Settings, load_settings
 from codemonkeys.stages import ASKING
 from codemonkeys.tasks.base import Checkout, Task
 from codemonkeys.tasks.sources import load_tasks
@@ -113,6 +113,10 @@ def test_expectations_match_the_paper() -> None:
     fewer = costs(measures, load_settings(generation={"edit_turns": 4}), priced(PRICE, PRICE))["edit"].expected_usd
     assert fewer is not None and stages["edit"].expected_usd is not None
     assert fewer / stages["edit"].expected_usd == pytest.approx(920 / 1366, rel=0.1)
+    settings = settings.model_copy(update={"operation": OperationSettings(batch=BatchSettings(stages=("relevance",)))})
+    batched = costs(measures, settings, priced(PRICE, PRICE))
+    assert batched["rank"] == stages["rank"] and batched["relevance"].most_usd == stages["relevance"].most_usd
+    assert batched["relevance"].expected_usd == pytest.approx((stages["relevance"].expected_usd or 0) / 2)
 
 
 def test_what_a_budget_buys_fits_into_it(make_repository: Callable[..., Path], tmp_path: Path) -> None:

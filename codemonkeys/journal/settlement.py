@@ -1,0 +1,31 @@
+"""What is stored of the cost of a model call that has ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import NamedTuple
+
+from codemonkeys.models.base import Usage
+
+
+class Settlement(NamedTuple):
+    """What is known of the cost of a call that has ended."""
+
+    cost: float | None = None
+    """US dollars; None: its tokens at the model's price, or its upper bound."""
+    counted: int | None = None
+    """Tokens of the prompt as we count them."""
+    bound: Callable[[], float] = lambda: 0.0
+    """Upper bound of the same call if it were made now."""
+
+
+NOTHING_KNOWN = Settlement()
+
+
+def columns_of(usage: Usage | None) -> tuple[int | str | None, ...]:
+    """The columns of a usage: the tokens of prompt, completion, cache read and cache write, and the record as JSON."""
+    if usage is None:
+        return (None,) * 5
+    counts = (usage.prompt_tokens, usage.completion_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
+    return (*counts, json.dumps(dict(usage.raw)))
