@@ -135,6 +135,8 @@ class HostedModel:
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request, retries included; see `Model`."""
+        if not self._is_plain(request) and self._provider is None:
+            await asyncio.to_thread(self._check_litellm)
         async with self._slots:
             what = f"{request.key}: {self.name}"
             attempt = partial(self._attempt, request, what)
@@ -143,8 +145,6 @@ class HostedModel:
             return replace(completion, attempts=attempts)
 
     async def _attempt(self, request: Request, what: str) -> Completion:
-        if not self._is_plain(request) and self._provider is None:
-            await asyncio.to_thread(self._check_litellm)
         with hearing() as heard:
             return await self._attempt_heard(request, what, heard)
 
