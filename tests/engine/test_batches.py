@@ -320,12 +320,12 @@ def test_a_budget_holds_over_batches(tmp_path: Path) -> None:
         answers.extend(await s.ask(*range(20)))
 
     with journal_in(tmp_path) as journal, serve_endpoint(endpoint):
-        session(journal, endpoint, MODELS[0], act, budget=0.0101, selection_share=0)
+        session(journal, endpoint, MODELS[0], act, budget=0.015, selection_share=0)
         assert journal.calls.spent() == pytest.approx(endpoint.bill(PRICES), rel=1e-12)
-        assert journal.calls.spent() <= 0.0101
+        assert journal.calls.spent() <= 0.015
         assert len(endpoint.batches) > 1 and not endpoint.requests
     answered = [each for each in answers if isinstance(each, Completion)]
-    # The bound of a call is about 0.0028 USD in a batch, 0.0055 alone; what it costs, 0.0004.
+    # The bound of a call is more than 0.005 USD in a batch; what it costs, 0.0005.
     assert len(answered) > 10 and len(answered) == sum(len(batch.calls) for batch in endpoint.batches.values())
     assert all(isinstance(each, Completion | BudgetReached) for each in answers)
 
