@@ -1,4 +1,4 @@
-"""Tokens that relevance sends to the scan model: whole files, outlines first, digests first.
+"""Tokens that relevance sends to the scan model: whole files, outlines first, digests first, lexical first.
 
     CODEMONKEYS_TEST_DATA=FOLDER python -m benchmarks.context_tokens [--keep 0.05]
 
@@ -9,8 +9,13 @@ earlier tasks of the repository left (none for the first; for later ones those o
 `again` is the next task on the same commit. All tokens of all requests are counted, instructions and issue included,
 in the cl100k vocabulary.
 
-Ends with one line `RESULT outline_ratio= digest_ratio= dropped=`: `outline` and `again` over `full` for all tasks, and
-the number of files that should have been shown but were not.
+Lexical first, the model reads only the files that share most words with the issue; the stand-in then asks for the files
+beyond that it would keep. Recall is the share of tasks in which every file that the reference patch changes was found
+relevant: the benchmark looks at these patches, the stage never does.
+
+Ends with one line `RESULT outline_ratio= digest_ratio= lexical_ratio= lexical_recall= dropped=`: `outline`, `again` and
+`lexical` over `full` for all tasks, that recall, and the number of files that should have been shown but were not,
+lexical first aside. The line before has the recall of a scan that reads everything, which no lexical one can pass.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from codemonkeys.context.languages import is_source, is_test
 from codemonkeys.context.relevance import find_relevant
@@ -46,9 +52,11 @@ from codemonkeys.tasks.sources import load_tasks
 from sandboxes.base import Environment
 from sandboxes.local import LocalSandbox
 
-READINGS = {"full": "full", "outline": "outline", "new": "digest", "again": "digest"}
+READINGS = {"full": "full", "outline": "outline", "new": "digest", "again": "digest", "lexical": "lexical"}
 """What is measured, in order, and the mode of relevance that it is."""
 WORD = re.compile(r"[A-Za-z_]\w{2,}")
+CHANGED = re.compile(r"^diff --git a/(\S+)", re.M)
+LISTED = re.compile(r'^("[^"]*")$', re.M)
 FILE = re.compile(r'^File \d+: ("[^"]*")', re.M)
 
 
@@ -76,7 +84,11 @@ class Reader:
             most = [int(words) for words in re.findall(r"^File .*, at most (\d+) words$", said, re.M)]
             # As long as it may be: names of the file are what a digest is made of.
             digests = [" ".join(WORD.findall(said)[:words]) for words in most]
-            answer = [{"file": n, "digest": text} for n, text in enumerate(digests, start=1)]
+            answer: list[Any] = [{"file": n, "digest": text} for n, text in enumerate(digests, start=1)]
+        elif "have not been read" in request.messages[0].content:
+            answer = [
+                path for path in map(json.loads, LISTED.findall(request.messages[0].content)) if path in self._keep
+            ]
         else:
             self.shown |= set(paths)
             answer = [{"file": n, "relevant": path in self._keep, "summary": ""} for n, path in enumerate(paths, 1)]
@@ -120,12 +132,23 @@ def snapshot_of(folder: Path, scratch: Path) -> Snapshot:
     return Snapshot.of_repository(scratch / "git")
 
 
-def measure(task: Task, snapshot: Snapshot, store: Path, share: float) -> dict[str, tuple[Counter[str], int]]:
-    """For each reading, tokens by stage and the number of files not shown."""
-    paths = (entry.path for entry in snapshot.entries)
-    texts = {path: text for path in paths if is_source(path) and not is_test(path) and (text := snapshot.text(path))}
+class Reading(NamedTuple):
+    """What one reading of a task came to."""
+
+    tokens: int
+    missed: int
+    """Files that were not shown."""
+    is_complete: bool
+    """Whether every file of the reference patch was found relevant."""
+
+
+def measure(task: Task, snapshot: Snapshot, store: Path, share: float) -> dict[str, Reading]:
+    """What each reading comes to."""
+    assert task.folder is not None
+    changed = set(CHANGED.findall((task.folder / "gold.patch").read_text(encoding="utf-8"))) & texts_of(snapshot).keys()
+    texts = texts_of(snapshot)
     keep = most_alike(task.issue, texts, share)
-    found: dict[str, tuple[Counter[str], int]] = {}
+    found: dict[str, Reading] = {}
     for reading, mode in READINGS.items():
         with tempfile.TemporaryDirectory() as runs:
             settings = load_settings(context={"mode": mode})
@@ -136,20 +159,36 @@ def measure(task: Task, snapshot: Snapshot, store: Path, share: float) -> dict[s
             steps = Steps(journal, ModelSet(reader, reader), LocalSandbox(), settings.operation, digests=digests)
             prompts = Prompts("0123abcd", None, {"repo": task.repo, "issue": task.issue})
             work = Work(task, snapshot, Environment("none"), settings, prompts, steps)
-            asyncio.run(find_relevant(work))
+            relevant = {file.path for file in asyncio.run(find_relevant(work))}
             digests.close()
             journal.close()
-            found[reading] = (reader.tokens, len(texts.keys() - reader.shown))
+            missed = len(texts.keys() - reader.shown)
+            found[reading] = Reading(reader.tokens.total(), missed, changed <= relevant)
     return found
 
 
-def report(rows: Sequence[tuple[str, dict[str, int], bool]], dropped: int) -> None:
+def texts_of(snapshot: Snapshot) -> dict[str, str]:
+    """The source files that relevance reads."""
+    paths = (entry.path for entry in snapshot.entries)
+    return {path: text for path in paths if is_source(path) and not is_test(path) and (text := snapshot.text(path))}
+
+
+def report(rows: Sequence[tuple[str, dict[str, Reading], bool]]) -> None:
     """Print the table and the RESULT line."""
-    for id, tokens, first in rows:
-        ratios = "  ".join(f"{reading} {tokens[reading] / tokens['full']:.3f}" for reading in READINGS)
-        print(f"{id:36} {tokens['full']:9,} tokens  {ratios}{'  (first of its repository)' if first else ''}")
-    full, outline, again = (sum(tokens[reading] for _, tokens, _ in rows) for reading in ("full", "outline", "again"))
-    print(f"RESULT outline_ratio={outline / full:.3f} digest_ratio={again / full:.3f} dropped={dropped}")
+    for id, found, first in rows:
+        full = found["full"].tokens
+        ratios = "  ".join(f"{reading} {found[reading].tokens / full:.3f}" for reading in READINGS)
+        lost = "" if found["lexical"].is_complete else "  (lexical lost a file)"
+        print(f"{id:36} {full:9,} tokens  {ratios}{'  (first of its repository)' if first else ''}{lost}")
+    tokens = {reading: sum(found[reading].tokens for _, found, _ in rows) for reading in READINGS}
+    recall = {reading: sum(found[reading].is_complete for _, found, _ in rows) / len(rows) for reading in READINGS}
+    outline, again, lexical = (tokens[reading] / tokens["full"] for reading in ("outline", "again", "lexical"))
+    dropped = sum(found[reading].missed for _, found, _ in rows for reading in READINGS if reading != "lexical")
+    print(f"full_recall={recall['full']:.3f}")
+    print(
+        f"RESULT outline_ratio={outline:.3f} digest_ratio={again:.3f} lexical_ratio={lexical:.3f} "
+        f"lexical_recall={recall['lexical']:.3f} dropped={dropped}"
+    )
 
 
 def main() -> None:
@@ -161,8 +200,7 @@ def main() -> None:
     by_repository: dict[str, list[Task]] = defaultdict(list)
     for task in sorted(load_tasks(str(data)), key=lambda task: int(task.id.rsplit("-", 1)[1])):
         by_repository[task.repo].append(task)
-    rows: list[tuple[str, dict[str, int], bool]] = []
-    dropped = 0
+    rows: list[tuple[str, dict[str, Reading], bool]] = []
     with tempfile.TemporaryDirectory() as home:
         for tasks in by_repository.values():
             for position, task in enumerate(tasks):
@@ -171,11 +209,8 @@ def main() -> None:
                     snapshot = snapshot_of(task.folder, Path(scratch))
                     found = measure(task, snapshot, Path(home, "digests.db"), share)
                     snapshot.close()
-                rows.append(
-                    (task.id, {reading: tokens.total() for reading, (tokens, _) in found.items()}, position == 0)
-                )
-                dropped += sum(missed for _, missed in found.values())
-    report(rows, dropped)
+                rows.append((task.id, found, position == 0))
+    report(rows)
 
 
 if __name__ == "__main__":

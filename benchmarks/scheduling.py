@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.parts import SimulatedSandbox, make_repository, make_tasks, preparing
-from codemonkeys.context.ranking import choose_context
+from codemonkeys.context.choosing import choose_context
 from codemonkeys.context.relevance import find_relevant
 from codemonkeys.engine.events import Event
 from codemonkeys.engine.steps import Steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from codemonkeys.context.ranking import ContextFile, choose_context
+from codemonkeys.context.choosing import ContextFile, choose_context
 from codemonkeys.context.relevance import find_relevant
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate

@@ -153,6 +153,9 @@ class ContextMode:
     forms: tuple[Form, ...]
     """How a file is read, shortest form first; each longer form only of files that the one before did not rule out."""
 
+    lexical: bool = False
+    """Only the files that share most words with the issue are read, and those that the model asks for beyond."""
+
     @property
     def passes(self) -> int:
         """How often the files are paid for at most: once for each form, and once to make the digests."""
@@ -165,5 +168,6 @@ CONTEXT_MODES = {
         ContextMode("full", ("whole",)),
         ContextMode("outline", ("outline", "whole")),
         ContextMode("digest", ("digest", "outline", "whole")),
+        ContextMode("lexical", ("outline", "whole"), lexical=True),
     )
 }

@@ -57,7 +57,9 @@ def test_every_stage_that_asks_has_a_cost_and_every_mode_is_a_setting() -> None:
     found = costs(measures, load_settings(), PlannedModels(PlannedModel(None), PlannedModel(None)))
     assert list(found) == [stage.name for stage in ASKING]
     assert get_args(ContextSettings.model_fields["mode"].annotation) == tuple(CONTEXT_MODES)
-    assert [(mode.name, mode.passes) for mode in CONTEXT_MODES.values()] == [("full", 1), ("outline", 2), ("digest", 4)]
+    assert [(mode.name, mode.passes) for mode in CONTEXT_MODES.values()] == [
+        *[("full", 1), ("outline", 2), ("digest", 4), ("lexical", 2)]
+    ]
 
 
 def test_what_shortens_the_prompts_of_a_stage_are_settings() -> None:

@@ -10,7 +10,8 @@ from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.cli.places import holding
 from codemonkeys.errors import BadInput
-from codemonkeys.grading.service import GradingOptions, grade_predictions, grade_run
+from codemonkeys.grading.recall import LIMITS, Recall
+from codemonkeys.grading.service import GradingOptions, context_recall, grade_predictions, grade_run
 from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.journal import queries, run_files
 from codemonkeys.tasks.predictions import read_predictions
@@ -37,6 +38,8 @@ def evaluate_command(
         print_json([{**asdict(verdict), "resolved": verdict.resolved} for verdict in verdicts])
     else:
         print_verdicts(verdicts)
+        if path.suffix not in (".json", ".jsonl"):
+            print_recall(context_recall(runs, given, dataset))
     return exit_of(verdicts)
 
 
@@ -80,6 +83,27 @@ def print_verdicts(verdicts: list[Verdict]) -> None:
         print(f"{unstable} are unstable: repeats disagreed; the verdict is the majority's.")
     if flagged := sum(bool(v.flags) for v in verdicts):
         print(f"{flagged} touch files that control how tests run: review these patches before you count them.")
+
+
+def print_recall(recalls: list[Recall]) -> None:
+    """Print how many contexts hold what the reference patches edit, and where the other files were lost."""
+    if not recalls:
+        return
+    from codemonkeys.report.tables import new_table, plain
+
+    complete = sum(not recall.lost for recall in recalls)
+    limits = [limit for limit in LIMITS if any(recall.by_limit for recall in recalls)]
+    smaller = ", ".join(f"{sum(r.by_limit.get(limit, False) for r in recalls)} at {limit:,}" for limit in limits)
+    print(
+        f"Context recall: {complete} of {len(recalls)} contexts hold every source file that the reference patch edits"
+        f"{f' ({smaller} tokens)' if smaller else ''}."
+    )
+    lost = [(recall.task, path, why) for recall in recalls for path, why in recall.lost.items()]
+    if lost:
+        table = new_table("task", "file that the context lacks", "where it was lost")
+        for row in lost:
+            table.add_row(*(plain(cell) for cell in row))
+        out().print(table)
 
 
 TEST_LISTS = ("FAIL_TO_PASS", "PASS_TO_PASS")

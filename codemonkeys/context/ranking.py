@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.relevance import RelevantFile
@@ -19,26 +18,6 @@ TURNS = 2
 """An answer, and one more if it cannot be used."""
 BESIDE = 100
 """Tokens around the messages of a ranking, generously."""
-
-
-@dataclass(frozen=True)
-class ContextFile:
-    """A file included in full in every edit conversation of the task."""
-
-    path: str
-    text: str
-    tokens: int
-
-
-async def choose_context(work: Work, relevant: Sequence[RelevantFile]) -> list[ContextFile]:
-    """The files that fit into the context, most important first."""
-    rankings = await rank(work, relevant) if len(relevant) > 1 else []
-    order = merge(rankings, [file.path for file in relevant])
-    tokens = {file.path: file.tokens for file in relevant}
-    chosen = fill(order, tokens, work.settings.context.tokens)
-    note = {"rankings": rankings, "order": order, "chosen": chosen, "tokens": sum(tokens[path] for path in chosen)}
-    await work.note(RANK, "context", note)
-    return [ContextFile(path, work.snapshot.text(path) or "", tokens[path]) for path in chosen]
 
 
 async def rank(work: Work, relevant: Sequence[RelevantFile]) -> list[list[str]]:
@@ -123,13 +102,3 @@ def merge(rankings: Sequence[Sequence[str]], paths: Sequence[str]) -> list[str]:
         return sum(ranks) / len(ranks) if ranks else 1.0
 
     return sorted(paths, key=lambda path: (mean_rank(path), path))
-
-
-def fill(order: Sequence[str], tokens: Mapping[str, int], limit: int) -> list[str]:
-    """Take files in order, greedily, skipping those that do not fit into the remaining tokens."""
-    chosen = []
-    for path in order:
-        if tokens[path] <= limit:
-            chosen.append(path)
-            limit -= tokens[path]
-    return chosen

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from codemonkeys.context.languages import is_source, is_test
+from codemonkeys.context.lexical import LexicalIndex
 from codemonkeys.context.outline import outline
 from codemonkeys.engine.work import Work
 from codemonkeys.prompting import cut_middle
@@ -36,12 +37,23 @@ def source_files(work: Work) -> list[SourceFile]:
     return files
 
 
+def index_of(work: Work) -> LexicalIndex:
+    """A full-text index of every source file, tests too; to be closed."""
+    paths = (entry.path for entry in work.snapshot.entries if is_source(entry.path))
+    return LexicalIndex((path, text) for path in paths if (text := work.snapshot.text(path)))
+
+
 def as_outline(file: SourceFile) -> SourceFile:
     """A file shortened to its outline, or to its beginning and end if there is no grammar for it."""
     short = outline(file.path, file.text)
     if short is None:
         short = cut_middle(file.text, max(2_000, len(file.text) // 4))
     return file if short == file.text else replace(file, text=short, form="outline")
+
+
+def fitting(work: Work, file: SourceFile) -> SourceFile:
+    """A file whole, or as its outline if it is too long."""
+    return file if file.tokens <= work.settings.context.file_tokens else as_outline(file)
 
 
 def shown_tokens(work: Work, file: SourceFile) -> int:

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from codemonkeys.context.beyond import asked_for, by_likeness
 from codemonkeys.context.digests import as_digests
 from codemonkeys.context.json_arrays import last_array
-from codemonkeys.context.reading import SourceFile, as_outline, pack, source_files
+from codemonkeys.context.reading import SourceFile, as_outline, fitting, pack, source_files
 from codemonkeys.engine.conversation import Conversation, UnusableAnswer
+from codemonkeys.engine.events import note as message
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import FilteredAnswer, PromptTooLong
-from codemonkeys.stages import CONTEXT_MODES, RELEVANCE
+from codemonkeys.stages import CONTEXT_MODES, RANK, RELEVANCE
 
+MOST_ALIKE = 10
+"""Files that stand in for relevant ones if the model finds none."""
 TURNS = 2
 """An answer, and one more if it cannot be used."""
 
@@ -31,28 +35,63 @@ class RelevantFile:
 
 
 async def find_relevant(work: Work) -> list[RelevantFile]:
-    """The files that may be relevant, in path order.
+    """The files that may be relevant, in the order in which they were read: by path, or most like the issue first.
 
     Depending on the mode, shorter forms are read first, and only files that they do not rule out are read at length.
     """
-    settings = work.settings.context
-    files = await work.in_thread(source_files, work)
-    kept = files
+    settings, mode = work.settings.context, CONTEXT_MODES[work.settings.context.mode]
+    files = first = await work.in_thread(source_files, work)
+    later: list[SourceFile] = []
     batches = 0
-    *shorter, _ = CONTEXT_MODES[settings.mode].forms
+    if mode.lexical:
+        ordered = await work.in_thread(by_likeness, work, files)
+        first, later = ordered[: settings.lexical_files], ordered[settings.lexical_files :]
+    kept = first
+    *shorter, _ = mode.forms
     for form in shorter:
         shortened = await as_digests(work, kept) if form == "digest" else [as_outline(file) for file in kept]
         kept, batches = await narrow(work, kept, shortened, batches)
-    shortened = [file if file.tokens <= settings.file_tokens else as_outline(file) for file in kept]
-    relevant = await assess(work, pack(work, shortened, settings.batch_tokens), batches)
-    note = {
-        "read": len(files),
+    shortened = [fitting(work, file) for file in kept]
+    packed = pack(work, shortened, settings.batch_tokens)
+    relevant = await assess(work, packed, batches)
+    batches += len(packed)
+    asked: list[SourceFile] = []
+    if later:
+        asked = [fitting(work, file) for file in await asked_for(work, batches, later, relevant)]
+        relevant += await assess(work, pack(work, asked, settings.batch_tokens), batches + 1)
+        shortened += asked
+    if not relevant and files and not is_begun_by_older(work):
+        relevant = await most_alike(work, files)
+    note: dict[str, object] = {
+        "read": len(first) + len(asked),
         "relevant": len(relevant),
         "maybe": [file.path for file in relevant if file.maybe],
         "shortened": [file.path for file in shortened if file.form != "whole"],
     }
+    if mode.lexical:
+        note["paths"] = [file.path for file in (*first, *asked)]
     await work.note(RELEVANCE, "files", note)
     return relevant
+
+
+async def most_alike(work: Work, files: Sequence[SourceFile]) -> list[RelevantFile]:
+    """The files that share most words with the issue, in place of those that the model found: it found none."""
+    await work.note(RELEVANCE, "none relevant", len(files))
+    found = (await work.in_thread(by_likeness, work, files))[:MOST_ALIKE]
+    work.steps.notify(
+        message(
+            f"{work.task.id}: the scan model called none of {len(files)} files relevant: the {len(found)} that share "
+            "most words with the issue stand in for them. Does the issue concern this repository?"
+        )
+    )
+    summary = "The scan found no file relevant. This one shares words with the issue."
+    return sorted((RelevantFile(f.path, f.tokens, summary, maybe=True) for f in found), key=lambda file: file.path)
+
+
+def is_begun_by_older(work: Work) -> bool:
+    """Whether a version whose contexts hold files that no ranking chose has chosen this task's context."""
+    context = work.journal.note(work.task.id, RANK.name, 0, "context")
+    return context is not None and "around" not in context
 
 
 async def narrow(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from codemonkeys.grading.evaluation import Grader, evaluate
 from codemonkeys.grading.official import HarnessGrader
+from codemonkeys.grading.recall import Recall, recall_of
 from codemonkeys.grading.sandboxed import SandboxGrader
 from codemonkeys.grading.verdict import Verdict
 from codemonkeys.journal import queries, run_files
@@ -67,6 +68,20 @@ def grade_run(
     verdicts = grade_predictions(predictions, source, options, name, output or database.parent, on_verdict)
     put_verdicts(database, {v.id: _graded(v, predictions[v.id].model_patch) for v in verdicts})
     return verdicts
+
+
+def context_recall(runs: Path, name: str, source: str | None) -> list[Recall]:
+    """What the contexts of a run hold of the files that the reference patches edit, for the tasks that have one.
+
+    `source`: of the tasks; by default that of the run. Raises BadInput and its subclasses.
+    """
+    with run_files.reading(run_files.database_of(runs, name)) as connection:
+        run = queries.run_overview(connection)
+        notes = queries.context_notes(connection)
+    keys = load_answer_keys(source or str(run["source"]), list(notes))
+    with_tests = bool(run["settings"].get("context", {}).get("tests", False))
+    found = (recall_of(task, notes[task], key.patch, with_tests) for task, key in keys.items())
+    return [recall for recall in found if recall is not None]
 
 
 def _graded(verdict: Verdict, patch: str) -> GradedPatch:

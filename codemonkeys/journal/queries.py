@@ -89,6 +89,18 @@ def spend(connection: sqlite3.Connection, task: str | None = None) -> list[dict[
     return rows(connection, query, task)
 
 
+def context_notes(connection: sqlite3.Connection) -> dict[str, list[dict[str, Any]]]:
+    """Notes about the context of each task that has one, in the order of the run."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    query = (
+        "SELECT task, stage, sample, kind, body FROM notes JOIN tasks ON tasks.id = notes.task "
+        "WHERE kind IN ('files', 'context') ORDER BY tasks.position"
+    )
+    for row in rows(connection, query):
+        found.setdefault(row["task"], []).append({**row, "body": json.loads(row["body"])})
+    return found
+
+
 def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
     """Everything recorded about one task, in pipeline order. Raises UnknownDataset if it is not in the run."""
     found = rows(connection, "SELECT * FROM tasks WHERE id = ?", task)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
+from codemonkeys.context.beyond import by_likeness, shown
 from codemonkeys.context.digests import shown_for_digest
-from codemonkeys.context.reading import SourceFile, as_outline, pack, shown_tokens, source_files
+from codemonkeys.context.reading import SourceFile, as_outline, fitting, pack, shown_tokens, source_files
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import CodeMonkeysError
@@ -128,10 +129,14 @@ def _measure_work(work: Work) -> Measures:
     context = work.settings.context
     count = work.models.primary.count_tokens
     files = source_files(work)
-    *shorter, _ = forms = CONTEXT_MODES[context.mode].forms
-    outlines = [as_outline(file) for file in files] if shorter else []
-    shortened = [file if file.tokens <= context.file_tokens else as_outline(file) for file in files]
-    passes = [_batches(work, shortened, context.batch_tokens)]
+    mode = CONTEXT_MODES[context.mode]
+    *shorter, _ = forms = mode.forms
+    ordered = by_likeness(work, files) if mode.lexical else files
+    first, later = (ordered[: context.lexical_files], ordered[context.lexical_files :]) if mode.lexical else (files, [])
+    outlines = [as_outline(file) for file in first] if shorter else []
+    passes = [_batches(work, [fitting(work, file) for file in first], context.batch_tokens)]
+    if later:
+        passes.append(_beyond(work, later))
     # A digest is never longer than its outline.
     for _ in shorter:
         passes.insert(0, _batches(work, outlines, context.outline_batch_tokens))
@@ -173,6 +178,16 @@ def _measure_work(work: Work) -> Measures:
             + LISTED_TOKENS,
         },
     )
+
+
+def _beyond(work: Work, files: Sequence[SourceFile]) -> tuple[Batch, ...]:
+    """The call that asks which other files to read, and as many of the largest as it may name."""
+    settings = work.settings.context
+    values = {"files": [], "paths": [file.path for file in shown(work, files)], "most": settings.lexical_files}
+    asking = work.models.scan.count_tokens(work.prompts("beyond.system", **values))
+    largest = sorted(files, key=lambda file: -file.tokens)[: settings.lexical_files]
+    read = _batches(work, [fitting(work, file) for file in largest], settings.batch_tokens)
+    return (Batch(0, asking), *read)
 
 
 def _batches(work: Work, files: Sequence[SourceFile], limit: int) -> tuple[Batch, ...]:

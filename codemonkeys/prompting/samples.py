@@ -52,6 +52,9 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
         for stage in ("relevance", "rank", "test", "edit", "select", "judge")
         for empty in (False, True)
     ),
+    "beyond.repair": (_PROBLEM,),
+    "beyond.system": ({"files": [_FILE], "paths": ["src/other.py"], "most": 30}, {"files": [], "paths": [], "most": 1}),
+    "beyond.user": ({},),
     "digest.repair": ({**_PROBLEM, "count": 2},),
     "digest.system": ({},),
     "digest.user": ({"files": [_SHORT]}, {"files": [_SHORT, _FILE]}),

@@ -138,13 +138,18 @@ def context_view(notes: Sequence[dict[str, Any]]) -> Group:
     files = by_stage.get((RELEVANCE.name, "files"))
     context = by_stage.get((RANK.name, "context"))
     lines = []
+    if (RELEVANCE.name, "none relevant") in by_stage:
+        lines.append(plain("No file was called relevant: those that share most words with the issue stand in"))
     if files:
         maybe = f", {len(files['maybe'])} kept as maybe" if files["maybe"] else ""
         short = f", {len(files['shortened'])} read as an outline" if files["shortened"] else ""
         lines.append(plain(f"{files['read']} files read, {files['relevant']} relevant{maybe}{short}"))
     if context:
         count, tokens = len(context["chosen"]), context["tokens"]
-        lines.append(plain(f"{count} files in the context, {tokens:,} tokens: {', '.join(context['chosen'])}"))
+        named, near = (len(context.get(kind, ())) for kind in ("named", "around"))
+        reasons = [f"{named} named by the issue"] * bool(named) + [f"{near} around the chosen ones"] * bool(near)
+        why = f" ({', '.join(reasons)})" if reasons else ""
+        lines.append(plain(f"{count} files in the context{why}, {tokens:,} tokens: {', '.join(context['chosen'])}"))
     return Group(*lines)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from codemonkeys.context.ranking import ContextFile, fill
+from codemonkeys.context.choosing import ContextFile, fill
 from codemonkeys.engine.conversation import Conversation
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.answers import Answer, MalformedAnswer, parse_answer
@@ -135,7 +135,7 @@ def touched_files(work: Work, patches: Sequence[str]) -> list[ContextFile]:
     paths = dict.fromkeys(path for patch in patches for path in patch_paths(patch))
     texts = {path: text for path in paths if path in work.snapshot and (text := work.snapshot.text(path))}
     tokens = {path: work.models.primary.count_tokens(text) for path, text in texts.items()}
-    chosen = fill(list(texts), tokens, work.settings.context.tokens)
+    chosen = fill(list(texts), tokens.__getitem__, work.settings.context.tokens)
     return [ContextFile(path, texts[path], tokens[path]) for path in chosen]
 
 

@@ -26,9 +26,13 @@ RegularFile = Annotated[Path, AfterValidator(_regular)]
 class ContextSettings(Section):
     """Which files of the repository a model sees."""
 
-    mode: Literal["full", "outline", "digest"] = "full"
+    mode: Literal["full", "outline", "digest", "lexical"] = "full"
     """How relevance reads a file. `full`: the whole file. `outline`: the outline first, then the whole file unless the
-    outline rules it out. `digest`: a short summary before both, generated once and shared by all tasks and runs."""
+    outline rules it out. `digest`: a short summary before both, generated once and shared by all tasks and runs.
+    `lexical`: as `outline`, but only the files that share most words with the issue, and those that the model asks for
+    beyond."""
+    lexical_files: int = Field(30, ge=1)
+    """For mode `lexical`: number of files that relevance reads first, and at most beyond."""
     digests: RegularFile | None = None
     """Path of the digest store; by default a file in CODEMONKEYS_HOME or the user's cache folder."""
     tests: bool = False
@@ -47,6 +51,8 @@ class ContextSettings(Section):
     """Maximum context size, in tokens, that a ranking may choose."""
     tokens: int = Field(128_000, ge=0)
     """Maximum context size in tokens; files are added in rank order."""
+    around_tokens: int = Field(16_000, ge=0)
+    """Maximum tokens, within `tokens`, of files that import, call or test the chosen ones; 0 adds none."""
     max_tokens: int = Field(4_096, ge=1)
     """Maximum answer length of a relevance or ranking call, in tokens."""
     fit: Literal["lower", "refuse"] = "lower"

@@ -79,7 +79,10 @@ def test_half_an_answer_is_used_and_the_other_half_asked_for(
         return json.dumps([{"file": n, "relevant": False, "summary": ""} for n, _ in shown])
 
     with room(tmp_path, make_snapshot(FILES), answer) as work:
-        assert asyncio.run(find_relevant(work)) == []
+        found = asyncio.run(find_relevant(work))
+        assert {file.summary for file in found} == {
+            "The scan found no file relevant. This one shares words with the issue."
+        }
 
 
 def test_long_file_is_read_as_its_outline_and_that_is_said(
@@ -186,3 +189,44 @@ def test_another_refusal_still_ends_the_task(tmp_path: Path, make_snapshot: Call
 def test_judgements_of_a_strange_shape_are_not_believed() -> None:
     answer = '[{"file": true, "relevant": true}, {"file": 1, "relevant": "no"}, 5, {"file": 2, "relevant": true}]'
     assert read_judgements(answer, 2) == {2: (True, "(no summary)")}
+
+
+def test_that_no_file_is_relevant_is_said_and_alike_ones_stand_in(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    files: dict[str, str | bytes] = {f"package/m{n}.py": f"x = {n}\n" for n in range(20)}
+    files["package/zoo.py"] = "def breaks(name):\n    raise ValueError('name is empty')\n"
+    with room(tmp_path, make_snapshot(files), judging(lambda path: False)) as work:
+        said: list[str] = []
+        work.steps.notify = lambda event: said.append(event.text)
+        found = asyncio.run(find_relevant(work))
+        assert len(found) == 10 and all(file.maybe for file in found)
+        assert "package/zoo.py" in [file.path for file in found]
+        assert work.journal.note(work.task.id, "relevance", 0, "none relevant") == 21
+        assert any("called none of 21 files relevant" in text for text in said)
+
+
+def test_lexical_mode_reads_the_most_alike_and_what_is_asked_for_beyond(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    files: dict[str, str | bytes] = {f"package/m{n}.py": f"x = {n}\n" for n in range(20)}
+    files["package/zoo.py"] = "def breaks(name):\n    raise ValueError('name is empty')\n"
+    read: list[str] = []
+
+    def answer(request: Request) -> str:
+        if "have not been read" in request.messages[0].content:
+            assert "package/zoo.py" not in request.messages[0].content.split("have not been read")[1]
+            return 'Perhaps this one. ["package/m7.py", "package/invented.py", "package/m7.py", "package/m8.py"]'
+        read.extend(path for _, path in numbers(request))
+        return judging(lambda path: path.endswith(("zoo.py", "m7.py")))(request)
+
+    context = {"mode": "lexical", "lexical_files": 1}
+    with room(tmp_path, make_snapshot(files), answer, context=context) as work:
+        found = asyncio.run(find_relevant(work))
+        assert read == [
+            "package/zoo.py",
+            "package/zoo.py",
+            "package/m7.py",
+        ]  # its outline first; then at most one beyond, as the setting says
+        assert [file.path for file in found] == ["package/zoo.py", "package/m7.py"]
+        assert note(work)["read"] == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from codemonkeys.context.ranking import ContextFile
+from codemonkeys.context.choosing import ContextFile
 from codemonkeys.errors import AccessRefused, FilteredAnswer, PromptTooLong, RejectedRequest, RetriesExhausted
 from codemonkeys.generation.editing import write_edit
 from codemonkeys.generation.testing import TestScript, write_test

@@ -21,7 +21,7 @@ from codemonkeys.prompting.samples import RUN, SAMPLES
 from codemonkeys.tasks.snapshot import Snapshot
 from tests.rooms import room
 
-SOURCES = {"a.py": "def a():\n    return 1\n" * 60, "b.py": "def b():\n    return 2\n" * 60}
+SOURCES = {"a.py": "def a():\n    return 1\n" * 60, "b.py": "def b():\n    return 2\n" * 60, "c.py": "c = 3\n"}
 
 
 def test_every_template_has_samples_and_renders() -> None:
@@ -48,9 +48,12 @@ def test_a_wrong_variable_is_found_in_any_branch_of_any_stage(name: str, text: s
     check_prompts(tmp_path)
 
 
-@pytest.mark.parametrize("rule", ["conversation", "judge", "ballots"])
+@pytest.mark.parametrize(
+    ("rule", "mode"),
+    [("conversation", "digest"), ("judge", "digest"), ("ballots", "digest"), ("conversation", "lexical")],
+)
 def test_samples_are_what_the_code_gives(
-    rule: str, tmp_path: Path, make_snapshot: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
+    rule: str, mode: str, tmp_path: Path, make_snapshot: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a run in which every conversation gives a malformed answer first, so that it is repaired."""
     given: dict[str, set[str]] = {}
@@ -75,7 +78,7 @@ def test_samples_are_what_the_code_gives(
     generation = {"samples": 4, "wave": 2, "diversity": "memory"}
     settings: dict[str, Any] = {
         "generation": generation,
-        "context": {"mode": "digest"},
+        "context": {"mode": mode, "lexical_files": 2},
         "selection": {"rule": rule, "turns": 4},
     }
     with room(tmp_path, make_snapshot(SOURCES), answers, **settings) as work:
@@ -84,7 +87,7 @@ def test_samples_are_what_the_code_gives(
     assert {name: names for name, names in given.items() if names != expected[name]} == {}
     missing = expected.keys() - given.keys()
     asking = {"conversation": "select.", "judge": "judge.", "ballots": "select."}[rule]
-    rare = ("select.", "judge.", "answer.")
+    rare = ("select.", "judge.", "answer.", {"digest": "beyond.", "lexical": "digest."}[mode])
     optional = {"select.result", "edit.earlier"} | {name for name in expected if name.startswith(rare)}
     assert missing <= optional and any(name.startswith(asking) for name in given)
     assert RUN.keys() == {"repo", "issue"}
