@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codemonkeys.journal.calls import NOT_SENT
 from codemonkeys.journal.writer import Stored, Writer, now
 from codemonkeys.keys import StepKey
 
@@ -31,13 +32,20 @@ class StoredBatches:
         self._writer = writer
         self._left: dict[tuple[object, ...], Stored] = {}
 
-    def read_left(self) -> None:
-        """Read which calls earlier sessions have left in batches."""
+    def read_left(self) -> bool:
+        """Read which calls earlier sessions have left in batches; whether others were never sent, and cost nothing."""
+        with self._writer.writing() as connection:
+            unsent = connection.execute(
+                "UPDATE call_steps SET state = 'failed', error = ?, reserved_usd = 0, ended_at = ? "
+                "WHERE state = 'started' AND batch = ?",
+                (NOT_SENT, now(), WAITING),
+            )
         rows = self._writer.connection.execute(
             "SELECT task, stage, sample, turn, id, request_hash FROM call_steps "
             "WHERE state = 'started' AND batch > 0 ORDER BY id"
         )
         self._left = {tuple(key): Stored(id, request_hash) for *key, id, request_hash in rows}
+        return unsent.rowcount > 0
 
     def holds(self, key: StepKey) -> bool:
         """Whether an earlier session left the call of a step in a batch."""

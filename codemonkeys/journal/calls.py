@@ -60,19 +60,9 @@ class StoredCalls:
         stages[stage] = stages.get(stage, 0) + amount
 
     def mark_started_as_lost(self) -> None:
-        """Count calls that a dead process had in flight at their upper bound: they may have been billed.
-
-        Not so those in batches, whose answers can still be collected, and those that waited for a batch.
-        """
+        """Count calls that a dead process had in flight, alone, at their upper bound: they may have been billed."""
         with self._writer.writing() as connection:
             connection.execute("UPDATE call_steps SET state = 'lost' WHERE state = 'started' AND batch IS NULL")
-            unsent = connection.execute(
-                "UPDATE call_steps SET state = 'failed', error = ?, reserved_usd = 0, ended_at = ? "
-                "WHERE state = 'started' AND batch = 0",
-                (NOT_SENT, now()),
-            )
-        if unsent.rowcount:
-            self.recompute_totals()
 
     def stored(self, key: StepKey) -> Stored | None:
         """The answered call for a key, if there is one."""
@@ -113,10 +103,8 @@ class StoredCalls:
     ) -> int:
         """Reserve a call's upper bound and record that the call is sent; returns the step's id.
 
-        `batch`: 0 where it waits for one.
-
-        All amounts in US dollars. Raises BudgetReached if this call could take settled plus reserved costs over
-        `limit`, or those of its task over `task_limit`.
+        `batch`: 0 where it waits for one. All amounts in US dollars. Raises BudgetReached if this call could take
+        settled plus reserved costs over `limit`, or those of its task over `task_limit`.
         """
         task, bound = request.key.task, to_units(upper_bound)
         for cap, spent, parameter in (

@@ -92,7 +92,8 @@ class Journal:
                 connection.execute("DELETE FROM run WHERE rowid > (SELECT min(rowid) FROM run)")
                 connection.execute("UPDATE run SET name = ?, settings = ?", (self.name, text))
         self.calls.mark_started_as_lost()
-        self.batches.read_left()
+        if self.batches.read_left():
+            self.calls.recompute_totals()
 
     def close(self) -> None:
         """Close the database and release the run's lock."""
