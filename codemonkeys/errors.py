@@ -34,7 +34,7 @@
 Each message says what happened, where, and what to do next.
 """
 
-from typing import Any
+import typing
 
 
 class CodeMonkeysError(Exception):
@@ -70,7 +70,7 @@ class ModelError(CodeMonkeysError):
         message: str,
         charged: bool | None = None,
         *,
-        usage: Any = None,
+        usage: typing.Any = None,
         finish_reason: str | None = None,
         reasoning: str = "",
     ) -> None:
