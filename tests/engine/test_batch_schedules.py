@@ -41,7 +41,10 @@ class Provider:
         self.batches: list[dict[str, Any]] = []
         self.results: list[str] = []
         self.accepted: Counter[str] = Counter()
-        """How often each call came in a batch."""
+        """How often each call came in a batch that answered it, or after one that did.
+
+        One that a batch left unanswered, which costs nothing, may come again in a later session.
+        """
         self.charged = 0
         """Tokens, at the price of single calls."""
 
@@ -77,9 +80,10 @@ class Provider:
         self.batches.append(batch)
         results = []
         for line in lines:
-            self.accepted[line["body"]["call"]] += 1
             used = self.random.randrange(MOST + 1)
             answered = self.random.random() < 0.7
+            call = line["body"]["call"]
+            self.accepted[call] += answered or self.accepted[call] > 0
             self.charged += used * answered
             response = {"status_code": 200, "body": {"used": used}} if answered else None
             results.append({"custom_id": line["custom_id"], "response": response})
@@ -151,7 +155,9 @@ async def session(journal: Journal, provider: Provider, limit: float, dies_after
     deaths=st.lists(st.floats(0, 0.03), max_size=4),
     limit=st.sampled_from([0.25, 0.7, 100.0]),
 )
-def test_no_call_is_in_two_batches(seed: int, deaths: list[float], limit: float, tmp_path: Path) -> None:
+def test_no_call_that_a_batch_answers_is_in_another(
+    seed: int, deaths: list[float], limit: float, tmp_path: Path
+) -> None:
     provider, name = Provider(seed), f"run-{uuid.uuid4()}"
     for dies_after in (*deaths, None):
         with closing(Journal(tmp_path, name, "source", {})) as journal:
@@ -162,7 +168,7 @@ def test_no_call_is_in_two_batches(seed: int, deaths: list[float], limit: float,
                 "SELECT state, coalesce(sum(completion_tokens), 0), coalesce(sum(cost_usd), 0), batch > 0 "
                 "FROM calls GROUP BY state, batch > 0"
             ).fetchall()
-    assert not provider.accepted or max(provider.accepted.values()) == 1
+    assert max(provider.accepted.values(), default=0) <= 1
     in_batches = sum(tokens for state, tokens, _, batched in rows if state == "done" and batched)
     assert in_batches == provider.charged
     assert spent == pytest.approx(sum(cost for _, _, cost, _ in rows)) and spent <= limit + 1e-9

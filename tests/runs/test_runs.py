@@ -231,10 +231,10 @@ def test_task_that_could_not_be_paid_for_is_not_begun(bench: Bench, option: str,
 
 def test_budget_holds_and_a_task_that_is_begun_ends_with_a_prediction(bench: Bench) -> None:
     with serve(slowly(0.05)) as endpoint:
-        done = bench(*bench.arguments(endpoint, "--budget", "0.45", samples=8))
+        done = bench(*bench.arguments(endpoint, "--budget", "0.9", samples=8))
         assert done.code == 0, done.err + done.out
     ((spent,),) = bench.query("SELECT sum(cost_usd) FROM calls")
-    assert 0 < spent <= 0.45
+    assert 0 < spent <= 0.9
     assert bench.query("SELECT count(*) > 0 FROM notes WHERE body LIKE '%BudgetReached%'") == [(1,)]
     assert bench.patch()
 
