@@ -40,6 +40,8 @@ class UpperBounds:
         self._calls, self._operation = calls, operation
         self._sizes: dict[str, Size] = {}
         """Of each message that was measured, by its digest."""
+        self._countings: dict[int, Counting] = {}
+        """By the identity of a model: asked for in every call, and always the same."""
 
     async def measure(self, request: Request, model: Model) -> Size:
         """The length of a request's prompt; nothing is counted where neither price nor rate needs it."""
@@ -99,9 +101,11 @@ class UpperBounds:
 
     def counting(self, model: Model) -> Counting:
         """How a model's provider counts: as the settings say, else as is known."""
-        known = model.counting if isinstance(model, Counted) else UNKNOWN
-        limits = self._operation.limits_of(model.name)
-        return known.given(limits.token_ratio, limits.reasoning_beside)
+        if id(model) not in self._countings:
+            known = model.counting if isinstance(model, Counted) else UNKNOWN
+            limits = self._operation.limits_of(model.name)
+            self._countings[id(model)] = known.given(limits.token_ratio, limits.reasoning_beside)
+        return self._countings[id(model)]
 
     @staticmethod
     def _price(model: Model) -> Price | None:
