@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codemonkeys.context.json_arrays import last_array
+from codemonkeys.context.json_arrays import last_paths
 from codemonkeys.context.named import named_files
 from codemonkeys.context.reading import SourceFile, index_of
-from codemonkeys.engine.conversation import Conversation, UnusableAnswer
+from codemonkeys.engine.conversation import WITH_REPAIR, Conversation, UnusableAnswer
 from codemonkeys.engine.work import Work
 from codemonkeys.stages import RELEVANCE
-
-TURNS = 2
-"""An answer, and one more if it cannot be used."""
 
 
 def by_likeness(work: Work, files: Sequence[SourceFile]) -> list[SourceFile]:
@@ -34,14 +31,13 @@ async def asked_for(work: Work, number: int, files: Sequence[SourceFile], found:
         return []
     by_path = {file.path: file for file in listed}
     system = work.prompts("beyond.system", files=found, paths=list(by_path), most=settings.lexical_files)
-    talk = Conversation(work, RELEVANCE, number, system, TURNS, 0.0, settings.max_tokens)
+    talk = Conversation(work, RELEVANCE, number, system, WITH_REPAIR, 0.0, settings.max_tokens)
 
     def parse(answer: str) -> list[SourceFile]:
-        named = last_array(answer)
-        if named is None:
+        wanted = last_paths(answer, by_path)
+        if wanted is None:
             raise UnusableAnswer("it ends with no JSON array.")
-        wanted = dict.fromkeys(path for path in named if isinstance(path, str) and path in by_path)
-        return [by_path[path] for path in list(wanted)[: settings.lexical_files]]
+        return [by_path[path] for path in wanted[: settings.lexical_files]]
 
     def repair(problem: str) -> str:
         return work.prompts("beyond.repair", problem=problem)

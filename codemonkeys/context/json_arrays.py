@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from typing import Any
 
 
@@ -20,3 +21,9 @@ def last_array(answer: str) -> list[Any] | None:
             found = value
         position = answer.find("[", end)
     return found
+
+
+def last_paths(answer: str, known: Container[str]) -> list[str] | None:
+    """The known paths in that array, each once, in its order; None if there is no array."""
+    named = last_array(answer)
+    return named and list(dict.fromkeys(path for path in named if isinstance(path, str) and path in known))

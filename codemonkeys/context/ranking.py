@@ -6,16 +6,14 @@ import asyncio
 import math
 from collections.abc import Sequence
 
-from codemonkeys.context.json_arrays import last_array
+from codemonkeys.context.json_arrays import last_paths
 from codemonkeys.context.relevance import RelevantFile
-from codemonkeys.engine.conversation import Conversation, UnusableAnswer
+from codemonkeys.engine.conversation import WITH_REPAIR, Conversation, UnusableAnswer
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import FilteredAnswer, RejectedRequest
 from codemonkeys.models.windows import Window
 from codemonkeys.stages import RANK
 
-TURNS = 2
-"""An answer, and one more if it cannot be used."""
 BESIDE = 100
 """Tokens around the messages of a ranking, generously."""
 
@@ -65,11 +63,10 @@ async def rank_once(work: Work, number: int, gate: str, system: str, paths: froz
 
     `gate`: name of the gate of `system`, which several rankings share.
     """
-    talk = Conversation(work, RANK, number, system, TURNS, 0.0, work.settings.context.max_tokens, work.gate(gate))
+    talk = Conversation(work, RANK, number, system, WITH_REPAIR, 0.0, work.settings.context.max_tokens, work.gate(gate))
 
     def parse(answer: str) -> list[str]:
-        named = last_array(answer) or []
-        ranking = list(dict.fromkeys(path for path in named if isinstance(path, str) and path in paths))
+        ranking = last_paths(answer, paths)
         if not ranking:
             raise UnusableAnswer("it ends with no JSON array of paths from the list.")
         return ranking
@@ -80,7 +77,7 @@ async def rank_once(work: Work, number: int, gate: str, system: str, paths: froz
     try:
         return await talk.ask(work.prompts("rank.user"), parse, repair) or []
     except (FilteredAnswer, RejectedRequest) as error:
-        if talk.turns_left == TURNS:
+        if talk.turns_left == WITH_REPAIR:
             raise
         work.give_up(RANK, number, error)
         return []

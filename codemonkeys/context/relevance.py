@@ -11,7 +11,7 @@ from codemonkeys.context.beyond import asked_for, by_likeness
 from codemonkeys.context.digests import as_digests
 from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.reading import SourceFile, as_outline, fitting, pack, source_files
-from codemonkeys.engine.conversation import Conversation, UnusableAnswer
+from codemonkeys.engine.conversation import WITH_REPAIR, Conversation, UnusableAnswer
 from codemonkeys.engine.events import note as message
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import FilteredAnswer, PromptTooLong
@@ -19,8 +19,6 @@ from codemonkeys.stages import CONTEXT_MODES, RANK, RELEVANCE
 
 MOST_ALIKE = 10
 """Files that stand in for relevant ones if the model finds none."""
-TURNS = 2
-"""An answer, and one more if it cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +122,11 @@ async def assess_batch(work: Work, system: str, number: int, files: Sequence[Sou
     found: list[RelevantFile] = []
     for position, file in enumerate(files):
         # After the turns of the batch, each file has some for itself alone, and some for its outline.
-        turn, of_file = TURNS * (1 + 2 * position), None
+        turn, of_file = WITH_REPAIR * (1 + 2 * position), None
         if len(files) > 1:
             of_file = await ask_unless_refused(work, system, number, turn, [file])
         if of_file is None and file.form == "whole" and (short := as_outline(file)) != file:
-            of_file = await ask_unless_refused(work, system, number, turn + TURNS, [short])
+            of_file = await ask_unless_refused(work, system, number, turn + WITH_REPAIR, [short])
         found += [unread(file)] if of_file is None else of_file
     return found
 
@@ -155,7 +153,7 @@ def unread(file: SourceFile) -> RelevantFile:
 async def ask_about(work: Work, system: str, number: int, turn: int, files: Sequence[SourceFile]) -> list[RelevantFile]:
     """Assess files in one call, with one repair turn for an unusable answer. Raises what a conversation raises."""
     talk = Conversation(
-        *(work, RELEVANCE, number, system, TURNS, 0.0, work.settings.context.max_tokens), first_turn=turn
+        *(work, RELEVANCE, number, system, WITH_REPAIR, 0.0, work.settings.context.max_tokens), first_turn=turn
     )
     judgements: dict[int, tuple[bool, str]] = {}
 

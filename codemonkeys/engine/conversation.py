@@ -15,6 +15,9 @@ from codemonkeys.stages import Stage
 
 T = TypeVar("T")
 
+WITH_REPAIR = 2
+"""Turns of a conversation about one question: an answer, and one more if it cannot be used."""
+
 NO_ANSWER = "(no answer)"
 """Stands for an answer without text: some providers refuse an empty message when it is sent back as history."""
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from codemonkeys.engine.bounds import MESSAGE_TOKENS
 from codemonkeys.errors import PromptTooLong
 from codemonkeys.models.base import Message, Request
 from codemonkeys.models.failures import how_to_shorten
 from codemonkeys.models.windows import Window
 
-AROUND = 16
-"""Tokens that a message costs beyond its text, at most."""
 CAUTION = 2.2
 """How many of a provider's tokens one of ours may come to, at the very worst.
 
@@ -40,11 +39,11 @@ async def fit(request: Request, window: Window | None, count: Count) -> Request:
     messages, caution = request.messages, max(window.margin, CAUTION)
     thinking = request.parameters.thinking_tokens
     # No token is shorter than a byte: most calls fit for certain, without counting.
-    tokens = sum(bytes_of(message) + AROUND for message in messages)
+    tokens = sum(bytes_of(message) + MESSAGE_TOKENS for message in messages)
     if tokens * caution + longest > window.tokens:
         room = window.room(request.max_tokens, thinking)
         messages = await shorten(messages, room, count)
-        tokens = sum([await count(message) + AROUND for message in messages])
+        tokens = sum([await count(message) + MESSAGE_TOKENS for message in messages])
         if tokens > room:
             raise PromptTooLong(
                 f"{request.key}: not sent: its prompt has about {tokens:,} tokens. The model may count up to "
@@ -65,7 +64,7 @@ async def shorten(messages: Sequence[Message], room: float, count: Count) -> tup
     sizes: list[int] = []
     for message in messages:
         told.append(message)
-        sizes.append(await count(message) + AROUND)
+        sizes.append(await count(message) + MESSAGE_TOKENS)
         if message.role != "user" or sum(sizes) <= room:
             continue
         kept = sizes[0] + KEPT * (room - sizes[0])
@@ -73,7 +72,7 @@ async def shorten(messages: Sequence[Message], room: float, count: Count) -> tup
             # What the model was told last is what it is to act on: it goes only if nothing else helps.
             if old.shorter is not None and sum(sizes) > (room if old is message else kept):
                 told[at] = Message(old.role, old.shorter())
-                sizes[at] = await count(told[at]) + AROUND
+                sizes[at] = await count(told[at]) + MESSAGE_TOKENS
     return tuple(told)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from codemonkeys.models.batching import BatchFactors
 from codemonkeys.models.billing import reported_cost
 from codemonkeys.models.price import Price, Usage
-from codemonkeys.models.prices import REGISTRY_VARIABLE, find, read_registry, shipped_prices
+from codemonkeys.models.prices import entry_of
 
 WITH_BATCHES = ("openai", "anthropic")
 """Providers whose batch APIs we speak."""
@@ -28,8 +27,7 @@ def batch_cost(price: Price, usage: Usage, ended: datetime, factors: BatchFactor
 
 def batch_factors(model: str, registry: Path | None = None) -> BatchFactors:
     """By the price list that also tells the price of single calls; see `price_of`. Raises BadSettings."""
-    path = registry or (Path(os.environ[REGISTRY_VARIABLE]) if os.environ.get(REGISTRY_VARIABLE) else None)
-    entry = (find(model, read_registry(path)) if path else None) or find(model, shipped_prices()) or {}
+    entry = entry_of(model, registry) or {}
 
     def factor(name: str) -> float:
         single, batch = entry.get(name), entry.get(f"{name}_batches")

@@ -24,9 +24,19 @@ def price_of(model: str, registry: Path | None = None) -> Price | None:
     file that LITELLM_MODEL_REGISTRY_PATH names, if any. A missing cache price is taken as an upper bound.
     Raises BadSettings.
     """
-    path = registry or (Path(os.environ[REGISTRY_VARIABLE]) if os.environ.get(REGISTRY_VARIABLE) else None)
-    entry = (find(model, read_registry(path)) if path else None) or find(model, shipped_prices())
+    entry = entry_of(model, registry)
     return None if entry is None else read_price(model, entry)
+
+
+def entry_of(model: str, registry: Path | None = None) -> Mapping[str, Any] | None:
+    """What the registry file says of a model, else litellm's list; see `price_of`. Raises BadSettings."""
+    path = registry_path(registry)
+    return (find(model, read_registry(path)) if path else None) or find(model, shipped_prices())
+
+
+def registry_path(registry: Path | None = None) -> Path | None:
+    """The registry file that is given, else the one that the environment names, if any."""
+    return registry or (Path(os.environ[REGISTRY_VARIABLE]) if os.environ.get(REGISTRY_VARIABLE) else None)
 
 
 def find(model: str, entries: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:

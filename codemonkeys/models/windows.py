@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from codemonkeys.errors import BadSettings
-from codemonkeys.models.prices import REGISTRY_VARIABLE, find, read_registry, shipped_prices
+from codemonkeys.models.prices import find, read_registry, registry_path, shipped_prices
 
 FIELDS = ("max_input_tokens", "max_output_tokens", "max_tokens")
 """What an entry says of lengths. The last is an older name of the second, or of the first where that is not known."""
@@ -57,7 +56,7 @@ class Windowed(Protocol):
 
 def window_of(model: str, registry: Path | None = None) -> Window | None:
     """The window of a litellm model name; None if nobody knows. `registry`: see `price_of`. Raises BadSettings."""
-    path = registry or (Path(os.environ[REGISTRY_VARIABLE]) if os.environ.get(REGISTRY_VARIABLE) else None)
+    path = registry_path(registry)
     own = find(model, read_registry(path)) if path else None
     if own is not None and path is not None and any(own.get(name) is not None for name in FIELDS):
         check(own, f"{path}: the entry of {model!r}")

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codemonkeys.engine.bounds import MESSAGE_TOKENS
 from codemonkeys.engine.steps import Steps
-from codemonkeys.engine.windows import AROUND, fit
+from codemonkeys.engine.windows import fit
 from codemonkeys.errors import PromptTooLong
 from codemonkeys.journal.store import Journal
 from codemonkeys.keys import StepKey
@@ -66,7 +67,7 @@ def test_every_turn_fits_or_is_not_sent(
         except PromptTooLong as error:
             assert not error.charged
             return
-        tokens = sum(asyncio.run(count(message)) + AROUND for message in sent.messages)
+        tokens = sum(asyncio.run(count(message)) + MESSAGE_TOKENS for message in sent.messages)
         assert tokens * margin + sent.max_tokens <= size
         assert 1 <= sent.max_tokens <= max_tokens
         assert [message.role for message in sent.messages] == [message.role for message in request.messages]
@@ -97,7 +98,7 @@ def test_answers_are_bounded_by_the_longest_and_by_what_is_left() -> None:
     assert fitted(request, Window(None, 300)).max_tokens == 300
     assert fitted(request, Window(100_000, 300)).max_tokens == 300
     # More than the least only if it fits also with a model that counts far more than we do.
-    assert fitted(request, Window(2_000, margin=1.0)).max_tokens == int(2_000 - 2.2 * (600 + AROUND))
+    assert fitted(request, Window(2_000, margin=1.0)).max_tokens == int(2_000 - 2.2 * (600 + MESSAGE_TOKENS))
     assert fitted(request, Window(1_200, margin=1.0)).max_tokens == SPOKEN
     thinking = replace(request, parameters=Parameters(thinking_tokens=900))
     assert fitted(thinking, Window(2_500, margin=1.0)).max_tokens == 900 + SPOKEN
