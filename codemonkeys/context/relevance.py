@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from codemonkeys.context.beyond import asked_for, by_likeness
 from codemonkeys.context.digests import as_digests
@@ -16,6 +17,8 @@ from codemonkeys.engine.events import note as message
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import FilteredAnswer, PromptTooLong
 from codemonkeys.stages import CONTEXT_MODES, RANK, RELEVANCE
+
+T = TypeVar("T")
 
 MOST_ALIKE = 10
 """Files that stand in for relevant ones if the model finds none."""
@@ -55,7 +58,8 @@ async def find_relevant(work: Work) -> list[RelevantFile]:
     batches += len(packed)
     asked: list[SourceFile] = []
     if later:
-        asked = [fitting(work, file) for file in await asked_for(work, batches, later, relevant)]
+        named = await unless_refused(work, batches, 0, partial(asked_for, work, batches, later, relevant))
+        asked = [fitting(work, file) for file in named or []]
         relevant += await assess(work, pack(work, asked, settings.batch_tokens), batches + 1)
         shortened += asked
     if not relevant and files and not is_begun_by_older(work):
@@ -116,7 +120,7 @@ async def assess_batch(work: Work, system: str, number: int, files: Sequence[Sou
 
     A file that the model never takes is kept as `maybe`.
     """
-    assessed = await ask_unless_refused(work, system, number, 0, files)
+    assessed = await unless_refused(work, number, 0, partial(ask_about, work, system, number, 0, files))
     if assessed is not None:
         return assessed
     found: list[RelevantFile] = []
@@ -124,22 +128,21 @@ async def assess_batch(work: Work, system: str, number: int, files: Sequence[Sou
         # After the turns of the batch, each file has some for itself alone, and some for its outline.
         turn, of_file = WITH_REPAIR * (1 + 2 * position), None
         if len(files) > 1:
-            of_file = await ask_unless_refused(work, system, number, turn, [file])
+            of_file = await unless_refused(work, number, turn, partial(ask_about, work, system, number, turn, [file]))
         if of_file is None and file.form == "whole" and (short := as_outline(file)) != file:
-            of_file = await ask_unless_refused(work, system, number, turn + WITH_REPAIR, [short])
+            turn += WITH_REPAIR
+            of_file = await unless_refused(work, number, turn, partial(ask_about, work, system, number, turn, [short]))
         found += [unread(file)] if of_file is None else of_file
     return found
 
 
-async def ask_unless_refused(
-    work: Work, system: str, number: int, turn: int, files: Sequence[SourceFile]
-) -> list[RelevantFile] | None:
-    """Assess files in one conversation; None if the provider refuses it for good, now or in an earlier session."""
+async def unless_refused(work: Work, number: int, turn: int, ask: Callable[[], Awaitable[T]]) -> T | None:
+    """What one conversation says; None if the provider refuses it for good, now or in an earlier session."""
     # Recorded, or a resumed run could get another answer, and with it other prompts from here on.
     if work.journal.note(work.task.id, RELEVANCE.name, number, f"refused {turn}") is not None:
         return None
     try:
-        return await ask_about(work, system, number, turn, files)
+        return await ask()
     except (FilteredAnswer, PromptTooLong) as error:
         await work.note(RELEVANCE, f"refused {turn}", str(error), number)
         return None

@@ -230,3 +230,20 @@ def test_lexical_mode_reads_the_most_alike_and_what_is_asked_for_beyond(
         ]  # its outline first; then at most one beyond, as the setting says
         assert [file.path for file in found] == ["package/zoo.py", "package/m7.py"]
         assert note(work)["read"] == 2
+
+
+def test_a_refused_question_for_more_files_costs_no_task(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    files: dict[str, str | bytes] = {"a.py": "x = 1\n", "zoo.py": "raise ValueError('the name is empty')\n"}
+
+    def answer(request: Request) -> str:
+        if "have not been read" in request.messages[0].content:
+            raise FilteredAnswer("it is filtered")
+        return judging(lambda path: True)(request)
+
+    with room(tmp_path, make_snapshot(files), answer, context={"mode": "lexical", "lexical_files": 1}) as work:
+        for _ in range(2):  # A resumed run asks no more.
+            assert [file.path for file in asyncio.run(find_relevant(work))] == ["zoo.py"]
+        asked = [r for r in work.models.scan.requests if "have not been read" in r.messages[0].content]  # type: ignore[attr-defined]
+        assert len(asked) == 1
