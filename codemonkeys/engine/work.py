@@ -50,6 +50,11 @@ class Work:
         return self.steps.journal
 
     @property
+    def is_begun_by_older(self) -> bool:
+        """Whether version 0.1 began this run; it goes on as it began, with the prompts in `prompts/0.1`."""
+        return self.journal.is_begun_by_older
+
+    @property
     def models(self) -> ModelSet:
         """The models of the run."""
         return self.steps.models

@@ -69,8 +69,10 @@ class Journal:
 
     def _begin_run(self, source: str, settings: dict[str, Any], windows: Mapping[str, Window]) -> None:
         given = {"source": source, **settings}
-        row = self._writer.connection.execute("SELECT source, settings FROM run").fetchone()
+        row = self._writer.connection.execute("SELECT source, settings, version FROM run").fetchone()
         stored = given if row is None else {"source": row[0], **json.loads(row[1])}
+        self.is_begun_by_older = row is not None and row[2] == "0.1.0"
+        """Whether version 0.1 began this run: it goes on as it began, so that no step is taken again."""
         was, now_asked = deciding(stored), deciding(given)
         differing = sorted(k for k in {*was, *now_asked} if not same(k, was.get(k), now_asked.get(k)))
         if differing:

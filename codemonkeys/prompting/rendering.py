@@ -43,13 +43,16 @@ RAISED = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
 class Prompts:
     """The templates of a run, some of them replaced by the user's own."""
 
-    def __init__(self, marker: str, own: Path | None = None, values: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, marker: str, own: Path | None = None, values: Mapping[str, Any] | None = None, *, older: bool = False
+    ) -> None:
         """`marker` delimits untrusted text; `own` is a folder of replacements; `values` are seen by every template.
 
-        Raises BadSettings if the folder is missing or holds a template of a name that is never used.
+        `older`: as version 0.1 asked, for a run that it began. Raises BadSettings if the folder is missing or holds a
+        template of a name that is never used.
         """
         self.marker = marker
-        self._own = own
+        self._own, self._older = own, older
         self._values = dict(values or {})
 
     def __call__(self, name: str, **values: Any) -> str:
@@ -57,7 +60,7 @@ class Prompts:
         import jinja2
 
         try:
-            template = templates(self._own).get_template(f"{name}.jinja")
+            template = templates(self._own, self._older).get_template(f"{name}.jinja")
             return template.render(marker=self.marker, **self._values, **values).strip() + "\n"
         except (jinja2.TemplateError, *RAISED) as error:
             raise BadSettings(
@@ -66,17 +69,17 @@ class Prompts:
 
     def source(self, name: str) -> str:
         """The template of a message, as it is written."""
-        environment = templates(self._own)
+        environment = templates(self._own, self._older)
         assert environment.loader is not None
         return environment.loader.get_source(environment, f"{name}.jinja")[0]
 
 
 @cache
-def templates(own: Path | None) -> Environment:
+def templates(own: Path | None, older: bool = False) -> Environment:
     """The shipped templates, and those of a user's folder before them: read once, shared by all tasks."""
     import jinja2
 
-    folders = [shipped_folder()]
+    folders = [shipped_folder() / "0.1"] * older + [shipped_folder()]
     if own is not None:
         check_folder(own)
         folders.insert(0, own)

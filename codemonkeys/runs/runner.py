@@ -195,5 +195,6 @@ def open_work(workspace: Workspace, settings: Settings, steps: Steps) -> Work:
     task, snapshot = workspace.task, workspace.snapshot
     texts = (snapshot.text(e.path) or "" for e in snapshot.entries if e.size <= MARKER_BYTES)
     marker = marker_for(task.id, (task.issue, *texts))
-    prompts = Prompts(marker, settings.prompts, {"repo": task.repo, "issue": task.issue})
+    values = {"repo": task.repo, "issue": task.issue}
+    prompts = Prompts(marker, settings.prompts, values, older=steps.journal.is_begun_by_older)
     return Work(task, snapshot, workspace.environment, settings, prompts, steps)
