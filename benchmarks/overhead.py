@@ -1,15 +1,20 @@
 """Calls per second of the whole pipeline on a zero-latency endpoint, compared with plain `litellm.acompletion`.
 
-    python -m benchmarks.overhead [--tasks 12] [--samples 10] [--concurrency 64] [--rounds 3] [--endpoint URL]
+    python -m benchmarks.overhead [--tasks 4] [--files 400] [--samples 10] [--concurrency 64] [--rounds 3]
+                                  [--endpoint URL]
+
+By default nine calls of ten read one file each, as the scan of a repository does, and the rest are those of ten
+trajectories and a selection.
 
 All send the same requests to the same endpoint, as many at one time, in turn: a process of this machine, or an
-OpenAI-compatible one at the address given (such as http://127.0.0.1:8123/v1) that answers by the rules this prints with
-`--rules`. The pipeline runs whole, with journal, prices and a budget; only executions are simulated. It does so without
-litellm, as for any endpoint of the user's own, and through litellm, as for hosted models. Bare litellm is a process of
-its own, which changes nothing about it: the pipeline has it leave out what the journal does, to price every answer and
-to offer it to loggers. CPU is that of all threads of a process. Ends with one line `RESULT throughput_ratio=
-cpu_ms_per_call= litellm_path_ratio=`, medians of the rounds: calls per second of the pipeline over those of bare
-litellm, CPU time of a call in the pipeline in all, and calls per second through litellm over those of bare litellm.
+OpenAI-compatible one at the address given (such as http://127.0.0.1:8123/v1) that answers by the rules this prints
+with `--rules`. The pipeline runs whole, with journal, prices and a budget; only executions are simulated. It does so
+without litellm, as for any endpoint of the user's own, and through litellm, as for hosted models. Bare litellm is a
+process of its own, which changes nothing about it: the pipeline has it leave out what the journal does, to price
+every answer and to offer it to loggers; and it collects garbage as the command line does. CPU is that of all threads
+of a process. Ends with one line `RESULT throughput_ratio= cpu_ms_per_call= litellm_path_ratio=`, medians of the
+rounds: calls per second of the pipeline over those of bare litellm, CPU time of a call in the pipeline in all, and
+calls per second through litellm over those of bare litellm.
 """
 
 from __future__ import annotations
@@ -41,6 +46,7 @@ from codemonkeys.models.retry import Patience
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.runner import run_tasks
 from codemonkeys.settings import OperationSettings, Settings, load_settings
+from codemonkeys.system.memory import collect_rarely
 from codemonkeys.tasks.base import Task
 
 MODEL = "openai/benchmark"
@@ -114,9 +120,9 @@ async def pipeline(
 def main() -> None:
     """Measure alternately, so that both see the same machine load."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", type=int, default=12)
+    parser.add_argument("--tasks", type=int, default=4)
     parser.add_argument("--samples", type=int, default=10)
-    parser.add_argument("--files", type=int, default=12)
+    parser.add_argument("--files", type=int, default=400)
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--endpoint", help="address of a running endpoint")
@@ -127,7 +133,9 @@ def main() -> None:
         print(json.dumps(rules(tasks)))
         return
     operation = OperationSettings(calls=chosen.concurrency, budget=1e6)
-    settings = load_settings(generation={"samples": chosen.samples}).model_copy(update={"operation": operation})
+    generation, context = {"samples": chosen.samples}, {"batch_tokens": 1}
+    settings = load_settings(generation=generation, context=context).model_copy(update={"operation": operation})
+    collect_rarely()
     os.environ.pop("OPENAI_API_KEY", None)
     found: dict[str, list[Measured]] = {"pipeline": [], "through litellm": [], "bare litellm": []}
     with tempfile.TemporaryDirectory() as name:
@@ -157,6 +165,7 @@ def main() -> None:
     ratio = statistics.median(a.rate / b.rate for a, b in zip(ours, bare, strict=True))
     path = statistics.median(a.rate / b.rate for a, b in zip(through, bare, strict=True))
     cpu = statistics.median(of.cpu_ms for of in ours)
+    print(f"CPU of a call in all, of that in bare litellm: {cpu / statistics.median(of.cpu_ms for of in bare):.2f}")
     print(f"RESULT throughput_ratio={ratio:.3f} cpu_ms_per_call={cpu:.2f} litellm_path_ratio={path:.3f}")
 
 

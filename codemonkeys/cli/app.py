@@ -9,6 +9,7 @@ import typer
 from codemonkeys.cli import commands_read, commands_run
 from codemonkeys.cli.commands_images import images
 from codemonkeys.models.litellm_calls import silence
+from codemonkeys.system.memory import collect_rarely
 
 app = typer.Typer(
     name="codemonkeys",
@@ -50,4 +51,5 @@ def version(
 
         print(f"codemonkeys {__version__}")
         raise typer.Exit
+    collect_rarely()
     silence()

@@ -82,13 +82,14 @@ class ModelCalls:
 
     async def _when_affordable(self, attempts: Attempts, send: Callable[[], Awaitable[Completion]]) -> Completion:
         while True:
-            await attempts.wait_for_room()
+            self._in_flight.check()
             try:
                 return await send()
             except BudgetReached:
-                # Others may have been quicker; but what ends a call between its attempts ends it for good.
+                # What ends a call between its attempts ends it for good.
                 if attempts.step is not None or not self._budget.may_change:
                     raise
+            await attempts.wait_for_room()
 
     def in_batches(self, stage: str) -> bool:
         """Whether calls of a stage go in batches: one that waited for another's answer would wait for hours."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from codemonkeys.errors import BudgetReached
@@ -138,8 +138,7 @@ class StoredCalls:
     def _put(self, connection: sqlite3.Connection, message: Message) -> str:
         """Store a message unless it is stored already; returns its hash."""
         if message.digest not in self._stored_messages:
-            if not texts.has(connection, message.digest):
-                texts.add(connection, message.digest, message.content.encode("utf-8", "replace"))
+            texts.put_bytes(connection, message.digest, message.content.encode("utf-8", "replace"))
             if len(self._stored_messages) == MESSAGE_CACHE_SIZE:
                 self._stored_messages.clear()
             self._stored_messages.add(message.digest)
@@ -155,7 +154,7 @@ class StoredCalls:
 
     def finish(self, step: int, answer: Completion, bill: Settlement = NOTHING_KNOWN) -> None:
         """Settle a call and store its answer: the step is never requested again."""
-        with self._writer.writing() as connection, self._settling(step, bill.bound):
+        with self._writer.writing() as connection, self._settling(step, bill) as model:
             connection.execute(
                 "UPDATE call_steps SET state = 'done', answer_hash = ?, finish_reason = ?, prompt_tokens = ?, "
                 "completion_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, usage = ?, answered_by = ?, "
@@ -169,13 +168,14 @@ class StoredCalls:
                     *(answer.thinking or None, now(), bill.cost, bill.counted, step),
                 ),
             )
-            self._learn_ratio(connection, step, answer.usage, bill.counted)
+            self._learn_ratio(connection, model, answer.usage, bill.counted)
 
-    def _learn_ratio(self, connection: sqlite3.Connection, step: int, usage: Usage | None, counted: int | None) -> None:
+    def _learn_ratio(
+        self, connection: sqlite3.Connection, model: str, usage: Usage | None, counted: int | None
+    ) -> None:
         if usage is None or not counted:
             return
         ratio = max(0, usage.prompt_tokens - ADDED_TOKENS) / counted
-        (model,) = connection.execute("SELECT model FROM call_steps WHERE id = ?", (step,)).fetchone()
         if ratio > self._ratios.get(model, -1.0):
             self._ratios[model] = ratio
             connection.execute(
@@ -198,7 +198,7 @@ class StoredCalls:
         which is booked instead. `finish_reason`: why an answer that came ended.
         """
         is_bound = billed and usage is None
-        with self._writer.writing() as connection, self._settling(step, bill.bound):
+        with self._writer.writing() as connection, self._settling(step, bill) as model:
             connection.execute(
                 "UPDATE call_steps SET state = 'failed', error = ?, ended_at = ?, finish_reason = ?, "
                 "prompt_tokens = ?, completion_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, usage = ?, "
@@ -206,7 +206,7 @@ class StoredCalls:
                 "WHERE id = ?",
                 (error, now(), finish_reason, *columns_of(usage), bill.cost, bill.counted, is_bound, step),
             )
-            self._learn_ratio(connection, step, usage, bill.counted)
+            self._learn_ratio(connection, model, usage, bill.counted)
 
     def has_usable(self, stage: str) -> bool:
         """Whether any answer of a stage has text and is whole."""
@@ -222,23 +222,27 @@ class StoredCalls:
             connection.execute("UPDATE call_steps SET state = 'superseded' WHERE id = ?", (stored.id,))
 
     @contextmanager
-    def _settling(self, step: int, bound: Callable[[], float]) -> Iterator[None]:
-        """Keep the totals in step with a change of a call's cost, and learn from one that cost more than its bound."""
-        query = "SELECT task, stage, coalesce(cost_usd, 0) FROM costs WHERE id = ?"
-        task, stage, before = self._writer.connection.execute(query, (step,)).fetchone()
-        yield
-        *_, after = self._writer.connection.execute(query, (step,)).fetchone()
+    def _settling(self, step: int, bill: Settlement) -> Iterator[str]:
+        """Keep the totals in step with a change of a call's cost, and learn from one that cost more than its bound.
+
+        Yields the call's model.
+        """
+        query = "SELECT task, stage, model, coalesce(cost_usd, 0) FROM costs WHERE id = ?"
+        task, stage, model, before = self._writer.connection.execute(query, (step,)).fetchone()
+        yield model
+        after = bill.cost
+        if after is None:
+            *_, after = self._writer.connection.execute(query, (step,)).fetchone()
         self._book(task, stage, to_units(after) - to_units(before))
         if 0 < to_units(before) < to_units(after) - TOLERANCE:
-            self._learn(step, after / before, max(1.0, after / max(before, bound())))
+            self._learn(model, after / before, max(1.0, after / max(before, bill.bound())))
 
-    def _learn(self, step: int, ratio: float, unexplained: float) -> None:
+    def _learn(self, model: str, ratio: float, unexplained: float) -> None:
         """Raise the bounds of a model that cost more than its own: of calls in flight, and of later ones.
 
         `unexplained`: the part of `ratio` that is not explained by what has been learned of its tokeniser.
         """
         connection = self._writer.connection
-        (model,) = connection.execute("SELECT model FROM call_steps WHERE id = ?", (step,)).fetchone()
         self._overruns[model] = self.overrun(model) * unexplained
         connection.execute(
             "INSERT INTO overruns VALUES (?, ?) ON CONFLICT (model) DO UPDATE SET factor = excluded.factor",

@@ -17,9 +17,15 @@ def put(connection: sqlite3.Connection, text: str, plain: bool = False) -> str:
     # SQLite rejects lone surrogates, which the output of a model or a program can contain.
     data = text.encode("utf-8", "replace")
     digest = hashlib.sha256(data).hexdigest()
-    if not has(connection, digest, plain):
-        add(connection, digest, data, plain)
+    put_bytes(connection, digest, data, plain)
     return digest
+
+
+def put_bytes(connection: sqlite3.Connection, digest: str, data: bytes, plain: bool = False) -> None:
+    """Store the UTF-8 bytes of a text under their hash unless they are stored already; see `put`."""
+    # Storing a short one again takes less time than looking whether it is there.
+    if (not plain and len(data) <= PLAIN_BYTES) or not has(connection, digest, plain):
+        add(connection, digest, data, plain)
 
 
 def add(connection: sqlite3.Connection, digest: str, data: bytes, plain: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from codemonkeys.errors import BadSettings
-from codemonkeys.prompting.rendering import RAISED, Prompts, check_folder, templates
+from codemonkeys.prompting.rendering import RAISED, Prompts, check_folder, template, templates
 from codemonkeys.prompting.samples import RUN, SAMPLES
 
 MARKER = "0123abcd"
@@ -19,6 +19,7 @@ def check_prompts(own: Path | None) -> None:
     if own is not None:
         # A program may open one session after another, and its user correct a template between them.
         templates.cache_clear()
+        template.cache_clear()
         check_folder(own)
     prompts = Prompts(MARKER, own, RUN)
     problems = []

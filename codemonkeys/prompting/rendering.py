@@ -12,7 +12,7 @@ from codemonkeys.errors import BadSettings
 from codemonkeys.wording import option
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
     from jinja2.runtime import Context
 
 
@@ -60,8 +60,8 @@ class Prompts:
         import jinja2
 
         try:
-            template = templates(self._own, self._older).get_template(f"{name}.jinja")
-            return template.render(marker=self.marker, **self._values, **values).strip() + "\n"
+            found = template(name, self._own, self._older)
+            return found.render(marker=self.marker, **self._values, **values).strip() + "\n"
         except (jinja2.TemplateError, *RAISED) as error:
             raise BadSettings(
                 f"prompt template {name}.jinja: {error}; correct it in {self._own or 'prompts'}"
@@ -72,6 +72,15 @@ class Prompts:
         environment = templates(self._own, self._older)
         assert environment.loader is not None
         return environment.loader.get_source(environment, f"{name}.jinja")[0]
+
+
+@cache
+def template(name: str, own: Path | None, older: bool) -> Template:
+    """The template of a message. Raises jinja2.TemplateError."""
+    found = templates(own, older).get_template(f"{name}.jinja")
+    # jinja2 merges its globals into the values of each message, and a chain of mappings takes longer than the rest.
+    found.globals = dict(found.globals)
+    return found
 
 
 @cache
