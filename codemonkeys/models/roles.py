@@ -62,6 +62,8 @@ class ModelSet:
 
 def call_parameters(settings: Settings, role: Role, name: str) -> Parameters:
     """The parameters of a model in a role that shape its answers."""
+    if not (settings.models.get(name) or settings.models.get(role)):
+        return DEFAULT_PARAMETERS
     given = parameters_of(settings, role, name).given()
     return Parameters(**{field: value for field, value in given.items() if field not in CONNECTION})
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -169,8 +171,6 @@ def _affordable(
 
     options = []
     for turns in TURNS:
-        samples = 0
-        while samples < MAX_SAMPLES and cost(samples + 1, turns) <= money:
-            samples += 1
+        samples = bisect_right(range(1, MAX_SAMPLES + 1), money, key=partial(cost, turns=turns))
         options.append(BudgetOption(turns, samples, cost(max(samples, 1), turns)))
     return tuple(options)

@@ -127,7 +127,8 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
     Raises BadInput and its kin before anything is spent, JournalError, SandboxUnavailable.
     """
     settings, tasks = request.settings, request.tasks
-    check_prompts(settings.prompts)
+    if settings.prompts is not None:
+        check_prompts(settings.prompts)
     async with AsyncExitStack() as opened:
         models = await asyncio.to_thread(request.models, settings)
         opened.push_async_callback(models.close)
