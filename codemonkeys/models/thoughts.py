@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 _NAMES = r"(?:think|thinking|thoughts?|seed:think)"
 _TAG = rf"(?P<opening><{_NAMES}>|\[THINK\]|◁think▷)|(?P<closing></{_NAMES}>|\[/THINK\]|◁/think▷)"
+_IN_TAGS = ("think", "thought", "THINK")
+"""One of them is in every tag; looked for first, since nearly no answer has one."""
 _ANY_TAG = re.compile(_TAG)
 _TAG_OR_MARKER = re.compile(
     rf"(?P<begins>^[ \t]*)?(?:{_TAG})(?P<ends>[ \t\r]*$)?"
@@ -42,7 +44,7 @@ class _Tag:
 
 def split_thoughts(text: str) -> tuple[str, str]:
     """(answer, thoughts) of a text; thoughts that never end leave no answer after them. Takes linear time."""
-    if not _ANY_TAG.search(text):
+    if not any(word in text for word in _IN_TAGS) or not _ANY_TAG.search(text):
         return text, ""
     tags = _tags(text)
     answer: list[str] = []
