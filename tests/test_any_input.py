@@ -211,6 +211,7 @@ SLOW = {"a template", "rows in parquet", *(kind for kind in INPUTS if kind.endsw
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in sorted(INPUTS)]
 )
+@pytest.mark.slow
 def test_a_file_is_read_or_refused_in_words(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("input")
     name, good, read = INPUTS[kind]

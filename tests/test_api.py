@@ -34,6 +34,7 @@ async def test_solve(source: str, runs: Path, name: str) -> codemonkeys.Summary:
 test_solve.__test__ = False  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_it_works_in_a_running_event_loop_awaited_or_not(source: str, tmp_path: Path) -> None:
     """As in a notebook or a web server; the loop's own executor, signal handlers and other tasks stay as they are."""
     handled = signal.getsignal(signal.SIGINT)
@@ -83,6 +84,7 @@ def test_several_runs_at_once_in_one_process_and_in_threads(source: str, tmp_pat
     assert len(patches) == 1
 
 
+@pytest.mark.slow
 def test_tasks_made_in_python_are_kept_with_the_run_and_resumed(source: str, tmp_path: Path) -> None:
     runs, (task,) = tmp_path / "runs", codemonkeys.load_tasks(source)
     stop = codemonkeys.Stop()
@@ -152,6 +154,7 @@ def test_stop_drains_and_aborts_from_another_thread(source: str, tmp_path: Path)
         assert {call.state for call in calls if call.cost_usd or call.prompt_tokens} <= {"done", "lost"}
 
 
+@pytest.mark.slow
 def test_cancelling_is_an_abort_and_the_run_can_be_resumed(source: str, tmp_path: Path) -> None:
     async def main() -> None:
         begun = asyncio.Event()
@@ -173,6 +176,7 @@ def test_cancelling_is_an_abort_and_the_run_can_be_resumed(source: str, tmp_path
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_each_stage_can_be_called_alone(source: str, tmp_path: Path) -> None:
     async def main() -> str:
         (task,) = codemonkeys.load_tasks(source)
@@ -188,6 +192,7 @@ def test_each_stage_can_be_called_alone(source: str, tmp_path: Path) -> None:
     assert patch and [candidate.patch for candidate in run.candidates()] == [patch]
 
 
+@pytest.mark.slow
 def test_a_run_is_read_as_objects_and_by_sql(source: str, tmp_path: Path) -> None:
     codemonkeys.run_solve(source, fake("generation.samples=2"), runs=tmp_path, name="run")
     run = codemonkeys.open_run(tmp_path / "run")

@@ -74,6 +74,7 @@ def layer(module: str) -> int:
     return next(n for n, rooms in enumerate(LAYERS) if room in rooms)
 
 
+@pytest.mark.slow
 def test_imports_point_downwards() -> None:
     for module, path in MODULES.items():
         if module.startswith("codemonkeys."):
@@ -100,6 +101,7 @@ def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
     return sorted(map(list, found))
 
 
+@pytest.mark.slow
 def test_no_module_and_no_room_imports_itself_on_a_detour() -> None:
     """Neither between modules, imports within functions included, nor between rooms."""
     packages = {module for module in MODULES if any(other.startswith(f"{module}.") for other in MODULES)}
@@ -138,6 +140,7 @@ SOURCES = sorted(module for module in MODULES if module.startswith("codemonkeys.
         *SOURCES,
     ],
 )
+@pytest.mark.slow
 def test_labels_cannot_be_reached_from_what_solves(start: str) -> None:
     """What builds prompts, generates and selects imports no module that holds answers, verdicts or grading."""
     holders = {"codemonkeys.tasks.answer_key", "codemonkeys.grading.evaluation", "codemonkeys.journal.verdicts"}
@@ -147,6 +150,7 @@ def test_labels_cannot_be_reached_from_what_solves(start: str) -> None:
     assert not reachable(start) & holders
 
 
+@pytest.mark.slow
 def test_only_the_evaluation_command_reaches_labels() -> None:
     reaching = {module for module in MODULES if "codemonkeys.tasks.answer_key" in imports(MODULES[module])}
     grading = {module for module in reaching if module.startswith("codemonkeys.grading.")}
@@ -215,6 +219,7 @@ def starts_git(source: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_only_one_module_runs_git() -> None:
     """So that every git gets the same environment, without secrets, network and the user's configuration."""
     assert {module for module, path in MODULES.items() if starts_git(path.read_text())} == RUN_GIT

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from codemonkeys.cli.exits import Exit
 from codemonkeys.journal.store import Journal
 from tests.cli.command import codemonkeys
@@ -31,6 +33,7 @@ def test_page_describes_every_table_view_and_column(tmp_path: Path) -> None:
     connection.close()
 
 
+@pytest.mark.slow
 def test_readme_names_commands_options_and_files_that_exist(tmp_path: Path) -> None:
     commands = set(re.findall(r"^codemonkeys (\w+)", README, re.M))
     help_of = {command: codemonkeys(command, "--help", home=tmp_path, cwd=tmp_path).out for command in commands}
@@ -49,6 +52,7 @@ def test_help_lists_every_command_in_whole_sentences(tmp_path: Path) -> None:
         assert listed.count("\n") >= 3 and "..." not in listed, listed
 
 
+@pytest.mark.slow
 def test_the_backend_of_the_page_passes_the_suite(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "sandboxes.md").read_text()
     (program,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)

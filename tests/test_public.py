@@ -19,6 +19,7 @@ def test_every_public_name_is_there_and_no_other() -> None:
         _ = codemonkeys.nothing
 
 
+@pytest.mark.slow
 def test_example_of_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_home: Path) -> None:
     monkeypatch.setenv("CODEMONKEYS_HOME", str(shared_home))
     source = make_task_repository(tmp_path / "tasks")

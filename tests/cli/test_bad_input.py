@@ -11,6 +11,8 @@ import pytest
 from tests.cli.command import Done, codemonkeys
 from tests.tiny_task import ID, make_task_repository
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:

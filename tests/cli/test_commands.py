@@ -72,6 +72,7 @@ def test_exported_predictions_are_what_the_harness_reads(run: Run) -> None:
     assert run("export", "tiny", "-o", "preds.txt").code == 2
 
 
+@pytest.mark.slow
 def test_evaluate_run_and_file(run: Run) -> None:
     done = run("evaluate", "tiny")
     assert done.code == 4 and "0 of 1 graded predictions are resolved" in done.out, done.err
@@ -103,6 +104,7 @@ def test_settings_are_all_explained(run: Run) -> None:
     assert all(row["meaning"] for row in listed)
 
 
+@pytest.mark.slow
 def test_every_command_has_help_and_none_is_long(run: Run) -> None:
     overview = run("--help")
     assert overview.code == 0 and "Exit codes" in overview.out

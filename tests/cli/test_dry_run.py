@@ -11,6 +11,8 @@ from tests.cli.command import Done, codemonkeys
 from tests.repositories import make_repository
 from tests.tiny_task import make_task_repository
 
+pytestmark = pytest.mark.slow
+
 SONNET = ("-m", "anthropic/claude-sonnet-4-5")
 # Whoever tries to reach anything meets a proxy that is not there.
 NOWHERE = {name: "http://127.0.0.1:9" for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "HF_ENDPOINT")}

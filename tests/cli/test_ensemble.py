@@ -163,6 +163,7 @@ def test_a_patch_that_the_harness_would_apply_is_a_candidate(room: Room) -> None
     assert room("resume", "lenient").code == 0
 
 
+@pytest.mark.slow
 def test_verdicts_from_a_file_and_invalid_input(room: Room) -> None:
     verdicts = room.folder / "resolved.json"
     verdicts.write_text(json.dumps({"alpha_1": [], "alpha_2": [], "beta": [ID], "gamma": [ID], "delta": []}))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,7 @@ def test_fill_passes_over_what_does_not_fit(tokens: dict[str, int], most: int) -
     assert left >= 0
 
 
+@pytest.mark.slow
 def test_last_array_among_prose() -> None:
     assert last_array('I like [1, 2] and ```json\n["a", ["b"]]\n``` most.') == ["a", ["b"]]
     assert last_array("none [here") is None

@@ -38,6 +38,7 @@ def publish(index: Path) -> Sdist:
     return Sdist("pebble", "1.0", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
+@pytest.mark.slow
 def test_fetches_the_pinned_file_without_its_build_backend(index: Path, tmp_path: Path) -> None:
     sdist = publish(index)
     file = download(sdist, tmp_path / "fetched")
@@ -45,6 +46,7 @@ def test_fetches_the_pinned_file_without_its_build_backend(index: Path, tmp_path
     assert file.read_bytes() == (index / "pebble-1.0.tar.gz").read_bytes()
 
 
+@pytest.mark.slow
 def test_refuses_other_content_than_the_pinned(index: Path, tmp_path: Path) -> None:
     found = publish(index).sha256
     pinned = "0" * 64

@@ -41,6 +41,7 @@ def tasks_of(parameters: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("page", [*PAGES, None], ids=lambda page: page.name if page else "help")
+@pytest.mark.slow
 def test_a_budget_of_an_example_pays_for_it(page: Path | None, tmp_path: Path) -> None:
     """Repositories are taken to be as large as the paper's on average."""
     texts = [HELP] if page is None else code(page.read_text())

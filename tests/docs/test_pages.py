@@ -129,6 +129,7 @@ def texts_of_the_code() -> str:
     return "\n".join(found)
 
 
+@pytest.mark.slow
 def test_messages_of_troubleshooting_are_those_of_the_code() -> None:
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
     messages = re.findall(r"^### `(.+)`$", page, re.M)

@@ -117,6 +117,7 @@ def states(journal: Journal) -> list[tuple[int, str, bool]]:
 
 
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.slow
 def test_a_batch_answers_at_half_the_price(name: str, tmp_path: Path) -> None:
     endpoint = BatchEndpoint(reply)
     answers: list[Any] = []

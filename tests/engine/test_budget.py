@@ -143,6 +143,7 @@ def test_every_task_that_is_begun_ends_with_a_prediction(
     assert states.count("predicted") >= 10 and states.count("over budget") >= 10
 
 
+@pytest.mark.slow
 def test_what_the_infrastructure_failed_is_tried_once_more_at_the_end(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot]
 ) -> None:
@@ -163,6 +164,7 @@ def test_what_the_infrastructure_failed_is_tried_once_more_at_the_end(
     assert len(failed) >= 3
 
 
+@pytest.mark.slow
 def test_tasks_begin_no_sooner_than_their_calls_could_go_out(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot]
 ) -> None:

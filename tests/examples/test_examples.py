@@ -80,6 +80,7 @@ def test_hidden_tests_are_graded_in_the_sandbox(place: Place) -> None:
 @pytest.mark.parametrize(
     ("word", "holds"), [("exit", True), ("patch", True), ("network", False), ("host_is_hidden", False)]
 )
+@pytest.mark.slow
 def test_the_suite_tells_what_the_sandbox_holds(place: Place, word: str, holds: bool) -> None:
     """It says of itself that it does not isolate."""
     command = [sys.executable, "-m", "sandboxes.conformance", "sandbox:make", "-k", word]

@@ -114,6 +114,7 @@ def test_every_kind_of_file(repository: Path, snapshot: Snapshot) -> None:
     ],
 )
 @pytest.mark.parametrize("content", [b"no newline", b"\xff\xfe\n"])
+@pytest.mark.slow
 def test_odd_paths(tmp_path: Path, path: str, content: bytes) -> None:
     old = Path(os.fsdecode(os.fsencode(path)))
     repository = make_repository(tmp_path / "r", {str(old): b"text before\n", "other": content})
@@ -205,6 +206,7 @@ def test_source_repository_is_never_written(repository: Path, snapshot: Snapshot
     assert contents() == before
 
 
+@pytest.mark.slow
 def test_hunk_context_cut_within_a_character(tmp_path: Path) -> None:
     body = "".join(f"    x = {number}\n" for number in range(10))
     for width in range(70, 84):

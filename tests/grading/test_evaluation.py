@@ -72,6 +72,7 @@ def graded(
     return verdict
 
 
+@pytest.mark.slow
 def test_the_log_is_laid_out_as_swebench_lays_it_out(tmp_path: Path, keys: dict[str, AnswerKey]) -> None:
     sandbox = Scripted(Execution(Reason.EXITED, 0, output=PASSED, seconds=3.5))
     verdict = graded(tmp_path, predicted(GOLD), keys, sandbox)
@@ -236,6 +237,7 @@ def test_patches_are_applied_by_the_commands_of_the_harness() -> None:
         ("END\necho $(exit 3)`exit 3`'\"; exit 0\n", Outcome.PATCH_FAILED),
     ],
 )
+@pytest.mark.slow
 def test_hidden_tests_decide_in_a_real_sandbox(
     tmp_path: Path, shared_home: Path, tiny_source: str, patch: str, outcome: Outcome
 ) -> None:

@@ -51,6 +51,7 @@ def restore(name: str, runs: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["conversation", "judge", "ballots"])
+@pytest.mark.slow
 def test_old_run_resumes_without_asking_anything_again(
     name: str, tmp_path: Path, make_repository: Callable[..., Path]
 ) -> None:

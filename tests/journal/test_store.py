@@ -171,6 +171,7 @@ def test_run_of_other_settings_is_refused_and_operation_may_change(journal: Jour
         Journal(tmp_path, "run", "elsewhere", {"model": "m"})
 
 
+@pytest.mark.slow
 def test_second_process_is_refused_and_told_the_first(journal: Journal, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from codemonkeys.journal.store import Journal\n"

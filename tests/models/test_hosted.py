@@ -282,6 +282,7 @@ def test_a_model_can_be_used_after_close_and_in_another_loop() -> None:
 
 
 @pytest.mark.usefixtures("both_routes")
+@pytest.mark.slow
 def test_a_call_can_be_abandoned() -> None:
     async def abandon(url: str) -> None:
         model = HostedModel("openai/test", url, 600, QUICK)

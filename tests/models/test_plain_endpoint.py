@@ -65,6 +65,7 @@ def test_which_names_go_without_litellm(monkeypatch: pytest.MonkeyPatch) -> None
     assert not is_plain("openai/test", "http://example.invalid/v1")
 
 
+@pytest.mark.slow
 def test_litellm_is_neither_imported_nor_needed_unless_wished() -> None:
     program = (
         "import asyncio, sys\nfrom codemonkeys.models import open_model\n"

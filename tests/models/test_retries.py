@@ -93,6 +93,7 @@ STAYS: dict[str, tuple[Reply, type[ModelError]]] = {
 
 @pytest.mark.usefixtures("both_routes")
 @pytest.mark.parametrize("case", PASSES)
+@pytest.mark.slow
 def test_what_may_pass_is_asked_again(case: str) -> None:
     got, endpoint = ask(in_turn(PASSES[case], PASSES[case], answer("Hello.")))
     assert isinstance(got, Completion), got
@@ -116,6 +117,7 @@ def test_what_stays_is_asked_once(case: str) -> None:
     + ["anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-pro", "deepseek/deepseek-chat", "azure/gpt-4o"],
 )
 @pytest.mark.parametrize("case", ["429", "503", "connection cut", "connection reset", "half a body"])
+@pytest.mark.slow
 def test_one_request_leaves_per_attempt(name: str, case: str) -> None:
     got, endpoint = ask(in_turn(PASSES[case]), name)
     assert isinstance(got, RetriesExhausted), got

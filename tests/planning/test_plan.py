@@ -73,6 +73,7 @@ def reserved(runs: Path) -> dict[str, tuple[float, float, int]]:
     ("mode", "rule"),
     [("full", "conversation"), ("outline", "judge"), ("digest", "ballots"), ("full", "top judge"), ("full", "hybrid")],
 )
+@pytest.mark.slow
 def test_no_stage_exceeds_its_upper_bound(
     make_repository: Callable[..., Path], tmp_path: Path, answered: Callable[[Request], str], mode: str, rule: str
 ) -> None:

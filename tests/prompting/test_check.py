@@ -39,6 +39,7 @@ def test_every_template_has_samples_and_renders() -> None:
         ("rank.system", "{% for file in files %}{{ file.size }}{% endfor %}", "size"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_variable_is_found_in_any_branch_of_any_stage(name: str, text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / f"{name}.jinja").write_text(text)
     with pytest.raises(BadSettings, match=said) as raised:
@@ -52,6 +53,7 @@ def test_a_wrong_variable_is_found_in_any_branch_of_any_stage(name: str, text: s
     ("rule", "mode"),
     [("conversation", "digest"), ("judge", "digest"), ("ballots", "digest"), ("conversation", "lexical")],
 )
+@pytest.mark.slow
 def test_samples_are_what_the_code_gives(
     rule: str, mode: str, tmp_path: Path, make_snapshot: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -186,6 +186,7 @@ def test_a_submission_is_complete(
 
 
 @pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.slow
 def test_existing_output_is_overwritten_only_on_demand(write: Callable[..., str], tmp_path: Path, format: str) -> None:
     output = tmp_path / ("out" if format in ("atif", "leaderboard") else "out.jsonl")
     first = write(output, format)

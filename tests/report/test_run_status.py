@@ -61,6 +61,7 @@ def statuses_of_a_run(
     return statuses
 
 
+@pytest.mark.slow
 def test_every_status_adds_up(tmp_path: Path, make_repository: Callable[..., Path]) -> None:
     statuses = statuses_of_a_run(tmp_path, make_repository)
     *during, (_, after) = statuses
@@ -81,6 +82,7 @@ def test_every_status_adds_up(tmp_path: Path, make_repository: Callable[..., Pat
     assert ended == sorted(ended) and ended[0] == 0 and ended[-1] == 4
 
 
+@pytest.mark.slow
 def test_spend_matches_the_bill_and_projections_match_equal_tasks(
     tmp_path: Path, make_repository: Callable[..., Path]
 ) -> None:

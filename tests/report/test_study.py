@@ -147,6 +147,7 @@ def test_without_verdicts_only_label_free_results_remain(made: tuple[StoredRun, 
     assert "coverage so far" not in shown and "coverage so far" in text(study(*made))
 
 
+@pytest.mark.slow
 def test_tasks_with_a_missing_verdict_are_excluded_and_counted(made: tuple[StoredRun, Verdicts]) -> None:
     run, verdicts = made
     some = Verdicts({key: said for key, said in verdicts.by_patch.items() if key[0] != "t-3"})

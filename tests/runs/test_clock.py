@@ -41,6 +41,7 @@ def predictions(runs: Path) -> list[tuple[str, str]]:
         connection.close()
 
 
+@pytest.mark.slow
 def test_a_run_ends_the_same(
     tmp_path: Path, make_repository: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

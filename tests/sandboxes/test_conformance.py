@@ -14,6 +14,8 @@ from sandboxes.conformance.__main__ import main
 from sandboxes.docker import DockerSandbox
 from sandboxes.local import LocalSandbox
 
+pytestmark = pytest.mark.slow
+
 # It reads every file that a sandbox shows.
 SLOW = ("no_key_is_found",)
 CHECKS = [

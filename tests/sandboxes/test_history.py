@@ -12,6 +12,8 @@ import pytest
 from sandboxes import Environment, Execution, Script, history
 from sandboxes.local import LocalSandbox
 
+pytestmark = pytest.mark.slow
+
 FUTURE = "the fix of the future"
 IDENTITY = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
 

@@ -37,6 +37,8 @@ from sandboxes import (
 from sandboxes import local as local_module
 from sandboxes.local import LocalSandbox
 
+pytestmark = pytest.mark.slow
+
 SH = ("sh",)
 
 

@@ -23,6 +23,8 @@ from sandboxes import Environment, Execution, Limits, Reason, Sandbox, Script, r
 from sandboxes.docker import DockerSandbox
 from sandboxes.local import LocalSandbox
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = "shop/__init__.py"
 ORIGINAL = "def price():\n    return 1\n"
 MARK = f"left-by-an-edit-{uuid.uuid4().hex}"

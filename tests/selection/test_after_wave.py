@@ -83,6 +83,7 @@ def fixes(share: int) -> Callable[[str, str | None], Execution]:
         (True, 1, State.PREDICTED, 2),
     ],
 )
+@pytest.mark.slow
 def test_waves_end_when_one_is_trusted_or_no_more_pays(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot], stop: bool, share: int, state: State, samples: int
 ) -> None:

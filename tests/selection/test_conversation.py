@@ -69,6 +69,7 @@ def decided(
         (["rubbish", ""], 3),
     ],
 )
+@pytest.mark.slow
 def test_choice(tmp_path: Path, make_snapshot: Callable[..., Snapshot], answers: list[str], number: int) -> None:
     """Candidate 4 has too few votes to be among the finalists, so it cannot be chosen; nor can none of them."""
     choice, work = decided(

@@ -79,6 +79,7 @@ def test_verifiers_that_share_their_errors_look_better_than_they_are() -> None:
 
 
 @pytest.mark.parametrize("count", [200, 400, 1000])
+@pytest.mark.slow
 def test_simulated_verifiers_are_found_within_a_twentieth(count: int) -> None:
     found = [errors(estimate_verifiers(simulated(count, seed))) for seed in range(30)]
     shares, rates = (mean(column) for column in zip(*found, strict=True))

@@ -54,6 +54,7 @@ def test_a_task_folder_becomes_one_commit_of_all_that_lies_there(tiny: Workspace
     assert run(tiny, "git rev-list --all --count; git status --porcelain") == "1\n"
 
 
+@pytest.mark.slow
 def test_its_python_is_its_own(tiny: Workspace) -> None:
     assert tiny.environment.repository == "/testbed" and tiny.environment.image == "codemonkeys/tiny:none"
     shown = run(tiny, "python -c 'import sys; print(sys.prefix)'; head -n 1 $(command -v pip); pip list --format=json")

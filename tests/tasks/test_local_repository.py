@@ -164,6 +164,7 @@ def task_of(repository: Path, **place: object) -> Task:
 
 
 @pytest.mark.parametrize("installed", ["in place", "as a copy", "not at all"])
+@pytest.mark.slow
 def test_scripts_run_in_the_virtual_environment_on_the_patched_code(
     repository: Path, tmp_path: Path, installed: str
 ) -> None:
