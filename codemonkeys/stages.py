@@ -55,7 +55,6 @@ class Stage:
 TESTED = ("edited", "ballots", "conversation")
 """Evidence that rests on test scripts and their votes."""
 
-# Tests are written while the context is being found: neither may hold up the other, hence equal priorities.
 DIGEST = Stage("digest", "context", 1, "scan", reserve="relevance", shortened_by=("context.outline_batch_tokens",))
 RELEVANCE = Stage(
     *("relevance", "context", 1, "scan"),
@@ -65,12 +64,12 @@ RELEVANCE = Stage(
 )
 RANK = Stage("rank", "context", 2, "primary", reserve="rank", always=True, exported=True)
 TEST = Stage(
-    *("test", "context", 1, "writer"),
+    *("test", "generation", 2, "writer"),
     always=True,
     per_sample=True,
     exported=True,
     evidence=TESTED,
-    shortened_by=("sandbox.output_characters",),
+    shortened_by=("context.test_tokens", "sandbox.output_characters"),
 )
 EDIT = Stage(
     *("edit", "generation", 3, "writer"),

@@ -56,7 +56,11 @@ def test_settings_that_fit_stay_as_they_are(windows: dict[str, Window]) -> None:
     ("small", "lowered", "kept"),
     [
         ("scan", {"context.file_tokens", "context.outline_batch_tokens"}, {"context.tokens"}),
-        ("writer", {"context.tokens", "context.most_tokens", "context.aim_tokens"}, {"context.file_tokens"}),
+        (
+            "writer",
+            {"context.tokens", "context.most_tokens", "context.aim_tokens", "context.test_tokens"},
+            {"context.file_tokens"},
+        ),
         ("primary", {"context.tokens"}, {"context.file_tokens", "context.most_tokens"}),
     ],
 )
