@@ -55,6 +55,7 @@ class Stage:
 TESTED = ("edited", "ballots", "conversation")
 """Evidence that rests on test scripts and their votes."""
 
+ENVIRONMENT = Stage("environment", "context", 1)
 DIGEST = Stage("digest", "context", 1, "scan", reserve="relevance", shortened_by=("context.outline_batch_tokens",))
 RELEVANCE = Stage(
     *("relevance", "context", 1, "scan"),
@@ -110,7 +111,7 @@ SELECT = Stage(
 
 STAGES = {
     stage.name: stage
-    for stage in (DIGEST, RELEVANCE, RANK, TEST, EDIT, MEMORY, VOTES, REGRESSION, JUDGE, BALLOT, SELECT)
+    for stage in (ENVIRONMENT, DIGEST, RELEVANCE, RANK, TEST, EDIT, MEMORY, VOTES, REGRESSION, JUDGE, BALLOT, SELECT)
 }
 """All stages by name, in the order in which reports list them."""
 

@@ -16,7 +16,7 @@ from codemonkeys.report.study import STAGES_OF_EVIDENCE
 from codemonkeys.settings import ContextSettings, load_settings
 from codemonkeys.stages import ASKING, CONTEXT_MODES, RESERVES, STAGES, reserve_of, sharing
 
-ORDER = ["begin", "digest", "relevance", "rank", "test", "edit", "memory"]
+ORDER = ["begin", "environment", "digest", "relevance", "rank", "test", "edit", "memory"]
 ORDER += ["votes", "regression", "judge", "ballot", "select"]
 
 
@@ -36,7 +36,7 @@ def test_the_tables_are_those_of_the_version_before() -> None:
     assert PHASES == {
         "selection": ("votes", "regression", "judge", "ballot", "select"),
         "generation": ("test", "edit", "memory"),
-        "context": ("digest", "relevance", "rank"),
+        "context": ("environment", "digest", "relevance", "rank"),
     }
     assert STAGES_OF_EVIDENCE == {
         "edited": ("test", "votes"),
@@ -45,7 +45,7 @@ def test_the_tables_are_those_of_the_version_before() -> None:
         "ballots": ("test", "votes", "ballot"),
         "conversation": ("test", "votes", "select"),
     }
-    equal = {"digest": "relevance", "rank": "test"}
+    equal = {"environment": "relevance", "digest": "relevance", "rank": "test"}
     ranks = {stage: ORDER.index(equal.get(stage, stage)) for stage in STAGES}
     assert sorted(STAGES, key=lambda s: (priority(s, 0), s)) == sorted(STAGES, key=lambda s: (-ranks[s], s))
     assert all(priority(stage, 999) < priority_to_begin(0) for stage in STAGES)

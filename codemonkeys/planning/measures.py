@@ -11,6 +11,7 @@ from pathlib import Path
 
 from codemonkeys.context.beyond import by_likeness, shown
 from codemonkeys.context.digests import shown_for_digest
+from codemonkeys.context.environment import MOST_CHARACTERS
 from codemonkeys.context.languages import is_source
 from codemonkeys.context.reading import SourceFile, as_outline, fitting, pack, shown_tokens, source_files
 from codemonkeys.engine.steps import Steps
@@ -34,6 +35,9 @@ LISTED_TOKENS = 60
 
 LONGEST_VERDICT = "It did not end within 100000 seconds and was stopped for using more than 1000000 MiB of memory."
 """At least as long as any verdict line of an execution."""
+
+LONGEST_ENVIRONMENT = "1." * (MOST_CHARACTERS // 2 + 40)
+"""At least as many tokens as any text about an environment, with what says that it was cut."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ def measure(task: Task, snapshot: Snapshot, settings: Settings, steps: Steps) ->
 
 
 def _measure_work(work: Work) -> Measures:
+    work.prompts = work.prompts.given(runs_on=LONGEST_ENVIRONMENT)
     context = work.settings.context
     count = work.models.primary.count_tokens
     files = source_files(work)

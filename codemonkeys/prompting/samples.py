@@ -6,7 +6,7 @@ from typing import Any
 
 Values = dict[str, Any]
 
-RUN: Values = {"repo": "owner/name", "issue": "It breaks."}
+RUN: Values = {"repo": "owner/name", "issue": "It breaks.", "runs_on": "Language: Python"}
 """What every template is given, beside the marker."""
 
 _FILE = {
