@@ -1,7 +1,8 @@
 # Prints what the environment of a task has, tab-separated: kind, name, version, names that a package is imported by.
 # VERSIONS: programs whose versions are asked.
 version() { timeout 10 "$@" </dev/null 2>&1 | grep -m1 '[0-9]'; }
-printf 'system\t%s\n' "$(uname -sm), $(. /etc/os-release 2>/dev/null && echo "$PRETTY_NAME")"
+system=$(. /etc/os-release 2>/dev/null && echo "$PRETTY_NAME")
+printf 'system\t%s\n' "$(uname -sm)${system:+, $system}"
 for name in $VERSIONS; do
     command -v "$name" >/dev/null || continue
     case $name in
@@ -11,7 +12,7 @@ for name in $VERSIONS; do
     esac
     printf 'program\t%s\t%s\n' "$name" "${told:-version unknown}"
 done
-for name in bash git make gcc g++ cmake curl sqlite3 docker tox nox npm node go cargo mvn gradle; do
+for name in bash git make gcc g++ cmake curl sqlite3 tox nox npm node go cargo mvn gradle; do
     case " $VERSIONS " in *" $name "*) continue ;; esac
     command -v "$name" >/dev/null && printf 'program\t%s\n' "$name"
 done

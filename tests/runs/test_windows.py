@@ -77,6 +77,12 @@ def test_each_role_lowers_what_fills_its_prompts(small: str, lowered: set[str], 
     assert fit_settings(settings, MODELS, windows, told.append) is settings
 
 
+def test_tests_written_from_the_issue_alone_need_no_room_for_files() -> None:
+    for early, expected in (("false", True), ("true", False)):
+        _, told = fitted({"writer": Window(16_384)}, f"generation.early_tests={early}")
+        assert any(line.startswith("context.test_tokens=") for line in told) == expected
+
+
 def test_a_window_that_is_too_small_is_refused_before_anything_is_spent() -> None:
     with pytest.raises(BadSettings, match=r"scan.*takes 4,096 tokens.*larger window"):
         fitted({"scan": Window(4_096)})
