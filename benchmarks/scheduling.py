@@ -35,7 +35,7 @@ from codemonkeys.engine.events import Event
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.editing import write_edit
-from codemonkeys.generation.trajectories import attempt_test
+from codemonkeys.generation.trajectories import attempt_test, excerpt_of
 from codemonkeys.journal.store import Journal
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Price, Request, Usage
@@ -99,7 +99,7 @@ def critical_path(stages: Mapping[str, list[list[float]]]) -> float:
     """Minimum seconds for a task at unlimited concurrency."""
     context = max(map(sum, stages["relevance"])) + max(map(sum, stages["rank"]), default=0.0)
     pairs = zip(stages["test"], stages["edit"], strict=True)
-    return max(max(context, sum(test)) + sum(edit) for test, edit in pairs) + sum(map(sum, stages["select"]))
+    return max(context + sum(test) + sum(edit) for test, edit in pairs) + sum(map(sum, stages["select"]))
 
 
 def with_barriers(tasks: int) -> Solver:
@@ -112,7 +112,8 @@ def with_barriers(tasks: int) -> Solver:
         await stages["relevance"].wait()
         files = await choose_context(work, relevant)
         await stages["rank"].wait()
-        tests = await asyncio.gather(*(attempt_test(work, sample) for sample in samples))
+        excerpt = await excerpt_of(work, files)
+        tests = await asyncio.gather(*(attempt_test(work, sample, excerpt) for sample in samples))
         await stages["test"].wait()
         edits = await asyncio.gather(*(write_edit(work, n, files, test) for n, test in enumerate(tests)))
         await stages["edit"].wait()

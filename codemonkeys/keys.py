@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from codemonkeys.stages import REGRESSION, SELECT, VOTES
+from codemonkeys.stages import ENVIRONMENT, REGRESSION, SELECT, VOTES
 
 APPLIED = "applied"
 """Part of the step that applies a submission, whose number from 0 is the sample; no test script runs in it."""
@@ -27,6 +27,8 @@ class StepKey(NamedTuple):
         """The key for a reader, who counts samples, tests and turns from 1, as `show` does."""
         if self.part == APPLIED:
             return f"{self.task} {self.stage} submission {self.sample + 1} {self.part}"
+        if self.stage == ENVIRONMENT.name:
+            return f"{self.task} {self.stage}"
         if self.stage in (VOTES.name, REGRESSION.name) or (self.stage == SELECT.name and self.part):
             # Candidates have numbers, from 1; the unedited code has 0.
             on = f"on candidate {self.sample}" if self.sample else "on the unedited code"

@@ -9,7 +9,7 @@ from codemonkeys.context.choosing import ContextFile, choose_context
 from codemonkeys.context.relevance import find_relevant
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
-from codemonkeys.generation.trajectories import describe_earlier, run_trajectory, waves
+from codemonkeys.generation.trajectories import describe_earlier, excerpt_of, run_trajectory, waves
 from codemonkeys.selection.after_wave import after_wave
 from codemonkeys.selection.deciding import Choice, select
 from codemonkeys.selection.stop_policy import Decision
@@ -23,11 +23,11 @@ async def solve_task(work: Work) -> Choice | None:
     decision = Decision.STOP
 
     async with asyncio.TaskGroup() as group:
-        # Trajectories begin with tests, written from the issue alone: they need not wait for the context.
         context = group.create_task(find_context(work))
+        excerpt = group.create_task(excerpt_of(work, context))
         for wave in waves(work.settings.generation):
             earlier = await describe_earlier(work, candidates)
-            trajectories = [group.create_task(run_trajectory(work, s, context, earlier)) for s in wave]
+            trajectories = [group.create_task(run_trajectory(work, s, context, earlier, excerpt)) for s in wave]
             candidates += [candidate for t in trajectories if (candidate := await t)]
             decision = await after_wave(work, candidates, wave.stop)
             if decision is not Decision.ANOTHER_WAVE:

@@ -55,7 +55,7 @@ class Stage:
 TESTED = ("edited", "ballots", "conversation")
 """Evidence that rests on test scripts and their votes."""
 
-# Tests are written while the context is being found: neither may hold up the other, hence equal priorities.
+ENVIRONMENT = Stage("environment", "context", 1)
 DIGEST = Stage("digest", "context", 1, "scan", reserve="relevance", shortened_by=("context.outline_batch_tokens",))
 RELEVANCE = Stage(
     *("relevance", "context", 1, "scan"),
@@ -65,12 +65,12 @@ RELEVANCE = Stage(
 )
 RANK = Stage("rank", "context", 2, "primary", reserve="rank", always=True, exported=True)
 TEST = Stage(
-    *("test", "context", 1, "writer"),
+    *("test", "generation", 2, "writer"),
     always=True,
     per_sample=True,
     exported=True,
     evidence=TESTED,
-    shortened_by=("sandbox.output_characters",),
+    shortened_by=("context.test_tokens", "sandbox.output_characters"),
 )
 EDIT = Stage(
     *("edit", "generation", 3, "writer"),
@@ -111,7 +111,7 @@ SELECT = Stage(
 
 STAGES = {
     stage.name: stage
-    for stage in (DIGEST, RELEVANCE, RANK, TEST, EDIT, MEMORY, VOTES, REGRESSION, JUDGE, BALLOT, SELECT)
+    for stage in (ENVIRONMENT, DIGEST, RELEVANCE, RANK, TEST, EDIT, MEMORY, VOTES, REGRESSION, JUDGE, BALLOT, SELECT)
 }
 """All stages by name, in the order in which reports list them."""
 

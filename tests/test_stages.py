@@ -16,12 +16,12 @@ from codemonkeys.report.study import STAGES_OF_EVIDENCE
 from codemonkeys.settings import ContextSettings, load_settings
 from codemonkeys.stages import ASKING, CONTEXT_MODES, RESERVES, STAGES, reserve_of, sharing
 
-ORDER = ["begin", "digest", "relevance", "test", "rank", "edit", "memory"]
+ORDER = ["begin", "environment", "digest", "relevance", "rank", "test", "edit", "memory"]
 ORDER += ["votes", "regression", "judge", "ballot", "select"]
 
 
 def test_the_tables_are_those_of_the_version_before() -> None:
-    """By these a run of that version was scheduled, reserved and reported."""
+    """By these a run of that version was scheduled, reserved and reported; tests have followed the context since."""
     assert set(STAGES) == set(ORDER) - {"begin"}
     assert {name for name in STAGES if STAGES[name].role == "scan"} == {"digest", "relevance"}
     assert GENERATION == ("test", "edit")
@@ -35,8 +35,8 @@ def test_the_tables_are_those_of_the_version_before() -> None:
     ]
     assert PHASES == {
         "selection": ("votes", "regression", "judge", "ballot", "select"),
-        "generation": ("edit", "memory"),
-        "context": ("digest", "relevance", "rank", "test"),
+        "generation": ("test", "edit", "memory"),
+        "context": ("environment", "digest", "relevance", "rank"),
     }
     assert STAGES_OF_EVIDENCE == {
         "edited": ("test", "votes"),
@@ -45,7 +45,8 @@ def test_the_tables_are_those_of_the_version_before() -> None:
         "ballots": ("test", "votes", "ballot"),
         "conversation": ("test", "votes", "select"),
     }
-    ranks = {stage: max(ORDER.index(stage), ORDER.index("test")) for stage in STAGES}
+    equal = {"environment": "relevance", "digest": "relevance", "rank": "test"}
+    ranks = {stage: ORDER.index(equal.get(stage, stage)) for stage in STAGES}
     assert sorted(STAGES, key=lambda s: (priority(s, 0), s)) == sorted(STAGES, key=lambda s: (-ranks[s], s))
     assert all(priority(stage, 999) < priority_to_begin(0) for stage in STAGES)
     assert priority("a stage of tomorrow", 999) < priority("select", 0)

@@ -21,6 +21,8 @@ class ScriptKind(NamedTuple):
     language: str
     name: str
     runner: tuple[str, ...]
+    launch: tuple[str, ...]
+    """What the sandbox is given to start it with."""
 
     @property
     def command(self) -> str:
@@ -28,11 +30,19 @@ class ScriptKind(NamedTuple):
         return " ".join((*self.runner, self.name))
 
 
-def script_kind(task: Task) -> ScriptKind:
-    """Python for Python repositories; for others a shell script, which can call whatever the language has."""
+ON_PATH = ("bash", "-c", 'PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$PWD" exec "$@"', "bash")
+"""Starts a command with the current folder on Python's path, after what the environment itself puts there."""
+
+
+def script_kind(task: Task, *, older: bool = False) -> ScriptKind:
+    """Python for Python repositories; for others a shell script, which can call whatever the language has.
+
+    `older`: as version 0.1 started them, for a run that it began.
+    """
     if task.language.lower() in ("", "python"):
-        return ScriptKind("Python", "issue_test.py", ("python",))
-    return ScriptKind("Bash", "issue_test.sh", ("bash",))
+        python = ("python",)
+        return ScriptKind("Python", "issue_test.py", python, python if older else (*ON_PATH, *python))
+    return ScriptKind("Bash", "issue_test.sh", ("bash",), ("bash",))
 
 
 def could_tell(result: Execution) -> bool:

@@ -62,7 +62,7 @@ class Work:
     @property
     def script(self) -> ScriptKind:
         """How test scripts of this task are written and run."""
-        return script_kind(self.task)
+        return script_kind(self.task, older=self.is_begun_by_older)
 
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that blocks, in a thread of the run."""
@@ -72,7 +72,7 @@ class Work:
         self, stage: Stage, sample: int, turn: int, part: str, test: str, patch: str | None = None
     ) -> Execution:
         """Run a test script on the unedited repository, or on the repository with a patch."""
-        script = Script(test, self.script.name, self.script.runner)
+        script = Script(test, self.script.name, self.script.launch)
         request = ExecutionRequest(self.environment, script, patch, limits_of(self.settings.sandbox))
         return await self.steps.executions.run(StepKey(self.task.id, stage.name, sample, turn, part), request)
 

@@ -13,8 +13,9 @@ from codemonkeys.ensembles.applying import applied_candidates
 from codemonkeys.ensembles.members import LARGEST, Member
 from codemonkeys.errors import BadInput
 from codemonkeys.generation.candidate import Candidate
-from codemonkeys.generation.trajectories import attempt_test
+from codemonkeys.generation.trajectories import attempt_test, excerpt_of
 from codemonkeys.journal.store import Journal
+from codemonkeys.selection.conversation import touched_files
 from codemonkeys.selection.deciding import Choice, select
 from codemonkeys.selection.text_equivalence import text_classes
 from codemonkeys.selection.votes import record_candidates
@@ -82,8 +83,10 @@ async def test_scripts_for(work: Work, candidates: Sequence[Candidate], given: G
         return given.scripts.get(work.task.id, ())
     if work.settings.model is None or len({candidate.patch for candidate in candidates}) < 2:
         return ()
+    touched = touched_files(work, [candidate.patch for candidate in candidates])
+    excerpt = await excerpt_of(work, touched)
     async with asyncio.TaskGroup() as group:
-        tests = [group.create_task(attempt_test(work, s)) for s in range(work.settings.generation.samples)]
+        tests = [group.create_task(attempt_test(work, s, excerpt)) for s in range(work.settings.generation.samples)]
     return tuple(test.text for task in tests if (test := task.result()) is not None)
 
 

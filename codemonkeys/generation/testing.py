@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from codemonkeys.context.for_tests import NOTHING, Excerpt
 from codemonkeys.engine.conversation import Conversation
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
@@ -25,10 +26,13 @@ class TestScript:
     """Whether the model accepted it after seeing its result."""
 
 
-async def write_test(work: Work, sample: int) -> TestScript | None:
-    """Write a test script from the issue alone; None if no answer contained one."""
+async def write_test(work: Work, sample: int, excerpt: Excerpt = NOTHING) -> TestScript | None:
+    """Write a test script from the issue and what is shown of the repository; None if no answer contained one."""
     settings = work.settings.generation
-    system = work.prompts("test.system", script=work.script, seconds=f"{work.settings.sandbox.seconds:g}")
+    seconds = f"{work.settings.sandbox.seconds:g}"
+    system = work.prompts(
+        "test.system", script=work.script, seconds=seconds, files=excerpt.files, nearest=excerpt.nearest
+    )
     gate = work.gate(f"test {work.models.of(TEST.name, sample).name}")
     talk = Conversation(
         work, TEST, sample, system, settings.test_turns, settings.temperature, settings.max_tokens, gate

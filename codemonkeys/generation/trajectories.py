@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 
 from codemonkeys.context.choosing import ContextFile
+from codemonkeys.context.for_tests import NOTHING, Excerpt, excerpt_for_tests
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.candidate import Candidate
@@ -21,14 +22,25 @@ def waves(settings: GenerationSettings) -> list[range]:
     return [range(start, min(start + size, settings.samples)) for start in range(0, settings.samples, size)]
 
 
+Context = Sequence[ContextFile]
+"""The files of a task's context."""
+
+
 async def run_trajectory(
-    work: Work, sample: int, context: Awaitable[Sequence[ContextFile]] | Sequence[ContextFile], earlier: str = ""
+    work: Work,
+    sample: int,
+    context: Awaitable[Context] | Context,
+    earlier: str = "",
+    excerpt: Awaitable[Excerpt] | Excerpt | None = None,
 ) -> Candidate | None:
-    """Write a test while the context is being found, then an edit; None without an applicable edit.
+    """Write a test, then an edit; None without an applicable edit.
 
     `context`: the files, or an awaitable for them. `earlier`: what earlier waves tried, from `describe_earlier`.
+    `excerpt`: what its test conversation sees of them, if that is shared with other trajectories.
     """
-    test = await attempt_test(work, sample)
+    if excerpt is None:
+        excerpt = await excerpt_of(work, context)
+    test = await attempt_test(work, sample, await excerpt if isinstance(excerpt, Awaitable) else excerpt)
     files = await context if isinstance(context, Awaitable) else context
     try:
         return await write_edit(work, sample, files, test, earlier)
@@ -37,10 +49,17 @@ async def run_trajectory(
         return None
 
 
-async def attempt_test(work: Work, sample: int) -> TestScript | None:
+async def excerpt_of(work: Work, context: Awaitable[Context] | Context) -> Excerpt:
+    """What test conversations see of the context; nothing, at once, if they do not wait for it."""
+    if work.settings.generation.early_tests or work.is_begun_by_older:
+        return NOTHING
+    return await excerpt_for_tests(work, await context if isinstance(context, Awaitable) else context)
+
+
+async def attempt_test(work: Work, sample: int, excerpt: Excerpt = NOTHING) -> TestScript | None:
     """Write a test script if possible; a trajectory can continue without one."""
     try:
-        return await write_test(work, sample)
+        return await write_test(work, sample, excerpt)
     except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
         work.give_up(TEST, sample, error)
         return None

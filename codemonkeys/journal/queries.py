@@ -10,7 +10,7 @@ from typing import Any
 from codemonkeys.errors import UnknownDataset
 from codemonkeys.journal import texts
 from codemonkeys.keys import StepKey
-from codemonkeys.models.base import Completion, Usage, reason_stored
+from codemonkeys.models.base import Completion, Usage, comparable_digest, reason_stored
 
 
 def rows(connection: sqlite3.Connection, query: str, *parameters: Any) -> list[dict[str, Any]]:
@@ -190,9 +190,16 @@ def answers(connection: sqlite3.Connection) -> Iterator[tuple[StepKey, Completio
 
 
 def request_messages(connection: sqlite3.Connection) -> dict[StepKey, list[str]]:
-    """SHA-256 of each message of every answered request, by its step."""
+    """SHA-256 of each message of every answered request, as recordings have it, by its step."""
+    digests: dict[str, str] = {}
+
+    def recorded(digest: str) -> str:
+        if digest not in digests:
+            digests[digest] = comparable_digest(texts.get(connection, digest))
+        return digests[digest]
+
     query = "SELECT task, stage, sample, turn, request FROM call_steps WHERE state = 'done'"
     return {
-        StepKey(*tuple(row)[:4]): [digest for _, digest in json.loads(row["request"])["messages"]]
+        StepKey(*tuple(row)[:4]): [recorded(digest) for _, digest in json.loads(row["request"])["messages"]]
         for row in connection.execute(query)
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +31,12 @@ class Message:
     def digest(self) -> str:
         """SHA-256 of the content, under which a journal stores it."""
         return hashlib.sha256(self.content.encode("utf-8", "replace")).hexdigest()
+
+
+def comparable_digest(text: str) -> str:
+    """SHA-256 of a message without what it tells of the environment, which differs from machine to machine."""
+    told = re.sub(r"<environment (\S+)>\n.*?\n</environment \1>", "", text, flags=re.DOTALL)
+    return hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()
 
 
 class Book(Protocol):

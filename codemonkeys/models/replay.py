@@ -3,7 +3,8 @@
 A recording is JSON lines: first {"format": "codemonkeys-recording-2"}, then an object for each call with task, stage,
 sample, turn, text, finish_reason, model, usage (prompt_tokens, completion_tokens, cache_read_tokens,
 cache_write_tokens, or null), and messages: SHA-256 of each message of the request, by which a replay detects that it
-sends other ones. Format 1 has no messages.
+sends other ones; what a message tells of the environment is left out, as it differs from machine to machine. Format 1
+has no messages.
 """
 
 from __future__ import annotations
@@ -19,7 +20,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from codemonkeys.errors import BadRecord, MissingRecording
 from codemonkeys.keys import StepKey
-from codemonkeys.models.base import Completion, Price, Request, Usage, reason_stored, reason_to_store
+from codemonkeys.models.base import (
+    Completion,
+    Price,
+    Request,
+    Usage,
+    comparable_digest,
+    reason_stored,
+    reason_to_store,
+)
 from codemonkeys.models.tokens import count_tokens
 from codemonkeys.system.files import write_whole
 
@@ -62,10 +71,9 @@ class ReplayModel:
                 f"{self._source} holds no answer for {request.key}: it was recorded with other settings or another "
                 "version. Record it again, or run with a model"
             )
-        for position, (message, digest) in enumerate(
-            zip_longest(request.messages, self._messages.get(request.key, [m.digest for m in request.messages]))
-        ):
-            if message is None or message.digest != digest:
+        said = [comparable_digest(message.content) for message in request.messages]
+        for position, (message, digest) in enumerate(zip_longest(said, self._messages.get(request.key, said))):
+            if message is None or message != digest:
                 self._differing[template_of(request.key.stage, position)] += 1
         return answer
 

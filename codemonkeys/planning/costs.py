@@ -200,13 +200,14 @@ def _rank(measures: Measures, settings: Settings, models: PlannedModels) -> Stag
 
 def _test(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
     generation, output = settings.generation, settings.sandbox.output_characters
-    typical = Conversations(
-        generation.samples, generation.test_turns, measures.systems[TEST.name], TEST_PROFILE.first, TEST_PROFILE
-    )
+    system, shown, paths = measures.systems[TEST.name], 0, 0
+    if not generation.early_tests:
+        shown, paths = min(settings.context.test_tokens, measures.source + measures.tests), measures.paths
+    typical = Conversations(generation.samples, generation.test_turns, system + shown, TEST_PROFILE.first, TEST_PROFILE)
     reply = measures.users[TEST.name] + output
     each = upper_bound(
         *(models, TEST.name),
-        measures.systems[TEST.name],
+        system + shown + paths,
         measures.users[TEST.name],
         generation.test_turns,
         longest_answer(settings, "writer"),
@@ -221,7 +222,7 @@ def _test(measures: Measures, settings: Settings, models: PlannedModels) -> Stag
 
 def _edit(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
     generation, output = settings.generation, settings.sandbox.output_characters
-    fullest = min(settings.context.tokens, measures.source)
+    fullest = min(settings.context.tokens, measures.source + measures.tests)
     typical_context = min(round(CONTEXT_SHARE * settings.context.tokens), measures.source)
     system = measures.systems[EDIT.name]
     typical = Conversations(

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from codemonkeys.context.beyond import by_likeness, shown
 from codemonkeys.context.digests import shown_for_digest
+from codemonkeys.context.environment import MOST_CHARACTERS
+from codemonkeys.context.languages import is_source
 from codemonkeys.context.reading import SourceFile, as_outline, fitting, pack, shown_tokens, source_files
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.work import Work
@@ -33,6 +35,9 @@ LISTED_TOKENS = 60
 
 LONGEST_VERDICT = "It did not end within 100000 seconds and was stopped for using more than 1000000 MiB of memory."
 """At least as long as any verdict line of an execution."""
+
+LONGEST_ENVIRONMENT = "1." * (MOST_CHARACTERS // 2 + 40)
+"""At least as many tokens as any text about an environment, with what says that it was cut."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,13 @@ class Measures:
     source: int
     """All files that relevance reads, in full."""
     paths: int
-    """The paths of these files, with delimiters."""
+    """The paths of these files and of tests, with delimiters."""
     systems: dict[str, int] = field(hash=False)
     """System message by stage, without files, candidates and tests."""
     users: dict[str, int] = field(hash=False)
     """Longest user message by stage, without scripts, patches and outputs."""
+    tests: int = 0
+    """Bytes of the test files that relevance does not read, and a context may hold: no fewer than their tokens."""
 
 
 @dataclass
@@ -126,9 +133,12 @@ def measure(task: Task, snapshot: Snapshot, settings: Settings, steps: Steps) ->
 
 
 def _measure_work(work: Work) -> Measures:
+    work.prompts = work.prompts.given(runs_on=LONGEST_ENVIRONMENT)
     context = work.settings.context
     count = work.models.primary.count_tokens
     files = source_files(work)
+    read = {file.path for file in files}
+    tests = {e.path: e.size for e in work.snapshot.entries if is_source(e.path) and e.path not in read}
     mode = CONTEXT_MODES[context.mode]
     *shorter, _ = forms = mode.forms
     ordered = by_likeness(work, files) if mode.lexical else files
@@ -151,6 +161,7 @@ def _measure_work(work: Work) -> Measures:
     ]
     several = {"files": [], "candidates": candidates, "tests": 10, "regressions": 10, "example": " ", **script}
     seconds = f"{work.settings.sandbox.seconds:g}"
+    nearest = None if work.settings.generation.early_tests else {"path": " ", "text": ""}
     results = [{"number": c["number"], **result} for c in candidates]
     both, turns = {"original": result, "edited": result}, {"turns_left": 1}
     return Measures(
@@ -159,12 +170,12 @@ def _measure_work(work: Work) -> Measures:
         repair=count(work.prompts("relevance.repair", problem=f"no JSON object for file {numbers}", count=largest)),
         files=len(files),
         source=sum(file.tokens for file in files),
-        paths=sum(count(file.path) + LISTED_TOKENS for file in files),
+        paths=sum(count(path) + LISTED_TOKENS for path in (*(file.path for file in files), *tests)),
         systems={
             DIGEST.name: count(work.prompts("digest.system")),
             RELEVANCE.name: count(work.prompts("relevance.system")),
             RANK.name: count(work.prompts("rank.system", files=[], **aims)),
-            TEST.name: count(work.prompts("test.system", seconds=seconds, **script)),
+            TEST.name: count(work.prompts("test.system", seconds=seconds, files=[], nearest=nearest, **script)),
             EDIT.name: count(work.prompts("edit.system", files=[], **script)),
             JUDGE.name: count(work.prompts("judge.system", files=[])),
             SELECT.name: count(work.prompts("select.system", may_refuse=True, **several)),
@@ -177,6 +188,7 @@ def _measure_work(work: Work) -> Measures:
             SELECT.name: count(work.prompts("select.result", original=result, results=results, **turns))
             + LISTED_TOKENS,
         },
+        tests=sum(tests.values()),
     )
 
 

@@ -53,7 +53,11 @@ class Prompts:
         """
         self.marker = marker
         self._own, self._older = own, older
-        self._values = dict(values or {})
+        self._values = {"runs_on": "", **(values or {})}
+
+    def given(self, **values: Any) -> Prompts:
+        """The same templates, with more values that each of them sees."""
+        return Prompts(self.marker, self._own, {**self._values, **values}, older=self._older)
 
     def __call__(self, name: str, **values: Any) -> str:
         """One message; `name` is stage.message. Raises BadSettings when a template cannot be rendered."""

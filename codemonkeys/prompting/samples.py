@@ -6,7 +6,7 @@ from typing import Any
 
 Values = dict[str, Any]
 
-RUN: Values = {"repo": "owner/name", "issue": "It breaks."}
+RUN: Values = {"repo": "owner/name", "issue": "It breaks.", "runs_on": "Language: Python"}
 """What every template is given, beside the marker."""
 
 _FILE = {
@@ -20,6 +20,7 @@ _FILE = {
 _SHORT = {**_FILE, "form": "outline"}
 _DIGEST = {**_FILE, "form": "digest"}
 _SCRIPT = {"language": "Python", "name": "issue_test.py", "runner": ("python",), "command": "python issue_test.py"}
+_RUNNING: Values = {"script": _SCRIPT, "seconds": "100"}
 _PRESENT = {"verdict": "It ended with exit code 2: issue present.", "output": "it breaks"}
 _FIXED = {"verdict": "It ended with exit code 0: issue fixed.", "output": "(it printed nothing)"}
 _PATCH = "--- a/src/module.py\n+++ b/src/module.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
@@ -88,7 +89,10 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
     "select.user": ({},),
     "test.repair": (_PROBLEM,),
     "test.result": ({"result": _PRESENT, "turns_left": 2}, {"result": _FIXED, "turns_left": 1}),
-    "test.system": ({"script": _SCRIPT, "seconds": "100"},),
+    "test.system": (
+        {**_RUNNING, "files": [_FILE, _SHORT], "nearest": _FILE},
+        {**_RUNNING, "files": [], "nearest": None},
+    ),
     "test.user": ({},),
 }
 """By the name of the template."""

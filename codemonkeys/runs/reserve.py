@@ -36,18 +36,18 @@ def minimum_reserve(
 
     `entries`: what the codebase holds. Each stage can pay for its longest possible answer at least once, at the upper
     bound that its calls will have, so that one after another they go out even where the rest of the money is reserved.
-    An edit conversation may fall to any of the writers: it is reserved for the dearest.
+    An edit conversation may fall to any of the writers: it is reserved for the dearest. Tests are not reserved for: a
+    trajectory that cannot pay for one goes on without.
     """
     context = settings.context
-    sizes = [
-        e.size // BYTES_PER_TOKEN + 1 for e in entries if is_source(e.path) and (context.tests or not is_test(e.path))
-    ]
+    tokens = {e.path: e.size // BYTES_PER_TOKEN + 1 for e in entries if is_source(e.path)}
+    sizes = [size for path, size in tokens.items() if context.tests or not is_test(path)]
     files = sum(min(size, context.file_tokens) for size in sizes)
     told = PROMPT_TOKENS + len(issue) // BYTES_PER_TOKEN
     passes = CONTEXT_MODES[context.mode].passes
     reading = max(1, min(len(sizes), 2 * files // max(1, context.batch_tokens) + 1)) if sizes else 0
     listed = told + FILE_LINE_TOKENS * len(sizes)
-    shown = told + min(files, context.tokens)
+    shown = told + min(sum(tokens.values()), context.tokens)
     rankings = context.rankings if len(sizes) > 1 else 0
     writers, longest = max(1, len(models.writers)), partial(longest_answer, settings)
 

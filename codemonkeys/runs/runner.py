@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from codemonkeys.context.environment import describe_environment
 from codemonkeys.engine.events import Event, note
 from codemonkeys.engine.steps import PREPARING, Steps
 from codemonkeys.engine.work import Work
@@ -170,14 +171,16 @@ async def begin(task: Task, settings: Settings, steps: Steps, prepare: Prepare) 
 
 
 async def prepare_work(task: Task, settings: Settings, steps: Steps, prepare: Prepare) -> Work:
-    """A task in work, whose snapshot is to be closed. Raises EnvironmentFailed, SandboxError."""
+    """A task in work, whose snapshot is to be closed. Raises EnvironmentFailed, ExecutionFailed, SandboxError."""
     workspace = await steps.in_thread(prepare, task)
     try:
         await steps.in_thread(steps.sandbox.ensure, workspace.environment)
         if workspace.environment.name not in steps.tried:
             await steps.in_thread(try_environment, task, workspace.environment, steps.sandbox, settings.sandbox)
             steps.tried.add(workspace.environment.name)
-        return await steps.in_thread(open_work, workspace, settings, steps)
+        work = await steps.in_thread(open_work, workspace, settings, steps)
+        work.prompts = work.prompts.given(runs_on=await describe_environment(work))
+        return work
     except BaseException:
         workspace.snapshot.close()
         raise

@@ -137,6 +137,8 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
         settings = settled(settings, kind)
         windows = windows_of(models, settings.context.token_margin)
         journal = opened.enter_context(open_journal(request, settings, options, windows))
+        if journal.is_begun_by_older:
+            settings = with_early_tests(settings)
         settings = fit_settings(settings, models, journal.windows, lambda line: options.notify(note(line)))
         sandbox = opened.enter_context(closing(backend.open(journal.name, reuse=settings.sandbox.reuse)))
         digests = open_digests(settings, home)
@@ -166,6 +168,13 @@ def settled(settings: Settings, sandbox: str) -> Settings:
     """The settings with what `auto` came to: a resumed run must not move to another sandbox."""
     values = settings.model_dump(mode="json")
     values["sandbox"]["kind"] = sandbox
+    return build(values)
+
+
+def with_early_tests(settings: Settings) -> Settings:
+    """The settings of a run that version 0.1 began, which knew no other order."""
+    values = settings.model_dump(mode="json")
+    values["generation"]["early_tests"] = True
     return build(values)
 
 

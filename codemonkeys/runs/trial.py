@@ -18,7 +18,7 @@ SHOWN = 300
 def try_environment(task: Task, environment: Environment, sandbox: Sandbox, settings: SandboxSettings) -> None:
     """Run a script that does nothing, as test scripts will be run; blocks. Raises EnvironmentFailed if it fails."""
     kind = script_kind(task)
-    script = Script(NOTHING[kind.language], kind.name, kind.runner)
+    script = Script(NOTHING[kind.language], kind.name, kind.launch)
     result = sandbox.run(environment, script, None, limits_of(settings))
     if could_tell(result):
         return

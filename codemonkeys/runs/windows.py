@@ -97,12 +97,17 @@ def shares(settings: Settings, stage: str, room: int) -> dict[str, int]:
         return dict.fromkeys(("context.file_tokens", "context.batch_tokens", "context.outline_batch_tokens"), room)
     if stage not in (TEST.name, EDIT.name, JUDGE.name, BALLOT.name, SELECT.name):
         return {}
+    generation, context = settings.generation, settings.context
+    is_test = stage == TEST.name
+    if is_test and generation.early_tests:
+        return {"sandbox.output_characters": max(256, room)}
     # A conversation grows: half of the room at most is kept for that.
-    files = room - min(room // 2, settings.generation.edit_turns * TURN) if stage != TEST.name else 0
-    history = room - min(files, settings.context.tokens)
+    turns, size = (generation.test_turns, context.test_tokens) if is_test else (generation.edit_turns, context.tokens)
+    files = room - min(room // 2, turns * TURN)
+    history = room - min(files, size)
     shown = {"sandbox.output_characters": max(256, history)}
-    if stage == TEST.name:
-        return shown
+    if is_test:
+        return {**shown, "context.test_tokens": files}
     shown["context.tokens"] = files
     if stage == EDIT.name:
         shown |= {"context.aim_tokens": files, "context.most_tokens": files}

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from codemonkeys.settings.model_settings import ModelSettings, checked_variable
-from codemonkeys.settings.section import Section
-
-
-def _regular(path: Path) -> Path:
-    if path.exists() and not path.is_file():
-        raise ValueError("not a regular file")  # a pipe would be waited for
-    return path
-
-
-RegularFile = Annotated[Path, AfterValidator(_regular)]
-"""Path of a file that may be absent; pipes, devices and folders are refused."""
+from codemonkeys.settings.section import RegularFile, Section
 
 
 class ContextSettings(Section):
@@ -53,6 +43,9 @@ class ContextSettings(Section):
     """Maximum context size in tokens; files are added in rank order."""
     around_tokens: int = Field(16_000, ge=0)
     """Maximum tokens, within `tokens`, of files that import, call or test the chosen ones; 0 adds none."""
+    test_tokens: int = Field(16_000, ge=0)
+    """Maximum tokens of the repository that a test conversation sees: the nearest existing test, chosen files whole
+    where each takes at most half of what is left, and outlines of the others; 0 shows none."""
     max_tokens: int = Field(4_096, ge=1)
     """Maximum answer length of a relevance or ranking call, in tokens."""
     fit: Literal["lower", "refuse"] = "lower"
@@ -71,6 +64,9 @@ class GenerationSettings(Section):
     """Maximum model calls per test conversation; malformed answers count."""
     edit_turns: int = Field(4, ge=1)
     """Maximum model calls per edit conversation; malformed answers count."""
+    early_tests: bool = False
+    """Write tests while the context is being found, from the issue alone. A task takes less time and `test` fewer
+    tokens, but tests that see no line of the repository are more often wrong."""
     temperature: float = Field(0.5, ge=0, le=2)
     """Sampling temperature; it is what makes trajectories differ."""
     max_tokens: int = Field(8_192, ge=1)

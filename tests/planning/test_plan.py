@@ -24,9 +24,10 @@ from tests.fakes import TASK
 from tests.report.finished_run import PRICE, finish_run
 from tests.tiny_task import make_task_repository
 
-FILES: dict[str, str | bytes] = {
+SOURCES: dict[str, str | bytes] = {
     f"package/module_{n}.py": f"def function_{n}(x):\n    return x + {n}\n" * 40 for n in range(12)
 }
+FILES: dict[str, str | bytes] = {**SOURCES, "tests/test_module_0.py": "def test_it():\n    assert function_0(1)\n" * 99}
 SMALL: dict[str, Any] = {
     "context": {"batch_tokens": 600, "max_tokens": 400},
     "generation": {"samples": 3, "max_tokens": 300},
@@ -88,7 +89,7 @@ def test_no_stage_exceeds_its_upper_bound(
         bound = plan.stages[stage]
         assert bound.most_usd is not None and held <= bound.most_usd and paid <= bound.most_usd, stage
         assert calls <= bound.most_calls, stage
-    assert plan.tasks[0].measured and plan.tasks[0].files == len(FILES)
+    assert plan.tasks[0].measured and plan.tasks[0].files == len(SOURCES)
     if answered is endless:
         turns = {stage: calls for stage, (_, _, calls) in spent.items()}
         assert turns["edit"] == turns["test"] == 3 * 4, "the bound was tried in earnest"
@@ -102,7 +103,7 @@ def test_expectations_match_the_paper() -> None:
     systems = {"digest": 0, "judge": 0, "relevance": 900, "rank": 1_000, "test": 1_200, "edit": 1_500, "select": 1_300}
     batches = (Batch(3, 4_000),) * 735
     measures = Measures((batches,), (), 100, 2_200, 2_940_000, 2_200 * 70, systems, users)
-    settings = load_settings(generation={"samples": 10, "test_turns": 8, "edit_turns": 8})
+    settings = load_settings(generation={"samples": 10, "test_turns": 8, "edit_turns": 8, "early_tests": True})
     stages = costs(measures, settings, priced(PRICE, PRICE))
     table = {"rank": 19.92, "test": 439.99, "edit": 1366.02, "select": 131.95}
     for stage, dollars in table.items():

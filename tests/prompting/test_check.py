@@ -92,7 +92,7 @@ def test_samples_are_what_the_code_gives(
     rare = ("select.", "judge.", "answer.", {"digest": "beyond.", "lexical": "digest."}[mode])
     optional = {"select.result", "edit.earlier"} | {name for name in expected if name.startswith(rare)}
     assert missing <= optional and any(name.startswith(asking) for name in given)
-    assert RUN.keys() == {"repo", "issue"}
+    assert RUN.keys() == {"repo", "issue", "runs_on"}
 
 
 async def solved(work: Work, folder: Path) -> None:

@@ -34,9 +34,12 @@ def test_issue_becomes_a_patch(tmp_path: Path, make_snapshot: Callable[..., Snap
         assert stages == {"relevance", "rank", "test", "edit", "select"}
 
 
-def test_tests_are_written_while_the_context_is_found(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
+def test_early_tests_are_written_while_the_context_is_found(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
     """Relevance is held back until a test conversation has ended: if that waited for it, both would wait for ever."""
-    with room(tmp_path, make_snapshot(SOURCES), answer, finds_the_file, generation={"samples": 1}) as work:
+    generation = {"samples": 1, "early_tests": True}
+    with room(tmp_path, make_snapshot(SOURCES), answer, finds_the_file, generation=generation) as work:
         model = work.models.primary
         complete = model.complete
         tested = asyncio.Event()
@@ -50,6 +53,20 @@ def test_tests_are_written_while_the_context_is_found(tmp_path: Path, make_snaps
 
         model.complete = held  # type: ignore[method-assign]
         assert asyncio.run(asyncio.wait_for(solve_task(work), 60)) is not None
+
+
+def test_tests_see_the_context_and_the_nearest_test_in_one_prefix(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    test = "import a\n\n\ndef test_a():\n    assert a.a() == 1\n"
+    snapshot = make_snapshot({**SOURCES, "tests/test_a.py": test})
+    with room(tmp_path, snapshot, answer, finds_the_file, generation={"samples": 3}) as work:
+        assert asyncio.run(solve_task(work)) is not None
+        requests: list[Request] = work.models.primary.requests  # type: ignore[attr-defined]
+        stages = [request.key.stage for request in requests]
+        assert stages.index("test") > max(n for n, stage in enumerate(stages) if stage == "rank")
+        (system,) = {request.messages[0].content for request in requests if request.key.stage == "test"}
+        assert all(text in system for text in (*SOURCES.values(), test))
 
 
 def test_one_trajectory_that_is_refused_leaves_the_others(

@@ -56,7 +56,11 @@ def test_settings_that_fit_stay_as_they_are(windows: dict[str, Window]) -> None:
     ("small", "lowered", "kept"),
     [
         ("scan", {"context.file_tokens", "context.outline_batch_tokens"}, {"context.tokens"}),
-        ("writer", {"context.tokens", "context.most_tokens", "context.aim_tokens"}, {"context.file_tokens"}),
+        (
+            "writer",
+            {"context.tokens", "context.most_tokens", "context.aim_tokens", "context.test_tokens"},
+            {"context.file_tokens"},
+        ),
         ("primary", {"context.tokens"}, {"context.file_tokens", "context.most_tokens"}),
     ],
 )
@@ -71,6 +75,12 @@ def test_each_role_lowers_what_fills_its_prompts(small: str, lowered: set[str], 
         assert after[section][name] < before[section][name]
     # What is fitted fits: nothing more is lowered, and nothing is said, the second time.
     assert fit_settings(settings, MODELS, windows, told.append) is settings
+
+
+def test_tests_written_from_the_issue_alone_need_no_room_for_files() -> None:
+    for early, expected in (("false", True), ("true", False)):
+        _, told = fitted({"writer": Window(16_384)}, f"generation.early_tests={early}")
+        assert any(line.startswith("context.test_tokens=") for line in told) == expected
 
 
 def test_a_window_that_is_too_small_is_refused_before_anything_is_spent() -> None:
