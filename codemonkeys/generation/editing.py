@@ -36,7 +36,8 @@ async def write_edit(
     shown = work.show(test.original) if test else None
     told = ToldResults(work)
     told.first(script, test.original if test else None)
-    message = work.tell("edit.user", f"{earlier}\n" if earlier else "", test=script, original=shown)
+    before = earlier or reading(work, sample)
+    message = work.tell("edit.user", f"{before}\n" if before else "", test=script, original=shown)
 
     async def parse_and_apply(answer: str) -> Answer:
         """Parse an answer and adopt its edit or test script; raises EditRefused for an edit that cannot be applied."""
@@ -73,6 +74,16 @@ async def write_edit(
             return Candidate(sample, patch, script, approved=True, source=model)
         message = told.tell(results, talk.turns_left)
     return Candidate(sample, patch, script, approved=False, source=model) if patch else None
+
+
+def reading(work: Work, sample: int) -> str:
+    """In which way this trajectory is asked to read the issue; empty for the first, which reads it as it likes.
+
+    Only trajectories that are shown no earlier ones are asked: those are led elsewhere by what was tried.
+    """
+    if not sample or not work.settings.generation.readings or work.is_begun_by_older:
+        return ""
+    return work.prompts("edit.reading", sample=sample)
 
 
 def allowed_kinds(work: Work, has_edit: bool, turns_left: int) -> tuple[Kind, ...]:

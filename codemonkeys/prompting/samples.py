@@ -83,6 +83,7 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
         {"found": [], "edited": True, "turns_left": 1},
         {"found": [], "edited": False, "turns_left": 1},
     ),
+    "edit.reading": tuple({"sample": sample} for sample in range(1, 11)),
     "edit.repair": (_PROBLEM,),
     "edit.result": (
         {**_RESULT, "patch": _PATCH, "original": _PRESENT, "edited": _FIXED, "turns_left": 2},
