@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from codemonkeys.settings.model_settings import ModelSettings, checked_variable
-from codemonkeys.settings.section import Section
-
-
-def _regular(path: Path) -> Path:
-    if path.exists() and not path.is_file():
-        raise ValueError("not a regular file")  # a pipe would be waited for
-    return path
-
-
-RegularFile = Annotated[Path, AfterValidator(_regular)]
-"""Path of a file that may be absent; pipes, devices and folders are refused."""
+from codemonkeys.settings.section import RegularFile, Section
 
 
 class ContextSettings(Section):
