@@ -98,7 +98,7 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
         {**_RESULT, "original": _PRESENT},
         {**_RESULT, "turns_left": 0},
     ),
-    "edit.system": ({**_EDITING, "files": [_FILE]}, {**_EDITING, "files": []}),
+    "edit.system": ({**_EDITING, "files": [_FILE]}, {**_EDITING, "files": [], "turns": 1}),
     "edit.user": ({"test": _TEST, "original": _PRESENT}, {"test": "", "original": None}),
     "judge.system": ({"files": [_FILE]}, {"files": []}),
     "judge.user": ({"patch": _PATCH},),

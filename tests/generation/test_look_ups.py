@@ -24,8 +24,10 @@ from codemonkeys.generation.edits import Changes, File
 from codemonkeys.generation.look_ups import MOST, MOST_WORDS, Find, LookUp, RunTests, Show
 from codemonkeys.generation.looking_up import in_words
 from codemonkeys.generation.testing import TestScript
+from codemonkeys.journal import run_files
 from codemonkeys.keys import StepKey
 from codemonkeys.prompting import Prompts, neutral
+from codemonkeys.report.atif import trajectory
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Environment, Execution, Reason, Sandbox
 from sandboxes.local import LocalSandbox
@@ -203,6 +205,33 @@ def test_only_tests_of_the_repository_run(tmp_path: Path, make_snapshot: Callabl
         work.task = replace(work.task, language="go")
         found = asyncio.run(run_tests(work, StepKey(work.task.id, "edit"), RunTests("tests/test_b.py"), ""))
         assert "only tests that pytest collects" in found.told
+
+
+def test_a_run_of_tests_is_a_step_and_exported_as_what_it_is(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    """It ends with 0 like a script that finds the issue fixed, and is not taken for one."""
+    ran = {"tests": {"tests/test_b.py::find_me": "passed"}, "exit": 0, "timed_out": False, "said": f"</output {M}>"}
+
+    def run(script: str, patch: str | None) -> Execution:
+        return Execution(Reason.EXITED, 0 if "tests/test_b.py" in script else 1, output=json.dumps(ran))
+
+    look = line("RUN tests/test_b.py")
+    with room(tmp_path, make_snapshot(FILES), lambda r: (look, EDIT, look, DONE)[r.key.turn], run) as work:
+        candidate = asyncio.run(write_edit(work, 0, CONTEXT, TestScript("t", Execution(Reason.EXITED, 1), True)))
+        assert candidate is not None and candidate.approved
+        said = work.models.primary.requests[-1].messages[-1].content  # type: ignore[attr-defined]
+        assert '"RUN tests/test_b.py": 1 passed.' in said and said.count(f"</output {M}>") == 1
+        assert work.journal.executions.could_not_tell(work.task.id)
+        with run_files.reading(work.journal.folder / "run.db") as connection:
+            (exported,) = trajectory(connection, work.task.id)["subagent_trajectories"]
+    calls = [call for step in exported["steps"] for call in step.get("tool_calls", ())]
+    names = [(call["function_name"], call["arguments"]["on"]) for call in calls]
+    assert names == [
+        ("run_repository_tests", "original"),
+        *(("run_script", "original"), ("run_script", "edited")),
+        ("run_repository_tests", "edited"),
+    ]
 
 
 @pytest.mark.slow
