@@ -13,7 +13,7 @@ from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.edits import Changes, apply_edits
 from codemonkeys.generation.looking_up import look_up
 from codemonkeys.generation.patch import make_patch
-from codemonkeys.generation.results import ToldResults, run_script
+from codemonkeys.generation.results import Results, ToldResults, run_script
 from codemonkeys.generation.testing import TestScript
 from codemonkeys.stages import EDIT
 
@@ -34,8 +34,7 @@ async def write_edit(
     )
     script, patch, changes = test.text if test else "", "", Changes({})
     shown = work.show(test.original) if test else None
-    told = ToldResults(work)
-    told.first(script, test.original if test else None)
+    told = ToldResults(work, Results(patch, script, test.original if test else None))
     before = earlier or reading(work, sample)
     message = work.tell("edit.user", f"{before}\n" if before else "", test=script, original=shown)
 

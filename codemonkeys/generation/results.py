@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from codemonkeys.engine.scripts import ISSUE_FIXED, ISSUE_PRESENT, ExecutionView
@@ -49,14 +49,10 @@ async def run_script(work: Work, sample: int, turn: int, patch: str, script: str
 
 @dataclass
 class ToldResults:
-    """What one conversation was told of results, from which the next message differs."""
+    """What one conversation has been told of results, so that the next message holds only what is new."""
 
     work: Work
-    told: Results = field(default_factory=lambda: Results("", ""))
-
-    def first(self, script: str, original: Execution | None) -> None:
-        """The first message holds a script and what it does without an edit."""
-        self.told = Results("", script, original)
+    told: Results
 
     def tell(self, results: Results, turns_left: int) -> Message:
         """The message with results: what was told before is only named, of a long output only what differs."""
