@@ -9,6 +9,9 @@ from codemonkeys.stages import ENVIRONMENT, REGRESSION, SELECT, VOTES
 APPLIED = "applied"
 """Part of the step that applies a submission, whose number from 0 is the sample; no test script runs in it."""
 
+REPOSITORY_TESTS = "tests "
+"""Begins the part of a step that runs the repository's own tests in a conversation; no test script runs in it."""
+
 
 class StepKey(NamedTuple):
     """Where in a run an effect happens; unique within its kind (model call or execution)."""

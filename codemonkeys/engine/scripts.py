@@ -67,7 +67,7 @@ def without_outputs(value: Any) -> Any:
             return value._replace(output=LEFT_OUT)
         case [*values]:
             return [without_outputs(each) for each in values]
-        case {"output": _}:
+        case {"output": str(output)} if output:
             return {**value, "output": LEFT_OUT}
         case _:
             return value

@@ -10,8 +10,12 @@
     whole script                                   <<<<<<< DONE {marker}
     >>>>>>> END {marker}                           <<<<<<< CHOOSE {marker} 2
 
+    <<<<<<< SHOW {marker} path/to/file.py:10-60    <<<<<<< FIND {marker} words
+    <<<<<<< RUN {marker} tests/test_file.py::test_name
+
 Only lines with the token are marker lines, so file content cannot be mistaken for one. Text around blocks is ignored.
-An answer is of one kind: edits (one or more), one test, done, or one choice.
+An answer is of one kind: edits (one or more), one test, done, one choice, or look-ups (one or more). Where that is
+allowed, DONE may stand beside edits or a test: the work is done if the test then says so.
 """
 
 from __future__ import annotations
@@ -19,14 +23,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NoReturn
 
 from codemonkeys.context.languages import is_source
 from codemonkeys.engine.conversation import UnusableAnswer
+from codemonkeys.generation.look_ups import LOOK_UP_WORDS, MOST, LookUp, look_up_forms, read_look_up
 
-Kind = Literal["edits", "test", "done", "choice"]
-KINDS: tuple[Kind, ...] = ("edits", "test", "done", "choice")
+Kind = Literal["edits", "test", "done", "choice", "look-ups", "done in advance"]
+"""What an answer may hold; `done in advance`: DONE beside edits or a test."""
+KINDS: tuple[Kind, ...] = ("edits", "test", "done", "choice", "look-ups")
 
 
 @dataclass(frozen=True)
@@ -66,21 +72,24 @@ Edit = Replace | Create | Delete | Rename
 
 @dataclass(frozen=True)
 class Answer:
-    """A parsed answer; exactly one of the four fields is set."""
+    """A parsed answer; exactly one of its fields is set, but `done` may be beside edits or a test."""
 
     edits: tuple[Edit, ...] = ()
     test: str | None = None
     """A whole test script."""
     done: bool = False
     choice: int | None = None
+    look_ups: tuple[LookUp, ...] = ()
 
     @property
     def kind(self) -> Kind:
-        """Which of the four is set."""
+        """Which field is set; edits or a test before `done`."""
         if self.edits:
             return "edits"
         if self.test is not None:
             return "test"
+        if self.look_ups:
+            return "look-ups"
         return "done" if self.done else "choice"
 
 
@@ -124,13 +133,20 @@ def parse_answer(text: str, marker: str, allowed: Collection[Kind] = KINDS) -> A
     Raises MalformedAnswer, with a message for the model, unless the answer is exactly one of them.
     """
     edits: list[Edit] = []
+    look_ups: list[LookUp] = []
     others: list[Answer] = []
     for part in _Parser(text, marker, allowed).parts():
         if isinstance(part, Answer):
             others.append(part)
+        elif isinstance(part, LookUp):
+            look_ups.append(part)
         else:
             edits.append(part)
     answers = [Answer(edits=tuple(edits)), *others] if edits else others
+    if look_ups:
+        answers.append(Answer(look_ups=tuple(look_ups)))
+    if "done in advance" in allowed:
+        answers = _with_done(answers)
     if not answers:
         raise MalformedAnswer(f"The answer holds no block. Write {_forms(marker, allowed)}")
     if len(answers) > 1:
@@ -139,9 +155,19 @@ def parse_answer(text: str, marker: str, allowed: Collection[Kind] = KINDS) -> A
             f"The answer must hold exactly one kind of thing, but it holds: {found}. "
             f"Write only {_forms(marker, allowed)}"
         )
+    if len(look_ups) > MOST:
+        raise MalformedAnswer(f"The answer asks for {len(look_ups)} things. Write {_forms(marker, allowed)}")
     if answers[0].kind not in allowed:
         raise MalformedAnswer(f"{answers[0].kind} is no possible answer here. Write {_forms(marker, allowed)}")
     return answers[0]
+
+
+def _with_done(answers: list[Answer]) -> list[Answer]:
+    """Edits or a test, and DONE beside it, as one answer."""
+    match sorted(answers, key=lambda answer: answer.done):
+        case [Answer(edits=[_, *_]) | Answer(test=str()) as work, Answer(done=True)]:
+            return [replace(work, done=True)]
+    return answers
 
 
 def _forms(marker: str, allowed: Collection[Kind]) -> str:
@@ -155,11 +181,15 @@ def _forms(marker: str, allowed: Collection[Kind]) -> str:
         "test": f"one test script:\n\n<<<<<<< TEST {marker}\nwhole script\n{end}",
         "done": f"this line, to say that the work is done:\n\n<<<<<<< DONE {marker}",
         "choice": f"this line, with the number of your choice:\n\n<<<<<<< CHOOSE {marker} 1",
+        "look-ups": look_up_forms(marker),
     }
-    return "\n\nor ".join(forms[kind] for kind in KINDS if kind in allowed)
+    told = "\n\nor ".join(forms[kind] for kind in KINDS if kind in allowed)
+    if "done in advance" in allowed:
+        told += "\n\nThe DONE line may also stand below an edit or a test script: then it counts if the script says so."
+    return told
 
 
-_LOOKS_LIKE_OURS = re.compile(r"\s*<{5,}\s*(SEARCH|CREATE|DELETE|RENAME|TEST|DONE|CHOOSE)\b")
+_WORDS = ("SEARCH", "CREATE", "DELETE", "RENAME", "TEST", "DONE", "CHOOSE")
 _MARKER_SHAPE = re.compile(r"[\s`>*-]*(<{5,}|={5,}|>{5,})")
 _FENCE = re.compile(r"\s*(```|~~~)[\w+.#-]*\s*")
 _CLOSING_FENCE = re.compile(r"\s*(```|~~~)\s*")
@@ -175,13 +205,13 @@ class _Parser:
         self.marker = marker
         self.allowed = allowed
         self.number = 0  # of the last line read, from 1
-        self.opening = re.compile(
-            rf"<<<<<<< (SEARCH|CREATE|DELETE|RENAME|TEST|DONE|CHOOSE) {re.escape(marker)}(?:[ \t]+(.*))?"
-        )
+        words = "|".join((*_WORDS, *LOOK_UP_WORDS) if "look-ups" in allowed else _WORDS)
+        self.opening = re.compile(rf"<<<<<<< ({words}) {re.escape(marker)}(?:[ \t]+(.*))?")
+        self.looks_like_ours = re.compile(rf"\s*<{{5,}}\s*({words})\b")
         self.separator = f"======= {marker}"
         self.end = f">>>>>>> END {marker}"
 
-    def parts(self) -> Iterator[Edit | Answer]:
+    def parts(self) -> Iterator[Edit | LookUp | Answer]:
         while self.number < len(self.lines):
             line = self.next_line()
             opening = self.opening.fullmatch(line.rstrip())
@@ -189,7 +219,7 @@ class _Parser:
                 yield self.block(opening[1], (opening[2] or "").strip())
             elif self.is_marker_line(line):
                 self.fail(f"is a marker line outside of any block, or not written as it must be: {line.strip()!r}")
-            elif _LOOKS_LIKE_OURS.match(line):
+            elif self.looks_like_ours.match(line):
                 self.fail(f"lacks the token {self.marker} of this task's marker lines: {line.strip()!r}")
 
     def next_line(self) -> str:
@@ -199,7 +229,7 @@ class _Parser:
     def is_marker_line(self, line: str) -> bool:
         return self.marker in line and bool(_MARKER_SHAPE.match(line))
 
-    def block(self, word: str, rest: str) -> Edit | Answer:
+    def block(self, word: str, rest: str) -> Edit | LookUp | Answer:
         match word:
             case "SEARCH":
                 path = self.path(rest, word)
@@ -217,6 +247,11 @@ class _Parser:
                 if len(paths) != 2 or not all(paths):
                     self.fail(f"must be: <<<<<<< RENAME {self.marker} old/path => new/path")
                 return Rename(*paths)
+        if word in LOOK_UP_WORDS:
+            try:
+                return read_look_up(word, rest)
+            except ValueError as form:
+                self.fail(f"must be: <<<<<<< {word} {self.marker} {form}")
         if word == "CHOOSE":
             if not re.fullmatch(r"[0-9]{1,9}", rest):
                 self.fail(f"must end with the number of your choice: <<<<<<< CHOOSE {self.marker} 1")

@@ -10,10 +10,11 @@ from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.answers import Answer, Kind, parse_answer
 from codemonkeys.generation.candidate import Candidate
-from codemonkeys.generation.edits import apply_edits
+from codemonkeys.generation.edits import Changes, apply_edits
+from codemonkeys.generation.looking_up import look_up
 from codemonkeys.generation.patch import make_patch
+from codemonkeys.generation.results import Results, ToldResults, run_script
 from codemonkeys.generation.testing import TestScript
-from codemonkeys.models.base import Message
 from codemonkeys.stages import EDIT
 
 
@@ -26,21 +27,21 @@ async def write_edit(
     """
     settings = work.settings.generation
     model = work.models.of(EDIT.name, sample).name
-    system = work.prompts("edit.system", files=context, script=work.script)
+    system = work.prompts("edit.system", files=context, script=work.script, turns=settings.edit_turns)
     talk = Conversation(
         *(work, EDIT, sample, system, settings.edit_turns, settings.temperature, settings.max_tokens),
         gate=work.gate(f"edit {model}"),
     )
-    script = test.text if test else ""
+    script, patch, changes = test.text if test else "", "", Changes({})
     shown = work.show(test.original) if test else None
-    message = work.tell("edit.user", f"{earlier}\n" if earlier else "", test=script, original=shown)
-    patch = ""
+    told = ToldResults(work, Results(patch, script, test.original if test else None))
+    before = earlier or reading(work, sample)
+    message = work.tell("edit.user", f"{before}\n" if before else "", test=script, original=shown)
 
     async def parse_and_apply(answer: str) -> Answer:
         """Parse an answer and adopt its edit or test script; raises EditRefused for an edit that cannot be applied."""
-        nonlocal patch, script
-        allowed: tuple[Kind, ...] = ("edits", "test", "done") if patch else ("edits", "test")
-        parsed = parse_answer(answer, work.marker, allowed)
+        nonlocal patch, script, changes
+        parsed = parse_answer(answer, work.marker, allowed_kinds(work, bool(patch), talk.turns_left))
         if parsed.test is not None:
             script = parsed.test
         elif parsed.edits:
@@ -62,17 +63,31 @@ async def write_edit(
             break
         if answer is None:
             break
-        if answer.done:
+        if answer.look_ups:
+            message = await look_up(work, sample, talk.turn, answer.look_ups, changes, patch, talk.turns_left)
+            continue
+        if answer.kind == "done":
             return Candidate(sample, patch, script, approved=True, source=model)
-        message = await show_results(work, sample, talk, patch, script)
+        results = await run_script(work, sample, talk.turn, patch, script)
+        if answer.done and results.say_fixed:
+            return Candidate(sample, patch, script, approved=True, source=model)
+        message = told.tell(results, talk.turns_left)
     return Candidate(sample, patch, script, approved=False, source=model) if patch else None
 
 
-async def show_results(work: Work, sample: int, talk: Conversation, patch: str, script: str) -> Message:
-    """Run the current test script on the original and the edited repository; returns the message with the results."""
-    original = edited = None
-    if script:
-        original = work.show(await work.run(EDIT, sample, talk.turn, "original", script))
-        if patch:
-            edited = work.show(await work.run(EDIT, sample, talk.turn, "edited", script, patch))
-    return work.tell("edit.result", patch=patch, original=original, edited=edited, turns_left=talk.turns_left)
+def reading(work: Work, sample: int) -> str:
+    """In which way this trajectory is asked to read the issue; empty for the first, which reads it as it likes.
+
+    Only trajectories that are shown no earlier ones are asked: those are led elsewhere by what was tried.
+    """
+    if not sample or not work.settings.generation.readings or work.is_begun_by_older:
+        return ""
+    return work.prompts("edit.reading", sample=sample)
+
+
+def allowed_kinds(work: Work, has_edit: bool, turns_left: int) -> tuple[Kind, ...]:
+    """What an answer may hold: DONE needs an edit, an earlier one or its own; a look-up needs a turn after it."""
+    kinds: tuple[Kind, ...] = ("edits", "test", "done") if has_edit else ("edits", "test")
+    if work.is_begun_by_older:
+        return kinds
+    return (*kinds, *(("look-ups",) if turns_left else ()), "done in advance")

@@ -12,7 +12,7 @@ from codemonkeys.generation.answers import Create, Delete, Edit, Rename, Replace
 from codemonkeys.generation.lines import EditRefused, encode, replace_lines, shorten
 from codemonkeys.tasks.snapshot import SUBMODULE, Snapshot, is_binary
 
-__all__ = ["Changes", "EditRefused", "File", "apply_edits"]
+__all__ = ["Changes", "EditRefused", "File", "apply_edits", "similar_paths"]
 
 _SHOWN_REFUSALS = 8
 
@@ -125,7 +125,7 @@ class _Tree:
         self.require_folder(path)
         if self.is_folder(path):
             raise EditRefused("this is a folder; name a file.")
-        near = self.near(path)
+        near = similar_paths(path, self.modes)
         hint = f" Did you mean: {', '.join(near)}?" if near else " To add a file, use CREATE."
         raise EditRefused(f"there is no such file.{hint}")
 
@@ -157,11 +157,14 @@ class _Tree:
     def is_folder(self, path: str) -> bool:
         return any(other.startswith(f"{path}/") for other in self.modes)
 
-    def near(self, path: str) -> list[str]:
-        name = path.rsplit("/", 1)[-1]
-        same_name = sorted(other for other in self.modes if other.rsplit("/", 1)[-1] == name)
-        close = difflib.get_close_matches(path, sorted(self.modes), n=3, cutoff=0.7)
-        return [shorten(other) for other in dict.fromkeys(close + same_name)][:3]
+
+def similar_paths(path: str, paths: Iterable[str]) -> list[str]:
+    """Up to three of the paths that one may have meant, shortened."""
+    known = sorted(paths)
+    name = path.rsplit("/", 1)[-1]
+    same_name = [other for other in known if other.rsplit("/", 1)[-1] == name]
+    close = difflib.get_close_matches(path, known, n=3, cutoff=0.7)
+    return [shorten(other) for other in dict.fromkeys(close + same_name)][:3]
 
 
 def _check_path(path: str, known: bool) -> None:

@@ -7,7 +7,7 @@ import json
 
 from codemonkeys.journal import texts
 from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
-from codemonkeys.keys import APPLIED, StepKey
+from codemonkeys.keys import APPLIED, REPOSITORY_TESTS, StepKey
 from codemonkeys.stages import ENVIRONMENT, REGRESSION
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
 
@@ -94,8 +94,8 @@ class StoredExecutions:
         """Whether test scripts of a task ran, and none ended with an exit code that says anything about the issue."""
         row = self._writer.connection.execute(
             "SELECT max(reason = 'exited' AND exit_code IN (0, 2)) FROM execution_steps "
-            "WHERE task = ? AND stage NOT IN (?, ?) AND part <> ? AND state = 'done'",
-            (task, ENVIRONMENT.name, REGRESSION.name, APPLIED),
+            "WHERE task = ? AND stage NOT IN (?, ?) AND part <> ? AND part NOT LIKE ? AND state = 'done'",
+            (task, ENVIRONMENT.name, REGRESSION.name, APPLIED, f"{REPOSITORY_TESTS}%"),
         ).fetchone()
         return bool(row[0] == 0)
 

@@ -164,6 +164,7 @@ def _measure_work(work: Work) -> Measures:
     nearest = None if work.settings.generation.early_tests else {"path": " ", "text": ""}
     results = [{"number": c["number"], **result} for c in candidates]
     both, turns = {"original": result, "edited": result}, {"turns_left": 1}
+    whole = {"patch_known": False, "original_known": False, "difference": None}
     return Measures(
         passes=tuple(passes),
         digests=_digest_batches(work, outlines) if "digest" in forms else (),
@@ -176,14 +177,14 @@ def _measure_work(work: Work) -> Measures:
             RELEVANCE.name: count(work.prompts("relevance.system")),
             RANK.name: count(work.prompts("rank.system", files=[], **aims)),
             TEST.name: count(work.prompts("test.system", seconds=seconds, files=[], nearest=nearest, **script)),
-            EDIT.name: count(work.prompts("edit.system", files=[], **script)),
+            EDIT.name: count(work.prompts("edit.system", files=[], turns=10, **script)),
             JUDGE.name: count(work.prompts("judge.system", files=[])),
             SELECT.name: count(work.prompts("select.system", may_refuse=True, **several)),
         },
         users={
             RANK.name: count(work.prompts("rank.user")) + LISTED_TOKENS,
             TEST.name: count(work.prompts("test.result", result=result, **turns)) + LISTED_TOKENS,
-            EDIT.name: count(work.prompts("edit.result", patch=" ", **both, **turns)) + LISTED_TOKENS,
+            EDIT.name: count(work.prompts("edit.result", patch=" ", **both, **whole, **turns)) + LISTED_TOKENS,
             JUDGE.name: count(work.prompts("judge.user", patch=" ")),
             SELECT.name: count(work.prompts("select.result", original=result, results=results, **turns))
             + LISTED_TOKENS,

@@ -44,6 +44,16 @@ _CANDIDATES = [
         "flags": ("conftest: conftest.py",),
     },
 ]
+_EDITING: Values = {"script": _SCRIPT, "turns": 4}
+_RESULT: Values = {
+    "patch": "",
+    "patch_known": False,
+    "original": None,
+    "original_known": False,
+    "edited": None,
+    "difference": None,
+    "turns_left": 1,
+}
 _SELECT: Values = {"files": [_FILE], "candidates": _CANDIDATES, "script": _SCRIPT, "tests": 2}
 
 SAMPLES: dict[str, tuple[Values, ...]] = {
@@ -60,14 +70,36 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
     "digest.system": ({},),
     "digest.user": ({"files": [_SHORT]}, {"files": [_SHORT, _FILE]}),
     "edit.earlier": ({"tried": [{"patch": _PATCH, **_PRESENT}, {"patch": _PATCH, "verdict": "", "output": ""}]},),
+    "edit.look_up": (
+        {
+            "found": [{"asked": "FIND x", "told": "1 line.", "output": "src/module.py:1: x = 1"}],
+            "edited": True,
+            "turns_left": 2,
+        },
+        {
+            "found": [{"asked": "SHOW y.py", "told": "there is no such file.", "output": ""}],
+            "edited": False,
+            "turns_left": 2,
+        },
+        {"found": [], "edited": True, "turns_left": 1},
+        {"found": [], "edited": False, "turns_left": 1},
+    ),
+    "edit.reading": tuple({"sample": sample} for sample in range(1, 11)),
     "edit.repair": (_PROBLEM,),
     "edit.result": (
-        {"patch": _PATCH, "original": _PRESENT, "edited": _FIXED, "turns_left": 2},
-        {"patch": _PATCH, "original": None, "edited": None, "turns_left": 1},
-        {"patch": "", "original": _PRESENT, "edited": None, "turns_left": 1},
-        {"patch": "", "original": None, "edited": None, "turns_left": 0},
+        {**_RESULT, "patch": _PATCH, "original": _PRESENT, "edited": _FIXED, "turns_left": 2},
+        {**_RESULT, "patch": _PATCH, "original": _PRESENT, "edited": _FIXED, "original_known": True},
+        {**_RESULT, "patch": _PATCH, "patch_known": True, "original": _PRESENT, "edited": _FIXED},
+        *(
+            {**_RESULT, "original": _PRESENT, "edited": _FIXED, "difference": {"since": since, "output": output}}
+            for since in ("before", "unedited")
+            for output in ("", "-it breaks\n+it works")
+        ),
+        {**_RESULT, "patch": _PATCH},
+        {**_RESULT, "original": _PRESENT},
+        {**_RESULT, "turns_left": 0},
     ),
-    "edit.system": ({"files": [_FILE], "script": _SCRIPT}, {"files": [], "script": _SCRIPT}),
+    "edit.system": ({**_EDITING, "files": [_FILE]}, {**_EDITING, "files": [], "turns": 1}),
     "edit.user": ({"test": _TEST, "original": _PRESENT}, {"test": "", "original": None}),
     "judge.system": ({"files": [_FILE]}, {"files": []}),
     "judge.user": ({"patch": _PATCH},),

@@ -14,6 +14,7 @@ from typing import Any
 
 from codemonkeys import __version__
 from codemonkeys.journal import queries, texts
+from codemonkeys.keys import REPOSITORY_TESTS
 from codemonkeys.redact import redact
 from codemonkeys.stages import ASKING, RELEVANCE, SELECT
 
@@ -152,10 +153,13 @@ def _call_id(execution: Json) -> str:
 
 
 def _tool_call(connection: sqlite3.Connection, execution: Json) -> Json:
-    arguments = {"on": execution["part"], "script": texts.get(connection, execution["script_hash"])}
+    looked_up = execution["part"].startswith(REPOSITORY_TESTS)
+    on = ("edited" if execution["patch_hash"] else "original") if looked_up else execution["part"]
+    arguments = {"on": on, "script": texts.get(connection, execution["script_hash"])}
     if execution["patch_hash"]:
         arguments["patch"] = texts.get(connection, execution["patch_hash"])
-    return {"tool_call_id": _call_id(execution), "function_name": "run_script", "arguments": arguments}
+    name = "run_repository_tests" if looked_up else "run_script"
+    return {"tool_call_id": _call_id(execution), "function_name": name, "arguments": arguments}
 
 
 def _result(connection: sqlite3.Connection, execution: Json) -> Json:

@@ -23,7 +23,14 @@ PROFILES = {
         "USD per task; 69.8 % of tasks had a correct candidate, and voting alone selected one in 53.0 %.",
         {
             "context": {"mode": "full", "batch_tokens": 0, "rankings": 3, "around_tokens": 0},
-            "generation": {"samples": 10, "test_turns": 8, "edit_turns": 8, "max_tokens": 4_096, "early_tests": True},
+            "generation": {
+                "samples": 10,
+                "test_turns": 8,
+                "edit_turns": 8,
+                "max_tokens": 4_096,
+                "early_tests": True,
+                "readings": False,
+            },
             "selection": {"candidates": 3, "turns": 10},
         },
     ),

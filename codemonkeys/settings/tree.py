@@ -68,7 +68,7 @@ class GenerationSettings(Section):
     """Write tests while the context is being found, from the issue alone. A task takes less time and `test` fewer
     tokens, but tests that see no line of the repository are more often wrong."""
     temperature: float = Field(0.5, ge=0, le=2)
-    """Sampling temperature; it is what makes trajectories differ."""
+    """Sampling temperature; with `readings` it is what makes trajectories differ."""
     max_tokens: int = Field(8_192, ge=1)
     """Maximum answer length per turn, in tokens."""
     models: tuple[str, ...] = ()
@@ -78,6 +78,9 @@ class GenerationSettings(Section):
     diversity: Literal["none", "memory"] = "none"
     """`memory` shows each trajectory what earlier waves tried and how it failed, to steer it elsewhere. Candidates
     become more diverse; models not trained for it may get worse (EvoScale, arXiv 2505.23604)."""
+    readings: bool = True
+    """Ask each trajectory but the first for a different reading of the issue (template `edit.reading`), unless it is
+    shown what earlier waves tried."""
     memory_characters: int = Field(6_000, ge=500)
     """Maximum characters about earlier waves that a trajectory is shown."""
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, example, given
@@ -136,6 +137,23 @@ def test_message_shows_only_what_is_allowed() -> None:
         parse_answer(f"<<<<<<< CHOOSE {M} 1", M, allowed)
     assert f"<<<<<<< TEST {M}" in str(caught.value) and f"<<<<<<< DONE {M}" in str(caught.value)
     assert "SEARCH" not in str(caught.value)
+
+
+ADVANCE: list[Kind] = ["edits", "test", "done in advance"]
+
+
+@pytest.mark.parametrize("work", [f"<<<<<<< DELETE {M} a.py", f"<<<<<<< TEST {M}\nprint(1)\n>>>>>>> END {M}"])
+def test_done_may_stand_beside_an_edit_or_a_test_where_that_is_allowed(work: str) -> None:
+    done = f"<<<<<<< DONE {M}"
+    for text in (f"{work}\n{done}", f"{done}\nand\n{work}"):
+        answer = parse_answer(text, M, ADVANCE)
+        assert answer.done and answer.kind in ("edits", "test")
+        assert replace(answer, done=False) == parse_answer(work, M, ADVANCE)
+        with pytest.raises(MalformedAnswer, match="exactly one kind"):
+            parse_answer(text, M, ["edits", "test", "done"])
+    for text in (done, f"{work}\n{done}\n{done}", f"{work}\n{done}\n<<<<<<< CHOOSE {M} 1"):
+        with pytest.raises(MalformedAnswer, match="DONE line may also stand below"):
+            parse_answer(text, M, ADVANCE)
 
 
 @given(st.text(max_size=10), st.lists(st.text(max_size=30), max_size=5))

@@ -8,13 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from codemonkeys.context.choosing import ContextFile
+from codemonkeys.engine.scripts import ExecutionView
 from codemonkeys.errors import AccessRefused, FilteredAnswer, PromptTooLong, RejectedRequest, RetriesExhausted
 from codemonkeys.generation.editing import write_edit
+from codemonkeys.generation.results import difference
 from codemonkeys.generation.testing import TestScript, write_test
 from codemonkeys.models.base import Completion, Request
 from codemonkeys.models.windows import Window
+from codemonkeys.prompting import Prompts
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
 from tests.fakes import TASK
@@ -107,6 +112,100 @@ def test_edit_is_run_against_its_test_and_approved(tmp_path: Path, make_snapshot
         assert "-    return 1" in second and "exit code 0: issue fixed" in second
         runs = work.steps.sandbox.runs  # type: ignore[attr-defined]
         assert runs == [("import a\n", None), ("import a\n", candidate.patch)]
+
+
+def fixed(script: str, patch: str | None) -> Execution:
+    return Execution(Reason.EXITED, 2 if patch is None else 0, output="ran")
+
+
+@pytest.mark.parametrize(
+    ("answer", "original", "edited", "calls"),
+    [
+        (f"{EDIT}\n{DONE}", 2, 0, 1),
+        (f"{EDIT}\n{DONE}", 2, 2, 2),
+        (f"{EDIT}\n{DONE}", 1, 0, 2),
+        (f"{EDIT}\n{DONE}", 0, 0, 2),
+        (EDIT, 2, 0, 2),
+    ],
+)
+def test_done_beside_an_edit_counts_if_its_script_says_fixed(
+    answer: str, original: int, edited: int, calls: int, tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    def run(script: str, patch: str | None) -> Execution:
+        return Execution(Reason.EXITED, original if patch is None else edited, output="ran")
+
+    test = TestScript("import a\n", Execution(Reason.EXITED, original, output="ran"), True)
+    with room(tmp_path, make_snapshot(FILES), script(answer, DONE), run) as work:
+        candidate = asyncio.run(write_edit(work, 0, CONTEXT, test))
+        assert candidate is not None and candidate.approved and "+    return 2" in candidate.patch
+        assert len(said(work)) == calls
+
+
+def test_done_beside_an_edit_without_a_script_tells_nothing(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    """The model learns that there is no script, writes one, and need not be asked again."""
+    answers = (f"{EDIT}\n{DONE}", f"{OTHER_TEST}\n{DONE}")
+    with room(tmp_path, make_snapshot(FILES), script(*answers), fixed) as work:
+        candidate = asyncio.run(write_edit(work, 0, CONTEXT, None))
+        assert candidate is not None and candidate.approved and candidate.test == "import a  # again\n"
+        assert len(said(work)) == 2 and "There is no test script yet" in said(work)[1]
+
+
+def test_a_run_of_the_version_before_takes_done_beside_an_edit_as_it_did(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    with room(tmp_path, make_snapshot(FILES), script(f"{EDIT}\n{DONE}", EDIT, OTHER_TEST, DONE)) as work:
+        work.journal.is_begun_by_older = True
+        work.prompts = Prompts(MARKER, None, {"repo": TASK.repo, "issue": TASK.issue}, older=True)
+        assert edit(work, TestScript("import a\n", FOUND, True)) is not None
+        told = said(work)
+        assert "exactly one kind of thing, but it holds: edits, done" in told[1]
+        assert told[2].count("<output") == told[3].count("<output") == 2, "outputs are told each time"
+
+
+def test_what_was_told_is_not_told_again(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
+    """The unedited output once for each script, the patch once for each edit, of long outputs what differs."""
+    logged = "".join(f"line {n}\n" for n in range(200))
+
+    def run(script: str, patch: str | None) -> Execution:
+        return Execution(Reason.EXITED, 2, output=f"{logged}{'found' if patch is None else patch[-10:]}\n")
+
+    better = EDIT.replace("return 2", "return 3")
+    test = TestScript("import a\n", run("import a\n", None), True)
+    with room(tmp_path, make_snapshot(FILES), script(EDIT, better, OTHER_TEST, DONE), run) as work:
+        assert edit(work, test) is not None
+        first, second, third, fourth = said(work)
+        assert "line 150" in first and "line 150" not in second + third
+        assert "as a diff against what it printed on the unedited repository" in second and "-found" in second
+        assert "as a diff against what it printed with your edit before" in third and "-found" not in third
+        assert "+    return 2" in second and "+    return 3" in third and "return 3" not in fourth.split("<output")[0]
+        assert "Your edit is the one that you were shown" in fourth
+        assert fourth.count("line 150") == 1, "a new script prints anew: without the edit in full, then what differs"
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "", f"</output {MARKER}>", f"</diff {MARKER}>"]), max_size=12),
+    st.lists(st.sampled_from(["a", "b", "", f"</output {MARKER}>", "@@ -1 +1 @@"]), max_size=12),
+)
+def test_a_difference_leads_from_what_was_told_to_what_was_printed(before: list[str], after: list[str]) -> None:
+    told, edited = ExecutionView("", "\n".join(before * 9)), ExecutionView("", "\n".join(after * 9))
+    found = difference(told, None, edited)
+    if found is None:
+        return
+    assert (found["output"] == "") == (told.output == edited.output)
+    assert 2 * len(found["output"]) < max(1, len(edited.output))
+    rendered = Prompts(MARKER, None, {})(
+        "edit.result",
+        patch="",
+        patch_known=False,
+        original=None,
+        original_known=False,
+        edited=edited,
+        difference=found,
+        turns_left=1,
+    )
+    assert rendered.count(f"</diff {MARKER}>") == bool(found["output"]) and f"</output {MARKER}>" not in rendered
 
 
 def test_search_that_misses_is_shown_the_nearest_lines(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:

@@ -108,6 +108,26 @@ def test_memory_makes_candidates_differ_and_is_resumable(
         assert request.messages[0].content == requests[0].messages[0].content, "the cached prefix is shared"
 
 
+def test_every_trajectory_but_the_first_is_asked_for_a_reading_of_its_own(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    """Behind the shared prefix, the same at each resumption; not where earlier waves lead a trajectory elsewhere."""
+
+    def readings(requests: list[Request]) -> dict[int, str]:
+        found = {r.key.sample: re.search(r"^.* different reading .*$", r.messages[1].content, re.M) for r in requests}
+        return {sample: match[0] for sample, match in found.items() if match}
+
+    snapshot = make_snapshot(SOURCES)
+    requests, *_ = solved(tmp_path / "on", snapshot, samples=7)
+    asked = readings(requests)
+    assert sorted(asked) == [1, 2, 3, 4, 5, 6] and len(set(asked.values())) == 5 and asked[1] == asked[6]
+    assert len({request.messages[0].content for request in requests}) == 1, "the cached prefix is shared"
+    requests, *_ = solved(tmp_path / "memory", snapshot, samples=4, wave=2, diversity="memory")
+    assert sorted(readings(requests)) == [1]
+    requests, *_ = solved(tmp_path / "off", snapshot, samples=2, readings=False)
+    assert not readings(requests)
+
+
 def test_memory_is_bounded_and_tells_each_edit_once(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
     generation = {"diversity": "memory", "wave": 1, "memory_characters": 1000}
     with room(tmp_path, make_snapshot(SOURCES), mulish, fails, generation=generation) as work:

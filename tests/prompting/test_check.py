@@ -19,7 +19,7 @@ from codemonkeys.prompting import Prompts, shipped_folder
 from codemonkeys.prompting.check import check_prompts
 from codemonkeys.prompting.samples import RUN, SAMPLES
 from codemonkeys.tasks.snapshot import Snapshot
-from tests.rooms import room
+from tests.rooms import MARKER, room
 
 SOURCES = {"a.py": "def a():\n    return 1\n" * 60, "b.py": "def b():\n    return 2\n" * 60, "c.py": "c = 3\n"}
 
@@ -57,7 +57,7 @@ def test_a_wrong_variable_is_found_in_any_branch_of_any_stage(name: str, text: s
 def test_samples_are_what_the_code_gives(
     rule: str, mode: str, tmp_path: Path, make_snapshot: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a run in which every conversation gives a malformed answer first, so that it is repaired."""
+    """In a run in which every conversation gives a malformed answer first, so that it is repaired, and one looks up."""
     given: dict[str, set[str]] = {}
     render = Prompts.__call__
 
@@ -69,13 +69,16 @@ def test_samples_are_what_the_code_gives(
 
     def answers(request: Request) -> str:
         first = request.key.turn == 0 and request.key.stage != "judge"
-        return "Rubbish." if first else answer(moved(request))
+        looks_up = request.key[1:3] == ("edit", 0)
+        if looks_up and request.key.turn == 1:
+            return f"<<<<<<< FIND {MARKER} return"
+        return "Rubbish." if first else answer(moved(request, 1 + looks_up))
 
-    def moved(request: Request) -> Request:
-        """The request as if it were the first of its conversation."""
+    def moved(request: Request, turns: int) -> Request:
+        """The request as if it came so many turns earlier."""
         from dataclasses import replace
 
-        return replace(request, key=request.key._replace(turn=max(0, request.key.turn - 1)))
+        return replace(request, key=request.key._replace(turn=max(0, request.key.turn - turns)))
 
     generation = {"samples": 4, "wave": 2, "diversity": "memory"}
     settings: dict[str, Any] = {
