@@ -67,8 +67,8 @@ def without_outputs(value: Any) -> Any:
             return value._replace(output=LEFT_OUT)
         case [*values]:
             return [without_outputs(each) for each in values]
-        case {"output": _}:
-            return {**value, "output": LEFT_OUT}
+        case {**fields}:
+            return {name: LEFT_OUT if name == "output" else without_outputs(each) for name, each in fields.items()}
         case _:
             return value
 
