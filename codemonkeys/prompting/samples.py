@@ -56,7 +56,10 @@ _APART: Values = {
     "tests": [{"numbers": [1], "names": ("tests/test_module.py::test_x",), "more": 2, "output": "1 failed"}],
     "scripts": [
         {
-            **{"number": 1, "text": _TEST, "valid": True, "original": _PRESENT},
+            "number": 1,
+            "text": _TEST,
+            "valid": True,
+            "original": _PRESENT,
             "results": [{"numbers": [1], **_FIXED}, {"numbers": [2, 3], **_PRESENT}],
         },
         {"number": 2, "text": "", "valid": False, "original": _FIXED, "results": [{"numbers": [1], **_PRESENT}]},

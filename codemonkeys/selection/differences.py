@@ -154,4 +154,5 @@ def excerpts(outputs: Sequence[str], lines: int, characters: int) -> list[str]:
 
 def cut_wide(text: str, characters: int) -> str:
     """A text of at most so many characters, its last ones, which say how it ended."""
-    return text if len(text) <= characters else f"[... {len(text) - characters} characters before ...]\n{text[-characters:]}"
+    before = len(text) - characters
+    return text if before <= 0 else f"[... {before} characters before ...]\n{text[-characters:]}"

@@ -72,6 +72,11 @@ def evidence_view(
     }
 
 
+def view_tokens(view: Values, count: Callable[[str], int]) -> int:
+    """An upper bound of what the scripts, tests and outputs of a view take in the prompt."""
+    return _tokens([view["tests"], view["scripts"]], count)
+
+
 def _failures(inputs: SelectionInput, comparisons: Sequence[Comparison], number: int) -> Values:
     """What one candidate fails: valid scripts by number, and how many of the repository's tests; None if unknown."""
     outcomes = {
@@ -85,9 +90,7 @@ def _failures(inputs: SelectionInput, comparisons: Sequence[Comparison], number:
     return {
         "number": number,
         "present": [n for n, outcome in outcomes.items() if outcome is ScriptOutcome.PRESENT],
-        "unsure": [
-            n for n, outcome in outcomes.items() if outcome not in (ScriptOutcome.PRESENT, ScriptOutcome.FIXED)
-        ],
+        "unsure": [n for n, outcome in outcomes.items() if outcome not in (ScriptOutcome.PRESENT, ScriptOutcome.FIXED)],
         "broken": None if broken is None else len(broken),
         "untrusted": number in inputs.matrix.untrusted,
     }

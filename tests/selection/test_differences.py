@@ -32,7 +32,7 @@ def ran(code: int, output: str = "", reason: Reason = Reason.EXITED) -> Executio
 def inputs(
     rows: Sequence[Sequence[Execution]],
     original: Sequence[Execution] = (),
-    regressions: Regressions = Regressions(),
+    regressions: Regressions | None = None,
     scripts: Sequence[str] = (),
 ) -> SelectionInput:
     """Candidates 1, 2, ... with these executions of each script; every script is valid unless told otherwise."""
@@ -44,7 +44,7 @@ def inputs(
         tuple(tuple(row) for row in rows),
     )
     patches = tuple(numbered.candidate.patch for numbered in matrix.candidates)
-    return SelectionInput(Evidence("task", patches, tuple(range(len(rows)))), matrix, regressions)
+    return SelectionInput(Evidence("task", patches, tuple(range(len(rows)))), matrix, regressions or Regressions())
 
 
 def show(given: SelectionInput, example: str = "", tokens: int = 10_000) -> dict[str, Any]:
