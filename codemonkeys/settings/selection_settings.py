@@ -15,7 +15,7 @@ class SelectionSettings(Section):
     `top judge`: the same for the shortlist only; `hybrid`: the better half by a judge, then tests; `ballots`: several
     conversations, each in shuffled order; a rule that calls no model, by its name in `codemonkeys study`; or a rule of
     your own, as `module:attribute`."""
-    shortlist: str = "tests then agreement"
+    shortlist: str = "behaviour clusters"
     """Rule that ranks the shortlist, and decides when the model does not; it must not call a model."""
     candidates: int = Field(3, ge=1)
     """Maximum size of the shortlist that goes to the selection conversation."""

@@ -157,7 +157,7 @@ def test_a_conversation_begins_with_the_evidence_that_decides(
     snapshot = make_snapshot(SNAPSHOT)
     ((system, user),) = shown(tmp_path / "all", snapshot)
     assert "- Candidate 1: script 2\n- Candidate 2: script 3\n" in user
-    assert user.index("Script 3,") < user.index("Script 2:") < user.index("Script 1:")
+    assert user.index("Script 2:") < user.index("Script 3,") < user.index("Script 1:")
     for candidate, script in ((1, "10"), (2, "10"), (2, "11")):
         assert f"{script} prints {candidate}" in user
     ((system, user),) = shown(tmp_path / "none", snapshot, tokens=0)
