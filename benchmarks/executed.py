@@ -21,8 +21,7 @@ from codemonkeys.models.fake import FakeModel
 from codemonkeys.models.fake_answers import answer
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.runner import open_work
-from codemonkeys.selection.collect_evidence import collect_evidence
-from codemonkeys.selection.evidence import Evidence
+from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import prepare
@@ -59,7 +58,7 @@ def contested(source: Path) -> list[Task]:
     return list(load_tasks(str(source), TASKS))
 
 
-def collect_all(tasks: Iterable[Task], home: Path) -> dict[str, tuple[Evidence, tuple[int, ...]]]:
+def collect_all(tasks: Iterable[Task], home: Path) -> dict[str, tuple[SelectionInput, tuple[int, ...]]]:
     """The evidence of each task, with the row in `candidates_of` of each of its candidates."""
     found = {}
     with TemporaryDirectory() as folder:
@@ -68,7 +67,7 @@ def collect_all(tasks: Iterable[Task], home: Path) -> dict[str, tuple[Evidence, 
     return found
 
 
-async def collect_one(task: Task, home: Path, runs: Path) -> tuple[Evidence, tuple[int, ...]]:
+async def collect_one(task: Task, home: Path, runs: Path) -> tuple[SelectionInput, tuple[int, ...]]:
     """The evidence of one task, collected as the pipeline does for its own candidates."""
     settings = load_settings()
     model = FakeModel(answer)
@@ -84,4 +83,4 @@ async def collect_one(task: Task, home: Path, runs: Path) -> tuple[Evidence, tup
             for n in applying
         ]
         inputs = await collect_evidence(work, candidates, scripts_of(task.id))
-    return inputs.evidence, tuple(applying)
+    return inputs, tuple(applying)

@@ -4,95 +4,35 @@
 
 No rule sees a verdict, and no number in a rule was fitted to one. Ends with one line
 `RESULT label_free= executed= best_execution_free= rules_s= pools5_executed= pools5_best_execution_free=
-pools10_executed= pools10_best_execution_free=`: the score of the agreement rule on Lite; on the runnable tasks that
-have right and wrong candidates the scores of the execution rule and of the best rule without execution; the seconds
-that all rules take on 500 tasks of 10 candidates; and the two scores again as means over random pools of five and ten
-of a task's candidates (a run draws ten by default), since one choice for each of seven tasks decides little.
+pools10_executed= pools10_best_execution_free= decisive= shortlisted=`: the score of the agreement rule on Lite; on the
+runnable tasks that have right and wrong candidates the scores of the execution rule and of the best rule without
+execution; the seconds that all rules take on 500 tasks of 10 candidates; the two scores again as means over random
+pools of five and ten of a task's candidates (a run draws ten by default), since one choice for each of seven tasks
+decides little; how many choices of the execution rule are right by expectation over ties, and how many shortlists hold
+a right candidate.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.decisive import print_decisions
+from benchmarks.selection_cases import POOLS, Case, lite, pools, without_tests
+from benchmarks.selection_speed import speed
 from codemonkeys.report.statistics import TaskScore, bootstrap, bootstrap_of, oracle, random_score, recovery, score
 from codemonkeys.selection.agreement import competences, support
-from codemonkeys.selection.evidence import Evidence, ScriptOutcome
+from codemonkeys.selection.collect_evidence import SelectionInput
 from codemonkeys.selection.rules import AGREEMENT, EXECUTION, RULES
-from codemonkeys.selection.text_equivalence import text_classes
-from codemonkeys.tasks.predictions import read_predictions
 
 WITHOUT_EXECUTION = ("random", "shortest", "majority", "medoid", "agreement", "weaver", "weaver of families")
 
-POOLS = 100
-"""Random pools of a task's candidates."""
 POOL_SIZES = (5, 10)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A task's evidence and, kept apart from it, the verdicts on its candidates."""
-
-    evidence: Evidence
-    verdicts: tuple[bool, ...]
-
-
-def lite(folder: Path) -> list[Case]:
-    """The submissions on SWE-bench Lite; tasks in the order of the data set, candidates in that of the systems."""
-    systems = {path.stem: read_predictions(path) for path in sorted(folder.glob("ensemble/lite/*.jsonl"))}
-    resolved = json.loads((folder / "ensemble/lite/resolved.json").read_text())
-    cases = []
-    for line in (folder / "datasets/lite.jsonl").read_text().splitlines():
-        task = json.loads(line)["instance_id"]
-        made = {name: found[task].model_patch for name, found in systems.items() if task in found}
-        made = {name: patch for name, patch in made.items() if patch.strip()}
-        names, patches = tuple(made), tuple(made.values())
-        families = tuple(name.split("_")[0] for name in names)
-        evidence = Evidence(task, patches, text_classes(patches), names, families)
-        cases.append(Case(evidence, tuple(task in resolved[name] for name in names)))
-    return cases
-
-
-def without_tests(case: Case) -> Case:
-    """The case without execution evidence."""
-    bare = replace(case.evidence, original=(), edited=(), own=(), approved=(), regressions=0, breaks=())
-    return replace(case, evidence=bare)
-
-
-def pools(case: Case, size: int, count: int = POOLS, seed: int = 0) -> list[Case]:
-    """Random pools of a task's candidates, each with right and wrong ones; all of them if `size` is no smaller."""
-    dice = random.Random(seed)
-    found: list[Case] = []
-    while len(found) < count:
-        kept = sorted(dice.sample(range(len(case.verdicts)), min(size, len(case.verdicts))))
-        if len({case.verdicts[k] for k in kept}) > 1:
-            found.append(_only(case, kept, f"{case.evidence.task} {len(found)}"))
-    return found
-
-
-def _only(case: Case, kept: Sequence[int], name: str) -> Case:
-    """The case restricted to some of its candidates."""
-    of, first = case.evidence, dict[int, int]()
-    evidence = replace(
-        of,
-        task=name,
-        patches=tuple(of.patches[k] for k in kept),
-        classes=tuple(first.setdefault(of.classes[k], n) for n, k in enumerate(kept)),
-        sources=tuple(of.sources[k] for k in kept if of.sources),
-        families=tuple(of.families[k] for k in kept if of.families),
-        edited=tuple(of.edited[k] for k in kept if of.edited),
-        own=tuple(of.own[k] for k in kept if of.own),
-        approved=tuple(of.approved[k] for k in kept if of.approved),
-        breaks=tuple(of.breaks[k] for k in kept if of.breaks),
-    )
-    return Case(evidence, tuple(case.verdicts[k] for k in kept))
 
 
 def scores(cases: Sequence[Case], rule: str) -> tuple[list[TaskScore], int, float]:
@@ -199,56 +139,19 @@ def _with_truth(cases: Sequence[Case], folds: int = 10) -> float:
     return chosen / len(cases)
 
 
-def synthetic(tasks: int, count: int, seed: int = 0) -> list[Evidence]:
-    """Random evidence of every kind: patches of a dozen lines, ten tests, scores, ballots."""
-    dice = random.Random(seed)
-    names = [f"name{n}" for n in range(200)]
-    return [_synthetic(f"task-{n}", count, dice, names) for n in range(tasks)]
-
-
-def _synthetic(task: str, count: int, dice: random.Random, names: Sequence[str]) -> Evidence:
-    def patch() -> str:
-        start = dice.randrange(1, 60)
-        lines = [f"{sign}    {' = '.join(dice.choices(names, k=6))}" for sign in "------++++++"]
-        return "\n".join(["--- a/a.py", "+++ b/a.py", f"@@ -{start},6 +{start},6 @@", *lines, ""])
-
-    patches = tuple(patch() for _ in range(count))
-    sources = tuple(f"system{n}" for n in range(count))
-    edited = tuple(tuple(dice.choices([ScriptOutcome.FIXED, ScriptOutcome.PRESENT], k=10)) for _ in patches)
-    return Evidence(
-        *(task, patches, text_classes(patches), sources, tuple(f"family{n % 4}" for n in range(count))),
-        original=tuple(dice.choices([ScriptOutcome.FIXED, ScriptOutcome.PRESENT], k=10)),
-        edited=edited,
-        own=tuple(range(count)),
-        approved=tuple(dice.random() < 0.7 for _ in patches),
-        regressions=20,
-        breaks=tuple(dice.choice((0, 0, 1, 3)) for _ in patches),
-        scores=tuple(dice.random() for _ in patches),
-        ballots=tuple(dice.choices(range(count), k=5)),
-        conversation=(dice.randrange(count),),
-    )
-
-
-def speed(tasks: int = 500, count: int = 10) -> float:
-    """Seconds for all rules in sequence, with the evidence in memory."""
-    pool = synthetic(tasks, count)
-    start = time.perf_counter()
-    for rule in RULES.values():
-        fitted = rule.fit(pool)
-        assert all(fitted.rank(evidence).order for evidence in pool)
-    return time.perf_counter() - start
-
-
-def executed(folder: Path, home: Path) -> list[Case]:
+def executed(folder: Path, home: Path) -> tuple[list[Case], list[SelectionInput]]:
     """The runnable tasks that have right and wrong candidates, with evidence by real execution."""
     from benchmarks.executed import candidates_of, collect_all, contested
 
     tasks = {task.id: task for task in contested(folder / "task_repo")}
-    cases = []
-    for task, (evidence, rows) in collect_all(tasks.values(), home).items():
+    cases, collected = [], []
+    for task, (inputs, rows) in collect_all(tasks.values(), home).items():
         found = candidates_of(tasks[task])
-        cases.append(Case(evidence, tuple(bool(found[row]["resolved"]) for row in rows)))
-    return [case for case in cases if len(set(case.verdicts)) > 1]
+        case = Case(inputs.evidence, tuple(bool(found[row]["resolved"]) for row in rows))
+        if len(set(case.verdicts)) > 1:
+            cases.append(case)
+            collected.append(inputs)
+    return cases, collected
 
 
 def compare(cases: Sequence[Case], each: int = 1) -> tuple[float, float]:
@@ -281,10 +184,12 @@ def main() -> None:
     seconds = speed()
     print(f"\nAll {len(RULES)} rules on 500 tasks of 10 candidates: {seconds:.1f} s")
     nothing = (float("nan"), float("nan"))
-    whole, drawn = nothing, dict.fromkeys(POOL_SIZES, nothing)
+    whole, drawn, decisive = nothing, dict.fromkeys(POOL_SIZES, nothing), nothing
     if not arguments.no_execution:
         with TemporaryDirectory() as empty:
-            contested = executed(Path(arguments.data), arguments.home or Path(empty))
+            contested, collected = executed(Path(arguments.data), arguments.home or Path(empty))
+        print("\nWhat decides each task")
+        decisive = print_decisions(contested, collected)
         print(f"\n{len(contested)} runnable tasks with right and wrong candidates, all candidates")
         whole = compare(contested)
         for size in POOL_SIZES:
@@ -296,7 +201,7 @@ def main() -> None:
     )
     print(
         f"RESULT label_free={label_free:.3f} executed={whole[0]:.3f} best_execution_free={whole[1]:.3f} "
-        f"rules_s={seconds:.2f} {' '.join(of_pools)}"
+        f"rules_s={seconds:.2f} {' '.join(of_pools)} decisive={decisive[0]:.2f} shortlisted={decisive[1]}"
     )
 
 

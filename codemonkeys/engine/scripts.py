@@ -67,8 +67,9 @@ def without_outputs(value: Any) -> Any:
             return value._replace(output=LEFT_OUT)
         case [*values]:
             return [without_outputs(each) for each in values]
-        case {"output": str(output)} if output:
-            return {**value, "output": LEFT_OUT}
+        case {**fields}:
+            told = {name: without_outputs(each) for name, each in fields.items()}
+            return {**told, "output": LEFT_OUT} if fields.get("output") else told
         case _:
             return value
 

@@ -18,7 +18,7 @@ from codemonkeys.runs.session import Options, RunRequest, Summary, open_journal,
 from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.deciding import model_evidence_for
 from codemonkeys.selection.evidence import Evidence
-from codemonkeys.selection.rules import EXECUTION, Rule, all_rules, find_rule
+from codemonkeys.selection.rules import EITHER_TESTS, Rule, all_rules, find_rule
 from codemonkeys.settings import SelectionSettings, Settings
 from codemonkeys.wording import option
 
@@ -77,7 +77,7 @@ def check_ensemble(ensemble: Ensemble, settings: Settings) -> None:
 
 def is_textual(ensemble: Ensemble, rule: str) -> bool:
     """Whether selection needs only the texts of the patches: no model, no sandbox, no repository."""
-    return not find_rule(rule).needs and rule != EXECUTION and ensemble.tests.folder is None
+    return not find_rule(rule).needs and rule not in EITHER_TESTS and ensemble.tests.folder is None
 
 
 def check_needs(settings: Settings, ensemble: Ensemble) -> None:

@@ -49,8 +49,10 @@ DIGEST_ANSWER = 70
 """Per file: 50 words."""
 TOUCHED = 16_000
 """Tokens of the files that the candidates touch."""
-BROKEN_TESTS = 1_000
-"""Tokens of the list of repository tests that a candidate breaks, at most ten."""
+FAILURES = 500
+"""Tokens of the line that says what a candidate fails, of a hundred scripts."""
+EVIDENCE = 4_000
+"""Tokens of the scripts and outputs that tell candidates apart."""
 PAPER_SOURCE = 2_940_000
 """Tokens of a task's source files if no repository is on this machine."""
 
@@ -274,13 +276,14 @@ def _select(measures: Measures, settings: Settings, models: PlannedModels, stage
     finalists = min(selection.candidates, generation.samples)
     turns = selection.turns if finalists > 1 and count else 0
     prompt = min(TOUCHED, measures.source) + finalists * PATCH + TEST_PROFILE.answer
+    prompt += min(EVIDENCE, selection.evidence_tokens)
     typical = Conversations(count, turns, measures.systems[SELECT.name] + prompt, SELECT_PROFILE.first, SELECT_PROFILE)
     script = longest_answer(settings, "writer") * FEWER_TOKENS
     touched = min(settings.context.tokens, measures.source) + measures.paths
     each = upper_bound(
         *(models, stage),
-        measures.systems[SELECT.name] + touched + finalists * (2 * script + BROKEN_TESTS) + script,
-        measures.users[SELECT.name],
+        measures.systems[SELECT.name] + touched + finalists * 2 * script + script,
+        measures.users[SELECT.name] + finalists * FAILURES + selection.evidence_tokens,
         turns,
         longest_answer(settings, "judge"),
         measures.users[SELECT.name] + (1 + finalists) * output,

@@ -56,6 +56,34 @@ _RESULT: Values = {
 }
 _SELECT: Values = {"files": [_FILE], "candidates": _CANDIDATES, "script": _SCRIPT, "tests": 2}
 
+_APART: Values = {
+    "fails": [
+        {"number": 1, "present": [], "unsure": [2], "broken": 1, "untrusted": True},
+        {"number": 2, "present": [1, 3], "unsure": [], "broken": None, "untrusted": False},
+    ],
+    "voting": 3,
+    "regressions": 2,
+    "tests": [{"numbers": [1], "names": ("tests/test_module.py::test_x",), "more": 2, "output": "1 failed"}],
+    "scripts": [
+        {
+            "number": 1,
+            "text": _TEST,
+            "valid": True,
+            "original": _PRESENT,
+            "results": [{"numbers": [1], **_FIXED}, {"numbers": [2, 3], **_PRESENT}],
+        },
+        {"number": 2, "text": "", "valid": False, "original": _FIXED, "results": [{"numbers": [1], **_PRESENT}]},
+    ],
+    "votes_differ": True,
+    "alike": 1,
+    "left_out": [3],
+}
+_EVIDENCE = (
+    _APART,
+    {**_APART, "votes_differ": False, "left_out": [], "alike": 0},
+    {**_APART, "votes_differ": False, "regressions": 0, "tests": [], "scripts": []},
+)
+
 SAMPLES: dict[str, tuple[Values, ...]] = {
     "answer.broken": ({"stage": "edit", "max_tokens": 8192, "empty": False},),
     "answer.cut": tuple(
@@ -118,7 +146,7 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
         {**_SELECT, "regressions": 3, "example": _TEST, "may_refuse": True},
         {**_SELECT, "regressions": 0, "example": "", "may_refuse": False},
     ),
-    "select.user": ({},),
+    "select.user": _EVIDENCE,
     "test.repair": (_PROBLEM,),
     "test.result": ({"result": _PRESENT, "turns_left": 2}, {"result": _FIXED, "turns_left": 1}),
     "test.system": (

@@ -29,7 +29,7 @@ from codemonkeys.report.stored_run import Cost, StoredRun
 from codemonkeys.report.tests_and_turns import TestsResult, TurnResult, by_turn, tests_result
 from codemonkeys.report.verdict_sources import Verdicts
 from codemonkeys.selection.evidence import Evidence, Ranking, ScriptOutcome
-from codemonkeys.selection.rules import EXECUTION, RULES, Rule
+from codemonkeys.selection.rules import EITHER_TESTS, RULES, Rule
 from codemonkeys.selection.rules_base import candidates
 from codemonkeys.selection.weaver import estimate, verify
 from codemonkeys.stages import STAGES
@@ -42,7 +42,7 @@ STAGES_OF_EVIDENCE: Mapping[str, tuple[str, ...]] = {
 AS_RUN = "as the run chose"
 SYSTEMS = "the candidates come from different systems and are not samples of one"
 OPTIONAL_EVIDENCE: Mapping[str, tuple[str, ...]] = {
-    EXECUTION: ("edited", "breaks"),
+    **dict.fromkeys(EITHER_TESTS, ("edited", "breaks")),
     "weaver": ("edited", "breaks", "scores"),
     "weaver of families": ("edited", "breaks", "scores"),
 }

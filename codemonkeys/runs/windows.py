@@ -109,6 +109,8 @@ def shares(settings: Settings, stage: str, room: int) -> dict[str, int]:
     if is_test:
         return {**shown, "context.test_tokens": files}
     shown["context.tokens"] = files
+    if stage in (BALLOT.name, SELECT.name):
+        shown["selection.evidence_tokens"] = history // 2
     if stage == EDIT.name:
         shown |= {"context.aim_tokens": files, "context.most_tokens": files}
         shown["generation.memory_characters"] = max(500, history)

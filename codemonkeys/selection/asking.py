@@ -78,7 +78,6 @@ async def vote_by_ballots(work: Work, inputs: SelectionInput, shortlist: Sequenc
     """
     limit = work.settings.selection.ballots
     finalists = make_finalists(inputs, shortlist)
-    example = example_test(inputs, shortlist[0])
     chosen: list[int | None] = []
     recorded: dict[int, tuple[float | None, str]] = {}
     for ballot in range(limit):
@@ -86,7 +85,7 @@ async def vote_by_ballots(work: Work, inputs: SelectionInput, shortlist: Sequenc
         random.Random(f"{work.task.id} {ballot}").shuffle(order)
         key = ConversationKey(BALLOT, ballot, work.settings.generation.temperature, may_refuse=True)
         try:
-            number = await converse(work, inputs, order, example, key)
+            number = await converse(work, inputs, order, example_test(work, inputs, order, shortlist[0]), key)
         except (FilteredAnswer, RejectedRequest):
             continue
         if number is None:

@@ -13,7 +13,10 @@ from codemonkeys.engine.work import Work
 from codemonkeys.generation.answers import Answer, MalformedAnswer, parse_answer
 from codemonkeys.generation.patch import patch_paths
 from codemonkeys.models.base import Message
+from codemonkeys.prompting import neutral
 from codemonkeys.selection.collect_evidence import SelectionInput
+from codemonkeys.selection.differences import compare, telling
+from codemonkeys.selection.evidence_view import evidence_view
 from codemonkeys.stages import SELECT, Stage
 
 NONE = 0
@@ -85,7 +88,7 @@ async def converse(
     )
     valid = [*numbers, NONE] if key.may_refuse else numbers
     talk = Conversation(work, key.stage, key.sample, system, settings.turns, key.temperature, settings.max_tokens)
-    message: str | Message = work.prompts("select.user")
+    message: str | Message = await opening(work, inputs, numbers, example)
 
     def parse(text: str) -> Answer:
         answer = parse_answer(text, work.marker, ("test", "choice"))
@@ -104,6 +107,19 @@ async def converse(
             return answer.choice
         message = await show_results(work, talk, finalists, answer.test, key)
     return None
+
+
+async def opening(work: Work, inputs: SelectionInput, numbers: Sequence[int], example: str) -> Message:
+    """The first message: the evidence that tells the candidates of these numbers apart, and the question."""
+    if work.is_begun_by_older:
+        return Message("user", work.prompts("select.user"))
+
+    def count(text: str) -> int:
+        return work.models.primary.count_tokens(neutral(text, work.marker))
+
+    tokens, sandbox = work.settings.selection.evidence_tokens, work.settings.sandbox
+    values = await work.in_thread(evidence_view, inputs, numbers, example, tokens, count, sandbox)
+    return work.tell("select.user", **values)
 
 
 async def show_results(
@@ -139,7 +155,22 @@ def touched_files(work: Work, patches: Sequence[str]) -> list[ContextFile]:
     return [ContextFile(path, texts[path], tokens[path]) for path in chosen]
 
 
-def example_test(inputs: SelectionInput, first: int) -> str:
+def example_test(work: Work, inputs: SelectionInput, finalists: Sequence[Finalist], first: int) -> str:
+    """A test script to show, valid and the one that tells the finalists apart best; empty if there is none.
+
+    Not one that was written with the candidate that is shown first: it would speak for that. `first`: position of the
+    best of the shortlist, which lent its script in runs of version 0.1.
+    """
+    if work.is_begun_by_older:
+        return own_test(inputs, first)
+    evidence, numbers = inputs.evidence, [finalist.number for finalist in finalists]
+    own = {script for script, first in zip(evidence.own, evidence.classes, strict=True) if first == numbers[0] - 1}
+    comparisons = compare(inputs.matrix, numbers)
+    others = [c for c in (*telling(comparisons), *comparisons) if c.valid and c.number - 1 not in own]
+    return others[0].script if others else ""
+
+
+def own_test(inputs: SelectionInput, first: int) -> str:
     """A test script to show: valid if possible, preferably that of the candidate at position `first`."""
     matrix = inputs.matrix
     own = inputs.evidence.own[first]

@@ -92,8 +92,8 @@ async def add_conversation(work: Work, inputs: SelectionInput, order: Sequence[i
     shortlist = order[: settings.candidates]
     if len(shortlist) == 1 or settings.turns == 0:
         return inputs.evidence
-    example = example_test(inputs, shortlist[0])
-    number = await converse(work, inputs, make_finalists(inputs, shortlist), example)
+    finalists = make_finalists(inputs, shortlist)
+    number = await converse(work, inputs, finalists, example_test(work, inputs, finalists, shortlist[0]))
     await work.signals({"conversation": {0: (number, "")}})
     return replace(inputs.evidence, conversation=(None if number is None else number - 1,))
 

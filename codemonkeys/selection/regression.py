@@ -39,6 +39,8 @@ class Regressions:
     """Tests that pass twice on the unedited code."""
     broken: tuple[tuple[str, ...] | None, ...] = ()
     """By distinct candidate, the tests it breaks; None if unknown."""
+    said: tuple[str, ...] = ()
+    """By distinct candidate, the last of what the test runner printed."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class PytestReport:
     """False if the tests timed out. If True, a test without an outcome did not pass."""
     why: str = ""
     """Why there are no outcomes, if so."""
+    said: str = ""
+    """The last of what the tests printed."""
 
 
 async def run_regressions(work: Work, candidates: Sequence[NumberedCandidate]) -> Regressions:
@@ -83,7 +87,7 @@ async def run_regressions(work: Work, candidates: Sequence[NumberedCandidate]) -
     broken = tuple(broken_by(task.result(), tests) for task in edited)
     flaky = [name for name in passed if name not in set(tests)]
     await work.note(REGRESSION, "tests", {"files": files, "passing": len(tests), "flaky": flaky})
-    return Regressions(tests, broken)
+    return Regressions(tests, broken, tuple(read(task.result()).said for task in edited))
 
 
 def broken_by(execution: Execution, tests: Sequence[str]) -> tuple[str, ...] | None:
@@ -103,12 +107,12 @@ def read(execution: Execution) -> PytestReport:
     try:
         report: dict[str, Any] = json.loads(lines[-1])
         outcomes = {str(name): str(outcome) for name, outcome in report["tests"].items()}
-        end, timed_out = report["exit"], bool(report["timed_out"])
+        end, timed_out, said = report["exit"], bool(report["timed_out"]), str(report.get("said", ""))
     except (IndexError, ValueError, KeyError, TypeError, AttributeError):
         return PytestReport({}, False, "the tests could not be run: no report from their runner")
     if end == "no pytest":
         return PytestReport({}, False, "the tests could not be run: the environment has no pytest")
-    return PytestReport(outcomes, not timed_out)
+    return PytestReport(outcomes, not timed_out, said=said)
 
 
 async def _run(

@@ -7,13 +7,16 @@ from codemonkeys.selection import rules_judges, rules_tests, rules_text, weaver
 from codemonkeys.selection.plugged_rules import PLUGGED, plugged_rule
 from codemonkeys.selection.rules_base import Rule, learning
 
-__all__ = ["AGREEMENT", "EXECUTION", "RULES", "Rule", "all_rules", "find_rule", "rule_names"]
+__all__ = ["AGREEMENT", "EITHER_TESTS", "EXECUTION", "RULES", "Rule", "all_rules", "find_rule", "rule_names"]
 
 AGREEMENT = "agreement"
 """Rule for candidates of which only the patches and their sources are known."""
 
-EXECUTION = "tests then agreement"
+EXECUTION = "behaviour clusters"
 """Rule for candidates with test results that asks no model."""
+
+EITHER_TESTS = (EXECUTION, "tests then agreement")
+"""Rules that use scripts and repository tests, whichever there are, and abstain without both."""
 
 RULES = {
     "random": Rule("for comparison", rules_text.at_random),
@@ -41,6 +44,10 @@ RULES = {
     ),
     "hybrid": Rule("R2E-Gym's hybrid, arXiv 2504.07164", rules_tests.hybrid, ("scores", "edited")),
     "best of majority": Rule("Best-of-Majority, ICLR 2026", rules_tests.best_of_majority, ("edited",)),
+    "behaviour clusters": Rule(
+        "AlphaCode's filter and clusters, arXiv 2203.07814, by results of tests",
+        rules_tests.behaviour_clusters,
+    ),
     "weaver": learning("Weaver, arXiv 2506.18203", weaver.weaver),
     "weaver of families": learning("the same, with one verifier per family", weaver.weaver_of_families),
     "judge": Rule("a prompted verifier, as in R2E-Gym, arXiv 2504.07164", rules_judges.judge, ("scores",)),

@@ -129,6 +129,36 @@ def best_of_majority(evidence: Evidence) -> Ranking:
     return Ranking(tuple(order), best / len(behaviours), f"{best} candidates behave like it")
 
 
+def behaviour_clusters(evidence: Evidence) -> Ranking:
+    """Candidates that pass most valid scripts, by how many behave alike: one of each behaviour first, then the others.
+
+    Ties: most valid votes, then the fewest regressions, then most similar to the others. Without scripts: as
+    `tests_then_agreement`.
+    """
+    if not any(evidence.edited):
+        return tests_then_agreement(evidence)
+    tests, behaviours = valid_tests(evidence), behaviour_classes(evidence)
+    sizes = Counter(behaviours)
+    similarity = support(evidence, {})
+    worst = evidence.regressions + 1
+    broken = [worst if count is None else count for count in evidence.breaks] or [0] * len(behaviours)
+
+    def key(k: int) -> tuple[float, ...]:
+        votes = passed(evidence, k, tests)
+        return 2 * votes <= len(tests), -sizes[behaviours[k]], -votes, broken[k], -similarity[k], k
+
+    seen = Counter[int]()
+    turns: dict[int, tuple[bool, int]] = {}
+    by_size = sorted(candidates(evidence), key=key)
+    for k in by_size:
+        turns[k] = bool(key(k)[0]), seen[behaviours[k]]
+        seen[behaviours[k]] += 1
+    order = sorted(by_size, key=turns.__getitem__)
+    best, votes = sizes[behaviours[order[0]]], passed(evidence, order[0], tests)
+    reason = f"{best} candidates behave like it, with {votes} of {len(tests)} votes"
+    return Ranking(tuple(order), best / len(behaviours), reason)
+
+
 def behaviour_classes(evidence: Evidence) -> tuple[int, ...]:
     """For each candidate the first with the same behaviour: equivalent, or equal in all test results and regressions.
 

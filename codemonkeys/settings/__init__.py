@@ -2,6 +2,7 @@
 
 from codemonkeys.settings.loading import build, load_settings, merge
 from codemonkeys.settings.model_settings import ModelSettings
+from codemonkeys.settings.selection_settings import SelectionSettings
 from codemonkeys.settings.tree import (
     BatchSettings,
     ContextSettings,
@@ -9,7 +10,6 @@ from codemonkeys.settings.tree import (
     ModelLimits,
     OperationSettings,
     SandboxSettings,
-    SelectionSettings,
     Settings,
 )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import selection
+from benchmarks.selection_cases import lite
 from codemonkeys.report.statistics import bootstrap, oracle, random_score, score
 from codemonkeys.selection.agreement import competences, support
 from codemonkeys.selection.evidence import Evidence
@@ -87,7 +87,7 @@ def test_tests_and_new_files_do_not_count_beside_shipped_code() -> None:
 @pytest.mark.data
 def test_real_submissions_without_label_or_execution(data_dir: Path) -> None:
     """The known baselines come out, so the data is read as it was; agreement reaches what was aimed at."""
-    cases = selection.lite(data_dir)
+    cases = lite(data_dir)
     assert len(cases) == 300
     assert sum(random_score(case.verdicts) for case in cases) / 300 == pytest.approx(0.219, abs=0.007)
     assert sum(oracle(case.verdicts) for case in cases) == 153

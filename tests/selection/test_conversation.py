@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from codemonkeys.errors import BudgetReached
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Request
+from codemonkeys.prompting import Prompts
 from codemonkeys.selection.asking import judge_candidates, vote_by_ballots
 from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence, stored_evidence
-from codemonkeys.selection.deciding import Choice, decide
+from codemonkeys.selection.deciding import Choice, add_conversation, decide
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
 from tests.fakes import TASK
@@ -113,6 +115,81 @@ def test_distinguishing_test_runs_on_the_unedited_code_and_every_finalist(
     system = work.models.primary.requests[0].messages[0].content  # type: ignore[attr-defined]
     assert "x = 1" in system and "Candidate 3" in system and "Candidate 4" not in system
     assert "none of them resolves" not in system and "tests of the repository" not in system
+
+
+def shown(
+    tmp_path: Path,
+    snapshot: Snapshot,
+    older: bool = False,
+    own: tuple[str, ...] = ("11", "01", "10"),
+    tokens: int = 12_000,
+    rule: str = "conversation",
+) -> list[tuple[str, str]]:
+    """The first two messages of each conversation about two candidates with these scripts, shown as 2, 1."""
+
+    def printing(script: str, patch: str | None) -> Execution:
+        return replace(runs(script, patch), output=f"{script} prints {patch[-2:].strip() if patch else 0}")
+
+    selection = {"regression_files": 0, "rule": rule, "evidence_tokens": tokens, "turns": 1, "ballots": 3}
+    with room(tmp_path, snapshot, lambda request: chooses(1), printing, selection=selection) as work:
+        if older:
+            work.prompts = Prompts(MARKER, None, {"repo": TASK.repo, "issue": TASK.issue}, older=True)
+            work.journal.is_begun_by_older = True
+        made = [Candidate(n, PATCH.format(n % 2 + 1), test, True) for n, test in enumerate(own)]
+
+        async def all_of_it() -> None:
+            inputs = await collect_evidence(work, made)
+            finalists = [1, 0]
+            if rule == "ballots":
+                await vote_by_ballots(work, inputs, finalists)
+            else:
+                await add_conversation(work, inputs, finalists)
+
+        asyncio.run(all_of_it())
+        requests = work.models.primary.requests  # type: ignore[attr-defined]
+        return [(r.messages[0].content, r.messages[1].content) for r in requests]
+
+
+def test_a_conversation_begins_with_the_evidence_that_decides(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    """Script 11 says fixed of both, 01 of candidate 2 only, 10 of candidate 1 only."""
+    snapshot = make_snapshot(SNAPSHOT)
+    ((system, user),) = shown(tmp_path / "all", snapshot)
+    assert "- Candidate 1: script 2\n- Candidate 2: script 3\n" in user
+    assert user.index("Script 2:") < user.index("Script 3,") < user.index("Script 1:")
+    for candidate, script in ((1, "10"), (2, "10"), (2, "11")):
+        assert f"{script} prints {candidate}" in user
+    ((system, user),) = shown(tmp_path / "none", snapshot, tokens=0)
+    assert "- Candidate 1: script 2\n" in user and "prints" not in user
+    assert "is not shown: scripts 1, 2, 3." in user
+
+
+def test_the_example_was_not_written_with_the_candidate_shown_first(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    """Candidate 2 comes first in the conversation; in ballots that changes."""
+    snapshot = make_snapshot(SNAPSHOT)
+
+    def example(system: str) -> str:
+        return system.partition("An example of a test script:")[2].partition("<test")[2].split("\n")[1]
+
+    ((system, user),) = shown(tmp_path / "talk", snapshot)
+    assert example(system) == "10" and "Script 3, the example above:" in user
+    for system, _ in shown(tmp_path / "ballots", snapshot, rule="ballots"):
+        first = min("12", key=lambda number: system.index(f"Candidate {number},"))
+        assert example(system) == {"1": "01", "2": "10"}[first]
+    ((system, user),) = shown(tmp_path / "own", snapshot, own=("", "01"))
+    assert "An example" not in system and "01\n</test" in user
+
+
+def test_a_run_of_version_0_1_goes_on_with_its_first_messages(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    ((system, user),) = shown(tmp_path, make_snapshot(SNAPSHOT), older=True)
+    assert "An example of a test script. It ends with exit code 2 when" in system
+    assert "01\n</test" in system, "the script of the candidate shown first"
+    assert user.startswith("How do the candidates differ in behaviour") and user.count("\n") == 1
 
 
 def test_ballots_are_shuffled_may_refuse_and_end_early(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:

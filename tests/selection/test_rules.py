@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codemonkeys.selection.evidence import Evidence, ScriptOutcome
-from codemonkeys.selection.rules import AGREEMENT, EXECUTION, RULES
+from codemonkeys.selection.rules import AGREEMENT, EITHER_TESTS, EXECUTION, RULES
 from codemonkeys.selection.rules_tests import behaviour_classes
 
 TOLD = {"+": ScriptOutcome.FIXED, "-": ScriptOutcome.PRESENT, "!": ScriptOutcome.BROKEN, "x": ScriptOutcome.NOT_APPLIED}
@@ -108,6 +108,19 @@ def test_best_of_majority_leaves_out_rare_behaviour_unless_all_is_rare() -> None
     assert best("best of majority", with_tests("---", "+++", "++-", "---")) == 0
 
 
+def test_behaviour_clusters_are_of_candidates_that_pass_most_scripts_one_of_each_first() -> None:
+    """The largest is of those that fail most; of equal size, votes and then regressions decide."""
+    seen = with_tests("----", "++++", "+++-", "+++-", "----", "----", "----")
+    assert RULES["behaviour clusters"].rank(seen).order == (1, 0, 2, 3, 4, 5)
+    assert best("behaviour clusters", with_tests("--", "+-", "++")) == 1
+    seen = with_tests("--", "++", "++", "++", regressions=5, breaks=(2, 1, None))
+    assert RULES["behaviour clusters"].rank(seen).order == (1, 0, 2)
+    twice = with_tests("---", "+++", "++-", "++-", classes=(0, 1, 1))
+    assert RULES["behaviour clusters"].rank(twice).order == (1, 0), "how many wrote it counts"
+    untested = evidence(patch("a"), patch("b"), regressions=1, breaks=(1, 0))
+    assert best("behaviour clusters", untested) == 1
+
+
 def test_behaviour_makes_candidates_equal_where_it_is_known() -> None:
     seen = with_tests("--", "+-", "+-", "-+", "+-", regressions=2, breaks=(0, 0, 0, 1))
     assert behaviour_classes(seen) == (0, 0, 2, 3)
@@ -200,11 +213,15 @@ def test_every_rule_orders_distinct_candidates_that_change_something_or_says_why
                     assert not of.edited or not of.edited[k] or set(of.edited[k]) != {ScriptOutcome.NOT_APPLIED}, name
 
 
+UNTESTED = (*EITHER_TESTS, "weaver", "weaver of families")
+"""Rules that need no one kind of evidence, but some."""
+
+
 def test_rules_abstain_without_the_evidence_that_they_need() -> None:
     bare = evidence(patch("a"), patch("b"))
     for name, rule in RULES.items():
         ranking = rule.rank(bare)
-        assert bool(ranking.order) == (not rule.needs and name not in (EXECUTION, "weaver", "weaver of families")), name
+        assert bool(ranking.order) == (not rule.needs and name not in UNTESTED), name
         assert rule.source and (ranking.order or ranking.confidence == 0.0)
     assert RULES[AGREEMENT].pooled and not RULES[EXECUTION].pooled
     assert not RULES[AGREEMENT].fit([bare]).pooled
