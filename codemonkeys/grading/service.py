@@ -21,6 +21,7 @@ from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
 from codemonkeys.tasks.images import ensure_image
 from codemonkeys.tasks.predictions import Prediction
+from codemonkeys.tasks.preflight import check_gradable
 from codemonkeys.tasks.sources import load_tasks
 
 
@@ -104,6 +105,7 @@ def grade_predictions(
     if not predictions:
         return []
     tasks = {task.id: task for task in load_tasks(source, list(predictions))}
+    check_gradable(source, list(predictions))
     keys = load_answer_keys(source, list(predictions))
     with open_grader(tasks, options, run_id) as grader:
         return evaluate(
