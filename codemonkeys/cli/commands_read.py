@@ -76,7 +76,7 @@ def export(
 
 
 def evaluate(
-    predictions: Annotated[str, typer.Argument(help="Name of a run, or a predictions file.")],
+    predictions: Annotated[str, typer.Argument(help="Name of a run, or a submission: file or folder.")],
     dataset: Annotated[str | None, typer.Argument(help="Dataset of the tasks. Default: the run's own.")] = None,
     sandbox: Sandbox = None,
     isolated: Annotated[

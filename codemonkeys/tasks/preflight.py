@@ -32,7 +32,9 @@ def notices(source: str | Path, ids: Sequence[str]) -> list[str]:
             machines[about.format, about.machine] = None
         if about.note:
             notes[about.format, about.note] = None
-    lines = [f"{_named(found)} will not be gradable by `codemonkeys evaluate`: {why}" for why, found in ungradable.items()]
+    lines = [
+        f"{_named(found)} will not be gradable by `codemonkeys evaluate`: {why}" for why, found in ungradable.items()
+    ]
     here = platform.machine().lower()
     for format, machine in machines:
         other = MACHINES.get(here, here) != machine

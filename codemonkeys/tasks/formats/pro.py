@@ -10,9 +10,11 @@ IMAGES = "jefzda/sweap-images"
 
 def _issue(row: Row) -> str:
     issue = text_of(row, "problem_statement")
-    return with_sections(
-        issue, requirements=text_of(row, "requirements"), interface=text_of(row, "interface")
-    ) if issue.strip() else issue
+    return (
+        with_sections(issue, requirements=text_of(row, "requirements"), interface=text_of(row, "interface"))
+        if issue.strip()
+        else issue
+    )
 
 
 FORMAT = RowFormat(

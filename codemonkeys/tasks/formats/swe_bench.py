@@ -12,7 +12,14 @@ GRADING = ("eval_script", "log_parser", "FAIL_TO_PASS")
 """Columns without which a row cannot be graded."""
 GYM_PROJECTS = frozenset(
     {
-        *("bokeh__bokeh", "conan-io__conan", "dask__dask", "facebookresearch__hydra", "getmoto__moto", "iterative__dvc"),
+        *(
+            "bokeh__bokeh",
+            "conan-io__conan",
+            "dask__dask",
+            "facebookresearch__hydra",
+            "getmoto__moto",
+            "iterative__dvc",
+        ),
         *("modin-project__modin", "pandas-dev__pandas", "project-monai__monai", "pydantic__pydantic", "python__mypy"),
     }
 )

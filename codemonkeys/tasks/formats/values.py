@@ -98,5 +98,8 @@ def language_name(value: object) -> object:
 
 def with_sections(issue: str, **sections: str) -> str:
     """An issue followed by titled sections, those that have a text."""
-    parts = [issue.rstrip(), *(f"## {title.capitalize()}\n\n{text.strip()}" for title, text in sections.items() if text.strip())]
+    parts = [
+        issue.rstrip(),
+        *(f"## {title.capitalize()}\n\n{text.strip()}" for title, text in sections.items() if text.strip()),
+    ]
     return "\n\n".join(parts) + "\n" if len(parts) > 1 else issue

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,18 @@ class Harbor:
         return [_record(folders[id], columns) for id in select_ids(ids, folders, source)]
 
     def tasks(self, source: str, ids: Sequence[str] | None) -> list[Task]:
-        """Tasks of the folders."""
-        return [task_of(record) for record in self.records(source, ids, TASK_COLUMNS, None)]
+        """Tasks of the folders; an image that none names is built from the task's own Dockerfile."""
+        return [_task(record) for record in self.records(source, ids, TASK_COLUMNS, None)]
 
 
 SOURCE = Harbor()
+
+
+def _task(record: Record) -> Task:
+    task = task_of(record)
+    if record.folder is None:
+        return task
+    return replace(task, image=None, workdir=task.workdir if record.columns.get("workdir") else None)
 
 
 def is_harbor(folder: Path) -> bool:

@@ -19,6 +19,7 @@ from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.formats import find_format
 from codemonkeys.tasks.records import DATA_FILES, Record, select_records
 from codemonkeys.tasks.sources.base import IMAGE_COLUMNS, TASK_COLUMNS, task_of
+from codemonkeys.tasks.sources.harbor import is_harbor
 from codemonkeys.tasks.sources.row_file import rows_of
 from codemonkeys.tasks.sources.task_repository import is_task_repository
 
@@ -75,7 +76,8 @@ class HuggingFace:
             return False
         folder = address.folder
         return folder is None or (
-            not is_task_repository(folder) and any(found.suffix in DATA_FILES for found in folder.rglob("*"))
+            not (is_task_repository(folder) or is_harbor(folder))
+            and any(found.suffix in DATA_FILES for found in folder.rglob("*"))
         )
 
     def pin(self, source: str, split: str | None, cached: bool) -> str:
