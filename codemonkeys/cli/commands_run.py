@@ -56,8 +56,8 @@ def solve(
     dataset: Annotated[
         str,
         typer.Argument(
-            help="verified, lite, full, multilingual, multimodal, live, rebench, rebench-v2, pro, gym, smith; a Hugging "
-            "Face id; rows (.parquet, .jsonl, .json); a SWE-bench 5 task repository; or Harbor tasks."
+            help="verified, lite, full, multilingual, multimodal, live, rebench, rebench-v2, pro, gym, smith; a "
+            "Hugging Face id; rows (.parquet, .jsonl, .json); a SWE-bench 5 task repository; or Harbor tasks."
         ),
     ],
     instance: Annotated[
