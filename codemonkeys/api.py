@@ -154,6 +154,7 @@ async def evaluate(
     workers: int | None = None,
     repeats: int = 1,
     again: bool = False,
+    scripts: str | Path | None = None,
     on_verdict: Callable[[Verdict], None] = quiet,
 ) -> list[Verdict]:
     """Grade predictions by the hidden tests; verdicts of a run are recorded in its journal.
@@ -161,10 +162,11 @@ async def evaluate(
     `predictions`: name of a run in `runs`, a submission (file or folder), or predictions by task id. `tasks`: the
     source of the tasks; that of the run if None. `folder`: for logs and the summary, laid out as swebench does; the
     run's own, or the current one, if None. `run_id`: names the grading in the logs. `sandbox`, `isolated`, `workers`,
-    `repeats`, `again`: see `GradingOptions`. `on_verdict` is told each verdict as it falls, maybe from another thread.
+    `repeats`, `again`, `scripts`: see `GradingOptions`. `on_verdict` is told each verdict as it falls, maybe from
+    another thread.
     Raises BadInput and its kin, RunBusy, SandboxUnavailable.
     """
-    options = GradingOptions(sandbox, isolated, workers, repeats, again)
+    options = GradingOptions(sandbox, isolated, workers, repeats, again, None if scripts is None else Path(scripts))
     output = None if folder is None else Path(folder)
     if not isinstance(predictions, Mapping):
         path = Path(predictions)

@@ -17,6 +17,7 @@ from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.system.files import write_whole
 from codemonkeys.system.programs import worker_threads
 from codemonkeys.tasks.answer_key import AnswerKey
+from codemonkeys.tasks.formats.pro import PARSER
 from codemonkeys.tasks.predictions import Prediction
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 
@@ -44,6 +45,11 @@ class SandboxGrader:
 
     def check(self, key: AnswerKey) -> None:
         """Raise BadRecord for a task that this grader cannot grade."""
+        if key.log_parser == PARSER:
+            raise BadRecord(
+                f"{key.instance_id}: the hidden tests of SWE-bench Pro are in the history of its image, which no sandbox "
+                "has; grade predictions for it with: codemonkeys evaluate"
+            )
         if key.image_assets:
             raise BadRecord(
                 f"{key.instance_id}: its tests need binary assets, which only the harness can install; "

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from codemonkeys.errors import BadInput
 from codemonkeys.grading.evaluation import Grader, evaluate
 from codemonkeys.grading.official import HarnessGrader
+from codemonkeys.grading.pro import ProGrader, is_pro
 from codemonkeys.grading.recall import Recall, recall_of
 from codemonkeys.grading.sandboxed import SandboxGrader
 from codemonkeys.grading.verdict import Verdict
@@ -23,6 +25,7 @@ from codemonkeys.tasks.images import ensure_image
 from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.preflight import check_gradable
 from codemonkeys.tasks.sources import load_tasks
+from codemonkeys.wording import option
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class GradingOptions:
     """Gradings per prediction; the majority counts."""
     again: bool = False
     """Also grade what earlier logs have a verdict for."""
+    scripts: Path | None = None
+    """For SWE-bench Pro: a clone of its repository; None: the folder that the rows lie in."""
 
 
 def quiet(verdict: Verdict) -> None:
@@ -107,7 +112,11 @@ def grade_predictions(
     tasks = {task.id: task for task in load_tasks(source, list(predictions))}
     check_gradable(source, list(predictions))
     keys = load_answer_keys(source, list(predictions))
-    with open_grader(tasks, options, run_id) as grader:
+    own = {is_pro(key) for key in keys.values()}
+    if own == {True, False}:
+        raise BadInput(f"{source}: some of its tasks are of SWE-bench Pro, which is graded apart; choose by ids")
+    opened = _open_pro_grader(tasks, options, source) if True in own else open_grader(tasks, options, run_id)
+    with opened as grader:
         return evaluate(
             predictions,
             keys,
@@ -120,6 +129,20 @@ def grade_predictions(
             dataset=source,
             on_verdict=on_verdict,
         )
+
+
+@contextmanager
+def _open_pro_grader(tasks: Mapping[str, Task], options: GradingOptions, source: str) -> Iterator[Grader]:
+    """The grader of SWE-bench Pro, whose hidden tests come out of the history that its images have."""
+    home, rows = default_home(), Path(source).expanduser()
+    grader = ProGrader(
+        lambda id: ensure_image(tasks[id], home),
+        options.scripts or (rows if rows.is_dir() else rows.parent),
+        options.isolated,
+    )
+    if options.sandbox not in (None, AUTO, "docker"):
+        raise BadInput(f"SWE-bench Pro is graded in containers of its images; use {option('sandbox', 'docker')}")
+    yield grader
 
 
 @contextmanager

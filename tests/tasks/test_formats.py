@@ -22,6 +22,7 @@ from codemonkeys.tasks.formats import FORMATS, find_format, unknown
 from codemonkeys.tasks.formats.values import unpack
 from codemonkeys.tasks.preflight import check_gradable, notices
 from codemonkeys.tasks.sources import load_tasks
+from tests.tasks.harbor_tasks import harbor_task
 from tests.tasks.test_datasets import packed
 
 ROOT = Path(__file__).parents[2]
@@ -185,8 +186,12 @@ def test_each_format_becomes_the_same_task_from_lines_and_from_parquet_without_l
     assert "label" not in told
     if name == "SWE-bench":
         assert not told
+        return
+    assert f"{name}: images exist for linux/x86_64 only" in told
+    if name == "SWE-bench Pro":
+        assert "--scripts FOLDER" in told and "will not be gradable" not in told
     else:
-        assert f"{task.id} will not be gradable" in told and f"{name}: images exist for linux/x86_64 only" in told
+        assert f"{task.id} will not be gradable" in told
         with pytest.raises(BadRecord, match=f"{task.id}: it is graded by"):
             check_gradable(lines, [task.id])
 
@@ -314,18 +319,6 @@ def test_another_machine_is_told_that_images_are_emulated(tmp_path: Path, monkey
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
     source = written(tmp_path / "rows.jsonl", ROWS["SWE-PolyBench"][0])
     assert "this machine is arm64: an engine runs them by emulation" in " ".join(notices(source, ["acme__anvil-7"]))
-
-
-def harbor_task(folder: Path, settings: str = "", dockerfile: str | None = "FROM golang:1.25\n") -> Path:
-    for name in ("environment", "solution", "tests"):
-        (folder / name).mkdir(parents=True)
-    (folder / "task.toml").write_text(f'schema_version = "1.4"\n[task]\nname = "acme/{folder.name}"\n{settings}')
-    (folder / "instruction.md").write_text("It rings.\n")
-    if dockerfile is not None:
-        (folder / "environment" / "Dockerfile").write_text(dockerfile)
-    (folder / "solution" / "solve.sh").write_text("label\n")
-    (folder / "tests" / "test.sh").write_text("label\n")
-    return folder
 
 
 def test_harbor_tasks_are_read_alone_and_together_without_their_answers(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from sandboxes import Script
 from sandboxes.docker import DockerSandbox
 from sandboxes.local import LocalSandbox
 from tests.sandboxes.conftest import BASE_IMAGE
-from tests.tasks.test_formats import harbor_task
+from tests.tasks.harbor_tasks import harbor_task
 
 DOCKERFILE = f"""\
 FROM {BASE_IMAGE}
