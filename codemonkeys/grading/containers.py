@@ -1,15 +1,26 @@
-"""Runs one grading in a container of the task's own image, history and all, as the harnesses of other data sets do."""
+"""Grades in containers of the tasks' own images, history and all, as the harnesses of other data sets do."""
 
 from __future__ import annotations
 
 import io
+import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from functools import partial
+from threading import Event
+from typing import Any, NamedTuple, Protocol
 
-from codemonkeys.grading.sandboxed import LIMITS
+from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.grading.layout import LOG, REPORT, spec_of, verdict_of
+from codemonkeys.grading.sandboxed import LIMITS, Job
+from codemonkeys.grading.verdict import Outcome, Verdict
+from codemonkeys.redact import redact
+from codemonkeys.system.files import write_whole
+from codemonkeys.system.programs import worker_threads
+from codemonkeys.tasks.answer_key import AnswerKey
+from codemonkeys.tasks.images import engine
 
 LARGEST = 64 << 20
 """Maximum bytes of a file that is read from a container."""
@@ -44,6 +55,84 @@ class ContainerResult(NamedTuple):
     output: str
     results: Mapping[str, bytes]
     """The files that were there."""
+
+
+class Way(Protocol):
+    """How the tasks of a data set are graded."""
+
+    def check(self, key: AnswerKey) -> None:
+        """Raise BadInput for a task that cannot be graded, before anything runs."""
+        ...
+
+    def script(self, job: Job, seconds: float) -> ContainerScript:
+        """What runs for one prediction; `seconds`: the limit where the data set names none."""
+        ...
+
+    def verdict(self, job: Job, done: ContainerResult) -> Verdict:
+        """The verdict on what ran and ended; writes its files to the job's log folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class ContainerGrader:
+    """Grades in containers; `image` returns a task's image, present in the engine, or raises EnvironmentFailed.
+
+    They have network access unless `isolated`.
+    """
+
+    way: Way
+    image: Callable[[str], str]
+    isolated: bool = False
+    seconds: float = LIMITS.seconds
+
+    def check(self, key: AnswerKey) -> None:
+        """Raise BadInput for a task that this grader cannot grade."""
+        self.way.check(key)
+
+    def grade(
+        self, jobs: Sequence[Job], run_id: str, folder: object, workers: int, on_verdict: Callable[[Verdict], None]
+    ) -> None:
+        """Run the jobs, `workers` at a time; `on_verdict` is called with each verdict, from a worker thread."""
+        stopped = Event()
+
+        def grade(job: Job) -> None:
+            verdict = self._grade_one(job, run_id)
+            if not stopped.is_set():
+                on_verdict(verdict)
+
+        with worker_threads(workers, "grade", stopped.set) as submit:
+            for done in [submit(partial(grade, job)) for job in jobs]:
+                done.result()
+
+    def _grade_one(self, job: Job, run_id: str) -> Verdict:
+        id = job.prediction.instance_id
+        write_whole(job.log / "patch.diff", job.prediction.model_patch)
+        write_whole(job.log / "eval.sh", spec_of(job.key).eval_script)
+        try:
+            with engine() as client:
+                script = self.way.script(job, self.seconds)
+                done = run_in_container(client, self.image(id), run_id, script, self.isolated)
+        except (EnvironmentFailed, OSError) as error:
+            write_whole(job.log / LOG, f"{redact(str(error))}\n")
+            return Verdict(id, Outcome.INFRASTRUCTURE, redact(str(error)))
+        write_whole(job.log / LOG, done.output)
+        return (
+            Verdict(id, Outcome.LIMIT_REACHED, "timed out") if done.exit_code is None else self.way.verdict(job, done)
+        )
+
+
+def report_tests(job: Job, passed: set[str]) -> Verdict:
+    """Write the report in the form of swebench: resolved if all tests of both lists are among those that passed."""
+    lists = {"FAIL_TO_PASS": job.key.FAIL_TO_PASS, "PASS_TO_PASS": job.key.PASS_TO_PASS}
+    status = {
+        name: {"success": [t for t in tests if t in passed], "failure": [t for t in tests if t not in passed]}
+        for name, tests in lists.items()
+    }
+    resolved = not any(found["failure"] for found in status.values())
+    applied = {"patch_is_None": False, "patch_exists": True, "patch_successfully_applied": True}
+    report = {**applied, "resolved": resolved, "infra_failure": False, "tests_status": status}
+    write_whole(job.log / REPORT, json.dumps({job.prediction.instance_id: report}, indent=4))
+    return verdict_of(job.prediction.instance_id, report)
 
 
 def run_in_container(engine: Any, image: str, run: str, script: ContainerScript, isolated: bool) -> ContainerResult:

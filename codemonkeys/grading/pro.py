@@ -1,27 +1,20 @@
-"""Grades SWE-bench Pro in its own order: in containers of its images, with the scripts and parsers of its repository."""
+"""SWE-bench Pro is graded in its own order: in containers, with the scripts and parsers of its repository."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from threading import Event
 from typing import Any, NamedTuple
 
-from codemonkeys.errors import BadInput, EnvironmentFailed
-from codemonkeys.grading.containers import SHELL, ContainerResult, ContainerScript, File, run_in_container
-from codemonkeys.grading.layout import LOG, REPORT, TEST_OUTPUT, spec_of, verdict_of
-from codemonkeys.grading.sandboxed import LIMITS, Job
+from codemonkeys.errors import BadInput
+from codemonkeys.grading.containers import SHELL, ContainerResult, ContainerScript, File, report_tests
+from codemonkeys.grading.layout import TEST_OUTPUT
+from codemonkeys.grading.sandboxed import Job
 from codemonkeys.grading.verdict import Outcome, Verdict
-from codemonkeys.redact import redact
 from codemonkeys.system.files import write_whole
-from codemonkeys.system.programs import worker_threads
 from codemonkeys.tasks.answer_key import AnswerKey
-from codemonkeys.tasks.formats.pro import PARSER
-from codemonkeys.tasks.images import engine
 from codemonkeys.wording import option
 
 WORKSPACE = "/workspace"
@@ -40,55 +33,43 @@ class Scripts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ProGrader:
-    """Grades in containers; `image` returns a task's image, present in the engine, or raises EnvironmentFailed."""
+class ProWay:
+    """How SWE-bench Pro grades."""
 
-    image: Callable[[str], str]
     folder: Path
     """A clone of SWE-bench_Pro-os, or its `run_scripts`."""
-    isolated: bool = False
-    seconds: float = LIMITS.seconds
 
     def check(self, key: AnswerKey) -> None:
         """Raise BadInput for a task whose scripts are not there."""
         read_scripts(self.folder, key.instance_id)
 
-    def grade(
-        self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, on_verdict: Callable[[Verdict], None]
-    ) -> None:
-        """Run the jobs, `workers` at a time; `on_verdict` is called with each verdict, from a worker thread."""
-        stopped = Event()
-
-        def grade(job: Job) -> None:
-            verdict = self._grade_one(job, run_id)
-            if not stopped.is_set():
-                on_verdict(verdict)
-
-        with worker_threads(workers, "grade", stopped.set) as submit:
-            for done in [submit(partial(grade, job)) for job in jobs]:
-                done.result()
-
-    def _grade_one(self, job: Job, run_id: str) -> Verdict:
-        id, log, patch = job.prediction.instance_id, job.log, job.prediction.model_patch
-        scripts = read_scripts(self.folder, id)
+    def script(self, job: Job, seconds: float) -> ContainerScript:
+        """Its entry script and what that needs."""
+        patch = job.prediction.model_patch
+        scripts = read_scripts(self.folder, job.prediction.instance_id)
         entry = scripts.exports + job.key.eval_script
-        for name, text in (("patch.diff", patch), ("eval.sh", spec_of(job.key).eval_script), ("entryscript.sh", entry)):
-            write_whole(log / name, text)
+        write_whole(job.log / "entryscript.sh", entry)
         files = {
             f"{WORKSPACE}/patch.diff": File(without_binary(patch).encode("utf-8", "surrogateescape")),
             f"{WORKSPACE}/entryscript.sh": File(entry.encode()),
             f"{WORKSPACE}/run_script.sh": File(scripts.run, 0o755),
             f"{WORKSPACE}/parser.py": File(scripts.parser),
         }
-        command = (SHELL, f"{WORKSPACE}/entryscript.sh")
-        script = ContainerScript(command, files, (OUTPUT, APPLIED, *LOGS), self.seconds)
-        try:
-            with engine() as client:
-                done = run_in_container(client, self.image(id), run_id, script, self.isolated)
-        except (EnvironmentFailed, OSError) as error:
-            write_whole(log / LOG, f"{redact(str(error))}\n")
-            return Verdict(id, Outcome.INFRASTRUCTURE, redact(str(error)))
-        return _verdict(job, done)
+        return ContainerScript((SHELL, f"{WORKSPACE}/entryscript.sh"), files, (OUTPUT, APPLIED, *LOGS), seconds)
+
+    def verdict(self, job: Job, done: ContainerResult) -> Verdict:
+        """Resolved if all tests of both lists are among those that its parser says have passed."""
+        id, log = job.prediction.instance_id, job.log
+        logs = "\n".join(done.results.get(path, b"").decode("utf-8", "replace") for path in LOGS)
+        write_whole(log / TEST_OUTPUT, logs)
+        if done.results.get(APPLIED, b"0").strip() != b"0":
+            return Verdict(id, Outcome.PATCH_FAILED, done.output.strip()[-2000:])
+        passed = passed_tests(done.results.get(OUTPUT))
+        write_whole(log / "output.json", done.results.get(OUTPUT, b"").decode("utf-8", "replace"))
+        verdict = report_tests(job, passed or set())
+        if passed is None:
+            return Verdict(id, Outcome.NOT_RESOLVED, "its parser wrote no list of tests", verdict.tests)
+        return verdict
 
 
 def read_scripts(folder: Path, id: str) -> Scripts:
@@ -121,39 +102,3 @@ def passed_tests(output: bytes | None) -> set[str] | None:
         return {str(test["name"]) for test in found["tests"] if test["status"] == "PASSED"}
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-
-
-def _verdict(job: Job, done: ContainerResult) -> Verdict:
-    id, log, key = job.prediction.instance_id, job.log, job.key
-    logs = "\n".join(done.results.get(path, b"").decode("utf-8", "replace") for path in LOGS)
-    write_whole(log / TEST_OUTPUT, logs)
-    write_whole(log / LOG, done.output)
-    if done.exit_code is None:
-        return Verdict(id, Outcome.LIMIT_REACHED, "timed out")
-    if done.results.get(APPLIED, b"0").strip() != b"0":
-        return Verdict(id, Outcome.PATCH_FAILED, done.output.strip()[-2000:])
-    passed = passed_tests(done.results.get(OUTPUT))
-    write_whole(log / "output.json", done.results.get(OUTPUT, b"").decode("utf-8", "replace"))
-    report = report_of(key, passed or set())
-    write_whole(log / REPORT, json.dumps({id: report}, indent=4))
-    verdict = verdict_of(id, report)
-    if passed is None:
-        return Verdict(id, Outcome.NOT_RESOLVED, "its parser wrote no list of tests", verdict.tests)
-    return verdict
-
-
-def report_of(key: AnswerKey, passed: set[str]) -> dict[str, Any]:
-    """The result in the form of swebench: resolved if all tests of both lists are among those that passed."""
-    lists = {"FAIL_TO_PASS": key.FAIL_TO_PASS, "PASS_TO_PASS": key.PASS_TO_PASS}
-    status = {
-        name: {"success": [t for t in tests if t in passed], "failure": [t for t in tests if t not in passed]}
-        for name, tests in lists.items()
-    }
-    resolved = not any(found["failure"] for found in status.values())
-    applied = {"patch_is_None": False, "patch_exists": True, "patch_successfully_applied": True}
-    return {**applied, "resolved": resolved, "infra_failure": False, "tests_status": status}
-
-
-def is_pro(key: AnswerKey) -> bool:
-    """Whether a task is graded here."""
-    return key.log_parser == PARSER

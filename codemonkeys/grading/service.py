@@ -9,22 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codemonkeys.errors import BadInput
+from codemonkeys.grading.containers import ContainerGrader, Way
 from codemonkeys.grading.evaluation import Grader, evaluate
+from codemonkeys.grading.harbor import HarborWay
 from codemonkeys.grading.official import HarnessGrader
-from codemonkeys.grading.pro import ProGrader, is_pro
+from codemonkeys.grading.pro import ProWay
 from codemonkeys.grading.recall import Recall, recall_of
 from codemonkeys.grading.sandboxed import SandboxGrader
 from codemonkeys.grading.verdict import Verdict
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
-from codemonkeys.tasks.answer_key import load_answer_keys
+from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
 from codemonkeys.tasks.backends import AUTO, choose_backend
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
+from codemonkeys.tasks.formats import pro
 from codemonkeys.tasks.images import ensure_image
 from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.preflight import check_gradable
-from codemonkeys.tasks.sources import load_tasks
+from codemonkeys.tasks.sources import load_tasks, task_folders
 from codemonkeys.wording import option
 
 
@@ -112,10 +115,8 @@ def grade_predictions(
     tasks = {task.id: task for task in load_tasks(source, list(predictions))}
     check_gradable(source, list(predictions))
     keys = load_answer_keys(source, list(predictions))
-    own = {is_pro(key) for key in keys.values()}
-    if own == {True, False}:
-        raise BadInput(f"{source}: some of its tasks are of SWE-bench Pro, which is graded apart; choose by ids")
-    opened = _open_pro_grader(tasks, options, source) if True in own else open_grader(tasks, options, run_id)
+    way = _own_way(source, keys, options)
+    opened = open_grader(tasks, options, run_id) if way is None else _in_containers(way, tasks, options)
     with opened as grader:
         return evaluate(
             predictions,
@@ -131,18 +132,27 @@ def grade_predictions(
         )
 
 
+def _own_way(source: str, keys: Mapping[str, AnswerKey], options: GradingOptions) -> Way | None:
+    """The way of the data set of these tasks; None for SWE-bench's. Raises BadInput for tasks of several."""
+    parsers, place = {key.log_parser for key in keys.values()}, Path(source).expanduser()
+    ways: dict[str, Way] = {
+        pro.PARSER: ProWay(options.scripts or (place if place.is_dir() else place.parent)),
+        task_folders.PARSER: HarborWay(place),
+    }
+    if not parsers & ways.keys():
+        return None
+    if len(parsers) > 1:
+        raise BadInput(f"{source}: its tasks are graded in several ways; grade those of each data set by themselves")
+    return ways[parsers.pop()]
+
+
 @contextmanager
-def _open_pro_grader(tasks: Mapping[str, Task], options: GradingOptions, source: str) -> Iterator[Grader]:
-    """The grader of SWE-bench Pro, whose hidden tests come out of the history that its images have."""
-    home, rows = default_home(), Path(source).expanduser()
-    grader = ProGrader(
-        lambda id: ensure_image(tasks[id], home),
-        options.scripts or (rows if rows.is_dir() else rows.parent),
-        options.isolated,
-    )
+def _in_containers(way: Way, tasks: Mapping[str, Task], options: GradingOptions) -> Iterator[Grader]:
+    """A grader in containers of the tasks' images."""
     if options.sandbox not in (None, AUTO, "docker"):
-        raise BadInput(f"SWE-bench Pro is graded in containers of its images; use {option('sandbox', 'docker')}")
-    yield grader
+        raise BadInput(f"these tasks are graded in containers of their images; use {option('sandbox', 'docker')}")
+    home = default_home()
+    yield ContainerGrader(way, lambda id: ensure_image(tasks[id], home), options.isolated)
 
 
 @contextmanager

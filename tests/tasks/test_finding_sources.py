@@ -26,7 +26,7 @@ TASK = Task("a__b-1", "a/b", "7ee9ceb7", "It fails.")
 ISSUE = "---\nrepo: a/b\nbase_commit: 7ee9ceb7\npatch: label\n---\nIt fails.\n"
 
 CLAIMED = {
-    "harbor": ["harbor-set", "harbor-set/one", "harbor-with-data"],
+    "task_folders": ["harbor-set", "harbor-set/one", "harbor-with-data"],
     "huggingface": [
         *("verified", "lite:dev", "SWE-bench/SWE-bench_Lite", "owner/name@main:dev", "huggingface"),
         *("set", "set:test", "empty/../set", "rows"),

@@ -19,8 +19,8 @@ from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.formats import find_format
 from codemonkeys.tasks.records import DATA_FILES, Record, select_records
 from codemonkeys.tasks.sources.base import IMAGE_COLUMNS, TASK_COLUMNS, task_of
-from codemonkeys.tasks.sources.harbor import is_harbor
 from codemonkeys.tasks.sources.row_file import rows_of
+from codemonkeys.tasks.sources.task_folders import is_harbor
 from codemonkeys.tasks.sources.task_repository import is_task_repository
 
 

@@ -1,6 +1,6 @@
 """Harbor's tasks: a folder with task.toml and instruction.md, or a folder of such folders.
 
-Neither `solution/` nor `tests/` is ever opened: they hold the answers.
+`solution/` is never opened, and `tests/` only for who asks for the column of tests: they hold the answers.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from codemonkeys.tasks.sources.base import TASK_COLUMNS, absolute_path, task_of
 from codemonkeys.wording import option
 
 TASK_FILE, INSTRUCTION = "task.toml", "instruction.md"
+TEST = "tests/test.sh"
+PARSER, REWARD = "harbor", "reward"
+"""In place of the names of a parser and of a test."""
 LARGEST = 1 << 20
 """Maximum bytes of a file that is read."""
 ABOUT = About(
     "Harbor",
-    "it is graded by its own tests/test.sh: run harbor on it, with the patch as its solution",
     note="scripts run without network, whatever the task's network_mode is",
 )
 _LANGUAGE_OF_BASE = {
@@ -46,7 +48,7 @@ _LANGUAGE_OF_BASE = {
 class Harbor:
     """Tasks in folders, as the program `harbor` runs them."""
 
-    name = "harbor"
+    name = "task_folders"
     accepts = "the folder of a Harbor task (task.toml beside instruction.md), or a folder of such folders"
 
     def claims(self, source: str) -> bool:
@@ -60,12 +62,10 @@ class Harbor:
     def records(
         self, source: str, ids: Sequence[str] | None, columns: Collection[str], split: str | None
     ) -> list[Record]:
-        """Records with columns of tasks. Raises UnknownDataset for labels: no column holds them."""
+        """Records with columns of tasks, and with what `evaluate` asks for: the tests are not opened otherwise."""
         if split is not None:
             raise BadInput(f"{source}: Harbor's tasks have no splits; leave out {option('split')}")
-        if not set(columns) <= set(TASK_COLUMNS):
-            raise UnknownDataset(f"{source}: a Harbor task has no columns of labels; {ABOUT.ungradable}")
-        folders = _task_folders(Path(source).expanduser())
+        folders = task_folders(Path(source).expanduser())
         if not folders:
             raise UnknownDataset(f"{source}: no Harbor task in it; give a folder with {TASK_FILE} and {INSTRUCTION}")
         return [_record(folders[id], columns) for id in select_ids(ids, folders, source)]
@@ -87,10 +87,10 @@ def _task(record: Record) -> Task:
 
 def is_harbor(folder: Path) -> bool:
     """Whether a folder is a task of Harbor, or holds some."""
-    return bool(_task_folders(folder))
+    return bool(task_folders(folder))
 
 
-def _task_folders(folder: Path) -> dict[str, Path]:
+def task_folders(folder: Path) -> dict[str, Path]:
     """Folders of tasks by their names."""
     try:
         found = [folder] if _is_task(folder) else sorted(inner for inner in folder.iterdir() if _is_task(inner))
@@ -111,7 +111,7 @@ def _record(folder: Path, columns: Collection[str]) -> Record:
         id, problem = folder.name[:200], str(error)
     if not columns or problem:
         return Record(id, where, {}, about=ABOUT, problem=problem)
-    told = _settings(folder / TASK_FILE)
+    told = settings_of(folder)
     environment = told.get("environment", {})
     recipe = folder / "environment"
     image = environment.get("docker_image")
@@ -126,12 +126,20 @@ def _record(folder: Path, columns: Collection[str]) -> Record:
         "platform": environment.get("os"),
         "workdir": environment.get("workdir") or environment.get("cwd"),
         "image": image or None,
+        # Of the answer key: the tests say all, and no reference patch is known.
+        "log_parser": PARSER,
+        "patch": "",
+        "FAIL_TO_PASS": [REWARD],
     }
+    if "eval_script" in columns:
+        row["eval_script"] = _text(folder / TEST)
     there = {name: row[name] for name in columns if row.get(name) is not None}
     return Record(id, where, there, folder=None if image else recipe, about=ABOUT)
 
 
-def _settings(path: Path) -> dict[str, Any]:
+def settings_of(folder: Path) -> dict[str, Any]:
+    """What a task's file says. Raises BadRecord."""
+    path = folder / TASK_FILE
     try:
         told = tomllib.loads(_text(path))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
