@@ -21,7 +21,8 @@ TEST = """\
 #!/bin/bash
 [ "$MOOD" = well ] && [ -f /tests/data/word.txt ] && [ ! -e /tests/stale ] || exit 1
 grep -q none ring.txt && exit 0
-grep -q "$(cat /tests/data/word.txt)" ring.txt && echo 1 > /logs/verifier/reward.txt || echo 0 > /logs/verifier/reward.txt
+grep -q "$(cat /tests/data/word.txt)" ring.txt && reward=1 || reward=0
+echo $reward > /logs/verifier/reward.txt
 """
 DOCKERFILE = f"""\
 FROM {BASE_IMAGE}
@@ -58,7 +59,7 @@ def test_rewards(as_json: bytes | None, as_text: bytes | None, reward: float | N
 def test_what_cannot_be_graded_is_refused_before_anything_runs(tmp_path: Path) -> None:
     for name, settings, said in (
         ("secret", '[verifier]\nenv = { KEY = "${OPENAI_API_KEY}" }\n', "KEY=.* which no container here is given"),
-        ("untested", "", "has no tests/test.sh"),
+        ("untested", "", "tests/test.sh"),
     ):
         task = ringing(tmp_path / name, settings)
         if name == "untested":
