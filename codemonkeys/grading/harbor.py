@@ -70,7 +70,7 @@ class HarborWay:
         """Resolved by a reward of 1; without a reward nothing is said about the patch."""
         id = job.prediction.instance_id
         write_whole(job.log / TEST_OUTPUT, done.results.get(PRINTED, b"").decode("utf-8", "replace"))
-        if done.results.get(APPLIED, b"0").strip() != b"0":
+        if job.prediction.model_patch.strip() and done.results.get(APPLIED, b"0").strip() != b"0":
             return Verdict(id, Outcome.PATCH_FAILED, done.output.strip()[-2000:])
         reward = reward_of(*(done.results.get(path) for path in REWARDS))
         if reward is None:

@@ -11,23 +11,21 @@ from pathlib import Path
 from codemonkeys.errors import BadInput
 from codemonkeys.grading.containers import ContainerGrader, Way
 from codemonkeys.grading.evaluation import Grader, evaluate
-from codemonkeys.grading.harbor import HarborWay
 from codemonkeys.grading.official import HarnessGrader
-from codemonkeys.grading.pro import ProWay
 from codemonkeys.grading.recall import Recall, recall_of
 from codemonkeys.grading.sandboxed import SandboxGrader
 from codemonkeys.grading.verdict import Verdict
+from codemonkeys.grading.ways import own_way
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
-from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
+from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.backends import AUTO, choose_backend
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
-from codemonkeys.tasks.formats import pro
 from codemonkeys.tasks.images import ensure_image
 from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.preflight import check_gradable
-from codemonkeys.tasks.sources import load_tasks, task_folders
+from codemonkeys.tasks.sources import load_tasks
 from codemonkeys.wording import option
 
 
@@ -115,7 +113,7 @@ def grade_predictions(
     tasks = {task.id: task for task in load_tasks(source, list(predictions))}
     check_gradable(source, list(predictions))
     keys = load_answer_keys(source, list(predictions))
-    way = _own_way(source, keys, options)
+    way = own_way(source, keys, options.scripts)
     opened = open_grader(tasks, options, run_id) if way is None else _in_containers(way, tasks, options)
     with opened as grader:
         return evaluate(
@@ -130,20 +128,6 @@ def grade_predictions(
             dataset=source,
             on_verdict=on_verdict,
         )
-
-
-def _own_way(source: str, keys: Mapping[str, AnswerKey], options: GradingOptions) -> Way | None:
-    """The way of the data set of these tasks; None for SWE-bench's. Raises BadInput for tasks of several."""
-    parsers, place = {key.log_parser for key in keys.values()}, Path(source).expanduser()
-    ways: dict[str, Way] = {
-        pro.PARSER: ProWay(options.scripts or (place if place.is_dir() else place.parent)),
-        task_folders.PARSER: HarborWay(place),
-    }
-    if not parsers & ways.keys():
-        return None
-    if len(parsers) > 1:
-        raise BadInput(f"{source}: its tasks are graded in several ways; grade those of each data set by themselves")
-    return ways[parsers.pop()]
 
 
 @contextmanager

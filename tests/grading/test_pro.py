@@ -13,9 +13,13 @@ import pytest
 from codemonkeys.errors import BadInput, BadRecord
 from codemonkeys.grading.pro import passed_tests, read_scripts, without_binary
 from codemonkeys.grading.service import GradingOptions, grade_predictions
+from codemonkeys.grading.validation import validate
 from codemonkeys.grading.verdict import Outcome
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.predictions import Prediction
+from codemonkeys.tasks.sources import load_tasks
+from sandboxes import Environment
+from sandboxes.docker import DockerSandbox
 from tests.sandboxes.conftest import BASE_IMAGE
 from tests.tasks.test_sources import written
 
@@ -147,6 +151,7 @@ def test_the_reference_resolves_and_others_do_not(commits: tuple[str, str], tmp_
     ids = {name: f"{name}-1" for name in patches}
     source = written(tmp_path / "rows.jsonl", [row(id, *commits) for id in ids.values()])
     scripts(tmp_path, *ids.values())
+    tasks = {task.id: task for task in load_tasks(source, ["good-1"])}
     predictions = {ids[name]: Prediction(ids[name], "m", patch) for name, patch in patches.items()}
     options = GradingOptions(isolated=True, workers=2)
     verdicts = {v.id: v for v in grade_predictions(predictions, source, options, "x", tmp_path / "out")}
@@ -158,5 +163,8 @@ def test_the_reference_resolves_and_others_do_not(commits: tuple[str, str], tmp_
     log = tmp_path / "out" / "logs" / "run_evaluation" / "x" / "m" / "good-1"
     assert "test/ring.sh ok well" in (log / "test_output.txt").read_text()
     assert json.loads((log / "output.json").read_text())["tests"][0]["status"] == "PASSED"
+    image = Environment("anvil", image=IMAGE)
+    problems = validate(source, tasks, lambda id: image, DockerSandbox("unused"), tmp_path / "checks")
+    assert problems == {"good-1": ()}, "`images check`: the reference fix resolves it, and nothing does not"
     again = grade_predictions(predictions, source, options, "x", tmp_path / "out")
     assert {v.id: v.outcome for v in again} == {id: v.outcome for id, v in verdicts.items()}

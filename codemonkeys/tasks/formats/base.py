@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 X86_64 = "x86_64"
 ANY_MACHINE = ""
+OF_IMAGE = "HEAD"
+"""In place of a base commit: what the image has checked out."""
 Row = Mapping[str, Any]
 
 

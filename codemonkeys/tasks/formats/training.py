@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from codemonkeys.tasks.formats.base import Derived, Row, RowFormat, constant, elsewhere, renamed
+from codemonkeys.tasks.formats.base import OF_IMAGE, Derived, Row, RowFormat, constant, elsewhere, renamed
 from codemonkeys.tasks.formats.swe_bench import NEEDS
 from codemonkeys.tasks.formats.values import required, text_of
-
-OF_IMAGE = "HEAD"
-"""In place of a base commit: what the image has checked out."""
 
 
 def _r2e_id(row: Row) -> str:

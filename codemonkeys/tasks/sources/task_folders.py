@@ -15,6 +15,7 @@ from typing import Any
 from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.formats import About
+from codemonkeys.tasks.formats.base import OF_IMAGE
 from codemonkeys.tasks.records import Record, check_id, select_ids
 from codemonkeys.tasks.sources.base import TASK_COLUMNS, absolute_path, task_of
 from codemonkeys.wording import option
@@ -120,7 +121,7 @@ def _record(folder: Path, columns: Collection[str]) -> Record:
         raise BadRecord(f"{where}: {id} names no docker_image and has no environment/Dockerfile.{several}")
     row = {
         "repo": str(told.get("task", {}).get("name") or id),
-        "base_commit": "HEAD",
+        "base_commit": OF_IMAGE,
         "problem_statement": _text(folder / INSTRUCTION),
         "language": told.get("metadata", {}).get("language") or _language(recipe / "Dockerfile"),
         "platform": environment.get("os"),
