@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -266,7 +266,8 @@ def test_an_unknown_format_is_refused_with_the_nearest_and_what_is_missing(
     tmp_path: Path, row: dict[str, Any], said: str
 ) -> None:
     source = written(tmp_path / "rows.jsonl", row)
-    for read in (lambda: load_tasks(source), lambda: choose(source, TaskFilter())):
+    reads: list[Callable[[], object]] = [lambda: load_tasks(source), lambda: choose(source, TaskFilter())]
+    for read in reads:
         with pytest.raises(BadRecord) as error:
             read()
         assert said in str(error.value) and "it has: " in str(error.value)

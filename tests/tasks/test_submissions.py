@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from codemonkeys.tasks.predictions import Prediction, read_predictions
 from codemonkeys.tasks.submissions import looks_like_one, read_submission
 from tests.tiny_task import GOLD, WRONG
 
+READ: list[Callable[[Path], object]] = [read_predictions, lambda path: read_member(path, PATCHES)]
 ONE, TWO = "acme__anvil-1", "acme__anvil-2"
 PATCHES = {ONE: GOLD, TWO: WRONG}
 
@@ -146,7 +148,7 @@ def test_the_reference_fix_in_a_sample_is_not_its_patch(tmp_path: Path) -> None:
 
 def test_rows_of_a_dataset_are_no_submission(tmp_path: Path) -> None:
     row = {"instance_id": ONE, "problem_statement": "?", "patch": GOLD, "test_patch": GOLD}
-    for read in (read_predictions, lambda path: read_member(path, PATCHES)):
+    for read in READ:
         with pytest.raises(BadRecord, match="these are rows of a dataset"):
             read(lines(tmp_path / "rows.jsonl", row))
 
@@ -168,7 +170,7 @@ def test_what_is_in_no_form_is_refused_with_the_column_that_is_missing(
     tmp_path: Path, row: dict[str, Any], said: str
 ) -> None:
     for path in (lines(tmp_path / "x.jsonl", row), dumped(tmp_path / "x.json", [row])):
-        for read in (read_predictions, lambda path: read_member(path, PATCHES)):
+        for read in READ:
             with pytest.raises(BadRecord, match=said):
                 read(path)
 

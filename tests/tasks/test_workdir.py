@@ -13,6 +13,7 @@ from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.sources import load_tasks
 from sandboxes import Script
+from sandboxes.base import EnvironmentKind, Sandbox
 from sandboxes.docker import DockerSandbox
 from sandboxes.local import LocalSandbox
 from tests.sandboxes.conftest import BASE_IMAGE
@@ -59,9 +60,13 @@ def ringing(tmp_path: Path) -> Iterator[Task]:
 
 @pytest.mark.docker
 def test_both_sandboxes_run_where_the_image_has_its_repository(ringing: Task, tmp_path: Path) -> None:
-    for kind, opened in (("image", DockerSandbox("workdir", ahead=0)), ("folders", LocalSandbox())):
+    sandboxes: list[tuple[EnvironmentKind, Sandbox]] = [
+        ("image", DockerSandbox("workdir", ahead=0)),
+        ("folders", LocalSandbox()),
+    ]
+    for kind, opened in sandboxes:
         try:
-            workspace = prepare(ringing, tmp_path / "home", kind)  # type: ignore[arg-type]
+            workspace = prepare(ringing, tmp_path / "home", kind)
             with workspace.snapshot as snapshot:
                 assert set(snapshot.entries) and snapshot.text("ring.txt") == "dong\n"
             assert workspace.environment.repository == "/work/anvil"
