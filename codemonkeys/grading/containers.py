@@ -195,10 +195,10 @@ def _read(container: Any, path: str) -> bytes | None:
         chunks, about = container.get_archive(path)
     except NotFound:
         return None
-    with chunks if hasattr(chunks, "close") else io.BytesIO():
-        if about["size"] > LARGEST:
-            return None
-        packed = io.BytesIO(b"".join(chunks))
+    if about["size"] > LARGEST:
+        chunks.close()
+        return None
+    packed = io.BytesIO(b"".join(chunks))
     with tarfile.open(fileobj=packed) as archive:
         entry = archive.next()
         held = archive.extractfile(entry) if entry is not None and entry.isreg() else None

@@ -182,7 +182,7 @@ def repository_of(client: Any, task: Task, image: str) -> str:
 
     SWE-bench's `/testbed` if WORKDIR names none, or holds no repository.
     """
-    from docker.errors import NotFound
+    from docker.errors import ContainerError
 
     from sandboxes.engine import labels_of
 
@@ -191,15 +191,12 @@ def repository_of(client: Any, task: Task, image: str) -> str:
     named = str(client.images.get(image).attrs["Config"].get("WorkingDir") or "").rstrip("/")
     if named in ("", TESTBED):
         return TESTBED
-    container = client.containers.create(image, ["true"], network_mode="none", labels=labels_of("repository"))
+    look = {"entrypoint": ["sh", "-c"], "network_mode": "none", "labels": labels_of("repository"), "remove": True}
     try:
-        chunks, _ = container.get_archive(f"{named}/.git")
-        chunks.close()
+        client.containers.run(image, ['[ -e "$0/.git" ]', named], **look)
         return named
-    except NotFound:
+    except ContainerError:
         return TESTBED
-    finally:
-        container.remove(v=True, force=True)
 
 
 def read_context(folder: Path) -> Context:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 
 from codemonkeys.tasks.formats import mined, multi_swe, pro, swe_bench, training
 from codemonkeys.tasks.formats.base import About, BadColumn, RowFormat
@@ -23,7 +23,7 @@ def find_format(names: Iterable[str]) -> RowFormat:
     return _find(frozenset(names))
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _find(names: frozenset[str]) -> RowFormat:
     if {*swe_bench.GRADING, *swe_bench.NEEDS} <= names:
         return SWE_BENCH  # whatever else it has: SWE-bench 5 publishes other data sets with these columns
