@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import tarfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,8 +52,8 @@ class ContainerScript:
 class ContainerResult(NamedTuple):
     """How it ended."""
 
-    exit_code: int | None
-    """None if its time was up."""
+    limit: str
+    """Which limit ended it: `timed out` or `out of memory`; empty if it ended by itself."""
     output: str
     results: Mapping[str, bytes]
     """The files that were there."""
@@ -93,32 +95,34 @@ class ContainerGrader:
         self, jobs: Sequence[Job], run_id: str, folder: object, workers: int, on_verdict: Callable[[Verdict], None]
     ) -> None:
         """Run the jobs, `workers` at a time; `on_verdict` is called with each verdict, from a worker thread."""
-        stopped = Event()
+        stopped, run = Event(), f"evaluate-{run_id}-{uuid.uuid4().hex[:12]}"
+
+        def stop() -> None:
+            stopped.set()
+            _remove_all(run)
 
         def grade(job: Job) -> None:
-            verdict = self._grade_one(job, run_id)
+            verdict = self._grade_one(job, run)
             if not stopped.is_set():
                 on_verdict(verdict)
 
-        with worker_threads(workers, "grade", stopped.set) as submit:
+        with worker_threads(workers, "grade", stop) as submit:
             for done in [submit(partial(grade, job)) for job in jobs]:
                 done.result()
 
-    def _grade_one(self, job: Job, run_id: str) -> Verdict:
+    def _grade_one(self, job: Job, run: str) -> Verdict:
         id = job.prediction.instance_id
         write_whole(job.log / "patch.diff", job.prediction.model_patch)
         write_whole(job.log / "eval.sh", spec_of(job.key).eval_script)
         try:
             with engine() as client:
                 script = self.way.script(job, self.seconds)
-                done = run_in_container(client, self.image(id), run_id, script, self.isolated)
+                done = run_in_container(client, self.image(id), run, script, self.isolated)
         except (EnvironmentFailed, OSError) as error:
             write_whole(job.log / LOG, f"{redact(str(error))}\n")
             return Verdict(id, Outcome.INFRASTRUCTURE, redact(str(error)))
         write_whole(job.log / LOG, done.output)
-        return (
-            Verdict(id, Outcome.LIMIT_REACHED, "timed out") if done.exit_code is None else self.way.verdict(job, done)
-        )
+        return Verdict(id, Outcome.LIMIT_REACHED, done.limit) if done.limit else self.way.verdict(job, done)
 
 
 def report_tests(job: Job, passed: set[str]) -> Verdict:
@@ -135,32 +139,34 @@ def report_tests(job: Job, passed: set[str]) -> Verdict:
     return verdict_of(job.prediction.instance_id, report)
 
 
-def run_in_container(engine: Any, image: str, run: str, script: ContainerScript, isolated: bool) -> ContainerResult:
+def run_in_container(client: Any, image: str, run: str, script: ContainerScript, isolated: bool) -> ContainerResult:
     """Run a script in a fresh container, which is removed at the end; `isolated`: without network.
 
     Raises DockerException and OSError if the engine fails.
     """
     from requests.exceptions import ConnectionError, ReadTimeout
 
-    with _container(engine, image, run, script, isolated) as container:
+    with _container(client, image, run, script, isolated) as container:
         container.put_archive("/", _packed(script.files))
         container.start()
         try:
-            code = int(container.wait(timeout=script.seconds)["StatusCode"])
+            container.wait(timeout=script.seconds)
         except (ReadTimeout, ConnectionError):
             container.reload()
             if container.status != "running":
                 raise
-            return ContainerResult(None, _output(container), {})
+            return ContainerResult("timed out", _output(container), {})
+        container.reload()
+        limit = "out of memory" if container.attrs["State"].get("OOMKilled") else ""
         found = {path: content for path in script.results if (content := _read(container, path)) is not None}
-        return ContainerResult(code, _output(container), found)
+        return ContainerResult(limit, _output(container), found)
 
 
 @contextmanager
-def _container(engine: Any, image: str, run: str, script: ContainerScript, isolated: bool) -> Iterator[Any]:
+def _container(client: Any, image: str, run: str, script: ContainerScript, isolated: bool) -> Iterator[Any]:
     from sandboxes.engine import labels_of, remove
 
-    container = engine.containers.create(
+    container = client.containers.create(
         image,
         list(script.command[1:]),
         entrypoint=list(script.command[:1]),
@@ -174,7 +180,16 @@ def _container(engine: Any, image: str, run: str, script: ContainerScript, isola
     try:
         yield container
     finally:
-        remove(engine, container.id)
+        remove(client, container.id)
+
+
+def _remove_all(run: str) -> None:
+    """Remove the containers of a grading that is stopped, so that nobody waits for them."""
+    from sandboxes.engine import LABEL, remove
+
+    with contextlib.suppress(EnvironmentFailed, OSError), engine() as client:
+        for found in client.api.containers(all=True, filters={"label": f"{LABEL}.run={run}"}):
+            remove(client, found["Id"])
 
 
 def _packed(files: Mapping[str, File]) -> bytes:
