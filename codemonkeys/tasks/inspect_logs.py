@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def packed_samples(file: Path) -> Iterator[tuple[str, Any]]:
                 if entry.file_size > LARGEST:
                     raise BadRecord(f"{file}: {entry.filename} has {entry.file_size:,} bytes, which is too large")
                 yield entry.filename, _parsed(archive.read(entry))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise BadRecord(
             f"{file}: cannot be read as a log of inspect: {error}; write it anew with: inspect log convert --to json"
         ) from None
