@@ -67,8 +67,8 @@ PRO = {
     "fail_to_pass": "['a']",
 }
 MULTI_SWE = {
-    "org": "a", "repo": "b", "number": 1, "base": {"sha": "0123abcd"}, "resolved_issues": [{"title": "It", "body": "fails"}],
-    "fix_patch": "", "f2p_tests": {"a": {}}, "lang": "go",
+    "org": "a", "repo": "b", "number": 1, "base": {"sha": "0123abcd"}, "fix_patch": "", "f2p_tests": {"a": {}},
+    "resolved_issues": [{"title": "It", "body": "fails"}], "lang": "go",
 }  # fmt: skip
 HARBOR = b'[task]\nname = "a/b"\n[environment]\ndocker_image = "x"\nworkdir = "/app"\n[metadata]\nlanguage = "go"\n'
 TRAJECTORY = {"info": {"submission": PATCH, "config": {"model": {"model_name": "m"}}}, "instance_id": "a__b-1"}
