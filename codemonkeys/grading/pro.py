@@ -85,7 +85,8 @@ def read_scripts(folder: Path, id: str) -> Scripts:
     recipes = (root / "dockerfiles" / f"{kind}_dockerfile" / id / "Dockerfile" for kind in ("base", "instance"))
     lines = [line for recipe in recipes if recipe.is_file() for line in recipe.read_text("utf-8").splitlines()]
     exports = [line.replace("ENV", "export", 1) for line in lines if line.startswith("ENV")]
-    return Scripts(*((place / name).read_bytes() for name in SCRIPTS), "".join(f"{line}\n" for line in exports))
+    run, parser = ((place / name).read_bytes() for name in SCRIPTS)
+    return Scripts(run, parser, "".join(f"{line}\n" for line in exports))
 
 
 def without_binary(patch: str) -> str:

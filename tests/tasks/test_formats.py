@@ -245,7 +245,7 @@ def test_what_cannot_be_solved_is_refused_before_money(tmp_path: Path, changes: 
 
 
 def test_an_issue_of_pro_and_of_multi_swe_may_not_be_empty(tmp_path: Path) -> None:
-    empty = ({"problem_statement": '""'}, {"resolved_issues": []})
+    empty: tuple[dict[str, Any], ...] = ({"problem_statement": '""'}, {"resolved_issues": []})
     for name, changes in zip(("SWE-bench Pro", "Multi-SWE-bench"), empty, strict=True):
         with pytest.raises(BadRecord, match="is empty"):
             load_tasks(written(tmp_path / "rows.jsonl", {**ROWS[name][0], **changes}))
