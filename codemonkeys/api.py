@@ -33,8 +33,9 @@ from codemonkeys.settings import Settings, load_settings
 from codemonkeys.tasks.backends import environment_kind
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.own_issue import RuntimeChoice, describe
-from codemonkeys.tasks.predictions import Prediction, read_predictions
+from codemonkeys.tasks.predictions import Prediction, log_name, read_predictions
 from codemonkeys.tasks.sources import absolute, load_tasks
+from codemonkeys.tasks.submissions import looks_like_one
 
 __all__ = [
     "Event",
@@ -108,7 +109,7 @@ async def ensemble(
 ) -> Summary:
     """Choose one of the patches that other systems submitted, for each task, by `settings.selection.rule`.
 
-    `members`: predictions files, or folders as the leaderboard has them. `tasks`: the source of the tasks. `families`:
+    `members`: submissions of other systems, files or folders. `tasks`: the source of the tasks. `families`:
     `NAME=GLOB`, members whose names match share their mistakes. `tests`: folder of test scripts, `<task id>/*.py`.
     `settings`: defaults with the rule `agreement`, which needs no model and no sandbox, if None. The rest as `solve`.
     """
@@ -153,26 +154,28 @@ async def evaluate(
     workers: int | None = None,
     repeats: int = 1,
     again: bool = False,
+    scripts: str | Path | None = None,
     on_verdict: Callable[[Verdict], None] = quiet,
 ) -> list[Verdict]:
     """Grade predictions by the hidden tests; verdicts of a run are recorded in its journal.
 
-    `predictions`: name of a run in `runs`, a predictions file (.json, .jsonl), or predictions by task id. `tasks`: the
+    `predictions`: name of a run in `runs`, a submission (file or folder), or predictions by task id. `tasks`: the
     source of the tasks; that of the run if None. `folder`: for logs and the summary, laid out as swebench does; the
     run's own, or the current one, if None. `run_id`: names the grading in the logs. `sandbox`, `isolated`, `workers`,
-    `repeats`, `again`: see `GradingOptions`. `on_verdict` is told each verdict as it falls, maybe from another thread.
+    `repeats`, `again`, `scripts`: see `GradingOptions`. `on_verdict` is told each verdict as it falls, maybe from
+    another thread.
     Raises BadInput and its kin, RunBusy, SandboxUnavailable.
     """
-    options = GradingOptions(sandbox, isolated, workers, repeats, again)
+    options = GradingOptions(sandbox, isolated, workers, repeats, again, None if scripts is None else Path(scripts))
     output = None if folder is None else Path(folder)
     if not isinstance(predictions, Mapping):
         path = Path(predictions)
-        if path.suffix not in (".json", ".jsonl"):
+        if not looks_like_one(path) or (Path(runs) / path / "run.db").is_file():
             source = None if tasks is None else absolute(tasks)
             return await asyncio.to_thread(
                 grade_run, Path(runs), str(predictions), source, options, output, None, on_verdict
             )
-        run_id = run_id or path.stem
+        run_id = run_id or log_name(path)
         predictions = await asyncio.to_thread(read_predictions, path)
     if tasks is None:
         raise BadInput("name the source of the tasks that these predictions are for: evaluate(predictions, tasks)")

@@ -59,6 +59,22 @@ SETTINGS = (
 RECIPES = b"base: debian\npython: '3.11'\ntasks:\n  a__b-1:\n    requirements: [a==1]\n    install: make\n"
 
 
+PRO = {
+    **ROW,
+    "dockerhub_tag": "t",
+    "repo_language": "js",
+    "selected_test_files_to_run": "['a']",
+    "fail_to_pass": "['a']",
+}
+MULTI_SWE = {
+    "org": "a", "repo": "b", "number": 1, "base": {"sha": "0123abcd"}, "fix_patch": "", "f2p_tests": {"a": {}},
+    "resolved_issues": [{"title": "It", "body": "fails"}], "lang": "go",
+}  # fmt: skip
+HARBOR = b'[task]\nname = "a/b"\n[environment]\ndocker_image = "x"\nworkdir = "/app"\n[metadata]\nlanguage = "go"\n'
+TRAJECTORY = {"info": {"submission": PATCH, "config": {"model": {"model_name": "m"}}}, "instance_id": "a__b-1"}
+SAMPLE = {"id": "a__b-1", "store": {"model_patch": PATCH}, "scores": {"s": {"metadata": {}}}, "output": {"model": "m"}}
+
+
 def lines(*rows: Any) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
@@ -67,6 +83,14 @@ def load_both(path: Path) -> None:
     """As `solve` reads tasks, and as `evaluate` does."""
     load_tasks(str(path))
     load_answer_keys(str(path))
+
+
+def in_task_folder(path: Path) -> None:
+    """The settings of a task of Harbor."""
+    (path.parent / "instruction.md").write_text("It fails.\n")
+    (path.parent / "tests").mkdir(exist_ok=True)
+    (path.parent / "tests" / "test.sh").touch()
+    load_both(path.parent)
 
 
 def in_task_repository(name: str, path: Path) -> None:
@@ -131,6 +155,12 @@ class Input(NamedTuple):
 
 INPUTS = {
     "rows": Input("rows.jsonl", lines(ROW, {**ROW, "instance_id": "a__b-2"}), load_both),
+    "rows of Pro": Input("rows.jsonl", lines(PRO), load_both),
+    "rows of Multi-SWE-bench": Input("rows.jsonl", lines(MULTI_SWE), load_both),
+    "a task of Harbor": Input("task.toml", HARBOR, in_task_folder),
+    "a trajectory": Input("a__b-1.traj.json", json.dumps(TRAJECTORY).encode(), read_predictions),
+    "a log": Input("log.json", json.dumps({"eval": {}, "samples": [SAMPLE]}).encode(), read_predictions),
+    "a packed log": Input("log.eval", b"PK\x03\x04", read_predictions),
     "a list of rows": Input("rows.json", json.dumps([ROW]).encode(), load_both),
     "rows in parquet": Input("rows.parquet", b"PAR1", load_both),
     **{

@@ -51,7 +51,17 @@ def images_build(
 
 
 @images.command("check")
-def images_check(dataset: Dataset, instance: Instances = None, json: Json = False) -> None:
+def images_check(
+    dataset: Dataset,
+    instance: Instances = None,
+    scripts: Annotated[
+        Path | None,
+        typer.Option(
+            "--scripts", help="For SWE-bench Pro: a clone of SWE-bench_Pro-os. Default: the folder of the rows."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
     """Validate images with the reference fixes.
 
     An image passes if it has the required tools and the hidden tests fail on the base commit and pass with the
@@ -59,7 +69,7 @@ def images_check(dataset: Dataset, instance: Instances = None, json: Json = Fals
     """
     from codemonkeys.cli import images as commands
 
-    end(lambda: commands.check(dataset, instance or [], json))
+    end(lambda: commands.check(dataset, instance or [], json, scripts))
 
 
 @images.command("clean")

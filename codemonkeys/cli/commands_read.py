@@ -76,7 +76,7 @@ def export(
 
 
 def evaluate(
-    predictions: Annotated[str, typer.Argument(help="Name of a run, or a predictions file.")],
+    predictions: Annotated[str, typer.Argument(help="Name of a run, or a submission: file or folder.")],
     dataset: Annotated[str | None, typer.Argument(help="Dataset of the tasks. Default: the run's own.")] = None,
     sandbox: Sandbox = None,
     isolated: Annotated[
@@ -104,6 +104,12 @@ def evaluate(
             help="Folder for logs and reports. Default: the run's folder, or the current one for a predictions file.",
         ),
     ] = None,
+    scripts: Annotated[
+        Path | None,
+        typer.Option(
+            "--scripts", help="For SWE-bench Pro: a clone of SWE-bench_Pro-os. Default: the folder of the rows."
+        ),
+    ] = None,
     runs: Runs = None,
     json: Json = False,
 ) -> None:
@@ -114,7 +120,7 @@ def evaluate(
     from codemonkeys.cli import evaluating
     from codemonkeys.grading.service import GradingOptions
 
-    options = GradingOptions(sandbox, isolated, workers, repeats, again)
+    options = GradingOptions(sandbox, isolated, workers, repeats, again, scripts)
     end(lambda: evaluating.evaluate_command(predictions, dataset, options, output, runs, json))
 
 

@@ -56,8 +56,8 @@ def solve(
     dataset: Annotated[
         str,
         typer.Argument(
-            help="verified, lite, full, multilingual, multimodal, live, rebench; a Hugging Face id; SWE-bench rows "
-            "(.parquet, .jsonl, .json); or a SWE-bench 5 task repository."
+            help="verified, lite, full, multilingual, multimodal, live, rebench, rebench-v2, pro, gym, smith; a "
+            "Hugging Face id; rows (.parquet, .jsonl, .json); a SWE-bench 5 task repository; or Harbor tasks."
         ),
     ],
     instance: Annotated[
@@ -186,7 +186,9 @@ def resume(
 def ensemble(
     members: Annotated[
         list[Path],
-        typer.Argument(metavar="PRED...", help="Submissions: .json or .jsonl files, or leaderboard folders."),
+        typer.Argument(
+            metavar="PRED...", help="Submissions: predictions files, logs of inspect, or folders of other systems."
+        ),
     ],
     dataset: Annotated[str, typer.Argument(help="Dataset of the tasks.")],
     instance: Annotated[

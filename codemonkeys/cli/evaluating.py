@@ -8,13 +8,14 @@ from pathlib import Path
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
-from codemonkeys.cli.places import holding
+from codemonkeys.cli.places import find, holding
 from codemonkeys.errors import BadInput
 from codemonkeys.grading.recall import LIMITS, Recall
 from codemonkeys.grading.service import GradingOptions, context_recall, grade_predictions, grade_run
 from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.journal import queries, run_files
-from codemonkeys.tasks.predictions import read_predictions
+from codemonkeys.tasks.predictions import log_name, read_predictions
+from codemonkeys.tasks.submissions import looks_like_one
 
 
 def evaluate_command(
@@ -22,12 +23,13 @@ def evaluate_command(
 ) -> Exit:
     """Grade a run or a predictions file. `named`: the folder of runs that the user names, if any."""
     path = Path(given)
-    if path.suffix in (".json", ".jsonl"):
+    of_run = not looks_like_one(path) or (path.is_dir() and path.name == given and find(named, given) is not None)
+    if not of_run:
         if dataset is None:
             raise BadInput(f"{given}: a predictions file needs its dataset; run: codemonkeys evaluate {given} DATASET")
         predictions = read_predictions(path)
         print_verdict = verdict_printer(len(predictions) * options.repeats)
-        verdicts = grade_predictions(predictions, dataset, options, path.stem, output or Path(), print_verdict)
+        verdicts = grade_predictions(predictions, dataset, options, log_name(path), output or Path(), print_verdict)
     else:
         runs = holding(named, given)
         with run_files.reading(run_files.database_of(runs, given)) as connection:
@@ -38,7 +40,7 @@ def evaluate_command(
         print_json([{**asdict(verdict), "resolved": verdict.resolved} for verdict in verdicts])
     else:
         print_verdicts(verdicts)
-        if path.suffix not in (".json", ".jsonl"):
+        if of_run:
             print_recall(context_recall(runs, given, dataset))
     return exit_of(verdicts)
 

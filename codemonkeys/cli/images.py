@@ -51,7 +51,7 @@ def build(source: str, ids: Sequence[str], file: Path | None, overrides: Recipe,
     return Exit.DONE if not failed else Exit.PARTIAL if built else Exit.FAILED
 
 
-def check(source: str, ids: Sequence[str], as_json: bool) -> Exit:
+def check(source: str, ids: Sequence[str], as_json: bool, scripts: Path | None = None) -> Exit:
     """Validate images: the tools exist, and the hidden tests fail without a fix and pass with the reference fix."""
     from codemonkeys.grading.validation import validate
 
@@ -63,9 +63,8 @@ def check(source: str, ids: Sequence[str], as_json: bool) -> Exit:
         for task in tasks.values():
             problems[task.id] = missing_tools(task, home, sandbox)
             if not problems[task.id]:
-                problems |= validate(
-                    source, {task.id: task}, lambda id: environment_of(tasks[id], home), sandbox, home / "checks"
-                )
+                found = (source, {task.id: task}, lambda id: environment_of(tasks[id], home), sandbox)
+                problems |= validate(*found, home / "checks", scripts)
             say(f"{task.id}: {'; '.join(problems[task.id]) or 'ok'}")
     finally:
         sandbox.close()
@@ -87,7 +86,7 @@ def environment_of(task: Task, home: Path) -> Environment:
 def missing_tools(task: Task, home: Path, sandbox: Sandbox) -> tuple[str, ...]:
     """Problems that keep a task's image from running scripts; nothing is built or repaired."""
     try:
-        environment = environment_of(replace(task, folder=None) if task.folder else task, home)
+        environment = environment_of(replace(task, folder=None) if task.folder and task.image else task, home)
     except EnvironmentFailed as error:
         return (str(error),)
     done = sandbox.run(environment, Script(TOOL_CHECK, "look.sh", ("bash",)))

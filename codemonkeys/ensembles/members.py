@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from codemonkeys.errors import BadInput, BadRecord
+from codemonkeys.errors import BadInput
 from codemonkeys.generation.paths import patch_paths
 from codemonkeys.system.text import valid_text
-from codemonkeys.tasks.records import parse_json
+from codemonkeys.tasks.submissions import name_of, read_submission
 from codemonkeys.wording import option
 
-FOLDER_FILES = ("all_preds.jsonl", "preds.json", "preds.jsonl")
-"""Predictions files looked for in a leaderboard folder, in this order."""
-COMMON_NAMES = frozenset(("all_preds", "preds", "predictions"))
-"""Generic file names, which do not identify the system: the folder's name is used instead."""
 LARGEST = 1 << 20
 """Maximum characters of a patch: longer ones are not fixes, but include stray data."""
 SHOWN = 200
@@ -48,7 +42,7 @@ class Member:
     family: str
     path: Path
     sha256: str
-    """Of the file, to detect changes when a run is resumed."""
+    """Of the file or folder, to detect changes when a run is resumed."""
     patches: dict[str, str]
     """Usable patches by task id."""
     dropped: tuple[DroppedRecord, ...]
@@ -62,7 +56,7 @@ class Member:
 
 
 def read_members(paths: Sequence[Path], known: Collection[str], families: Sequence[str] = ()) -> list[Member]:
-    """Submissions of other systems: .jsonl, .json (a list, or a dictionary by id), or folders that hold such a file.
+    """Submissions of other systems, in any form that `codemonkeys.tasks.submissions` reads.
 
     `known`: ids of the tasks. `families`: `NAME=GLOB` each, where GLOB matches member names; other members get their
     family from `guess_family`. Raises BadInput for a path that is not a predictions file or is given twice, and for a
@@ -106,19 +100,13 @@ def guess_family(name: str) -> str:
 
 def read_member(path: Path, known: Collection[str]) -> Member:
     """Read one submission. Raises BadInput, or BadRecord for a file that is not JSON."""
-    file = file_of(path)
-    try:
-        data = file.read_bytes()
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise BadInput(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise BadRecord(f"{file}: not UTF-8 (byte {error.start}); convert the file") from None
+    submission = read_submission(path)
+    file = submission.path
     patches: dict[str, str] = {}
     dropped: list[DroppedRecord] = []
     models: dict[str, None] = {}
-    for where, row in records(file, text):
-        if not isinstance(row, dict) or not isinstance(row.get("instance_id"), str):
+    for where, row in submission.entries:
+        if row is None or not isinstance(row.get("instance_id"), str):
             dropped.append(DroppedRecord("", where, "no record", "not an object with an instance_id"))
             continue
         id, patch = valid_text(row["instance_id"]), row.get("model_patch")
@@ -132,43 +120,8 @@ def read_member(path: Path, known: Collection[str]) -> Member:
             patches.pop(id, None)
         else:
             patches[id] = str(patch)
-    name = file.stem if file.stem not in COMMON_NAMES else file.absolute().parent.name
-    digest = hashlib.sha256(data).hexdigest()
-    return Member(name, guess_family(name), file, digest, patches, tuple(dropped), tuple(models))
-
-
-def file_of(path: Path) -> Path:
-    """The predictions file at a path: the file itself, or one in a folder. Raises BadInput."""
-    if path.is_dir():
-        for name in FOLDER_FILES:
-            if (path / name).is_file():
-                return path / name
-        raise BadInput(f"{path}: not a submission; expected one of {', '.join(FOLDER_FILES)} in the folder")
-    if path.suffix not in (".json", ".jsonl"):
-        raise BadInput(f"{path}: submissions are .json or .jsonl files, or leaderboard folders")
-    if not path.is_file():
-        raise BadInput(f"{path}: no such predictions file; check the path")
-    return path
-
-
-def records(file: Path, text: str) -> Iterator[tuple[str, Any]]:
-    """The records of a predictions file, each with its location; None for a line that is not JSON."""
-    if file.suffix == ".jsonl":
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                try:
-                    yield f"{file}:{number}", json.loads(line)
-                except (ValueError, RecursionError):
-                    yield f"{file}:{number}", None
-        return
-    content = parse_json(text, str(file))
-    if isinstance(content, dict):
-        # The key is the id; the record itself may repeat it.
-        content = [{"instance_id": id, **row} if isinstance(row, dict) else row for id, row in content.items()]
-    if not isinstance(content, list):
-        raise BadRecord(f"{file}: holds {type(content).__name__}; expected a list or dictionary of predictions")
-    for number, row in enumerate(content, 1):
-        yield f"{file} record {number}", row
+    name = name_of(file)
+    return Member(name, guess_family(name), file, submission.sha256, patches, tuple(dropped), tuple(models))
 
 
 def problem(id: str, patch: object, known: Collection[str]) -> tuple[str, str] | None:

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from codemonkeys.errors import BadInput
+from codemonkeys.grading.containers import ContainerGrader, Way
 from codemonkeys.grading.evaluation import Grader, evaluate
 from codemonkeys.grading.official import HarnessGrader
 from codemonkeys.grading.recall import Recall, recall_of
 from codemonkeys.grading.sandboxed import SandboxGrader
 from codemonkeys.grading.verdict import Verdict
+from codemonkeys.grading.ways import own_way
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
 from codemonkeys.tasks.answer_key import load_answer_keys
@@ -21,7 +24,9 @@ from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
 from codemonkeys.tasks.images import ensure_image
 from codemonkeys.tasks.predictions import Prediction
+from codemonkeys.tasks.preflight import check_gradable
 from codemonkeys.tasks.sources import load_tasks
+from codemonkeys.wording import option
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class GradingOptions:
     """Gradings per prediction; the majority counts."""
     again: bool = False
     """Also grade what earlier logs have a verdict for."""
+    scripts: Path | None = None
+    """For SWE-bench Pro: a clone of its repository; None: the folder that the rows lie in."""
 
 
 def quiet(verdict: Verdict) -> None:
@@ -104,8 +111,11 @@ def grade_predictions(
     if not predictions:
         return []
     tasks = {task.id: task for task in load_tasks(source, list(predictions))}
+    check_gradable(source, list(predictions))
     keys = load_answer_keys(source, list(predictions))
-    with open_grader(tasks, options, run_id) as grader:
+    way = own_way(source, keys, options.scripts)
+    opened = open_grader(tasks, options, run_id) if way is None else _in_containers(way, tasks, options)
+    with opened as grader:
         return evaluate(
             predictions,
             keys,
@@ -118,6 +128,15 @@ def grade_predictions(
             dataset=source,
             on_verdict=on_verdict,
         )
+
+
+@contextmanager
+def _in_containers(way: Way, tasks: Mapping[str, Task], options: GradingOptions) -> Iterator[Grader]:
+    """A grader in containers of the tasks' images."""
+    if options.sandbox not in (None, AUTO, "docker"):
+        raise BadInput(f"these tasks are graded in containers of their images; use {option('sandbox', 'docker')}")
+    home = default_home()
+    yield ContainerGrader(way, lambda id: ensure_image(tasks[id], home), options.isolated)
 
 
 @contextmanager

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from codemonkeys.grading.containers import ContainerGrader
 from codemonkeys.grading.layout import remove_logs
 from codemonkeys.grading.sandboxed import Job, SandboxGrader
 from codemonkeys.grading.verdict import Outcome, Verdict
+from codemonkeys.grading.ways import own_way
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.predictions import Prediction
@@ -15,34 +17,43 @@ from sandboxes.base import Environment, Sandbox
 
 
 def validate(
-    source: str, tasks: Mapping[str, Task], environment: Callable[[str], Environment], sandbox: Sandbox, folder: Path
+    source: str,
+    tasks: Mapping[str, Task],
+    environment: Callable[[str], Environment],
+    sandbox: Sandbox,
+    folder: Path,
+    scripts: Path | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """Problems of each task's environment, by id; an empty tuple if it is valid.
 
-    Logs are written to `ID/unedited` and `ID/fixed` in `folder`.
+    Logs are written to `ID/unedited` and `ID/fixed` in `folder`. `scripts`: see `own_way`. A task without a reference
+    fix, as Harbor's, is graded unedited only.
     """
     keys = load_answer_keys(source, list(tasks))
-    grader = SandboxGrader(environment, sandbox)
+    grader: SandboxGrader | ContainerGrader = SandboxGrader(environment, sandbox)
+    if way := own_way(source, keys, scripts):
+        grader = ContainerGrader(way, lambda id: str(environment(id).image))
     problems: dict[str, tuple[str, ...]] = {}
     for id, key in keys.items():
         grader.check(key)
         verdicts: list[Verdict] = []
-        for name, patch in (("unedited", ""), ("fixed", key.patch)):
+        for name, patch in (("unedited", ""), *([("fixed", key.patch)] if key.patch else [])):
             log = folder / id / name
             remove_logs(log)
-            verdicts.append(grader.grade_one(Job(Prediction(id, name, patch), key, log)))
+            job = Job(Prediction(id, name, patch), key, log)
+            grader.grade([job], "images check", folder, 1, verdicts.append)
         problems[id] = tuple(_problems(*verdicts))
     return problems
 
 
-def _problems(unedited: Verdict, fixed: Verdict) -> list[str]:
+def _problems(unedited: Verdict, fixed: Verdict | None = None) -> list[str]:
     found = []
-    for verdict, name in ((unedited, "unedited code"), (fixed, "reference fix")):
+    for verdict, name in ((unedited, "unedited code"), *([(fixed, "reference fix")] if fixed else [])):
         if verdict.outcome is Outcome.INFRASTRUCTURE:
             found.append(f"the {name} could not be graded: {verdict.detail}")
     if unedited.resolved:
         found.append("the hidden tests pass without any fix")
-    if not fixed.resolved and fixed.outcome is not Outcome.INFRASTRUCTURE:
+    if fixed and not fixed.resolved and fixed.outcome is not Outcome.INFRASTRUCTURE:
         tests = ", ".join(f"{good} of {good + bad} {name}" for name, (good, bad) in fixed.tests.items())
         said = f" ({tests})" if tests else ""
         found.append(f"the reference fix does not resolve it: {fixed.outcome} {fixed.detail}".strip() + said)

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from sandboxes.base import Environment
 
 
+TESTBED = "/testbed"
+"""Where SWE-bench's images have the repository."""
+
+
 @dataclass(frozen=True)
 class Checkout:
     """A git repository on this machine that a task is about, and where its code runs.
@@ -40,16 +44,19 @@ class Task:
     repo: str
     """Name of the repository, such as `pallets/flask`."""
     base_commit: str
+    """Hash of the commit; `HEAD` for what the image has checked out."""
     issue: str
     """Text of the issue as its reporter wrote it; untrusted."""
     language: str = "python"
     version: str = ""
     image: str | None = None
-    """Container image with the repository at /testbed, if the dataset names or implies one."""
+    """Container image with the repository, if the dataset names or implies one."""
     folder: Path | None = None
     """Folder of the task in a task repository, with the files that its environment is built from."""
     checkout: Checkout | None = None
     """The user's own repository, if the issue is one of it."""
+    workdir: str | None = TESTBED
+    """Absolute path of the repository in the image; None: the image's own WORKDIR."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.system.programs import failure
 from codemonkeys.tasks import images, roots
-from codemonkeys.tasks.base import Task, Workspace
+from codemonkeys.tasks.base import TESTBED, Task, Workspace
 from codemonkeys.tasks.build_once import make_once
 from codemonkeys.tasks.one_commit import commit_tree
 from codemonkeys.tasks.wheels import download_wheels
@@ -82,14 +82,14 @@ def prepare(task: Task, home: Path, kind: EnvironmentKind) -> Workspace:
             return local_repository.prepare(task, task.checkout, home, kind)
         if kind == "image":
             # By content from here on: a tag may be moved while a run goes on.
-            image = images.ensure_image(task, home)
-            environment = Environment(name=image, image=image, activate=_activate(task))
+            image, repository_path = images.image_and_repository(task, home)
+            environment = _located(Environment(image, image, repository=repository_path, activate=_activate(task)))
             copy = partial(docker.export_folder, image, environment.repository)
             repository = _snapshot(task, environment, home, copy)
         elif task.folder is not None and _has_inputs(task):
             environment, repository = _from_folder(task, task.folder, home)
         else:
-            environment = replace(roots.prepare_environment(task, home), activate=_activate(task))
+            environment = _located(replace(roots.prepare_environment(task, home), activate=_activate(task)))
             repository = _snapshot(task, environment, home, partial(roots.copy_repository, environment))
     except SandboxError as error:
         raise EnvironmentFailed(f"{task.id}: {error}") from error
@@ -138,6 +138,13 @@ def _build(task: Task, environment: Environment) -> None:
         raise _failure(f"{task.id}: its environment could not be built", done)
 
 
+def _located(environment: Environment) -> Environment:
+    """The environment of an image under a name of its own if its repository lies elsewhere than usual."""
+    if environment.repository == TESTBED:
+        return environment
+    return replace(environment, name=f"{environment.name}{environment.repository.replace('/', '-')}")
+
+
 def _activate(task: Task) -> str:
     return "" if task.folder else ACTIVATE
 
@@ -154,7 +161,7 @@ def _snapshot(task: Task, environment: Environment, home: Path, copy: Callable[[
         finally:
             sandbox.close()
         if listed.exit_code != 0:
-            raise _failure(f"{task.id}: /testbed of {task.image} cannot be read by git", listed)
+            raise _failure(f"{task.id}: {environment.repository} of {task.image} cannot be read by git", listed)
         copy(making / "tree")
         # The image's repository may contain later commits, the fix among them: only its files are copied.
         commit_tree(making / "tree", making / "git", base64.b64decode(listed.output))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codemonkeys.errors import BadInput
+from codemonkeys.errors import BadInput, BadRecord
 from codemonkeys.tasks.sources import pin, read_records
 from codemonkeys.wording import option
 
@@ -40,20 +40,23 @@ def choose(source: str | Path, task_filter: TaskFilter, cached: bool = False) ->
     span = parse_slice(task_filter.slice)
     pattern = parse_filter(task_filter.filter)
     pinned = pin(source, task_filter.split, cached)
-    ids = [record.id for record in read_records(pinned, task_filter.ids or None, (), task_filter.split)]
-    total = len(ids)
+    records = read_records(pinned, task_filter.ids or None, (), task_filter.split, with_problems=True)
+    total = len(records)
     if task_filter.shuffle:
-        ids.sort()
-        random.Random(SEED).shuffle(ids)
-    ids = [id for id in ids if pattern.match(id)]
-    matching = len(ids)
-    ids = ids[span][: task_filter.limit]
-    if not ids:
+        records.sort(key=lambda record: record.id)
+        random.Random(SEED).shuffle(records)
+    records = [record for record in records if pattern.match(record.id)]
+    matching = len(records)
+    records = records[span][: task_filter.limit]
+    for record in records:
+        if record.problem:
+            raise BadRecord(f"{record.problem}; or leave it out with {option('filter')}")
+    if not records:
         raise BadInput(
             f"{pinned}: no task is left: it has {total}, {matching} of which match {option('filter')}, and none of "
             f"those is within {option('slice')} and {option('limit')}; widen them"
         )
-    return pinned, ids
+    return pinned, [record.id for record in records]
 
 
 def parse_slice(text: str | None) -> slice:

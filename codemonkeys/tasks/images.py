@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.redact import redact
 from codemonkeys.system.programs import failure
-from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.base import TESTBED, Task
 from codemonkeys.tasks.build_once import check_room, locked
 from codemonkeys.tasks.wheels import CURRENT_PYTHON, download_wheels
 
@@ -48,6 +48,8 @@ class Context:
     """Whether to download the dependencies of the requirements too: the requirements do not list them all."""
     arguments: tuple[tuple[str, str], ...] = ()
     """Build arguments of the Dockerfile."""
+    executable: frozenset[str] = frozenset()
+    """Names of files that may be executed."""
 
     @property
     def offline(self) -> bool:
@@ -60,6 +62,7 @@ class Context:
     def content(self, base: str) -> str:
         """Hash of everything that determines the image; `base` identifies the base image by content."""
         parts = [base, self.python, str(self.dependencies), str(self.arguments)]
+        parts += [str(sorted(self.executable))] if self.executable else []
         parts += [f"{name} {hashlib.sha256(data).hexdigest()}" for name, data in sorted(self.files.items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -99,6 +102,15 @@ def built_image_name(task: Task) -> str:
     return f"codemonkeys/{re.sub('[^a-z0-9_.-]', '-', task.id.lower())}:latest"
 
 
+def image_and_repository(task: Task, home: Path) -> tuple[str, str]:
+    """Id of the task's image, see `ensure_image`, and the absolute path of the repository in it."""
+    image = ensure_image(task, home)
+    if task.workdir is not None:
+        return image, task.workdir
+    with engine() as client:
+        return image, repository_of(client, task, image)
+
+
 def find(client: Any, task: Task) -> str | None:
     """Id of the task's image on the engine: the one that the task names, or one built here for it. None if absent."""
     for name in (task.image, built_image_name(task)):
@@ -123,21 +135,23 @@ def ensure_image(task: Task, home: Path) -> str:
 
     Raises EnvironmentFailed with the image and what was tried.
     """
-    if task.image is None:
+    own = task.folder if task.folder is not None and (task.folder / DOCKERFILE).is_file() else None
+    if task.image is None and own is None:
         raise EnvironmentFailed(
             f"{task.id} has no container image; use --sandbox local, or build one with: codemonkeys images build"
         )
     with engine() as client:
-        if found := find(client, task):
+        if task.image is not None and (found := find(client, task)):
             return found
         with locked(home / "images" / f".{task.id}.lock"):
-            if found := find(client, task):
-                return found
-            refused = pull(client, task.image)
-            if refused is None:
-                return str(client.images.get(task.image).id)
-            if task.folder is not None and (task.folder / DOCKERFILE).is_file():
-                return build_image(client, built_image_name(task), task.id, read_context(task.folder))
+            if task.image is not None:
+                if found := find(client, task):
+                    return found
+                refused = pull(client, task.image)
+                if refused is None:
+                    return str(client.images.get(task.image).id)
+            if own is not None:
+                return build_image(client, built_image_name(task), task.id, read_context(own))
     raise EnvironmentFailed(
         f"{task.id}: the Docker engine has no image {task.image} and cannot pull it ({refused}); "
         "load it, or build one with: codemonkeys images build"
@@ -163,12 +177,42 @@ def check_engine_room(client: Any, needed: int) -> None:
         check_room(root, needed, "remove images: codemonkeys images clean, docker image prune")
 
 
+def repository_of(client: Any, task: Task, image: str) -> str:
+    """Absolute path of the task's repository in its image: where the task says, else the image's WORKDIR.
+
+    SWE-bench's `/testbed` if WORKDIR names none, or holds no repository.
+    """
+    from docker.errors import ContainerError
+
+    from sandboxes.engine import labels_of
+
+    if task.workdir is not None:
+        return task.workdir
+    named = str(client.images.get(image).attrs["Config"].get("WorkingDir") or "").rstrip("/")
+    if named in ("", TESTBED):
+        return TESTBED
+    look = {"entrypoint": ["sh", "-c"], "network_mode": "none", "labels": labels_of("repository"), "remove": True}
+    try:
+        client.containers.run(image, ['[ -e "$0/.git" ]', named], **look)
+        return named
+    except ContainerError:
+        return TESTBED
+
+
 def read_context(folder: Path) -> Context:
-    """Build context of a task folder with a Dockerfile, without the files that hold answers."""
-    files = {
-        path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name not in LABEL_FILES
-    }
-    return Context(files)
+    """Build context of a task folder with a Dockerfile, without the files that hold answers.
+
+    Of a task repository it is flat; other folders are taken whole, without symbolic links, which may lead out.
+    """
+    flat = (folder / "task.yaml").is_file()
+    paths = [
+        path
+        for path in sorted(folder.iterdir() if flat else folder.rglob("*"))
+        if path.is_file() and path.name not in LABEL_FILES and (flat or not path.is_symlink())
+    ]
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    runs = frozenset() if flat else frozenset(name for name, path in names.items() if path.stat().st_mode & 0o100)
+    return Context({name: path.read_bytes() for name, path in names.items()}, executable=runs)
 
 
 def build_image(client: Any, name: str, task: str, context: Context) -> str:
@@ -189,6 +233,7 @@ def build_image(client: Any, name: str, task: str, context: Context) -> str:
             for file, data in sorted(context.files.items()):
                 entry = tarfile.TarInfo(file)
                 entry.size = len(data)
+                entry.mode = 0o755 if file in context.executable else entry.mode
                 archive.addfile(entry, io.BytesIO(data))
             if context.offline:
                 archive.add(wheels, "wheels")

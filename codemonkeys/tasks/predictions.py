@@ -11,6 +11,7 @@ from pathlib import Path
 from codemonkeys.errors import BadInput, BadRecord
 from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.records import check_id, read_rows
+from codemonkeys.tasks.submissions import name_of, read_submission
 
 # Model names become folder names, with "/" replaced.
 UNSAFE_NAME = re.compile("[\x00-\x1f\x7f\ud800-\udfff]|^\\.*$")
@@ -26,22 +27,29 @@ class Prediction:
     """A unified diff against the base commit; empty if there is no answer."""
 
 
-def read_predictions(path: Path) -> dict[str, Prediction]:
-    """Predictions by instance id, in the order of the file: .jsonl, or .json with a list or a dictionary.
+def log_name(path: Path) -> str:
+    """What logs of grading a submission are called by."""
+    return path.absolute().name if path.is_dir() else path.stem
 
-    Other keys of a record are ignored; a patch of null counts as empty.
-    Raises BadInput if there is no such file, BadRecord for a malformed or repeated record.
+
+def read_predictions(path: Path) -> dict[str, Prediction]:
+    """Predictions by instance id, in the order of the file or folder; see `codemonkeys.tasks.submissions` for forms.
+
+    Other keys of a record are ignored; a patch of null counts as empty. Where a form tells no model, its file's name
+    stands for it. Raises BadInput if there is no such file, BadRecord for a malformed or repeated record.
     """
-    if path.suffix not in (".json", ".jsonl"):
-        raise BadInput(f"{path}: predictions are read from .json and .jsonl files; rename or convert it")
-    if not path.is_file():
-        raise BadInput(f"{path}: no such predictions file; check the path")
+    submission = read_submission(path)
     predictions: dict[str, Prediction] = {}
-    for where, row in read_rows(path):
+    for where, row in submission.entries:
+        if row is None:
+            if submission.path.suffix in (".json", ".jsonl"):
+                list(read_rows(submission.path))  # says what is wrong with it, and where in the line
+            raise BadRecord(f"{where}: not a record of a task and its patch; remove it")
         id = check_id(row.get("instance_id"), where)
         if id in predictions:
             raise BadRecord(f"{where}: a second prediction for {id}; keep one of them")
-        model, patch = row.get("model_name_or_path"), row.get("model_patch", "")
+        default = name_of(submission.path) if "model_patch" in row else None
+        model, patch = row.get("model_name_or_path", default), row.get("model_patch", "")
         if not isinstance(model, str) or UNSAFE_NAME.search(model) or len(model) > 200:
             raise BadRecord(f"{where}: model_name_or_path of {id} is {model!r}; give the name of a model or system")
         if not isinstance(patch, str | None):

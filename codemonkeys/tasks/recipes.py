@@ -12,6 +12,7 @@ from codemonkeys.errors import BadInput, EnvironmentFailed
 from codemonkeys.tasks import images
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.commit_archive import pack_commit
+from codemonkeys.tasks.formats.base import OF_IMAGE
 from codemonkeys.tasks.images import DOCKERFILE, Context
 from codemonkeys.tasks.wheels import CURRENT_PYTHON
 
@@ -143,6 +144,8 @@ def _inputs(task: Task, recipe: Recipe) -> dict[str, bytes]:
     if requirements is None or install is None:
         raise BadInput(f"{task.id} does not say how it is installed; give {' and '.join(missing)}, or --recipes FILE")
     packed = read("repo.tar.gz") if recipe.repository is None else None
+    if packed is None and task.base_commit == OF_IMAGE:
+        raise BadInput(f"{task.id} names no base commit: its code is only in its published image, {task.image}")
     if packed is None:
         packed = pack_commit(recipe.repository or f"https://github.com/{task.repo}.git", task.base_commit)
     return {"repo.tar.gz": packed, "requirements.txt": requirements, "install.sh": install}

@@ -6,11 +6,12 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
+from codemonkeys.tasks.formats import About, BadColumn, RowFormat, find_format, unknown
 from codemonkeys.wording import option
 
 DATA_FILES = (".parquet", ".jsonl", ".json")
@@ -32,6 +33,9 @@ class Record:
     """Only columns that were asked for; a column that the row lacks is absent."""
     folder: Path | None = None
     """Folder of the task, if it comes from a task repository."""
+    about: About = About()
+    problem: str = ""
+    """Why no task can be made of it, with its location. Such a record refuses nothing if nobody chooses it."""
 
     def text(self, column: str, default: str | None = None) -> str:
         """A column as text. Raises BadRecord if it is not text, or is absent and has no default."""
@@ -67,21 +71,60 @@ def select_records(
 ) -> list[Record]:
     """Records in the order of `ids`, or all, or all whose column `split` has that value.
 
-    `rows`: for each its location, for messages, and its columns. Raises BadRecord for a bad or repeated id,
-    UnknownDataset for an id that is not there, BadInput if a split is asked for and no row has one.
+    `rows`: for each its location, for messages, and its columns in any known format; those that were not read are
+    None. A row with a bad or repeated id, or in no known format, becomes a record with a `problem`. Raises BadRecord
+    for a column that cannot be read, UnknownDataset for an id that is not there, BadInput if a split is asked for and
+    no row has one.
     """
-    records: dict[str, Record] = {}
+    found: list[Record] = []
+    places: dict[str, str] = {}
+    chosen = None if ids is None else set(ids)
     has_splits = False
     for where, row in rows:
-        id = check_id(row.get("instance_id"), where)
-        if id in records:
-            raise BadRecord(f"{where}: {id} is there already, at {records[id].where}; remove one of them")
         has_splits |= "split" in row
-        if split is None or row.get("split") == split:
-            records[id] = Record(id, where, {name: row[name] for name in columns if name in row})
+        if split is not None and row.get("split") != split:
+            continue
+        format = find_format(row)
+        id, problem = _id_of(format, row, where)
+        if id in places:
+            problem = f"{where}: {id} is there already, at {places[id]}; remove one of them"
+        elif not problem:
+            places[id] = where
+        if chosen is None or id in chosen:
+            found.append(_record(format, row, columns, Record(id, where, {}, problem=problem)))
     if split is not None and not has_splits:
         raise BadInput(f"{source}: its rows have no column 'split'; leave out {option('split')}")
-    return [records[id] for id in select_ids(ids, records, source)]
+    if ids is None:
+        return found
+    records: dict[str, Record] = {}
+    for record in found:
+        records[record.id] = record if record.problem else records.get(record.id, record)
+    return [records[id] for id in select_ids(ids, {**places, **records}, source)]
+
+
+def _record(format: RowFormat, row: Mapping[str, Any], columns: Collection[str], begun: Record) -> Record:
+    about = format.about(row.keys())
+    problem = begun.problem
+    if not problem and (refused := unknown(row)):
+        problem = f"{begun.where}: {begun.id}: {refused}"
+    if problem:
+        return replace(begun, about=about, problem=problem)
+    try:
+        return replace(begun, about=about, columns=format.columns(row, columns))
+    except BadColumn as error:
+        raise BadRecord(f"{begun.where}: {begun.id}: {error}") from None
+
+
+def _id_of(format: RowFormat, row: Mapping[str, Any], where: str) -> tuple[str, str]:
+    """The id of a row, and what is wrong with it."""
+    try:
+        value = format.value(row, "instance_id")
+        return check_id(value, where), ""
+    except BadColumn as error:
+        return "", f"{where}: {error}"
+    except BadRecord as error:
+        refused = unknown(row) if value is None else None
+        return str(value or "")[:200], f"{error}; {refused}" if refused else str(error)
 
 
 def select_ids(ids: Sequence[str] | None, known: Collection[str], source: str) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.system.files import write_whole
 from codemonkeys.tasks import images
-from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.base import TESTBED, Task
 from sandboxes.base import Environment
 from sandboxes.rootfs import export_image
 
@@ -27,13 +27,14 @@ def prepare_environment(task: Task, home: Path) -> Environment:
     Raises EnvironmentFailed, SandboxError.
     """
     try:
-        image = images.ensure_image(task, home)
+        image, repository = images.image_and_repository(task, home)
     except EnvironmentFailed:
-        image = find_copy(task, home) or ""
+        image, repository = find_copy(task, home) or "", _copied_repository(task, home)
         if not image:
             raise
-    environment = export_image(image, home / "roots")
-    write_whole(_pointer(task, home), json.dumps({"task": task.id, "name": task.image, "image": image}))
+    environment = export_image(image, home / "roots", repository)
+    about = {"task": task.id, "name": task.image, "image": image, "repository": repository}
+    write_whole(_pointer(task, home), json.dumps(about))
     return environment
 
 
@@ -44,6 +45,14 @@ def find_copy(task: Task, home: Path) -> str | None:
     except (OSError, ValueError, KeyError):
         return None
     return image if _copies(image, home) else None
+
+
+def _copied_repository(task: Task, home: Path) -> str:
+    """Where the repository lies in the copy that `find_copy` found."""
+    try:
+        return str(json.loads(_pointer(task, home).read_bytes())["repository"])
+    except (OSError, ValueError, KeyError):  # a copy that an earlier version made
+        return TESTBED
 
 
 def why_not_copyable(tasks: Sequence[Task], home: Path) -> str | None:

@@ -31,6 +31,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "image_assets": json.dumps({"test_patch": ["label.png"]}),
     },
     "SWE-bench-Live/SWE-bench-Live": {"test_cmds": ["label"], "all_hints_text": "label", "commit_urls": ["label"]},
+    "ScaleAI/SWE-bench_Pro": {"dockerhub_tag": "tag", "repo_language": "js", "requirements": '"- all of it"'},
     "nebius/SWE-rebench": {
         "docker_image": "swerebench/sweb.eval.x86_64.a_1776_b-1",
         "meta": {"llm_score": {"difficulty_score": 1}},
@@ -103,9 +104,12 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 @pytest.mark.slow
 def test_every_short_name_becomes_tasks_without_labels(machine: Machine) -> None:
-    names = ["verified", "multilingual", "multimodal", "live", "rebench", "verified:dev"]
+    names = ["verified", "multilingual", "multimodal", "live", "rebench", "verified:dev", "pro"]
     found = machine(TASKS, *names, HF_TOKEN=TOKEN)
-    assert set(ALIASES) - set(names) == {"lite", "full"}, "these two are like `verified`"
+    assert set(ALIASES) - set(names) == {
+        *("lite", "full"),  # like `verified`
+        *("rebench-v2", "gym", "smith"),  # their formats are tried in test_formats.py
+    }
     for name in names[:5]:
         source, tasks = found[name]
         assert source == f"{ALIASES[name].repository}@{COMMIT}:test"
@@ -121,6 +125,9 @@ def test_every_short_name_becomes_tasks_without_labels(machine: Machine) -> None
     assert first["live"]["image"] == "starryzhang/sweb.eval.x86_64.a_1776_b-1:latest"
     assert first["rebench"]["image"] == "swerebench/sweb.eval.x86_64.a_1776_b-1"
     assert first["verified"]["image"].startswith("swebench/sweb.eval.")
+    (pro, _) = found["pro"][1]
+    assert (pro["image"], pro["language"], pro["workdir"]) == ("jefzda/sweap-images:tag", "javascript", "/app")
+    assert pro["issue"].endswith("## Requirements\n\n- all of it\n") and "label" not in json.dumps(pro)
     assert first["multimodal"]["issue"].startswith("It looks so:")
     assert [task["id"] for task in found["verified:dev"][1]] == ["a__b-dev"]
     assert f"Bearer {TOKEN}" in machine.hub.tokens

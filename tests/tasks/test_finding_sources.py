@@ -17,6 +17,7 @@ from codemonkeys.tasks.sources import absolute, find_source, load_tasks, pin, re
 from codemonkeys.tasks.sources.task_file import write_issue, write_tasks
 from tests.cli.command import codemonkeys
 from tests.plugins import as_installed_command, install
+from tests.tasks.harbor_tasks import harbor_task
 from tests.tasks.test_sources import row, task_repository, written
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +26,7 @@ TASK = Task("a__b-1", "a/b", "7ee9ceb7", "It fails.")
 ISSUE = "---\nrepo: a/b\nbase_commit: 7ee9ceb7\npatch: label\n---\nIt fails.\n"
 
 CLAIMED = {
+    "task_folders": ["harbor-set", "harbor-set/one", "harbor-with-data"],
     "huggingface": [
         *("verified", "lite:dev", "SWE-bench/SWE-bench_Lite", "owner/name@main:dev", "huggingface"),
         *("set", "set:test", "empty/../set", "rows"),
@@ -65,6 +67,9 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     task_repository(tmp_path / "repository", "a__b-1")
     task_repository(tmp_path / "repository-with-data", "a__b-1")
     written(tmp_path / "repository-with-data" / "rows.jsonl", [row()])
+    for name in ("harbor-set/one", "harbor-set/two", "harbor-with-data"):
+        harbor_task(tmp_path / name)
+    written(tmp_path / "harbor-with-data" / "tests" / "rows.jsonl", [row()])
     for name in ("rows.txt", "owner/file", "docs/a.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

@@ -84,14 +84,23 @@ def load_tasks(source: str | Path, ids: Sequence[str] | None = None) -> list[Tas
 
 
 def read_records(
-    source: str | Path, ids: Sequence[str] | None, columns: Collection[str], split: str | None = None
+    source: str | Path,
+    ids: Sequence[str] | None,
+    columns: Collection[str],
+    split: str | None = None,
+    with_problems: bool = False,
 ) -> list[Record]:
     """Records in the order of `ids`, or all that the source publishes, or all of one split, with these columns.
 
-    Raises as `load_tasks`, and BadInput if there are no splits.
+    `with_problems`: also those of which no task can be made, which are refused otherwise. Raises as `load_tasks`, and
+    BadInput if there are no splits.
     """
     found, rest = find_source(source)
     records = list(found.records(rest, ids, columns, split))
+    if problems := [record.problem for record in records if record.problem]:
+        if with_problems:
+            return records
+        raise BadRecord(problems[0])
     _check_ids(found, rest, [record.id for record in records], ids, split)
     return records
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -10,13 +9,20 @@ from typing import Protocol, runtime_checkable
 
 from codemonkeys.errors import BadRecord
 from codemonkeys.system.text import valid_text
-from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.base import TESTBED, Task
+from codemonkeys.tasks.formats.swe_bench import implied_image
+from codemonkeys.tasks.formats.values import language_name
 from codemonkeys.tasks.records import Record
+from codemonkeys.wording import option
 
 IMAGE_COLUMNS = ("image", "image_name", "docker_image")
-TASK_COLUMNS = ("repo", "base_commit", "problem_statement", "version", "language", *IMAGE_COLUMNS)
+TASK_COLUMNS = (
+    *("repo", "base_commit", "problem_statement", "version", "language", "platform", "workdir"),
+    *IMAGE_COLUMNS,
+)
 """Columns that a task is made of; no label is among them."""
-COMMIT = re.compile(r"[0-9a-f]{7,64}")
+COMMIT = re.compile(r"[0-9a-f]{7,64}|HEAD")
+WORKDIR = re.compile(r"(?:/(?!\.\.?(?:/|$))[\w.@+-]+)+")
 
 
 @runtime_checkable
@@ -57,28 +63,52 @@ class Source(Protocol):
 
 def task_of(record: Record) -> Task:
     """The task of a record that was read with TASK_COLUMNS. Raises BadRecord."""
+    if record.problem:
+        raise BadRecord(record.problem)
     commit = record.text("base_commit")
     if not COMMIT.fullmatch(commit):
         raise BadRecord(f"{record.where}: base_commit of {record.id} is {commit[:80]!r}, not a commit hash")
+    issue = valid_text(record.text("problem_statement"))
+    if not issue.strip():
+        raise BadRecord(f"{record.where}: the issue of {record.id} is empty; leave the task out, or give it a text")
+    if (system := record.text("platform", default="linux").lower()) != "linux":
+        raise BadRecord(
+            f"{record.where}: the code of {record.id} runs on {system[:80]!r}; tasks run in Linux containers: leave it "
+            f"out, as with {option('filter')}"
+        )
     return Task(
         id=record.id,
         repo=valid_text(record.text("repo")),
         base_commit=commit,
-        issue=valid_text(record.text("problem_statement")),
-        language=valid_text(record.text("language", default="python")),
+        issue=issue,
+        language=valid_text(str(language_name(record.text("language", default="python")))),
         version=valid_text(record.text("version", default="")),
         image=image_of(record),
         folder=record.folder,
+        workdir=workdir_of(record),
     )
 
 
 def image_of(record: Record) -> str:
-    """The container image that a record names, or else the one that SWE-bench's naming rule gives it."""
-    for column in IMAGE_COLUMNS:
-        if image := record.text(column, default=""):
-            return valid_text(image)
-    machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-    return f"swebench/sweb.eval.{machine}.{record.id.replace('__', '_1776_')}:latest".lower()
+    """The container image that a record names, or else the one that its data set's naming rule gives it."""
+    return _named_image(record) or implied_image(record.id)
+
+
+def workdir_of(record: Record) -> str | None:
+    """Where the repository lies in the image: where the record says; else where SWE-bench's images have it.
+
+    None, which is the image's own WORKDIR, if the record names an image and says nothing else. Raises BadRecord.
+    """
+    given = record.text("workdir", default="")
+    if not given:
+        return None if _named_image(record) and record.folder is None else TESTBED
+    if not WORKDIR.fullmatch(given):
+        raise BadRecord(f"{record.where}: workdir of {record.id} is {given[:80]!r}, not an absolute path of a folder")
+    return given
+
+
+def _named_image(record: Record) -> str:
+    return next((valid_text(image) for name in IMAGE_COLUMNS if (image := record.text(name, default=""))), "")
 
 
 def absolute_path(source: str) -> str:

@@ -16,8 +16,11 @@ from typing import Any
 
 from codemonkeys.errors import UnknownDataset
 from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.formats import find_format
 from codemonkeys.tasks.records import DATA_FILES, Record, select_records
 from codemonkeys.tasks.sources.base import IMAGE_COLUMNS, TASK_COLUMNS, task_of
+from codemonkeys.tasks.sources.row_file import rows_of
+from codemonkeys.tasks.sources.task_folders import is_harbor
 from codemonkeys.tasks.sources.task_repository import is_task_repository
 
 
@@ -41,6 +44,10 @@ ALIASES = {
     "multimodal": Published("SWE-bench/SWE-bench_Multimodal", language="javascript"),
     "live": Published("SWE-bench-Live/SWE-bench-Live", images="starryzhang/sweb.eval.x86_64."),
     "rebench": Published("nebius/SWE-rebench"),
+    "rebench-v2": Published("nebius/SWE-rebench-V2", "train"),
+    "pro": Published("ScaleAI/SWE-bench_Pro"),
+    "gym": Published("SWE-Gym/SWE-Gym", "train"),
+    "smith": Published("SWE-bench/SWE-smith", "train"),
 }
 """The short names in use for these datasets."""
 
@@ -69,7 +76,8 @@ class HuggingFace:
             return False
         folder = address.folder
         return folder is None or (
-            not is_task_repository(folder) and any(found.suffix in DATA_FILES for found in folder.rglob("*"))
+            not (is_task_repository(folder) or is_harbor(folder))
+            and any(found.suffix in DATA_FILES for found in folder.rglob("*"))
         )
 
     def pin(self, source: str, split: str | None, cached: bool) -> str:
@@ -145,16 +153,39 @@ def _address(source: str, split: str | None) -> Address:
 
 
 def published_rows(address: Address, columns: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows of a dataset, each with its location. Raises UnknownDataset."""
+    """Rows of a dataset, each with its location; what these columns are not made of is None. Raises UnknownDataset."""
     builder = _builder(address, cached=False)
+    files = _own_files(address, builder)
+    if files is not None:
+        for file in files:
+            yield from ((where, _completed(row, address.published, columns)) for where, row in rows_of(file, columns))
+        return
     with _explained(address):
         builder.download_and_prepare()
         split = _split(address, list(builder.info.splits))
         rows = builder.as_dataset(split=split)
-    there = [name for name in ("instance_id", *columns) if name in rows.column_names]
-    where = replace(address, split=split)
-    for number, row in enumerate(rows.select_columns(list(dict.fromkeys(there))), 1):
-        yield f"{where} row {number}", _completed(row, address.published, columns)
+    names = list(rows.column_names)
+    there = [name for name in find_format(names).reads(("instance_id", *columns)) if name in names]
+    where, unread = replace(address, split=split), dict.fromkeys(names)
+    # Arrow's own values: the library would decode texts of a column of mixed types again, "3.10" to a number.
+    for number, row in enumerate(_plain_rows(rows.select_columns(there)), 1):
+        yield f"{where} row {number}", _completed({**unread, **row}, address.published, columns)
+
+
+def _own_files(address: Address, builder: Any) -> list[Path] | None:
+    """The files of a split of a local folder that we read as they are; None if the library has to read some."""
+    if address.folder is None:
+        return None
+    by_split = builder.config.data_files or {}
+    files = [Path(str(name)) for name in by_split.get(_split(address, list(by_split)), ())]
+    return files if files and all(file.suffix in DATA_FILES and file.is_file() for file in files) else None
+
+
+def _plain_rows(rows: Any) -> Iterator[dict[str, Any]]:
+    if not rows.column_names:
+        return
+    for table in rows.with_format("arrow").iter(batch_size=500):
+        yield from table.to_pylist()
 
 
 def _completed(row: dict[str, Any], published: Published, columns: Collection[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A file with one row for each task: .parquet, .jsonl or .json. Of parquet only the columns asked for are read."""
+"""A file with one row for each task: .parquet, .jsonl or .json. Of parquet only the columns needed are read."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any
 
 from codemonkeys.errors import BadRecord, UnknownDataset
 from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.formats import find_format
 from codemonkeys.tasks.records import DATA_FILES, Record, named_format, read_rows, select_records
 from codemonkeys.tasks.sources.base import TASK_COLUMNS, absolute_path, task_of
 
 
 class RowFile:
-    """SWE-bench rows in a file."""
+    """Rows in a file, in any format of `codemonkeys.tasks.formats`."""
 
     name = "row_file"
     accepts = (
-        "a file of SWE-bench rows (.parquet, .jsonl with one row a line, or .json with a list or dictionary of rows)"
+        "a file of rows as SWE-bench, SWE-bench Pro and others have them (.parquet, .jsonl with one row a line, or "
+        ".json with a list or dictionary of rows)"
     )
 
     def claims(self, source: str) -> bool:
@@ -37,8 +39,7 @@ class RowFile:
         if path.suffix not in DATA_FILES or not path.is_file():
             raise UnknownDataset(f"{source}: no such file of rows; give one that ends in {', '.join(DATA_FILES)}")
         wanted = {*columns, "split"} if split else columns
-        rows = parquet_rows(path, wanted) if path.suffix == ".parquet" else read_rows(path)
-        return select_records(rows, source, ids, columns, split)
+        return select_records(rows_of(path, wanted), source, ids, columns, split)
 
     def tasks(self, source: str, ids: Sequence[str] | None) -> list[Task]:
         """Tasks of the rows."""
@@ -48,16 +49,23 @@ class RowFile:
 SOURCE = RowFile()
 
 
+def rows_of(path: Path, columns: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows of a file with one of the suffixes in DATA_FILES, each with its location. Raises BadRecord."""
+    return parquet_rows(path, columns) if path.suffix == ".parquet" else read_rows(path)
+
+
 def parquet_rows(path: Path, columns: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows of a parquet file, each with its location. Raises BadRecord."""
+    """Rows of a parquet file, each with its location; what these columns are not made of is None. Raises BadRecord."""
     import pyarrow
     from pyarrow import parquet
 
     try:
         with parquet.ParquetFile(path) as file:
-            there = [name for name in dict.fromkeys(("instance_id", *columns)) if name in file.schema_arrow.names]
-            rows = file.read(columns=there).to_pylist()
+            names = list(file.schema_arrow.names)
+            reads = find_format(names).reads(("instance_id", *columns))
+            rows = file.read(columns=[name for name in reads if name in names]).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise BadRecord(f"{path}: cannot be read as parquet: {error}") from None
+    unread = dict.fromkeys(names)
     for number, row in enumerate(rows, 1):
-        yield f"{path} row {number}", row
+        yield f"{path} row {number}", {**unread, **row}

@@ -111,6 +111,8 @@ def _task(stored: dict[str, Any], where: str) -> Task:
         raise TypeError("repo, base_commit, issue, language and version must be text")
     if not isinstance(task.image, str | None) or (checkout is not None and not isinstance(checkout.repository, Path)):
         raise TypeError("image must be text, and repository the path of a folder")
+    if not isinstance(task.workdir, str | None):
+        raise TypeError("workdir must be text")
     return task
 
 
@@ -126,5 +128,6 @@ def _columns(task: Task, columns: Collection[str]) -> dict[str, Any]:
         "version": task.version,
         "language": task.language,
         "image": task.image,
+        "workdir": task.workdir,
     }
     return {name: row[name] for name in columns if name in row}

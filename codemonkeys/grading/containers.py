@@ -1,0 +1,224 @@
+"""Grades in containers of the tasks' own images, history and all, as the harnesses of other data sets do."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import tarfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Event
+from typing import Any, NamedTuple, Protocol
+
+from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.grading.layout import LOG, REPORT, spec_of, verdict_of
+from codemonkeys.grading.sandboxed import LIMITS, Job
+from codemonkeys.grading.verdict import Outcome, Verdict
+from codemonkeys.redact import redact
+from codemonkeys.system.files import write_whole
+from codemonkeys.system.programs import worker_threads
+from codemonkeys.tasks.answer_key import AnswerKey
+from codemonkeys.tasks.images import engine
+
+LARGEST = 64 << 20
+"""Maximum bytes of a file that is read from a container."""
+SHELL = "/bin/bash"
+
+
+class File(NamedTuple):
+    """A file that a container gets."""
+
+    content: bytes
+    mode: int = 0o644
+
+
+@dataclass(frozen=True)
+class ContainerScript:
+    """What runs in a container, and what is read from it afterwards."""
+
+    command: tuple[str, ...]
+    files: Mapping[str, File]
+    """By absolute path."""
+    results: tuple[str, ...]
+    """Absolute paths of files."""
+    seconds: float = LIMITS.seconds
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class ContainerResult(NamedTuple):
+    """How it ended."""
+
+    limit: str
+    """Which limit ended it: `timed out` or `out of memory`; empty if it ended by itself."""
+    output: str
+    results: Mapping[str, bytes]
+    """The files that were there."""
+
+
+class Way(Protocol):
+    """How the tasks of a data set are graded."""
+
+    def check(self, key: AnswerKey) -> None:
+        """Raise BadInput for a task that cannot be graded, before anything runs."""
+        ...
+
+    def script(self, job: Job, seconds: float) -> ContainerScript:
+        """What runs for one prediction; `seconds`: the limit where the data set names none."""
+        ...
+
+    def verdict(self, job: Job, done: ContainerResult) -> Verdict:
+        """The verdict on what ran and ended; writes its files to the job's log folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class ContainerGrader:
+    """Grades in containers; `image` returns a task's image, present in the engine, or raises EnvironmentFailed.
+
+    They have network access unless `isolated`.
+    """
+
+    way: Way
+    image: Callable[[str], str]
+    isolated: bool = False
+    seconds: float = LIMITS.seconds
+
+    def check(self, key: AnswerKey) -> None:
+        """Raise BadInput for a task that this grader cannot grade."""
+        self.way.check(key)
+
+    def grade(
+        self, jobs: Sequence[Job], run_id: str, folder: object, workers: int, on_verdict: Callable[[Verdict], None]
+    ) -> None:
+        """Run the jobs, `workers` at a time; `on_verdict` is called with each verdict, from a worker thread."""
+        stopped, run = Event(), f"evaluate-{run_id}-{uuid.uuid4().hex[:12]}"
+
+        def stop() -> None:
+            stopped.set()
+            _remove_all(run)
+
+        def grade(job: Job) -> None:
+            verdict = self._grade_one(job, run)
+            if not stopped.is_set():
+                on_verdict(verdict)
+
+        with worker_threads(workers, "grade", stop) as submit:
+            for done in [submit(partial(grade, job)) for job in jobs]:
+                done.result()
+
+    def _grade_one(self, job: Job, run: str) -> Verdict:
+        id = job.prediction.instance_id
+        write_whole(job.log / "patch.diff", job.prediction.model_patch)
+        write_whole(job.log / "eval.sh", spec_of(job.key).eval_script)
+        try:
+            with engine() as client:
+                script = self.way.script(job, self.seconds)
+                done = run_in_container(client, self.image(id), run, script, self.isolated)
+        except (EnvironmentFailed, OSError) as error:
+            write_whole(job.log / LOG, f"{redact(str(error))}\n")
+            return Verdict(id, Outcome.INFRASTRUCTURE, redact(str(error)))
+        write_whole(job.log / LOG, done.output)
+        return Verdict(id, Outcome.LIMIT_REACHED, done.limit) if done.limit else self.way.verdict(job, done)
+
+
+def report_tests(job: Job, passed: set[str]) -> Verdict:
+    """Write the report in the form of swebench: resolved if all tests of both lists are among those that passed."""
+    lists = {"FAIL_TO_PASS": job.key.FAIL_TO_PASS, "PASS_TO_PASS": job.key.PASS_TO_PASS}
+    status = {
+        name: {"success": [t for t in tests if t in passed], "failure": [t for t in tests if t not in passed]}
+        for name, tests in lists.items()
+    }
+    resolved = not any(found["failure"] for found in status.values())
+    applied = {"patch_is_None": False, "patch_exists": True, "patch_successfully_applied": True}
+    report = {**applied, "resolved": resolved, "infra_failure": False, "tests_status": status}
+    write_whole(job.log / REPORT, json.dumps({job.prediction.instance_id: report}, indent=4))
+    return verdict_of(job.prediction.instance_id, report)
+
+
+def run_in_container(client: Any, image: str, run: str, script: ContainerScript, isolated: bool) -> ContainerResult:
+    """Run a script in a fresh container, which is removed at the end; `isolated`: without network.
+
+    Raises DockerException and OSError if the engine fails.
+    """
+    from requests.exceptions import ConnectionError, ReadTimeout
+
+    with _container(client, image, run, script, isolated) as container:
+        container.put_archive("/", _packed(script.files))
+        container.start()
+        try:
+            container.wait(timeout=script.seconds)
+        except (ReadTimeout, ConnectionError):
+            container.reload()
+            if container.status != "running":
+                raise
+            return ContainerResult("timed out", _output(container), {})
+        container.reload()
+        limit = "out of memory" if container.attrs["State"].get("OOMKilled") else ""
+        found = {path: content for path in script.results if (content := _read(container, path)) is not None}
+        return ContainerResult(limit, _output(container), found)
+
+
+@contextmanager
+def _container(client: Any, image: str, run: str, script: ContainerScript, isolated: bool) -> Iterator[Any]:
+    from sandboxes.engine import labels_of, remove
+
+    container = client.containers.create(
+        image,
+        list(script.command[1:]),
+        entrypoint=list(script.command[:1]),
+        environment=dict(script.variables),
+        labels=labels_of(run),
+        mem_limit=f"{LIMITS.memory_mb}m",
+        pids_limit=LIMITS.processes,
+        network_mode="none" if isolated else None,
+        user="root",
+    )
+    try:
+        yield container
+    finally:
+        remove(client, container.id)
+
+
+def _remove_all(run: str) -> None:
+    """Remove the containers of a grading that is stopped, so that nobody waits for them."""
+    from sandboxes.engine import LABEL, remove
+
+    with contextlib.suppress(EnvironmentFailed, OSError), engine() as client:
+        for found in client.api.containers(all=True, filters={"label": f"{LABEL}.run={run}"}):
+            remove(client, found["Id"])
+
+
+def _packed(files: Mapping[str, File]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path, file in files.items():
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode = len(file.content), file.mode
+            archive.addfile(entry, io.BytesIO(file.content))
+    return packed.getvalue()
+
+
+def _read(container: Any, path: str) -> bytes | None:
+    """A file of a container; None if it is not there, or no file, or too large."""
+    from docker.errors import NotFound
+
+    try:
+        chunks, about = container.get_archive(path)
+    except NotFound:
+        return None
+    if about["size"] > LARGEST:
+        chunks.close()
+        return None
+    packed = io.BytesIO(b"".join(chunks))
+    with tarfile.open(fileobj=packed) as archive:
+        entry = archive.next()
+        held = archive.extractfile(entry) if entry is not None and entry.isreg() else None
+        return None if held is None else held.read()
+
+
+def _output(container: Any) -> str:
+    return str(container.logs()[-LARGEST:].decode("utf-8", "replace"))
