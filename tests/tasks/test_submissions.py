@@ -16,9 +16,9 @@ from codemonkeys.tasks.predictions import Prediction, read_predictions
 from codemonkeys.tasks.submissions import looks_like_one, read_submission
 from tests.tiny_task import GOLD, WRONG
 
-READ: list[Callable[[Path], object]] = [read_predictions, lambda path: read_member(path, PATCHES)]
 ONE, TWO = "acme__anvil-1", "acme__anvil-2"
 PATCHES = {ONE: GOLD, TWO: WRONG}
+READ: list[Callable[[Path], object]] = [read_predictions, lambda path: read_member(path, PATCHES)]
 
 
 def dumped(path: Path, content: Any) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
 from codemonkeys.system.files import write_whole
-from codemonkeys.tasks.base import Checkout, Task
+from codemonkeys.tasks.base import TESTBED, Checkout, Task
 from codemonkeys.tasks.records import Record, check_id, named_format, select_ids
 from codemonkeys.tasks.sources.base import TASK_COLUMNS, absolute_path
 from codemonkeys.wording import option
@@ -63,17 +63,17 @@ def write_tasks(path: Path, tasks: Sequence[Task]) -> None:
     """
     if len({check_id(task.id, "a Task") for task in tasks}) < len(tasks):
         raise BadRecord(f"{path}: two tasks have the same id; ids must be unique within a run")
-    _write(path, {"format": TASKS_FORMAT, "tasks": [asdict(task) for task in tasks]})
+    _write(path, {"format": TASKS_FORMAT, "tasks": [_stored(task) for task in tasks]})
 
 
 def write_issue(path: Path, task: Task) -> None:
     """Store the task of an issue of one's own in a file, mode 0600, whole or not at all."""
-    _write(path, {"format": ISSUE_FORMAT, **asdict(task)})
+    _write(path, {"format": ISSUE_FORMAT, **_stored(task)})
 
 
 def as_stored(task: Task) -> Task:
     """The task as `read_tasks` will return it, with absolute paths. Raises BadRecord for an id that is not safe."""
-    return _task(json.loads(json.dumps(asdict(task), default=_absolute)), "a Task")
+    return _task(json.loads(json.dumps(_stored(task), default=_absolute)), "a Task")
 
 
 def read_tasks(path: Path) -> list[Task]:
@@ -89,6 +89,12 @@ def read_tasks(path: Path) -> list[Task]:
             f"{path}: not a task file as codemonkeys writes it ({type(error).__name__}: {error}); "
             "put back the original, or begin another run"
         ) from None
+
+
+def _stored(task: Task) -> dict[str, Any]:
+    stored = asdict(task)
+    # Earlier versions read, and wrote, only tasks whose repository lies where it does by default.
+    return stored if task.workdir != TESTBED else {name: stored[name] for name in stored if name != "workdir"}
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ class Harbor:
 
     def claims(self, source: str) -> bool:
         """A task's folder, or one that holds at least one."""
-        return is_harbor(Path(source).expanduser())
+        return bool(source.strip()) and is_harbor(Path(source).expanduser())
 
     def pin(self, source: str, split: str | None, cached: bool) -> str:
         """The absolute path."""
