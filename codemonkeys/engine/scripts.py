@@ -30,8 +30,22 @@ class ScriptKind(NamedTuple):
         return " ".join((*self.runner, self.name))
 
 
-ON_PATH = ("bash", "-c", 'PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$PWD" exec "$@"', "bash")
-"""Starts a command with the current folder on Python's path, after what the environment itself puts there."""
+# Run as `python SCRIPT` would, and then the working directory is last on the path: what an edit adds at the root of the
+# repository must not take the place of a module of the standard library.
+_ON_PATH = """\
+import os, sys
+del sys.argv[0]
+if sys.path[0] == "":
+    sys.path[0] = os.path.dirname(sys.argv[0])
+sys.path.append(os.getcwd())
+__file__ = sys.argv[0]
+with open(__file__, "rb") as _script:
+    _script = compile(_script.read(), __file__, "exec")
+del os, sys
+exec(_script)
+"""
+PYTHON_ON_PATH = ("python", "-c", _ON_PATH)
+"""Runs a Python script with the repository's root on its import path, whatever sandbox starts it there."""
 
 
 def script_kind(task: Task, *, older: bool = False) -> ScriptKind:
@@ -41,7 +55,7 @@ def script_kind(task: Task, *, older: bool = False) -> ScriptKind:
     """
     if task.language.lower() in ("", "python"):
         python = ("python",)
-        return ScriptKind("Python", "issue_test.py", python, python if older else (*ON_PATH, *python))
+        return ScriptKind("Python", "issue_test.py", python, python if older else PYTHON_ON_PATH)
     return ScriptKind("Bash", "issue_test.sh", ("bash",), ("bash",))
 
 

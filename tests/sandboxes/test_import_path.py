@@ -21,8 +21,14 @@ new file mode 100644
 +x = 1
 """
 TEXT = """\
-import os, sys, at_root
-assert sys.path[1:3] == ["/own", os.getcwd()], sys.path
+# -*- coding: latin-1 -*-
+from __future__ import annotations
+assert {name for name in dir() if not name.startswith("_")} == {"annotations"}, dir()
+import os, pickle, sys, at_root
+assert sys.path[-1] == os.getcwd() and sys.path[:2] == [os.path.dirname(__file__), "/own"], sys.path
+assert sys.argv == [__file__] and __name__ == "__main__"
+def here(): pass
+assert pickle.loads(pickle.dumps(here)) is here
 print("found")
 """
 

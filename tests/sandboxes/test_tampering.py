@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
+from codemonkeys.engine.scripts import PYTHON_ON_PATH
 from codemonkeys.selection.control_scripts import PLAIN, PYTEST, control_of
 from sandboxes import Environment, Execution, Limits, Reason, Sandbox, Script, rootfs
 from sandboxes.docker import DockerSandbox
@@ -39,9 +40,10 @@ subprocess.run([sys.executable, "-c", "pass"], check=True)
 sys.exit(0 if shop.price() == 2 else 2)
 """,
     "issue_test.py",
+    PYTHON_ON_PATH,
 )
 PRESENT, FIXED = 2, 0
-CONTROL = Script(control_of([SCRIPT.text], PLAIN), "issue_test.py")
+CONTROL = Script(control_of([SCRIPT.text], PLAIN), "issue_test.py", PYTHON_ON_PATH)
 
 
 class Edit(NamedTuple):
@@ -284,6 +286,7 @@ ended = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cachepro
 sys.exit(FIXED if ended.returncode == 0 else PRESENT)
 """.replace("FIXED", str(FIXED)).replace("PRESENT", str(PRESENT)),
     "issue_test.py",
+    PYTHON_ON_PATH,
 )
 FORGED = (
     "import pytest\n\n@pytest.hookimpl(hookwrapper=True)\ndef pytest_runtest_makereport(item, call):\n"
@@ -313,7 +316,7 @@ def test_a_script_that_calls_pytest_has_a_control_of_its_own(with_pytest: Enviro
     """What pytest loads decides such a script's vote: its control asks for tests that fail, wherever that is loaded."""
     sandbox = LocalSandbox()
     place = (sandbox, with_pytest)
-    control = Script(control_of([PYTEST_SCRIPT.text], PYTEST), "issue_test.py")
+    control = Script(control_of([PYTEST_SCRIPT.text], PYTEST), "issue_test.py", PYTHON_ON_PATH)
     try:
         for edit in (None, FIX, *PYTEST_EDITS):
             patch = None if edit is None else patch_of(edit)
