@@ -64,6 +64,11 @@ def could_tell(result: Execution) -> bool:
     return result.reason is Reason.EXITED and result.exit_code in (ISSUE_FIXED, ISSUE_PRESENT)
 
 
+def shows_issue(result: Execution) -> bool:
+    """Whether a test script ended with the exit code that says that the issue is present."""
+    return result.reason is Reason.EXITED and result.exit_code == ISSUE_PRESENT
+
+
 LEFT_OUT = "(this output is left out, as the conversation has become long)"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from codemonkeys.context.for_tests import NOTHING, Excerpt
 from codemonkeys.engine.conversation import Conversation
+from codemonkeys.engine.scripts import shows_issue
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.answers import Answer, Kind, parse_answer
@@ -42,7 +43,8 @@ async def write_test(work: Work, sample: int, excerpt: Excerpt = NOTHING) -> Tes
 
     def parse(answer: str) -> Answer:
         allowed: tuple[Kind, ...] = ("test", "done") if test else ("test",)
-        return parse_answer(answer, work.marker, allowed)
+        in_advance: tuple[Kind, ...] = () if work.is_begun_by_older else ("done in advance",)
+        return parse_answer(answer, work.marker, (*allowed, *in_advance))
 
     def repair(problem: str) -> str:
         return work.prompts("test.repair", problem=problem)
@@ -60,6 +62,8 @@ async def write_test(work: Work, sample: int, excerpt: Excerpt = NOTHING) -> Tes
         if answer.test is None:
             return test and replace(test, approved=True)
         original = await work.run(TEST, sample, talk.turn, "original", answer.test)
-        test = TestScript(answer.test, original, approved=False)
+        test = TestScript(answer.test, original, approved=answer.done and shows_issue(original))
+        if test.approved:
+            return test
         message = work.tell("test.result", result=work.show(original), turns_left=talk.turns_left)
     return test

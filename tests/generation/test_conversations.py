@@ -53,6 +53,19 @@ def test_test_is_accepted_after_it_was_seen_to_run(tmp_path: Path, make_snapshot
         assert "exit code 2: issue present" in said(work)[1]
 
 
+@pytest.mark.parametrize(("code", "calls"), [(2, 1), (0, 2), (1, 2)])
+def test_done_beside_a_test_counts_if_it_finds_the_issue(
+    code: int, calls: int, tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    def run(script: str, patch: str | None) -> Execution:
+        return Execution(Reason.EXITED, code, output="ran")
+
+    with room(tmp_path, make_snapshot(FILES), script(f"{TEST}\n{DONE}", DONE), run) as work:
+        test = asyncio.run(write_test(work, 0))
+        assert test is not None and test.approved
+        assert len(said(work)) == calls
+
+
 def test_done_before_any_test_is_refused_and_counts_as_a_turn(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot]
 ) -> None:
