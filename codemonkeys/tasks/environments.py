@@ -161,7 +161,10 @@ def _snapshot(task: Task, environment: Environment, home: Path, copy: Callable[[
         finally:
             sandbox.close()
         if listed.exit_code != 0:
-            raise _failure(f"{task.id}: {environment.repository} of {task.image} cannot be read by git", listed)
+            raise _failure(
+                f"{task.id}: {environment.repository} of {task.image or environment.image} cannot be read by git",
+                listed,
+            )
         copy(making / "tree")
         # The image's repository may contain later commits, the fix among them: only its files are copied.
         commit_tree(making / "tree", making / "git", base64.b64decode(listed.output))
