@@ -84,6 +84,9 @@ class GenerationSettings(Section):
     shown what earlier waves tried."""
     memory_characters: int = Field(6_000, ge=500)
     """Maximum characters about earlier waves that a trajectory is shown."""
+    repository_tests: bool = True
+    """Run the repository's own tests that concern an edit after it, and show the model which fail. Which tests, and how
+    long they may take: `selection.regression_files`, `selection.regression_seconds`."""
 
     @model_validator(mode="after")
     def _memory_needs_waves(self) -> GenerationSettings:
