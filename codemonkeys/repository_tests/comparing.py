@@ -117,6 +117,25 @@ async def find_suite(
         suites += [(runner, tuple(found))] if found else []
     if not suites:
         return "no test file matters to the files that the candidates touch"
+    return await _first_available(work, probe, runners, suites)
+
+
+async def suite_of(work: Work, probe: StepKey, files: Sequence[str]) -> Suite | str:
+    """Test files as a suite of the first runner that can run them; or why there is none."""
+    runners = await work.in_thread(claiming, work.snapshot, work.settings.selection.test_runner)
+    suites = [
+        (runner, tuple(files))
+        for runner in runners
+        if set(files) <= set(await work.in_thread(runner.tests, work.snapshot))
+    ]
+    if not files or not suites:
+        return "no runner is known for these tests"
+    return await _first_available(work, probe, runners, suites)
+
+
+async def _first_available(
+    work: Work, probe: StepKey, runners: Sequence[Runner], suites: Sequence[tuple[Runner, tuple[str, ...]]]
+) -> Suite | str:
     script = probe_script(runners)
     limits = Limits(memory_mb=work.settings.sandbox.memory_mb, processes=work.settings.sandbox.processes)
     done = await work.steps.executions.run(probe, ExecutionRequest(work.environment, script, None, limits))
@@ -126,6 +145,14 @@ async def find_suite(
             return Suite(runner, tool, files)
     lacking = ", ".join(dict.fromkeys(runner.name for runner, _ in suites))
     return f"the tests could not be run: the environment has nothing that runs them (tried: {lacking})"
+
+
+async def run_files(work: Work, keys: Keys, files: Sequence[str], patch: str | None = None) -> Report:
+    """Run all tests of some test files on the unedited code or on a patch."""
+    suite = await suite_of(work, keys(0, "probe"), files)
+    if isinstance(suite, str):
+        return Report(ended=False, why=suite)
+    return await run_tests(work, keys(0, "asked"), suite, work.settings.selection.regression_seconds, None, patch)
 
 
 async def run_tests(
