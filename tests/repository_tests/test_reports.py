@@ -73,14 +73,11 @@ def test_no_output_is_an_error_or_counts_against_a_patch(name: str, output: str,
                 "Doc-tests adder::src/lib.rs - add (line 2)": PASSED,
             },
         ),
-        ("mocha", {"adds two": PASSED, "adds fails": FAILED, "adds later": SKIPPED}),
-        ("jest", {"adds two": PASSED, "adds fails": FAILED, "adds later": SKIPPED}),
-        ("maven", {"adds": PASSED, "fails": FAILED, "ignored": SKIPPED}),
     ],
 )
 def test_reports_of_real_tools_are_read(name: str, expected: dict[str, Status]) -> None:
     (recorded,) = RECORDED.glob(f"{name}.*")
-    where = {"node": "test::", "mocha": "test/add.test.js::", "jest": "test/add.test.js::", "maven": "a.AdderTest::"}
+    where = {"node": "test::"}
     report = RUNNERS.get(name).parse(framed(recorded.read_text()))
     assert report.outcomes == {where.get(name, "") + test: status for test, status in expected.items()}
     assert [test for test, text in report.texts.items() if text] == [
@@ -166,12 +163,46 @@ def test_reports_that_declare_entities_are_no_evidence() -> None:
 
 
 def test_a_name_told_twice_has_the_graver_outcome() -> None:
-    document = '<testsuite><testcase classname="A" name="a"/><testcase classname="A" name="a"><failure/></testcase></testsuite>'
-    for order in (
-        document,
-        document.replace("<failure/>", "").replace('name="a"/>', 'name="a"><failure/></testcase>', 1),
-    ):
-        assert RUNNERS.get("maven").parse(framed(order)).outcomes == {"A::a": FAILED}
+    passes, fails = (
+        '<testcase classname="A" name="a"/>',
+        '<testcase classname="A" name="a"><failure>no</failure></testcase>',
+    )
+    for order in (passes + fails, fails + passes):
+        report = RUNNERS.get("maven").parse(framed(f"<testsuite>{order}</testsuite>"))
+        assert report.outcomes == {"A::a": FAILED} and report.texts == {"A::a": "no"}
+
+
+JEST = {
+    "testResults": [
+        {
+            "name": "/testbed/test/add.test.js",
+            "message": "",
+            "assertionResults": [
+                {"fullName": "adds two", "status": "passed", "failureMessages": []},
+                {"fullName": "adds fails", "status": "failed", "failureMessages": ["Error: 3 == 4"]},
+                {"fullName": "adds later", "status": "pending", "failureMessages": []},
+            ],
+        },
+        {"name": "/testbed/test/bad.test.js", "message": "cannot be parsed", "assertionResults": []},
+    ]
+}
+MOCHA = {
+    "passes": [{"fullTitle": "adds two", "file": "/testbed/test/add.test.js"}],
+    "failures": [
+        {"fullTitle": "adds fails", "file": "/testbed/test/add.test.js", "err": {"stack": "Error: 3 == 4"}},
+    ],
+    "pending": [{"fullTitle": "adds later", "file": "/testbed/test/add.test.js"}],
+}
+
+
+@pytest.mark.parametrize(("name", "document"), [("jest", JEST), ("vitest", JEST), ("mocha", MOCHA)])
+def test_json_of_javascript_tools_is_read(name: str, document: object) -> None:
+    """By their documented form."""
+    report = RUNNERS.get(name).parse(framed(json.dumps(document)))
+    path = "test/add.test.js::"
+    assert report.outcomes == {f"{path}adds two": PASSED, f"{path}adds fails": FAILED, f"{path}adds later": SKIPPED}
+    assert report.texts[f"{path}adds fails"] == "Error: 3 == 4"
+    assert name == "mocha" or report.text_of("test/bad.test.js::any") == "cannot be parsed"
 
 
 @pytest.mark.parametrize(

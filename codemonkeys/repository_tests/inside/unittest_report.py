@@ -55,7 +55,8 @@ def leave_out(wanted: "set[str]") -> None:
     def chosen(suite: "unittest.BaseTestSuite") -> "Iterator[Any]":
         return (test for test in every(suite) if not isinstance(test, unittest.TestCase) or test.id() in wanted)
 
-    unittest.BaseTestSuite.__iter__ = chosen
+    suites: Any = unittest.BaseTestSuite
+    suites.__iter__ = chosen
 
 
 def watch_results(tell: "Callable[..., None]") -> None:
@@ -88,4 +89,5 @@ def watch_results(tell: "Callable[..., None]") -> None:
             tell(name_of(test), "failed", self._exc_info_to_string(error, part))
         of_part(self, test, part, error)
 
-    unittest.TestResult.addSubTest = told_of_part
+    results: Any = unittest.TestResult
+    results.addSubTest = told_of_part
