@@ -26,6 +26,7 @@ LAYERS = [
     {"journal", "prompting"},
     {"engine"},
     {"context"},
+    {"repository_tests"},
     {"generation"},
     {"selection"},
     {"pipeline"},
@@ -191,7 +192,8 @@ def test_help_needs_no_heavy_library(tmp_path: Path) -> None:
 
 RUN_GIT = {
     "codemonkeys.system.git",
-    "codemonkeys.selection.pytest_runner",  # a script: runs inside a sandbox
+    "codemonkeys.repository_tests.inside.watch",  # a script: runs inside a sandbox
+    "codemonkeys.selection.pytest_runner",  # likewise
     "sandboxes.conformance.common",  # a test suite: makes repositories
 }
 PROCESS_CALLS = {"run", "Popen", "call", "check_call", "check_output", "getoutput", "system", "popen"} | {

@@ -21,6 +21,7 @@ class Kind(NamedTuple):
 def kinds() -> dict[str, Kind]:
     """Every kind, by its plural name."""
     from codemonkeys.models import MODELS
+    from codemonkeys.repository_tests.runners import RUNNERS
     from codemonkeys.selection.rules import find_rule, rule_names
     from codemonkeys.tasks.backends import BACKENDS
     from codemonkeys.tasks.sources import task_sources
@@ -31,4 +32,5 @@ def kinds() -> dict[str, Kind]:
         "sandboxes": Kind("--sandbox", BACKENDS.names(), BACKENDS.get),
         "models": Kind("--model", MODELS.names(), MODELS.get, "any litellm name"),
         "selection rules": Kind("-c selection.rule=", rule_names(), find_rule),
+        "test runners": Kind("-c selection.test_runner=", RUNNERS.names(), RUNNERS.get, "auto"),
     }

@@ -13,6 +13,7 @@ from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.edits import Changes, apply_edits
 from codemonkeys.generation.looking_up import look_up
 from codemonkeys.generation.patch import make_patch
+from codemonkeys.generation.repository_check import RepositoryChecks
 from codemonkeys.generation.results import Results, ToldResults, run_script
 from codemonkeys.generation.testing import TestScript
 from codemonkeys.stages import EDIT
@@ -35,6 +36,7 @@ async def write_edit(
     script, patch, changes = test.text if test else "", "", Changes({})
     shown = work.show(test.original) if test else None
     told = ToldResults(work, Results(patch, script, test.original if test else None))
+    checks = RepositoryChecks(work, sample)
     before = earlier or reading(work, sample)
     message = work.tell("edit.user", f"{before}\n" if before else "", test=script, original=shown)
 
@@ -69,9 +71,10 @@ async def write_edit(
         if answer.kind == "done":
             return Candidate(sample, patch, script, approved=True, source=model)
         results = await run_script(work, sample, talk.turn, patch, script)
-        if answer.done and results.say_fixed:
+        repository = await checks.first(talk.turn, patch) if talk.turns_left else None
+        if answer.done and results.say_fixed and not (repository and repository["broken"]):
             return Candidate(sample, patch, script, approved=True, source=model)
-        message = told.tell(results, talk.turns_left)
+        message = told.tell(results, talk.turns_left, repository)
     return Candidate(sample, patch, script, approved=False, source=model) if patch else None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from codemonkeys.engine.scripts import ISSUE_FIXED, ISSUE_PRESENT, ExecutionView
 from codemonkeys.engine.work import Work
+from codemonkeys.generation.repository_check import RepositoryView
 from codemonkeys.models.base import Message
 from codemonkeys.stages import EDIT
 from sandboxes.base import Execution, Reason
@@ -54,8 +55,11 @@ class ToldResults:
     work: Work
     told: Results
 
-    def tell(self, results: Results, turns_left: int) -> Message:
-        """The message with results: what was told before is only named, of a long output only what differs."""
+    def tell(self, results: Results, turns_left: int, repository: RepositoryView | None = None) -> Message:
+        """The message with results: what was told before is only named, of a long output only what differs.
+
+        `repository`: what the repository's own tests say of the edit, if that is new.
+        """
         told, self.told = self.told, results
         same_script = told.script == results.script
         original, edited = self.view(results.original), self.view(results.edited)
@@ -67,6 +71,7 @@ class ToldResults:
             "original_known": same_script and self.view(told.original) == original,
             "edited": edited,
             "difference": edited and difference(before, original, edited),
+            "repository": repository,
             "turns_left": turns_left,
         }
         return self.work.tell("edit.result", **values)

@@ -239,7 +239,7 @@ def _edit(measures: Measures, settings: Settings, models: PlannedModels) -> Stag
         measures.users[EDIT.name] + script + output + earlier,
         generation.edit_turns,
         longest_answer(settings, "writer"),
-        measures.users[EDIT.name] + patch + 2 * output,
+        measures.users[EDIT.name] + patch + (2 + generation.repository_tests) * output,
     )
     calls, usage = typical.usage()
     samples = generation.samples

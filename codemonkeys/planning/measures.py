@@ -163,7 +163,8 @@ def _measure_work(work: Work) -> Measures:
     seconds = f"{work.settings.sandbox.seconds:g}"
     nearest = None if work.settings.generation.early_tests else {"path": " ", "text": ""}
     results = [{"number": c["number"], **result} for c in candidates]
-    both, turns = {"original": result, "edited": result}, {"turns_left": 1}
+    repository = {"passing": 100, "broken": 100, "output": ""}
+    both, turns = {"original": result, "edited": result, "repository": repository}, {"turns_left": 1}
     whole = {"patch_known": False, "original_known": False, "difference": None}
     return Measures(
         passes=tuple(passes),

@@ -23,6 +23,7 @@ _SCRIPT = {"language": "Python", "name": "issue_test.py", "runner": ("python",),
 _RUNNING: Values = {"script": _SCRIPT, "seconds": "100"}
 _PRESENT = {"verdict": "It ended with exit code 2: issue present.", "output": "it breaks"}
 _FIXED = {"verdict": "It ended with exit code 0: issue fixed.", "output": "(it printed nothing)"}
+_BREAKS = {"passing": 3, "broken": 1, "output": "tests/test_module.py::test_x:\nassert 2 == 1"}
 _PATCH = "--- a/src/module.py\n+++ b/src/module.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
 _TEST = "import sys\nsys.exit(2)\n"
 _PROBLEM: Values = {"problem": "The answer holds no block."}
@@ -52,6 +53,7 @@ _RESULT: Values = {
     "original_known": False,
     "edited": None,
     "difference": None,
+    "repository": None,
     "turns_left": 1,
 }
 _SELECT: Values = {"files": [_FILE], "candidates": _CANDIDATES, "script": _SCRIPT, "tests": 2}
@@ -123,7 +125,8 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
             for since in ("before", "unedited")
             for output in ("", "-it breaks\n+it works")
         ),
-        {**_RESULT, "patch": _PATCH},
+        {**_RESULT, "patch": _PATCH, "repository": _BREAKS},
+        {**_RESULT, "patch": _PATCH, "repository": {**_BREAKS, "broken": 0}},
         {**_RESULT, "original": _PRESENT},
         {**_RESULT, "turns_left": 0},
     ),

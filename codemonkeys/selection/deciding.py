@@ -9,6 +9,7 @@ from typing import NamedTuple
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BadSettings, BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.candidate import Candidate
+from codemonkeys.repository_tests.runners import AUTO, RUNNERS
 from codemonkeys.selection.agreement import support
 from codemonkeys.selection.asking import judge_candidates, vote_by_ballots
 from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence, expand_classes
@@ -31,7 +32,9 @@ class Choice(NamedTuple):
 
 
 def check_rules(settings: SelectionSettings) -> None:
-    """Raise BadSettings for a rule that cannot decide a single task."""
+    """Raise BadSettings for a rule that cannot decide a single task, or a test runner that is not there."""
+    if settings.test_runner != AUTO:
+        RUNNERS.get(settings.test_runner)
     for setting, name in (("rule", settings.rule), ("shortlist", settings.shortlist)):
         rule = find_rule(name, f"selection.{setting}={name}")
         if rule.pooled:

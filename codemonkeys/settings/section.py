@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,3 +23,8 @@ def _regular(path: Path) -> Path:
 
 RegularFile = Annotated[Path, AfterValidator(_regular)]
 """Path of a file that may be absent; pipes, devices and folders are refused."""
+
+
+def memory_mb() -> int:
+    """Memory of this machine, in MiB."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20

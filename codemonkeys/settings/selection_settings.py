@@ -32,10 +32,12 @@ class SelectionSettings(Section):
     """Judge answers per candidate; its belief is the share that say yes."""
     ballots: int = Field(5, ge=1)
     """Maximum number of ballots; voting ends early once a choice has an absolute majority."""
-    regression_files: int = Field(5, ge=0)
+    regression_files: int = Field(10, ge=0)
     """Number of the repository's own test files to run on every candidate, most relevant first; 0 runs none."""
     regression_seconds: float = Field(120.0, gt=0)
     """Time limit for these tests on the unedited code, wall clock; candidates get twice as long."""
+    test_runner: str = "auto"
+    """What runs them: a name of the docs' table, `module:attribute`, or `auto`: the first that fits."""
     stop: bool = False
     """Decide after each wave (`generation.wave`) whether another is worth it, the best candidate can be trusted, or
     none can, which ends the task without a prediction (arXiv 2411.17501)."""

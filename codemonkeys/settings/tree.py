@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from codemonkeys.settings.model_settings import ModelSettings, checked_variable
-from codemonkeys.settings.section import RegularFile, Section
+from codemonkeys.settings.section import RegularFile, Section, memory_mb
 from codemonkeys.settings.selection_settings import SelectionSettings
 
 
@@ -84,6 +84,9 @@ class GenerationSettings(Section):
     shown what earlier waves tried."""
     memory_characters: int = Field(6_000, ge=500)
     """Maximum characters about earlier waves that a trajectory is shown."""
+    repository_tests: bool = True
+    """After an edit run the repository's own tests that concern it, chosen and limited as for `selection.regression_*`,
+    and show the model which fail."""
 
     @model_validator(mode="after")
     def _memory_needs_waves(self) -> GenerationSettings:
@@ -207,11 +210,6 @@ class OperationSettings(Section):
 
 CACHE_SECONDS = 300
 """How long providers keep what is cached unless asked for more."""
-
-
-def memory_mb() -> int:
-    """Memory of this machine, in MiB."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 
 class Settings(BaseSettings):

@@ -19,6 +19,8 @@ from codemonkeys.wording import option
 from sandboxes.base import EnvironmentKind
 
 VENVS = (".venv", "venv")
+TEST_VENVS = (".tox/py*", ".nox/test*")
+"""Environments of tox and nox, which hold what the tests need; the first that exists stands in for a missing one."""
 DOCKERFILE = "Dockerfile"
 PROGRAMS = {
     "javascript": "node",
@@ -154,6 +156,9 @@ def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice, language
         for name in VENVS:
             if (folder / name / "pyvenv.cfg").is_file():
                 return Checkout(folder, venv=folder / name)
+        for pattern in TEST_VENVS:
+            for config in sorted(folder.glob(f"{pattern}/pyvenv.cfg")):
+                return Checkout(folder, venv=config.parent)
     if runtime.kind != "folders" and DOCKERFILE in snapshot:
         return Checkout(folder, dockerfile=DOCKERFILE)
     if runtime.kind == "folders" or (runtime.kind is None and installed_modules(folder, snapshot.entries)):

@@ -13,7 +13,10 @@ import pytest
 from codemonkeys.engine.steps import Steps
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.journal import queries, run_files
-from codemonkeys.selection.regression import Regressions, broken_by, read, run_regressions
+from codemonkeys.repository_tests.base import read_report
+from codemonkeys.repository_tests.pytest_runner import RUNNER
+from codemonkeys.selection.older_regression import broken_by, read
+from codemonkeys.selection.regression import Regressions, run_regressions
 from codemonkeys.selection.votes import NumberedCandidate
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.snapshot import Snapshot
@@ -133,6 +136,7 @@ def test_what_candidates_break_is_found_whatever_they_say(tmp_path: Path, make_r
             "files": ["test_adder.py"],
             "passing": 3,
             "flaky": ["test_adder.py::test_leans_on_the_one_that_fails"],
+            "runner": "pytest",
         }
         assert isinstance(work.steps, Steps)
 
@@ -181,7 +185,7 @@ def test_without_a_runner_or_a_test_that_is_noted(
 
 
 def told(tests: dict[str, str], end: object = 0, timed_out: bool = False) -> Execution:
-    line = json.dumps({"tests": tests, "exit": end, "timed_out": timed_out, "said": ""})
+    line = json.dumps({"tests": tests, "texts": {}, "exit": end, "timed_out": timed_out, "said": ""})
     return Execution(Reason.EXITED, 0, output=f"noise\n{line}\n")
 
 
@@ -202,3 +206,7 @@ def told(tests: dict[str, str], end: object = 0, timed_out: bool = False) -> Exe
 def test_what_the_reporter_told_is_read(execution: Execution, broken: tuple[str, ...] | None) -> None:
     assert broken_by(execution, ["a", "b"]) == broken
     assert bool(read(execution).why) == (broken is None)
+    if '"no pytest"' not in execution.output:  # asked by the probe since, before any test runs
+        report = read_report(RUNNER, execution)
+        assert report.broken(["a", "b"]) == broken
+        assert bool(report.why) == (broken is None)

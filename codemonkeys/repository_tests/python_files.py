@@ -1,15 +1,15 @@
-"""Ranks a repository's own tests by relevance to the files that candidates touch: imports, names and folders."""
+"""Python files of a repository: those with tests, and the imports between them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+from weakref import WeakKeyDictionary, proxy
 
 from codemonkeys.context.languages import is_test, language_of
-from codemonkeys.tasks.snapshot import Snapshot
+from codemonkeys.tasks.snapshot import Entry, Snapshot
 
 _TEST_NAMES = ("test_*.py", "*_test.py", "*_tests.py", "unittest_*.py", "tests.py", "test.py")
 _CONTAINS_TESTS = re.compile(r"^\s*(?:async\s+)?def test|^\s*class \w*Test|^class \w+\(.*TestCase", re.M)
@@ -19,92 +19,36 @@ _IMPORT = re.compile(
     r"|import[ \t]+(?P<modules>[\w.]+(?:[ \t]+as[ \t]+\w+)?(?:[ \t]*,[ \t]*[\w.]+(?:[ \t]+as[ \t]+\w+)?)*))",
     re.M,
 )
-_GENERIC_WORDS = frozenset(("test", "tests", "testing", "unittest", "unit", "functional", "src", "lib", "init", "py"))
-_EXAMPLES = re.compile(r"(?:^|/)(?:docs?|examples?|example_scripts|demos?|tutorials?)/")
+EXAMPLES = re.compile(r"(?:^|/)(?:docs?|examples?|example_scripts|demos?|tutorials?)/")
 """Folders whose tests are examples and do not test the repository."""
-_MAX_BYTES = 2 << 20
+MAX_BYTES = 2 << 20
 """Size in bytes beyond which a file is treated as data."""
 
 
-def relevant_tests(snapshot: Snapshot, touched: Mapping[str, int], most: int) -> list[str]:
-    """The `most` most relevant test files for touched files, most relevant first. Python only; otherwise empty.
-
-    `touched`: number of candidates that touch each path, used as weight. A test file's relevance depends on its imports
-    (a touched module, or one that imports it), words that its path shares with the touched path, and shared folders.
-    """
-    total = sum(touched.values())
-    if not total or most <= 0:
-        return []
-    modules = _Modules(snapshot)
-    importers = {path: modules.importers(path) for path in touched}
-    scores: dict[str, float] = {}
-    for test in suite_files(snapshot):
-        imported = modules.imported_by(test)
-        score = sum(count * _relevance(test, imported, path, importers[path]) for path, count in touched.items())
-        if score > 0:
-            # Of two tests that reach the same file, the one that imports less else is more specific to it.
-            scores[test] = score / total + 0.5 / (1 + len(imported))
-    return sorted(scores, key=lambda test: (-scores[test], test))[:most]
-
-
-def suite_files(snapshot: Snapshot) -> list[str]:
-    """Python files with tests that a runner would collect, in path order."""
-    named = [
-        entry.path
-        for entry in snapshot.entries
-        if entry.is_file
-        and entry.size <= _MAX_BYTES
+def may_hold_tests(entry: Entry) -> bool:
+    """Whether a runner would look for tests in a file, by its name."""
+    return (
+        entry.is_file
+        and entry.size <= MAX_BYTES
         and language_of(entry.path) == "python"
         and any(fnmatchcase(PurePosixPath(entry.path).name, pattern) for pattern in _TEST_NAMES)
-        and not _EXAMPLES.search(entry.path)
-    ]
+        and not EXAMPLES.search(entry.path)
+    )
+
+
+def has_tests(snapshot: Snapshot) -> bool:
+    """Whether any Python file may hold tests, by its name."""
+    return any(may_hold_tests(entry) for entry in snapshot.entries)
+
+
+def python_tests(snapshot: Snapshot) -> list[str]:
+    """Python files with tests that a runner would collect, in path order."""
+    named = [entry.path for entry in snapshot.entries if may_hold_tests(entry)]
     return [path for path in named if _CONTAINS_TESTS.search(snapshot.text(path) or "")]
 
 
-def _relevance(test: str, imported: frozenset[str], path: str, importers: frozenset[str]) -> float:
-    """Relevance of a test file to a touched file, from 0 to about 10."""
-    if test == path:
-        return 8.0
-    words, wanted = _words(test), _words(path)
-    name = _stem(path)
-    score = 0.0
-    if path in imported:
-        score += 3.0
-    elif imported & importers:
-        score += 0.5
-    if name and _stem(test) == name:
-        score += 4.0
-    elif name and name in words:
-        score += 2.0
-    elif wanted:
-        score += 2.0 * len(words & wanted) / len(wanted)
-    if not score:
-        return 0.0
-    return score + _shared_folders(test, path)
-
-
-def _stem(path: str) -> str:
-    """File name without markers of tests and generic words."""
-    words = PurePosixPath(path).stem.strip("_").split("_")
-    return "_".join(word for word in words if word.lower() not in _GENERIC_WORDS)
-
-
-def _words(path: str) -> frozenset[str]:
-    """Words of a path without markers of tests and generic words."""
-    parts = PurePosixPath(path).with_suffix("").parts
-    words = {word for part in parts for word in (part.strip("_"), *part.split("_"), _stem(part))}
-    return frozenset(word.lower() for word in words) - _GENERIC_WORDS - {""}
-
-
-def _shared_folders(test: str, path: str) -> float:
-    """From 0 to 1: share of the touched file's folders that the test's path contains too."""
-    wanted = [part for part in PurePosixPath(path).parts[:-1] if part not in _GENERIC_WORDS]
-    there = {part.lstrip("_") for part in PurePosixPath(test).parts[:-1]}
-    return sum(part.lstrip("_") in there for part in wanted) / len(wanted) if wanted else 0.0
-
-
-@dataclass
-class _Modules:
+@dataclass(eq=False)
+class PythonModules:
     """Python modules of a snapshot by dotted name, and the imports between them."""
 
     snapshot: Snapshot
@@ -135,7 +79,7 @@ class _Modules:
         )
 
     def _mentions(self, path: str, word: str) -> bool:
-        return self.snapshot.entry(path).size <= _MAX_BYTES and word.encode() in self.snapshot.read(path)
+        return self.snapshot.entry(path).size <= MAX_BYTES and word.encode() in self.snapshot.read(path)
 
     def _read(self, path: str) -> set[str]:
         text = self.snapshot.text(path) or ""
@@ -166,3 +110,14 @@ def _dotted(path: str, packages: set[str]) -> str:
         parts.insert(0, folder.name)
         folder = folder.parent
     return ".".join(parts)
+
+
+_MODULES: WeakKeyDictionary[Snapshot, PythonModules] = WeakKeyDictionary()
+"""Of snapshots in use: every patch of a task asks for the same."""
+
+
+def modules_of(snapshot: Snapshot) -> PythonModules:
+    """The Python modules of a snapshot, kept as long as the snapshot is."""
+    if snapshot not in _MODULES:
+        _MODULES[snapshot] = PythonModules(proxy(snapshot))
+    return _MODULES[snapshot]

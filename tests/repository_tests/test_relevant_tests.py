@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from codemonkeys.selection.relevant_tests import relevant_tests, suite_files
+from codemonkeys.repository_tests.python_files import python_tests
+from codemonkeys.repository_tests.relevant_tests import relevant_tests
 from codemonkeys.tasks.snapshot import Snapshot
 
 T = "def test_it():\n    pass\n"
@@ -36,7 +37,7 @@ def shop(make_snapshot: Callable[..., Snapshot]) -> Snapshot:
 
 
 def test_only_files_that_hold_tests_are_tests(shop: Snapshot) -> None:
-    assert suite_files(shop) == [
+    assert python_tests(shop) == [
         "tests/io/test_other.py",
         "tests/io/test_reading.py",
         "tests/test_cart.py",
