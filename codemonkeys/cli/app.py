@@ -32,6 +32,7 @@ for command in (
     commands_read.export,
     commands_read.evaluate,
     commands_run.ensemble,
+    commands_run.select,
     commands_read.study,
     commands_read.doctor,
     commands_read.clean,

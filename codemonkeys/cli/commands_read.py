@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from codemonkeys.cli.exits import end
-from codemonkeys.cli.options import ApiBase, Config, Json, Model, Runs, Sandbox
+from codemonkeys.cli.options import ApiBase, Choice, Config, Json, Model, Runs, Sandbox
 from codemonkeys.cli.places import HERE, holding
 
 
@@ -67,12 +67,13 @@ def export(
         ),
     ] = "preds",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing output.")] = False,
+    choice: Choice = None,
     runs: Runs = None,
 ) -> None:
     """Export predictions, a submission, trajectories or a recording."""
     from codemonkeys.cli import reading
 
-    end(lambda: reading.export(holding(runs, run), run, output, format, overwrite))
+    end(lambda: reading.export(holding(runs, run), run, output, format, overwrite, choice))
 
 
 def evaluate(
@@ -110,6 +111,7 @@ def evaluate(
             "--scripts", help="For SWE-bench Pro: a clone of SWE-bench_Pro-os. Default: the folder of the rows."
         ),
     ] = None,
+    choice: Choice = None,
     runs: Runs = None,
     json: Json = False,
 ) -> None:
@@ -121,7 +123,7 @@ def evaluate(
     from codemonkeys.grading.service import GradingOptions
 
     options = GradingOptions(sandbox, isolated, workers, repeats, again, scripts)
-    end(lambda: evaluating.evaluate_command(predictions, dataset, options, output, runs, json))
+    end(lambda: evaluating.evaluate_command(predictions, dataset, options, output, runs, json, choice))
 
 
 def study(

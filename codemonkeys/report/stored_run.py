@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from codemonkeys.journal.choices import NamedChoice, chosen, named_choices
 from codemonkeys.journal.queries import rows, run_row
 from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.evidence import Evidence
+from codemonkeys.stages import choice_of
 
 
 class Cost(NamedTuple):
@@ -26,6 +29,19 @@ class Cost(NamedTuple):
         """The sum of both."""
         usd = None if self.usd is None or other.usd is None else self.usd + other.usd
         return Cost(self.calls + other.calls, usd, self.executions + other.executions, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True)
+class StoredChoice:
+    """A named choice of a run."""
+
+    name: str
+    rule: str
+    model: str | None
+    choices: dict[str, int | None]
+    """By decided task, index of the chosen candidate; None if it abstained."""
+    cost: Cost
+    """Of what it asked and executed itself."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,7 @@ class StoredRun:
     """By task, for each candidate, the wave of its trajectory, from 1. Empty for ensembles."""
     diversity: str = "none"
     """The run's `generation.diversity`: what later waves see of earlier ones."""
+    named: tuple[StoredChoice, ...] = ()
 
 
 def read_run(connection: sqlite3.Connection) -> StoredRun:
@@ -73,6 +90,7 @@ def read_run(connection: sqlite3.Connection) -> StoredRun:
         if row["id"] in with_candidates and (e := stored_evidence(connection, row["id"]))
     }
     ended = [row for row in task_rows if row["id"] in evidence and row["state"] not in ("waiting", "running")]
+    costs = stage_costs(connection)
     return StoredRun(
         name=run["name"],
         rule=rule,
@@ -84,11 +102,22 @@ def read_run(connection: sqlite3.Connection) -> StoredRun:
         ),
         incomplete=tuple(row["id"] for row in task_rows if row["id"] in with_candidates and row["id"] not in evidence),
         choices={row["id"]: None if row["candidate"] is None else row["candidate"] - 1 for row in ended},
-        costs=stage_costs(connection),
+        costs=costs,
         turns={task: edits_by_turn(connection, task) for task in evidence},
         wave_of={} if "ensemble" in settings else waves_of(connection, generation.get("wave")),
         diversity=generation.get("diversity", "none"),
+        named=tuple(read_choice(connection, choice, costs) for choice in named_choices(connection)),
     )
+
+
+def read_choice(connection: sqlite3.Connection, choice: NamedChoice, costs: Mapping[str, Cost]) -> StoredChoice:
+    """A named choice, with what it cost beyond the evidence of the run. `costs`: by stage."""
+    decided = [row for row in chosen(connection, choice.name) if row["state"] in ("predicted", "abstained")]
+    numbers = {row["task"]: None if row["candidate"] is None else row["candidate"] - 1 for row in decided}
+    total = Cost()
+    for cost in (cost for stage, cost in costs.items() if choice_of(stage) == choice.name):
+        total = total.plus(cost)
+    return StoredChoice(choice.name, choice.rule, choice.model, numbers, total)
 
 
 def waves_of(connection: sqlite3.Connection, size: int | None) -> dict[str, tuple[int, ...]]:

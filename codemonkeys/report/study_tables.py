@@ -7,9 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from codemonkeys.report.diversity import Diversity
+from codemonkeys.report.rule_results import RuleResult
 from codemonkeys.report.statistics import Interval
 from codemonkeys.report.stored_run import Cost
-from codemonkeys.report.study import RuleResult, Study
+from codemonkeys.report.study import Study
 from codemonkeys.report.tables import dollars, heading, new_table, plain
 from codemonkeys.report.tests_and_turns import TestsResult
 
@@ -39,7 +40,9 @@ def summary(study: Study) -> Text:
     """How many tasks count, and the range in which a rule's score can lie."""
     lines = [f"{study.run}: {study.tasks} tasks count"]
     if study.ungraded:
-        lines.append(f"{study.ungraded} excluded because some candidates have no verdict")
+        lines.append(
+            f"{study.ungraded} have candidates without a verdict and count in a score where the chosen one has one"
+        )
     if study.incomplete:
         lines.append(f"{study.incomplete} excluded because the run was stopped before their evidence was complete")
     if study.untrusted:
@@ -50,6 +53,8 @@ def summary(study: Study) -> Text:
         lines.append(
             f"a random candidate is correct in {percent(study.random)}, the best one in {percent(study.oracle)}"
         )
+    elif is_scored(study):
+        lines.append("for what a random candidate and the best one come to: --grade candidates")
     else:
         lines.append("no verdicts: for scores, give --verdicts FILE or --grade candidates")
     return plain("; ".join(lines))
@@ -57,15 +62,22 @@ def summary(study: Study) -> Text:
 
 def rules_table(study: Study) -> Table:
     """One line per rule, best first, with its score."""
-    graded = study.random is not None
-    scores = ("score", "95 %", "recovered", "95 % of it") if graded else ()
+    scored, graded = is_scored(study), study.random is not None
+    partly = scored and study.ungraded > 0
+    scores = (*("score", "95 %") * scored, *("of tasks",) * partly, *("recovered", "95 % of it") * graded)
     columns = (*scores, "abstains", "agrees with run")
     table = new_table("rule", *columns, numbers=columns)
     for row in by_score(study):
-        cells = [*interval_cells(row.score), *interval_cells(row.recovered)] if graded else []
+        cells = [*interval_cells(row.score)] * scored + [str(row.scored)] * partly
+        cells += [*interval_cells(row.recovered)] * graded
         style = "bold" if row.name == "as the run chose" else ""
         table.add_row(plain(row.name, style), *cells, str(row.abstained), f"{row.as_run:.0%}")
     return table
+
+
+def is_scored(study: Study) -> bool:
+    """Whether there is a verdict on anything that was chosen."""
+    return any(row.score is not None for row in study.rules)
 
 
 def needs_table(study: Study) -> Table:
