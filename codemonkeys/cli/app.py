@@ -34,6 +34,7 @@ for command in (
     commands_run.ensemble,
     commands_run.select,
     commands_read.study,
+    commands_read.compare,
     commands_read.doctor,
     commands_read.clean,
     commands_read.settings,

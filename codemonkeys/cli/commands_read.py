@@ -154,6 +154,31 @@ def study(
     end(lambda: studying.study_command(holding(runs, run), run, verdicts or [], grade, figures, sandbox, json))
 
 
+def compare(
+    sides: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN RUN...", help="Runs, RUN:CHOICE for a named choice, or predictions files."),
+    ],
+    verdicts: Annotated[
+        list[str] | None,
+        typer.Option("--verdicts", help="Verdicts file, or RUN=FILE; added to those stored in the runs. Repeatable."),
+    ] = None,
+    all_tasks: Annotated[bool, typer.Option("--all", help="List every task, not only those gained and lost.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Compare runs: what each gains and loses against the first.
+
+    Tells by paired tests whether a difference may be chance, what it cost, and which settings, models and prompts
+    differ.
+    """
+    from codemonkeys.cli import comparing
+
+    shape = comparing.Shape(all_tasks, markdown, json)
+    end(lambda: comparing.compare_command(runs, sides, verdicts or [], shape))
+
+
 def doctor(
     model: Model = None, api_base: ApiBase = None, config: Config = None, runs: Runs = None, json: Json = False
 ) -> None:
