@@ -164,16 +164,15 @@ def test_a_rule_with_too_few_verifiers_gives_way_to_one_that_needs_none(runs: Pa
     assert all("by agreement, as " in reason for reason in reasons), reasons
 
 
-@pytest.mark.parametrize("name", ["judge", "ballots"])
-def test_a_run_of_the_version_before_is_selected_from(name: str, tmp_path: Path) -> None:
+def test_a_run_of_the_version_before_is_selected_from(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    database = restore(name, runs)
+    database = restore("judge", runs)
     with closing(sqlite3.connect(database)) as connection:  # They were stopped while they selected.
         connection.execute("UPDATE tasks SET state = 'model failed' WHERE id IN (SELECT task FROM candidates)")
         connection.commit()
     run = codemonkeys.open_run(database)
     before, states = run.calls(), [task.state for task in run.tasks()]
-    summary = codemonkeys.run_select(name, "votes", runs=runs)
+    summary = codemonkeys.run_select("judge", "votes", runs=runs)
     assert summary.predicted == len({candidate.task for candidate in run.candidates()}) > 0
     assert run.calls() == before and [task.state for task in run.tasks()] == states
     assert list(database.parent.glob("run.db.before-*")), "it was copied before its schema changed"
@@ -188,7 +187,7 @@ def test_the_command_tells_what_differs_and_other_commands_take_the_choice(
         said = capsys.readouterr()
         return int(ended.value.code or 0), said.out + said.err
 
-    code, said = call("select", "run", "--rule", "judge", "-m", JUDGING, "--name", "judged", "--budget", "50")
+    code, said = call("select", "run", "--rule", "judge", "-m", JUDGING, "--name", "judged", "--budget", "5000")
     assert code == 0 and "2 of 2 tasks have a prediction; 0 of them the run's own." in said, said
     assert "export run --choice judged" in said
     code, said = call("select", "run", "--name", "judged", "--json")
@@ -203,7 +202,7 @@ def test_the_command_tells_what_differs_and_other_commands_take_the_choice(
     code, said = call("status", "run")
     assert code == 0 and "of it for choice judged: " in said
     code, said = call("study", "run")
-    assert code == 0 and "choice judged" in said and "judge, asking judging" in said
+    assert code == 0 and "choice judged" in said and "judge, asking tests.runs" in said
     code, said = call("evaluate", "run", "--choice", "judged", "--sandbox", "local")
     assert "0 of 2 graded predictions are resolved" in said, said
     assert (runs / "run" / "logs" / "run_evaluation" / "run" / "codemonkeys-judged" / ID).is_dir()
