@@ -138,6 +138,13 @@ def study(
             "--grade", help="First grade patches without a verdict: `candidates`, or `turns` (earlier edits too)."
         ),
     ] = None,
+    instance: Annotated[
+        list[str] | None, typer.Option("--instance", "-i", help="Id of a task to study. Repeatable. Default: all.")
+    ] = None,
+    filter: Annotated[
+        str | None,
+        typer.Option("--filter", help="Only ids that match this regular expression (anchored at the start)."),
+    ] = None,
     figures: Annotated[
         Path | None, typer.Option("--figures", help="Folder to write figures to, as PNG and SVG.")
     ] = None,
@@ -151,7 +158,8 @@ def study(
     """
     from codemonkeys.cli import studying
 
-    end(lambda: studying.study_command(holding(runs, run), run, verdicts or [], grade, figures, sandbox, json))
+    subset = studying.Subset(tuple(instance or ()), filter)
+    end(lambda: studying.study_command(holding(runs, run), run, verdicts or [], grade, figures, sandbox, json, subset))
 
 
 def compare(

@@ -248,6 +248,12 @@ def ensemble(
         Path | None,
         typer.Option("--tests", help="Folder with test scripts, FOLDER/<task id>/*.py. Default: a model writes them."),
     ] = None,
+    abstain: Annotated[
+        float,
+        typer.Option(
+            "--abstain", min=0, max=1, help="Share of the tasks to abstain on: those that the rule is least sure of."
+        ),
+    ] = 0.0,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Predictions file to write.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
     verdicts: Annotated[
@@ -281,6 +287,6 @@ def ensemble(
         "sandbox": {"kind": sandbox},
         "operation": {"api_base": api_base, "budget": budget},
     }
-    inputs = ensembling.Inputs(members, dataset, instance or [], family or [], tests)
+    inputs = ensembling.Inputs(members, dataset, instance or [], family or [], tests, abstain)
     outputs = ensembling.Outputs(output, overwrite, verdicts or [], json)
     end(lambda: ensembling.ensemble(inputs, config or [], given, runs or HERE, run, accept_changes, outputs))

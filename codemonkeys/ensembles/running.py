@@ -10,7 +10,7 @@ from codemonkeys.models.roles import ModelSet
 from codemonkeys.prompting import check_folder
 from codemonkeys.runs.models import NoModel, open_models
 from codemonkeys.runs.outcomes import State
-from codemonkeys.runs.pooled import rank_together
+from codemonkeys.runs.pooled import abstain, rank_together
 from codemonkeys.runs.session import Options, RunRequest, Summary, open_journal, open_session
 from codemonkeys.selection.deciding import model_evidence_for
 from codemonkeys.selection.rules import EITHER_TESTS, all_rules, find_rule
@@ -44,6 +44,8 @@ async def choose(ensemble: Ensemble, settings: Settings, options: Options) -> Su
             decided = [result.task for result in ended if result.state in (State.PREDICTED, State.ABSTAINED)]
             again = {result.task: result for result in rank_together(session.journal, selection.rule, decided)}
             ended = [again.get(result.task, result) for result in ended]
+        if ensemble.abstain and len(ended) == len(ensemble.tasks):
+            ended = abstain(session.journal, selection.rule, ensemble.abstain, ended)
         return session.summary(ended)
 
 
@@ -103,4 +105,6 @@ def choose_by_texts(ensemble: Ensemble, rule: str, journal: Journal) -> Summary:
         journal.add_tasks(ensemble.tasks)
         put_candidates(journal, ensemble.members, ensemble.tasks)
     ended = rank_together(journal, rule, [task.id for task in ensemble.tasks])
+    if ensemble.abstain:
+        ended = abstain(journal, rule, ensemble.abstain, ended)
     return Summary(journal.name, journal.folder, tuple(ended), 0, 0.0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -72,34 +73,38 @@ class StoredRun:
     diversity: str = "none"
     """The run's `generation.diversity`: what later waves see of earlier ones."""
     named: tuple[StoredChoice, ...] = ()
+    pool: tuple[Evidence, ...] = ()
+    """Evidence of all tasks, also of those that are not asked for: rules that learn learn from it."""
+    uncovered: int = 0
+    """Tasks of an ensemble's dataset that no submission has a record of; they count nowhere."""
 
 
-def read_run(connection: sqlite3.Connection) -> StoredRun:
-    """Read a run from a connection to its journal."""
+def read_run(connection: sqlite3.Connection, wanted: Callable[[str], object] = lambda task: True) -> StoredRun:
+    """Read a run from a connection to its journal. `wanted`: says of which tasks; rules learn from all."""
     run = run_row(connection)
     settings = run["settings"]
     # Runs of early versions store no rule; they used the conversation.
     rule = settings.get("selection", {}).get("rule", "conversation")
     generation = settings.get("generation", {})
     drawn = "SELECT task, count(DISTINCT sample) AS samples FROM call_steps WHERE stage = 'edit' GROUP BY task"
-    task_rows = rows(connection, "SELECT id, state, candidate FROM tasks ORDER BY position")
+    every = rows(connection, "SELECT id, state, candidate FROM tasks ORDER BY position")
+    task_rows = [row for row in every if wanted(row["id"])]
     with_candidates = {row["task"] for row in rows(connection, "SELECT DISTINCT task FROM candidates")}
-    evidence = {
-        row["id"]: e
-        for row in task_rows
-        if row["id"] in with_candidates and (e := stored_evidence(connection, row["id"]))
+    pool = {
+        row["id"]: e for row in every if row["id"] in with_candidates and (e := stored_evidence(connection, row["id"]))
     }
+    evidence = {row["id"]: pool[row["id"]] for row in task_rows if row["id"] in pool}
+    bare = [row["id"] for row in task_rows if row["id"] not in with_candidates and row["state"] == "no candidate"]
+    without = [task for task in bare if "ensemble" not in settings or was_submitted(connection, task)]
     ended = [row for row in task_rows if row["id"] in evidence and row["state"] not in ("waiting", "running")]
-    costs = stage_costs(connection)
+    costs = stage_costs(connection, [row["id"] for row in task_rows])
     return StoredRun(
         name=run["name"],
         rule=rule,
         samples={row["task"]: row["samples"] for row in rows(connection, drawn)},
         tasks=tuple(row["id"] for row in task_rows),
         evidence=evidence,
-        without=tuple(
-            row["id"] for row in task_rows if row["id"] not in with_candidates and row["state"] == "no candidate"
-        ),
+        without=tuple(without),
         incomplete=tuple(row["id"] for row in task_rows if row["id"] in with_candidates and row["id"] not in evidence),
         choices={row["id"]: None if row["candidate"] is None else row["candidate"] - 1 for row in ended},
         costs=costs,
@@ -107,7 +112,15 @@ def read_run(connection: sqlite3.Connection) -> StoredRun:
         wave_of={} if "ensemble" in settings else waves_of(connection, generation.get("wave")),
         diversity=generation.get("diversity", "none"),
         named=tuple(read_choice(connection, choice, costs) for choice in named_choices(connection)),
+        pool=tuple(pool.values()),
+        uncovered=len(bare) - len(without),
     )
+
+
+def was_submitted(connection: sqlite3.Connection, task: str) -> bool:
+    """Whether an ensemble without a candidate for a task had one that does not apply."""
+    query = "SELECT 1 FROM notes WHERE task = ? AND stage = 'ensemble' AND kind = 'does not apply'"
+    return connection.execute(query, (task,)).fetchone() is not None
 
 
 def read_choice(connection: sqlite3.Connection, choice: NamedChoice, costs: Mapping[str, Cost]) -> StoredChoice:
@@ -129,17 +142,23 @@ def waves_of(connection: sqlite3.Connection, size: int | None) -> dict[str, tupl
     return waves
 
 
-def stage_costs(connection: sqlite3.Connection) -> dict[str, Cost]:
-    """Cost of each stage: model calls and executions."""
+def stage_costs(connection: sqlite3.Connection, tasks: Sequence[str]) -> dict[str, Cost]:
+    """Cost of each stage on these tasks: model calls and executions."""
+    among, ids = "task IN (SELECT value FROM json_each(?))", json.dumps(list(tasks))
     costs: dict[str, Cost] = {}
     for row in rows(
         connection,
-        "SELECT stage, count(*) AS calls, count(cost_usd) AS priced, sum(cost_usd) AS usd FROM costs GROUP BY stage",
+        "SELECT stage, count(*) AS calls, count(cost_usd) AS priced, sum(cost_usd) AS usd FROM costs "
+        f"WHERE {among} GROUP BY stage",
+        ids,
     ):
         usd = row["usd"] if row["priced"] == row["calls"] else None
         costs[row["stage"]] = Cost(row["calls"], usd)
-    ran = "SELECT stage, count(*) AS ran, sum(seconds) AS seconds FROM execution_steps WHERE NOT reused GROUP BY stage"
-    for row in rows(connection, ran):
+    ran = (
+        "SELECT stage, count(*) AS ran, sum(seconds) AS seconds FROM execution_steps "
+        f"WHERE NOT reused AND {among} GROUP BY stage"
+    )
+    for row in rows(connection, ran, ids):
         costs[row["stage"]] = costs.get(row["stage"], Cost()).plus(Cost(0, 0.0, row["ran"], row["seconds"]))
     return costs
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codemonkeys.generation.flags import runner_flags
+from codemonkeys.report.abstention import RiskResult, risk_result
 from codemonkeys.report.diversity import Diversity, diversity_of
 from codemonkeys.report.forecast import forecast
 from codemonkeys.report.rule_results import (
@@ -18,6 +19,7 @@ from codemonkeys.report.rule_results import (
     choice_results,
     cost_of,
     first_choice,
+    outcome_of,
     rule_result,
     stored_ranking,
     whole_cost,
@@ -25,9 +27,10 @@ from codemonkeys.report.rule_results import (
 from codemonkeys.report.savings import Saving, saving
 from codemonkeys.report.statistics import Interval, Verdict, bootstrap, coverage, oracle, random_score, true_rates
 from codemonkeys.report.stored_run import StoredRun
+from codemonkeys.report.systems import SystemResult, family_results, system_results
 from codemonkeys.report.tests_and_turns import TestsResult, TurnResult, by_turn, tests_result
 from codemonkeys.report.verdict_sources import Verdicts
-from codemonkeys.selection.evidence import ScriptOutcome
+from codemonkeys.selection.evidence import Ranking, ScriptOutcome
 from codemonkeys.selection.rules import RULES, Rule
 from codemonkeys.selection.weaver import estimate, verify
 
@@ -89,6 +92,14 @@ class Study:
     """Number of distinct candidates that failed a control, so that their votes do not count."""
     flagged: int = 0
     """Number of distinct candidates that touch what can decide how tests run."""
+    uncovered: int = 0
+    """Tasks that no submission of an ensemble has a record of; they count nowhere."""
+    systems: tuple[SystemResult, ...] = ()
+    """For candidates from several systems: each alone, also without verdicts."""
+    families: tuple[SystemResult, ...] = ()
+    """The same by family, where one has several systems."""
+    risks: tuple[RiskResult, ...] = ()
+    """By rule: what abstaining by its confidence buys."""
 
 
 def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] = RULES) -> Study:
@@ -101,7 +112,7 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
     used = list(run.evidence)
     full = {task: labels[task] for task in graded}
     # Rules are fitted on all stored evidence, graded or not: they never see a verdict.
-    pool = list(run.evidence.values())
+    pool = list(run.pool or run.evidence.values())
     fitted = {name: rule.fit(pool) for name, rule in rules.items()}
     rankings = {name: {task: rule.rank(e) for task, e in run.evidence.items()} for name, rule in fitted.items()}
     ranked = {
@@ -171,7 +182,19 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
         saving=SYSTEMS if is_ensemble(run) else saving(run, labels),
         untrusted=sum(ScriptOutcome.UNTRUSTED in e.edited[k] for e in pool if e.edited for k in set(e.classes)),
         flagged=sum(bool(runner_flags(e.patches[k])) for e in pool for k in set(e.classes)),
+        uncovered=run.uncovered,
+        systems=system_results(run, labels) if is_ensemble(run) else (),
+        families=family_results(run, labels) if is_ensemble(run) else (),
+        risks=tuple(risk for name in available if (risk := risk_of(name, ranked[name], labels))),
     )
+
+
+def risk_of(name: str, ranked: Mapping[str, Ranking], labels: Mapping[str, Sequence[Verdict]]) -> RiskResult | None:
+    """What abstaining by a rule's confidence buys, over the tasks that it decides and whose choice has a verdict."""
+    decided = {task: ranking for task, ranking in ranked.items() if ranking.order}
+    known = {task: outcome_of(ranking, labels.get(task)) for task, ranking in decided.items()}
+    outcomes = {task: outcome for task, outcome in known.items() if outcome is not None}
+    return risk_result(name, outcomes, {task: ranking.confidence for task, ranking in decided.items()})
 
 
 def member_scores(
