@@ -6,13 +6,14 @@ import json
 import re
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from codemonkeys import __version__
-from codemonkeys.errors import BadInput, RunExists
+from codemonkeys.errors import BadInput, JournalError, RunExists
 from codemonkeys.journal import texts
 from codemonkeys.journal.queries import has_table, rows
 from codemonkeys.journal.same_settings import difference
@@ -83,6 +84,7 @@ class ChoiceJournal(Journal):
                     f"Choose another name for this one ({option('choice', 'NAME')})"
                 )
         self._writer.choice = choice.name
+        self._begins = stored is None
 
     def _add_windows(self, windows: Mapping[str, Window]) -> None:
         """Keep the windows of models that the run has not asked: those that it has go on as they began."""
@@ -92,6 +94,16 @@ class ChoiceJournal(Journal):
             added = [(model, window.tokens, window.answer, window.margin) for model, window in new.items()]
             connection.executemany("INSERT INTO windows VALUES (?, ?, ?, ?)", added)
         self.windows |= new
+
+    def discard_unused(self) -> None:
+        """Close it, and forget the choice if this session has begun it and nothing came of it."""
+        if getattr(self, "_begins", False):
+            with suppress(JournalError), self._writer.writing() as connection:
+                mine = ("choices WHERE name = ?", "call_steps WHERE stage LIKE '%@' || ?")
+                if not any(self._has(where, self.choice) for where in mine):
+                    for table in ("choice_signals", "named_choices"):
+                        connection.execute(f"DELETE FROM {table} WHERE name = ?", (self.choice,))
+        super().discard_unused()
 
     def keeps(self, key: StepKey) -> bool:
         """Whether a stored step answers whatever is asked in its place: those that are not the choice's own do."""

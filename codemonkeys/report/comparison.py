@@ -140,7 +140,8 @@ def change_of(first: TaskOutcome | None, second: TaskOutcome | None) -> Change:
 def mcnemar(gained: int, lost: int) -> float:
     """McNemar's exact test, two-sided: the probability of a split at least as uneven, if both ways are as likely."""
     n = gained + lost
-    return min(1.0, 2 * sum(comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n)
+    share: float = 2 * sum(comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n
+    return min(1.0, share)
 
 
 def differences(first: Side, second: Side) -> tuple[Difference, ...]:
@@ -165,16 +166,12 @@ def shown(values: Mapping[str, Any], name: str) -> str:
 
 def diffs(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
     """Unified diffs of the templates that differ, by name."""
-    return {
-        name: "".join(
-            unified_diff(
-                *(text.get(name, "").splitlines(keepends=True) for text in (first, second)),
-                *(f"{name}.jinja (first)", f"{name}.jinja (second)"),
-            )
-        )
-        for name in sorted({*first, *second})
-        if first.get(name) != second.get(name)
-    }
+    names = [name for name in sorted({*first, *second}) if first.get(name) != second.get(name)]
+    found = {}
+    for name in names:
+        one, other = (text.get(name, "").splitlines(keepends=True) for text in (first, second))
+        found[name] = "".join(unified_diff(one, other, f"{name}.jinja (first)", f"{name}.jinja (second)"))
+    return found
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
