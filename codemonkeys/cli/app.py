@@ -35,6 +35,7 @@ for command in (
     commands_run.select,
     commands_read.study,
     commands_read.compare,
+    commands_read.sql,
     commands_read.doctor,
     commands_read.clean,
     commands_read.settings,

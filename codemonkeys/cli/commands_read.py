@@ -187,6 +187,26 @@ def compare(
     end(lambda: comparing.compare_command(runs, sides, verdicts or [], shape))
 
 
+def sql(
+    run: Annotated[str, typer.Argument(help="Name of the run.")],
+    query: Annotated[
+        str,
+        typer.Argument(
+            help="Query of SQLite. Beside the tables, the views messages, answers, outputs and issues hold texts."
+        ),
+    ],
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Ask a stored run by SQL, read-only.
+
+    Example: codemonkeys sql RUN "SELECT stage, turn, answer FROM answers WHERE task = 'a__b-1'"
+    """
+    from codemonkeys.cli import querying
+
+    end(lambda: querying.sql(holding(runs, run), run, query, json))
+
+
 def doctor(
     model: Model = None, api_base: ApiBase = None, config: Config = None, runs: Runs = None, json: Json = False
 ) -> None:
