@@ -218,7 +218,8 @@ def is_ensemble(run: StoredRun) -> bool:
 
 def can_forecast(run: StoredRun, counts: Sequence[tuple[int, int]]) -> tuple[bool, str]:
     """Whether coverage at more samples can be forecast, and if not, why."""
-    if is_ensemble(run):
+    families = {family for e in run.evidence.values() for family in e.families}
+    if is_ensemble(run) and len(families) != 1:
         return False, SYSTEMS
     if len(counts) < FORECAST_TASKS:
         return False, f"{len(counts)} graded tasks are too few; {FORECAST_TASKS} are needed"

@@ -207,6 +207,9 @@ def test_no_forecast_for_candidates_of_different_systems(made: tuple[StoredRun, 
     assert found.diversity is None
     # Models of one run that take turns are not that, even if there is one for each sample.
     few = dict(list(systems.items())[:12])
+    repeats = {task: replace(e, families=("one",) * SAMPLES) for task, e in few.items()}
+    one = study(replace(run, evidence=repeats, samples={}, wave_of={}), verdicts)
+    assert [k for k, _ in one.forecast] == [12, 18, 30, 60], "several runs of one system are samples of it"
     turns = study(replace(run, evidence=few), verdicts)
     assert turns.forecast and turns.members == () and isinstance(turns.saving, Saving)
     assert turns.diversity is not None and len(turns.diversity.models) == SAMPLES
