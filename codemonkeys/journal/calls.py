@@ -32,8 +32,7 @@ class StoredCalls:
         self._writer = writer
         self._spent: dict[str, dict[str, int]] = {}
         """Settled and reserved cost by task and stage, in units."""
-        self._totals: Counter[str] = Counter()
-        """Of the run itself, and of each named choice: each has a budget of its own."""
+        self._totals: Counter[str] = Counter()  # of the run and of each named choice, which have budgets of their own
         self._bookings: Counter[str] = Counter()
         self._stored_messages: set[str] = set()
         """Cache of message hashes known to be stored."""
@@ -279,10 +278,7 @@ class StoredCalls:
         return self.spent() if known or not calls else None
 
     def spent(self, task: str | None = None, stage: str | None = None) -> float:
-        """US dollars settled and reserved so far, for the run, one task, or one stage of a task.
-
-        What named choices cost is not among them; while one is made, it is its own costs that count.
-        """
+        """US dollars settled and reserved so far, for the run (or the named choice), a task, or one of its stages."""
         if task is None:
             return self._totals[self._writer.choice] / UNITS_PER_DOLLAR
         units = self._of_task(task) if stage is None else self._spent.get(task, {}).get(stage, 0)
