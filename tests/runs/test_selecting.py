@@ -193,7 +193,7 @@ def test_the_command_tells_what_differs_and_other_commands_take_the_choice(
     code, said = call("select", "run", "--name", "judged", "--json")
     assert code == 0 and {task["candidate"] for task in json.loads(said)["tasks"]} == {3}
     code, said = call("select", "run", "--rule", "votes", "--name", "judged")
-    assert code == 1 and "Choose another name for this one (--name NAME)" in said
+    assert code == 2 and "Choose another name for this one (--name NAME)" in said
     code, said = call("export", "run", "--choice", "judged", "-o", str(runs / "preds.json"))
     patches = {row["model_patch"] for row in json.loads((runs / "preds.json").read_text()).values()}
     assert code == 0 and len(patches) == 1 and "trajectory 2" in patches.pop()
