@@ -36,7 +36,9 @@ if TYPE_CHECKING:
         run_ensemble,
         run_evaluate,
         run_resume,
+        run_select,
         run_solve,
+        select,
         solve,
     )
 
@@ -66,7 +68,9 @@ __all__ = [
     "run_ensemble",
     "run_evaluate",
     "run_resume",
+    "run_select",
     "run_solve",
+    "select",
     "solve",
 ]
 

@@ -24,8 +24,10 @@ from codemonkeys.errors import BadInput
 from codemonkeys.grading.service import GradingOptions, grade_predictions, grade_run, quiet
 from codemonkeys.grading.verdict import Verdict
 from codemonkeys.report.run_reader import Run, open_run
+from codemonkeys.runs.choice_request import Asked
 from codemonkeys.runs.resuming import read_stored, stored_request
 from codemonkeys.runs.runner import prepare_work
+from codemonkeys.runs.selecting import choose_again
 from codemonkeys.runs.session import Options, Summary, open_session
 from codemonkeys.runs.solve import request_of, run_name
 from codemonkeys.runs.solve import solve as solve_request
@@ -58,7 +60,9 @@ __all__ = [
     "run_ensemble",
     "run_evaluate",
     "run_resume",
+    "run_select",
     "run_solve",
+    "select",
     "solve",
 ]
 
@@ -121,6 +125,29 @@ async def ensemble(
     return await choose(chosen, settings, Options(folder, name, accept_changes, notify, stop))
 
 
+async def select(
+    run: str,
+    rule: str | None = None,
+    *,
+    name: str | None = None,
+    model: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    runs: str | Path = RUNS,
+    accept_changes: bool = False,
+    notify: Notify = silent,
+    stop: Stop | None = None,
+) -> Summary:
+    """Select anew among the candidates of a stored run, as a named choice beside the one that the run has made.
+
+    `rule`: any selection rule; None to go on with the choice `name`. `name`: made of rule and model if None. `model`:
+    judges in place of the run's. `settings`: what differs from the run's settings, as a tree of `selection`, `models`,
+    `prompts` and `operation`, such as `{"operation": {"budget": 5}}`, which bounds this choice alone. The rest as
+    `solve`. Raises RunExists for a choice of that name that was begun with other settings.
+    """
+    options = Options(Path(runs), run, accept_changes, notify, stop)
+    return await choose_again(Path(runs), run, Asked(rule, name, model, settings or {}), options)
+
+
 async def resume(
     name: str,
     *,
@@ -155,6 +182,7 @@ async def evaluate(
     repeats: int = 1,
     again: bool = False,
     scripts: str | Path | None = None,
+    choice: str | None = None,
     on_verdict: Callable[[Verdict], None] = quiet,
 ) -> list[Verdict]:
     """Grade predictions by the hidden tests; verdicts of a run are recorded in its journal.
@@ -162,8 +190,8 @@ async def evaluate(
     `predictions`: name of a run in `runs`, a submission (file or folder), or predictions by task id. `tasks`: the
     source of the tasks; that of the run if None. `folder`: for logs and the summary, laid out as swebench does; the
     run's own, or the current one, if None. `run_id`: names the grading in the logs. `sandbox`, `isolated`, `workers`,
-    `repeats`, `again`, `scripts`: see `GradingOptions`. `on_verdict` is told each verdict as it falls, maybe from
-    another thread.
+    `repeats`, `again`, `scripts`: see `GradingOptions`. `choice`: a named choice of the run. `on_verdict` is told each
+    verdict as it falls, maybe from another thread.
     Raises BadInput and its kin, RunBusy, SandboxUnavailable.
     """
     options = GradingOptions(sandbox, isolated, workers, repeats, again, None if scripts is None else Path(scripts))
@@ -172,8 +200,9 @@ async def evaluate(
         path = Path(predictions)
         if not looks_like_one(path) or (Path(runs) / path / "run.db").is_file():
             source = None if tasks is None else absolute(tasks)
+            chosen = None if choice is None else open_run(Path(runs) / path).predictions(choice)
             return await asyncio.to_thread(
-                grade_run, Path(runs), str(predictions), source, options, output, None, on_verdict
+                grade_run, Path(runs), str(predictions), source, options, output, chosen, on_verdict
             )
         run_id = run_id or log_name(path)
         predictions = await asyncio.to_thread(read_predictions, path)
@@ -247,4 +276,5 @@ def _synchronous(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T
 run_solve = _synchronous(solve)
 run_ensemble = _synchronous(ensemble)
 run_resume = _synchronous(resume)
+run_select = _synchronous(select)
 run_evaluate = _synchronous(evaluate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from codemonkeys.stages import ENVIRONMENT, REGRESSION, SELECT, VOTES
+from codemonkeys.stages import ENVIRONMENT, REGRESSION, SELECT, VOTES, base_stage
 
 APPLIED = "applied"
 """Part of the step that applies a submission, whose number from 0 is the sample; no test script runs in it."""
@@ -18,7 +18,7 @@ class StepKey(NamedTuple):
 
     task: str
     stage: str
-    """Name of one of `codemonkeys.stages.STAGES`."""
+    """Name of one of `codemonkeys.stages.STAGES`, of a named choice with its name: `judge@NAME`."""
     sample: int = 0
     """Trajectory, repetition or file batch, from 0."""
     turn: int = 0
@@ -32,10 +32,11 @@ class StepKey(NamedTuple):
             return f"{self.task} {self.stage} submission {self.sample + 1} {self.part}"
         if self.stage == ENVIRONMENT.name:
             return f"{self.task} {self.stage}"
-        if self.stage in (VOTES.name, REGRESSION.name) or (self.stage == SELECT.name and self.part):
+        stage = base_stage(self.stage)
+        if stage in (VOTES.name, REGRESSION.name) or (stage == SELECT.name and self.part):
             # Candidates have numbers, from 1; the unedited code has 0.
             on = f"on candidate {self.sample}" if self.sample else "on the unedited code"
-            what = {VOTES.name: f"test {self.turn + 1} ", SELECT.name: f"turn {self.turn + 1} "}.get(self.stage, "")
+            what = {VOTES.name: f"test {self.turn + 1} ", SELECT.name: f"turn {self.turn + 1} "}.get(stage, "")
             if self.stage == VOTES.name and self.part not in ("original", "edited"):
                 what = f"{self.part} "  # a control is of several tests
             return f"{self.task} {self.stage} {what}{on}"

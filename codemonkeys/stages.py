@@ -125,18 +125,36 @@ BEGIN = 0
 """Priority of a task that has not begun: below every stage."""
 
 
+def stage_of_choice(stage: str, choice: str) -> str:
+    """A stage as a named choice takes it, `judge@NAME`: its steps and their costs stand apart. The run's own: ''."""
+    return f"{stage}@{choice}" if choice else stage
+
+
+def base_stage(stage: str) -> str:
+    """The stage that a named choice takes, without the choice."""
+    return stage.partition("@")[0]
+
+
+def choice_of(stage: str) -> str:
+    """The named choice that takes a stage; empty for the run itself."""
+    return stage.partition("@")[2]
+
+
 def role_of(stage: str) -> Role:
     """The role whose model answers a stage; of one that is not known here, the primary one."""
+    stage = base_stage(stage)
     return (STAGES[stage].role if stage in STAGES else None) or "primary"
 
 
 def priority_of(stage: str) -> int:
     """The priority of a stage; of one that is not known here, the highest."""
+    stage = base_stage(stage)
     return STAGES[stage].priority if stage in STAGES else max(s.priority for s in STAGES.values()) + 1
 
 
 def reserve_of(stage: str) -> str:
     """The name of the reserve that a stage draws on; of a stage without one, its own name."""
+    stage = base_stage(stage)
     return (STAGES[stage].reserve if stage in STAGES else None) or stage
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 COMMAND_LINE = False
 """Set by the command line when it starts: its process is its own."""
 
-OPTIONS = {"model": "-m", "config": "-c", "rule": "--select", "name": "--run"}
+OPTIONS = {
+    "model": "-m",
+    "config": "-c",
+    "rule": "--select",
+    "rule_of_choice": "--rule",
+    "name": "--run",
+    "choice": "--name",
+}
 """Options of the command line that are not spelled as the parameter is."""
 SETTINGS = {
     "api_base": "operation.api_base",
@@ -14,6 +21,7 @@ SETTINGS = {
     "budget": "operation.budget",
     "task_budget": "operation.task_budget",
     "rule": "selection.rule",
+    "rule_of_choice": "rule",
     "sandbox": "sandbox.kind",
 }
 """Parameters that a program gives as a setting."""
@@ -36,6 +44,13 @@ def setting(name: str, value: object) -> str:
 def flag(parameter: str) -> str:
     """A switch as the user gives it: `--accept-changes`, or `accept_changes=True`."""
     return option(parameter) if COMMAND_LINE else f"{parameter}=True"
+
+
+def select_on(run: str, choice: str, more: str = "") -> str:
+    """How the user goes on with a named choice of a run, to stand within a sentence. `more`: what to give besides."""
+    if COMMAND_LINE:
+        return f"go on with: codemonkeys select {run} --name {choice} {more}".rstrip()
+    return f"call select({run!r}, name={choice!r})" + (f" with {more}" if more else "")
 
 
 def resume(run: str, more: str = "") -> str:

@@ -10,9 +10,9 @@ from codemonkeys.models.failures import how_to_shorten
 from codemonkeys.planning.costs import costs
 from codemonkeys.planning.measures import Measures
 from codemonkeys.planning.models import PlannedModel, PlannedModels
+from codemonkeys.report.rule_results import STAGES_OF_EVIDENCE
 from codemonkeys.report.run_status import PHASES
 from codemonkeys.report.savings import GENERATION
-from codemonkeys.report.study import STAGES_OF_EVIDENCE
 from codemonkeys.settings import ContextSettings, load_settings
 from codemonkeys.stages import ASKING, CONTEXT_MODES, RESERVES, STAGES, reserve_of, sharing
 

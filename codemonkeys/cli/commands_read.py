@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from codemonkeys.cli.exits import end
-from codemonkeys.cli.options import ApiBase, Config, Json, Model, Runs, Sandbox
+from codemonkeys.cli.options import ApiBase, Choice, Config, Json, Model, Runs, Sandbox
 from codemonkeys.cli.places import HERE, holding
 
 
@@ -67,12 +67,13 @@ def export(
         ),
     ] = "preds",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing output.")] = False,
+    choice: Choice = None,
     runs: Runs = None,
 ) -> None:
     """Export predictions, a submission, trajectories or a recording."""
     from codemonkeys.cli import reading
 
-    end(lambda: reading.export(holding(runs, run), run, output, format, overwrite))
+    end(lambda: reading.export(holding(runs, run), run, output, format, overwrite, choice))
 
 
 def evaluate(
@@ -110,6 +111,7 @@ def evaluate(
             "--scripts", help="For SWE-bench Pro: a clone of SWE-bench_Pro-os. Default: the folder of the rows."
         ),
     ] = None,
+    choice: Choice = None,
     runs: Runs = None,
     json: Json = False,
 ) -> None:
@@ -121,7 +123,7 @@ def evaluate(
     from codemonkeys.grading.service import GradingOptions
 
     options = GradingOptions(sandbox, isolated, workers, repeats, again, scripts)
-    end(lambda: evaluating.evaluate_command(predictions, dataset, options, output, runs, json))
+    end(lambda: evaluating.evaluate_command(predictions, dataset, options, output, runs, json, choice))
 
 
 def study(
@@ -136,6 +138,13 @@ def study(
             "--grade", help="First grade patches without a verdict: `candidates`, or `turns` (earlier edits too)."
         ),
     ] = None,
+    instance: Annotated[
+        list[str] | None, typer.Option("--instance", "-i", help="Id of a task to study. Repeatable. Default: all.")
+    ] = None,
+    filter: Annotated[
+        str | None,
+        typer.Option("--filter", help="Only ids that match this regular expression (anchored at the start)."),
+    ] = None,
     figures: Annotated[
         Path | None, typer.Option("--figures", help="Folder to write figures to, as PNG and SVG.")
     ] = None,
@@ -149,7 +158,53 @@ def study(
     """
     from codemonkeys.cli import studying
 
-    end(lambda: studying.study_command(holding(runs, run), run, verdicts or [], grade, figures, sandbox, json))
+    subset = studying.Subset(tuple(instance or ()), filter)
+    end(lambda: studying.study_command(holding(runs, run), run, verdicts or [], grade, figures, sandbox, json, subset))
+
+
+def compare(
+    sides: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN RUN...", help="Runs, RUN:CHOICE for a named choice, or predictions files."),
+    ],
+    verdicts: Annotated[
+        list[str] | None,
+        typer.Option("--verdicts", help="Verdicts file, or RUN=FILE; added to those stored in the runs. Repeatable."),
+    ] = None,
+    all_tasks: Annotated[bool, typer.Option("--all", help="List every task, not only those gained and lost.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Compare runs: what each gains and loses against the first.
+
+    Tells by paired tests whether a difference may be chance, what it cost, and which settings, models and prompts
+    differ.
+    """
+    from codemonkeys.cli import comparing
+
+    shape = comparing.Shape(all_tasks, markdown, json)
+    end(lambda: comparing.compare_command(runs, sides, verdicts or [], shape))
+
+
+def sql(
+    run: Annotated[str, typer.Argument(help="Name of the run.")],
+    query: Annotated[
+        str,
+        typer.Argument(
+            help="Query of SQLite. Beside the tables, the views messages, answers, outputs and issues hold texts."
+        ),
+    ],
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Ask a stored run by SQL, read-only.
+
+    Example: codemonkeys sql RUN "SELECT stage, turn, answer FROM answers WHERE task = 'a__b-1'"
+    """
+    from codemonkeys.cli import querying
+
+    end(lambda: querying.sql(holding(runs, run), run, query, json))
 
 
 def doctor(

@@ -183,6 +183,45 @@ def resume(
     end(lambda: resuming.resume(holding(runs, run), run, operation, accept_changes, json))
 
 
+def select(
+    run: Annotated[str, typer.Argument(help="Name of the run.")],
+    rule: Annotated[
+        str | None,
+        typer.Option("--rule", help="Selection rule: a name, or module:attribute. Default: that of the choice --name."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Name of the choice, to resume it too. Default: the rule's, and the model's."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Model that judges. Default: the one that judges in the run.")
+    ] = None,
+    api_base: ApiBase = None,
+    config: Annotated[
+        list[str] | None,
+        typer.Option("--config", "-c", help="Settings of selection, models or operation, as for solve. Repeatable."),
+    ] = None,
+    prompts: OwnPrompts = None,
+    budget: Annotated[
+        float | None, typer.Option("--budget", help="Spending limit for this choice, in US dollars.")
+    ] = None,
+    accept_changes: AcceptChanges = False,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Select anew among the candidates of a stored run.
+
+    The choice stands beside the run's own, which is left as it is; what the run has paid for is not paid again.
+
+    Example: codemonkeys select RUN --rule judge -m anthropic/claude-haiku-4-5 --budget 5
+    """
+    from codemonkeys.cli import selecting
+
+    given = {"prompts": prompts, "operation": {"api_base": api_base, "budget": budget}}
+    asked = selecting.Options(rule, name, model, config or [], given)
+    end(lambda: selecting.select(holding(runs, run), run, asked, accept_changes, json))
+
+
 def ensemble(
     members: Annotated[
         list[Path],
@@ -209,6 +248,12 @@ def ensemble(
         Path | None,
         typer.Option("--tests", help="Folder with test scripts, FOLDER/<task id>/*.py. Default: a model writes them."),
     ] = None,
+    abstain: Annotated[
+        float,
+        typer.Option(
+            "--abstain", min=0, max=1, help="Share of the tasks to abstain on: those that the rule is least sure of."
+        ),
+    ] = 0.0,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Predictions file to write.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing file.")] = False,
     verdicts: Annotated[
@@ -242,6 +287,6 @@ def ensemble(
         "sandbox": {"kind": sandbox},
         "operation": {"api_base": api_base, "budget": budget},
     }
-    inputs = ensembling.Inputs(members, dataset, instance or [], family or [], tests)
+    inputs = ensembling.Inputs(members, dataset, instance or [], family or [], tests, abstain)
     outputs = ensembling.Outputs(output, overwrite, verdicts or [], json)
     end(lambda: ensembling.ensemble(inputs, config or [], given, runs or HERE, run, accept_changes, outputs))

@@ -44,13 +44,13 @@ FILE_WIDTH = 1_000
 class Progress:
     """Progress of a session: a live view on a terminal, otherwise a line per task event and a periodic summary."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder`: the run's folder, which need not exist yet."""
+    def __init__(self, folder: Path, by_lines: bool = False) -> None:
+        """`folder`: the run's folder, which need not exist yet. `by_lines`: no live view, on a terminal either."""
         self._reader = StatusReader(folder)
         self._view: RenderableType = Text("opening the run")
         self._retried: set[str] = set()
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        self._on_terminal = self._console.is_terminal
+        self._on_terminal = self._console.is_terminal and not by_lines
         self._last_read = -math.inf if self._on_terminal else time.monotonic()
         self._live = Live(console=self._console, get_renderable=self._draw, transient=True, refresh_per_second=4)
 

@@ -18,6 +18,7 @@ from codemonkeys.ensembles.ensemble import Ensemble, read_ensemble
 from codemonkeys.ensembles.running import choose
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries, run_files
+from codemonkeys.runs.pooled import INSTEAD
 from codemonkeys.runs.session import Options, Summary
 from codemonkeys.runs.solve import run_name
 from codemonkeys.settings import Settings, load_settings
@@ -37,6 +38,7 @@ class Inputs:
     ids: Sequence[str]
     families: Sequence[str]
     tests: Path | None
+    abstain: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def ensemble(
     check_output(outputs)
     settings = load_settings(configs, **without_none(given))
     members = read_ensemble(absolute(inputs.dataset), inputs.ids, inputs.members, inputs.families, inputs.tests)
+    members = replace(members, abstain=inputs.abstain)
     return carry_out(members, settings, runs, run_name(name), accept_changes, outputs)
 
 
@@ -128,5 +131,7 @@ def print_report(report: dict[str, Any], summary: Summary) -> None:
     console.print()
     console.print(choices_table(report))
     console.print()
+    for why in sorted({task.reason.partition(INSTEAD)[2] for task in summary.ended if INSTEAD in task.reason}):
+        console.print(plain(f"{report['rule']} cannot decide, as {why}: agreement does instead.", "yellow"))
     print(f"Chosen by {report['rule']}. Spent: {dollars(summary.spent)}. Run: {summary.folder}")
     print(f"Dropped records: {summary.folder / MEMBERS}\n")

@@ -14,17 +14,30 @@ from codemonkeys.grading.recall import LIMITS, Recall
 from codemonkeys.grading.service import GradingOptions, context_recall, grade_predictions, grade_run
 from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.journal import queries, run_files
-from codemonkeys.tasks.predictions import log_name, read_predictions
+from codemonkeys.journal.choices import read_as
+from codemonkeys.tasks.predictions import Prediction, log_name, read_predictions
 from codemonkeys.tasks.submissions import looks_like_one
+from codemonkeys.wording import option
 
 
 def evaluate_command(
-    given: str, dataset: str | None, options: GradingOptions, output: Path | None, named: Path | None, as_json: bool
+    given: str,
+    dataset: str | None,
+    options: GradingOptions,
+    output: Path | None,
+    named: Path | None,
+    as_json: bool,
+    choice: str | None = None,
 ) -> Exit:
-    """Grade a run or a predictions file. `named`: the folder of runs that the user names, if any."""
+    """Grade a run, or a named choice of it, or a predictions file.
+
+    `named`: the folder of runs that the user names, if any.
+    """
     path = Path(given)
     of_run = not looks_like_one(path) or (path.is_dir() and path.name == given and find(named, given) is not None)
     if not of_run:
+        if choice is not None:
+            raise BadInput(f"{option('choice', choice)}: runs have choices, predictions files have none; name a run")
         if dataset is None:
             raise BadInput(f"{given}: a predictions file needs its dataset; run: codemonkeys evaluate {given} DATASET")
         predictions = read_predictions(path)
@@ -33,9 +46,11 @@ def evaluate_command(
     else:
         runs = holding(named, given)
         with run_files.reading(run_files.database_of(runs, given)) as connection:
-            count = len(queries.predictions(connection))
-        print_verdict = verdict_printer(count * options.repeats)
-        verdicts = grade_run(runs, given, dataset, options, output, on_verdict=print_verdict)
+            if choice is not None:
+                read_as(connection, given, choice)
+            predictions = {row["instance_id"]: Prediction(**row) for row in queries.predictions(connection)}
+        print_verdict = verdict_printer(len(predictions) * options.repeats)
+        verdicts = grade_run(runs, given, dataset, options, output, predictions, print_verdict)
     if as_json:
         print_json([{**asdict(verdict), "resolved": verdict.resolved} for verdict in verdicts])
     else:

@@ -59,6 +59,9 @@ Batch = Annotated[
     ),
 ]
 AcceptChanges = Annotated[bool, typer.Option("--accept-changes", help="Redo stored steps whose request has changed.")]
+Choice = Annotated[
+    str | None, typer.Option("--choice", help="Named choice of the run, as made by select. Default: the run's own.")
+]
 Run = Annotated[str | None, typer.Option("--run", help="Name of the run. Default: the current date and time.")]
 Replay = Annotated[Path | None, typer.Option("--replay", help="Replay answers from this recording or run.db.")]
 OwnPrompts = Annotated[

@@ -16,6 +16,7 @@ from codemonkeys.cli.exits import Exit
 from codemonkeys.cli.places import holding, places
 from codemonkeys.errors import BadInput, JournalError
 from codemonkeys.journal import queries, run_files
+from codemonkeys.journal.choices import read_as
 from codemonkeys.settings import ModelSettings
 from codemonkeys.wording import option
 
@@ -135,12 +136,14 @@ def read_all(folders: Sequence[Path]) -> tuple[list[RunStatus], list[JournalErro
     return statuses, unreadable
 
 
-def export(runs: Path, name: str, output: Path, format: str, overwrite: bool) -> Exit:
-    """Export a run in one of the formats of `report.exports`."""
+def export(runs: Path, name: str, output: Path, format: str, overwrite: bool, choice: str | None = None) -> Exit:
+    """Export a run, or a named choice of it, in one of the formats of `report.exports`."""
     from codemonkeys.report import exports
 
     path = run_files.database_of(runs, name)
     with run_files.reading(path) as connection:
+        if choice is not None:
+            read_as(connection, name, choice)
         say(exports.export(connection, path.parent, output, format, overwrite))
     return Exit.DONE
 

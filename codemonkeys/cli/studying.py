@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.errors import BadInput, BadSettings
 from codemonkeys.journal import run_files
+from codemonkeys.journal.queries import rows
+from codemonkeys.tasks.filtering import parse_filter
 from codemonkeys.tasks.predictions import Prediction
+from codemonkeys.wording import option
 
 if TYPE_CHECKING:
     from codemonkeys.report.study import Study
     from codemonkeys.selection.rules import Rule
 
 GRADE_CHOICES = ("candidates", "turns")
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Which tasks of a run to study."""
+
+    ids: tuple[str, ...] = ()
+    filter: str | None = None
+
+    def chooser(self, run: str, tasks: Sequence[dict[str, Any]]) -> Callable[[str], object]:
+        """Says of a task whether it is wanted. Raises BadInput where none of the run's tasks is."""
+        known, pattern = [task["id"] for task in tasks], parse_filter(self.filter)
+        if unknown := [id for id in self.ids if id not in known]:
+            raise BadInput(f"run {run!r} has no task {unknown[0]!r}; it has {', '.join(known[:20]) or 'none'}")
+        wanted = {id for id in known if (not self.ids or id in self.ids) and pattern.match(id)}
+        if known and not wanted:
+            raise BadInput(f"no task of run {run!r} is left: none of its {len(known)} matches {option('filter')}")
+        return wanted.__contains__
+
+
+EVERYTHING = Subset()
 
 
 def study_command(
@@ -28,13 +52,14 @@ def study_command(
     figures: Path | None,
     sandbox: str | None,
     as_json: bool,
+    subset: Subset = EVERYTHING,
 ) -> Exit:
-    """Study a run."""
+    """Study a run, or some of its tasks."""
     if grade is not None:
         if grade not in GRADE_CHOICES:
             raise BadInput(f"--grade {grade}: choose {' or '.join(GRADE_CHOICES)}")
         grade_missing(runs, name, sandbox, earlier=grade == "turns")
-    study = open_study(runs, name, verdicts)
+    study = open_study(runs, name, verdicts, subset)
     if as_json:
         print_json(asdict(study))
     else:
@@ -57,14 +82,14 @@ def print_study(study: Study) -> None:
     out().print(study_view(study))
 
 
-def open_study(runs: Path, name: str, verdict_files: Sequence[str]) -> Study:
+def open_study(runs: Path, name: str, verdict_files: Sequence[str], subset: Subset = EVERYTHING) -> Study:
     """Study a run with its stored verdicts and those of files; without any, only what needs no labels."""
     from codemonkeys.report.stored_run import read_run
     from codemonkeys.report.study import study
     from codemonkeys.report.verdict_sources import Verdicts, add_file, add_stored
 
     with run_files.reading(run_files.database_of(runs, name)) as connection:
-        run = read_run(connection)
+        run = read_run(connection, subset.chooser(name, rows(connection, "SELECT id FROM tasks ORDER BY position")))
         verdicts = Verdicts()
         add_stored(verdicts, connection)
     sources = list(dict.fromkeys(source for evidence in run.evidence.values() for source in evidence.sources))

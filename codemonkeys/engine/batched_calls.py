@@ -13,6 +13,7 @@ from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Model, Request
 from codemonkeys.models.batching import Batching
 from codemonkeys.settings import BatchSettings
+from codemonkeys.stages import base_stage
 from codemonkeys.wording import option
 
 
@@ -31,7 +32,7 @@ class BatchedCalls:
         Only the first call of a conversation goes in a batch: one that repairs an answer would double the wait.
         """
         is_first = all(message.role != "assistant" for message in request.messages)
-        wanted = request.key.stage in self._settings.stages and is_first
+        wanted = base_stage(request.key.stage) in self._settings.stages and is_first
         if not wanted and not self._batches.holds(request.key):
             return None
         if not isinstance(model, Batching) or model.batch_factors is None:

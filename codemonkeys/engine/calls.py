@@ -58,6 +58,8 @@ class ModelCalls:
             if self._context.answers(stored, request.hash(model.name), request.key):
                 return self._journal.calls.answer(stored)
             self._journal.calls.supersede(stored)
+        elif (equal := self._journal.calls.equal(request.key, request.hash(model.name))) is not None:
+            return self._journal.calls.answer(equal)
         if (batcher := self._batched.batcher_of(request, model)) is not None:
             try:
                 return await (self._batched.running(request.key) or self._call_in_batch(request, model, batcher))

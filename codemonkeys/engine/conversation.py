@@ -9,7 +9,6 @@ from typing import Any, TypeVar, overload
 from codemonkeys.engine.prefix_gate import PrefixGate
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import FilteredAnswer, RejectedRequest
-from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Message, Request
 from codemonkeys.stages import Stage
 
@@ -113,7 +112,7 @@ class Conversation:
         return answer.content
 
     async def _call(self) -> Message:
-        key = StepKey(self._work.task.id, self._stage.name, self._sample, self.turn + 1)
+        key = self._work.key(self._stage, self._sample, self.turn + 1)
         request = Request(
             *(key, tuple(self._messages), self._temperature, self._max_tokens),
             cache=True,

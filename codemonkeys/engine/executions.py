@@ -14,7 +14,6 @@ from codemonkeys.engine.step_context import StepContext
 from codemonkeys.errors import ExecutionFailed
 from codemonkeys.journal.executions import execution_hash
 from codemonkeys.keys import StepKey
-from codemonkeys.wording import resume
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 
 SANDBOX_ATTEMPTS = 3
@@ -92,7 +91,7 @@ class Executions:
                 return result
         raise ExecutionFailed(
             f"{key}: the {self._sandbox.name} sandbox failed {SANDBOX_ATTEMPTS} times: {result.detail}. "
-            f"See `codemonkeys doctor`, then {resume(self._journal.name)}"
+            f"See `codemonkeys doctor`, then {self._journal.how_to_go_on()}"
         )
 
     def _redacted(self, result: Execution) -> Execution:

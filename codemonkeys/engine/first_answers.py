@@ -6,7 +6,7 @@ from codemonkeys.engine.events import Notify, note
 from codemonkeys.errors import NoUsableAnswers
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Request
-from codemonkeys.stages import STAGES, role_of
+from codemonkeys.stages import STAGES, base_stage, role_of
 from codemonkeys.wording import setting
 
 UNUSABLE = frozenset({"empty", "length"})
@@ -55,7 +55,7 @@ def described(answer: Completion) -> str:
 
 def remedy(request: Request, model: str) -> str:
     """Which setting helps, as an imperative."""
-    stage = STAGES.get(request.key.stage)
+    stage = STAGES.get(base_stage(request.key.stage))
     given = request.parameters.max_tokens
     name = stage.answer_length if stage and given is None else f"models.{role_of(request.key.stage)}.max_tokens"
     return f"raise {name} (now {given or request.max_tokens}), or let {model} think less (effort, thinking tokens)"

@@ -16,7 +16,7 @@ from codemonkeys.models.base import Message
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.prompting import Prompts
 from codemonkeys.settings import Settings
-from codemonkeys.stages import Stage
+from codemonkeys.stages import Stage, stage_of_choice
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Environment, Execution, Script
@@ -68,13 +68,18 @@ class Work:
         """Call a function that blocks, in a thread of the run."""
         return await self.steps.in_thread(function, *args, **kwargs)
 
+    def key(self, stage: Stage, sample: int, turn: int, part: str = "") -> StepKey:
+        """The key of a step. What a judge is asked, and what it has run, belongs to the choice that is being made."""
+        name = stage_of_choice(stage.name, self.journal.choice) if stage.role == "judge" else stage.name
+        return StepKey(self.task.id, name, sample, turn, part)
+
     async def run(
         self, stage: Stage, sample: int, turn: int, part: str, test: str, patch: str | None = None
     ) -> Execution:
         """Run a test script on the unedited repository, or on the repository with a patch."""
         script = Script(test, self.script.name, self.script.launch)
         request = ExecutionRequest(self.environment, script, patch, limits_of(self.settings.sandbox))
-        return await self.steps.executions.run(StepKey(self.task.id, stage.name, sample, turn, part), request)
+        return await self.steps.executions.run(self.key(stage, sample, turn, part), request)
 
     def show(self, result: Execution) -> ExecutionView:
         """An execution as it is told to a model."""

@@ -25,6 +25,8 @@ class Ensemble:
     tasks: tuple[Task, ...]
     members: tuple[Member, ...]
     tests: GivenTests
+    abstain: float = 0.0
+    """Share of the tasks to abstain on: those that the rule is least sure of."""
 
     def plan(self) -> dict[str, Any]:
         """The inputs that determine results, stored with the run: they must be unchanged when it is resumed."""
@@ -34,6 +36,7 @@ class Ensemble:
                 for m in self.members
             ],
             "tests": self.tests.folder and {"path": str(self.tests.folder), "sha256": self.tests.sha256},
+            "abstain": self.abstain,
         }
 
 
@@ -61,4 +64,4 @@ def reread_ensemble(source: str, ids: Sequence[str], plan: dict[str, Any]) -> En
         replace(member, name=families[str(member.path.absolute())][0], family=families[str(member.path.absolute())][1])
         for member in ensemble.members
     )
-    return replace(ensemble, members=members)
+    return replace(ensemble, members=members, abstain=plan.get("abstain", 0.0))

@@ -89,13 +89,33 @@ def with_families(members: Sequence[Member], families: Sequence[str]) -> list[Me
     return named
 
 
-def guess_family(name: str) -> str:
-    """The system's name at the start of a submission's name, without date and version.
+MODEL = re.compile(
+    r"(gpt|chatgpt|claude|sonnet|opus|haiku|gemini|gemma|qwen|qwq|deepseek|llama|mistral|mixtral|devstral|codestral|kimi|"
+    r"glm|grok|minimax|nova|phi)(?![a-z])|(gpt|claude|qwen|llama)[-\w]*\d|o[1345](-?mini|-?preview|-?pro)?$",
+    re.I,
+)
+"""Parts of names that say which model a system asks."""
+VERSION = re.compile(r"v?\d[\w.]*(-[\w.]+)*", re.I)
 
-    `20240402_sweagent_gpt4` and `sweagent-2.1` both give `sweagent`.
+
+def guess_family(name: str) -> str:
+    """The first part of a submission's name that is neither a date, a version nor a model: the system's.
+
+    `20240402_sweagent_gpt4`, `sweagent-2.1` and `claude-3.5-sonnet_sweagent` all give `sweagent`.
     """
-    parts = [part for part in re.split(r"[\s_]+|-(?=v?\d)", name) if part and not part.isdigit()]
-    return parts[0].lower() if parts else name
+    parts = parts_of(name)
+    own = [part for part in parts if not MODEL.match(part) and not VERSION.fullmatch(part)]
+    return (own or parts or [name])[0].lower()
+
+
+def guess_model(name: str) -> str:
+    """The model in a submission's name, `gpt4` in `20240402_sweagent_gpt4`; empty if none is recognised."""
+    return next((part for part in parts_of(name) if MODEL.match(part)), "")
+
+
+def parts_of(name: str) -> list[str]:
+    """The parts of a submission's name, without numbers alone, such as dates."""
+    return [part for part in re.split(r"[\s_+]+|-(?=v?\d)", name) if part and not part.isdigit()]
 
 
 def read_member(path: Path, known: Collection[str]) -> Member:

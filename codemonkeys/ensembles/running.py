@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from codemonkeys.ensembles.ensemble import Ensemble
 from codemonkeys.ensembles.solving import ensemble_solver, put_candidates
 from codemonkeys.errors import BadInput, BadSettings
-from codemonkeys.journal import run_files
 from codemonkeys.journal.store import Journal
-from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.prompting import check_folder
-from codemonkeys.runs.models import open_models
-from codemonkeys.runs.outcomes import State, TaskResult
+from codemonkeys.runs.models import NoModel, open_models
+from codemonkeys.runs.outcomes import State
+from codemonkeys.runs.pooled import abstain, rank_together
 from codemonkeys.runs.session import Options, RunRequest, Summary, open_journal, open_session
-from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.deciding import model_evidence_for
-from codemonkeys.selection.evidence import Evidence
-from codemonkeys.selection.rules import EITHER_TESTS, Rule, all_rules, find_rule
+from codemonkeys.selection.rules import EITHER_TESTS, all_rules, find_rule
 from codemonkeys.settings import SelectionSettings, Settings
 from codemonkeys.wording import option
 
@@ -49,6 +44,8 @@ async def choose(ensemble: Ensemble, settings: Settings, options: Options) -> Su
             decided = [result.task for result in ended if result.state in (State.PREDICTED, State.ABSTAINED)]
             again = {result.task: result for result in rank_together(session.journal, selection.rule, decided)}
             ended = [again.get(result.task, result) for result in ended]
+        if ensemble.abstain and len(ended) == len(ensemble.tasks):
+            ended = abstain(session.journal, selection.rule, ensemble.abstain, ended)
         return session.summary(ended)
 
 
@@ -102,53 +99,12 @@ def open_needed_models(settings: Settings, ensemble: Ensemble) -> ModelSet:
     return ModelSet(NoModel(), NoModel())
 
 
-class NoModel:
-    """Placeholder for runs without model calls."""
-
-    name = "none"
-    price: Price | None = Price()
-
-    def count_tokens(self, text: str) -> int:
-        """Zero: nothing is ever sent."""
-        return 0
-
-    async def complete(self, request: Request) -> Completion:
-        """Refuse. Raises BadInput."""
-        raise BadInput(f"{request.key} needs a model, but none was given; give one with {option('model')}")
-
-    async def close(self) -> None:
-        """Nothing to release."""
-
-
 def choose_by_texts(ensemble: Ensemble, rule: str, journal: Journal) -> Summary:
     """Record all candidates and select among them by their texts."""
     with journal.transaction():
         journal.add_tasks(ensemble.tasks)
         put_candidates(journal, ensemble.members, ensemble.tasks)
     ended = rank_together(journal, rule, [task.id for task in ensemble.tasks])
+    if ensemble.abstain:
+        ended = abstain(journal, rule, ensemble.abstain, ended)
     return Summary(journal.name, journal.folder, tuple(ended), 0, 0.0)
-
-
-def rank_together(journal: Journal, rule: str, tasks: Sequence[str]) -> list[TaskResult]:
-    """Select by a rule fitted to the evidence of all tasks; returns the results by task."""
-    with run_files.reading(journal.folder / "run.db") as connection:
-        evidence = {task: stored_evidence(connection, task) for task in tasks}
-    known = [found for found in evidence.values() if found is not None]
-    fitted = find_rule(rule).fit(known)
-    with journal.transaction():
-        return [end_by_ranking(journal, task, found, fitted) for task, found in evidence.items()]
-
-
-def end_by_ranking(journal: Journal, task: str, evidence: Evidence | None, rule: Rule) -> TaskResult:
-    """Record a rule's decision on a task."""
-    number, patch = None, None
-    if evidence is None:
-        ended = TaskResult(task, State.NO_CANDIDATE, "no member has a patch for it that can be used")
-    elif not (ranking := rule.rank(evidence)).order:
-        ended = TaskResult(task, State.ABSTAINED, ranking.reason)
-    else:
-        first = evidence.classes[ranking.order[0]]
-        ended = TaskResult(task, State.PREDICTED, ranking.reason)
-        number, patch = first + 1, evidence.patches[first]
-    journal.end_task(ended.task, ended.state, ended.reason, number, patch)
-    return ended

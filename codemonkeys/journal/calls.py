@@ -15,7 +15,8 @@ from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Request, Usage, reason_stored, reason_to_store
 from codemonkeys.models.counting import ADDED_TOKENS
-from codemonkeys.wording import option, resume
+from codemonkeys.stages import choice_of
+from codemonkeys.wording import option
 
 UNITS_PER_DOLLAR = 10**15
 """Money is summed in integer units, so that adding and subtracting the same amount leaves no rounding error."""
@@ -31,7 +32,7 @@ class StoredCalls:
         self._writer = writer
         self._spent: dict[str, dict[str, int]] = {}
         """Settled and reserved cost by task and stage, in units."""
-        self._total = 0
+        self._totals: Counter[str] = Counter()  # of the run and of each named choice, which have budgets of their own
         self._bookings: Counter[str] = Counter()
         self._stored_messages: set[str] = set()
         """Cache of message hashes known to be stored."""
@@ -49,12 +50,12 @@ class StoredCalls:
         self._bookings.update(self._spent.keys())
         self._spent.clear()
         self._stored_messages.clear()
-        self._total = 0
+        self._totals.clear()
         for task, stage, cost in rows:
             self._book(task, stage, to_units(cost))
 
     def _book(self, task: str, stage: str, amount: int) -> None:
-        self._total += amount
+        self._totals[choice_of(stage)] += amount
         self._bookings[task] += 1
         stages = self._spent.setdefault(task, {})
         stages[stage] = stages.get(stage, 0) + amount
@@ -72,6 +73,17 @@ class StoredCalls:
             "SELECT id, request_hash FROM call_steps "
             "WHERE task = ? AND stage = ? AND sample = ? AND turn = ? AND state = 'done'",
             key[:4],
+        ).fetchone()
+        return None if row is None else Stored(*row)
+
+    def equal(self, key: StepKey, request_hash: str) -> Stored | None:
+        """While a named choice is made: what the run, or another choice, was answered there to the same request."""
+        if not self._writer.choice:
+            return None
+        row = self._writer.reader.execute(
+            "SELECT id, request_hash FROM call_steps WHERE task = ? AND sample = ? AND turn = ? AND request_hash = ? "
+            "AND state = 'done' ORDER BY id LIMIT 1",
+            (key.task, key.sample, key.turn, request_hash),
         ).fetchone()
         return None if row is None else Stored(*row)
 
@@ -108,14 +120,14 @@ class StoredCalls:
         """
         task, bound = request.key.task, to_units(upper_bound)
         for cap, spent, parameter in (
-            (limit, self._total, "budget"),
-            (task_limit, sum(self._spent.get(task, {}).values()), "task_budget"),
+            (limit, self._totals[self._writer.choice], "budget"),
+            (task_limit, self._of_task(task), "task_budget"),
         ):
             if cap is not None and spent + bound > to_units(cap) + TOLERANCE:
                 raise BudgetReached(
                     f"{request.key} could cost up to {upper_bound:.4f} USD, and {spent / UNITS_PER_DOLLAR:.4f} of the "
                     f"{max(cap, 0.0):.2f} USD it may use are spent or reserved. To raise it, "
-                    f"{resume(self._writer.run, option(parameter, 'USD'))}"
+                    f"{self._writer.how_to_go_on(option(parameter, 'USD'))}"
                 )
         self._keys.of(task).add(request.key[1:4])
         with self._writer.writing() as connection:
@@ -259,17 +271,22 @@ class StoredCalls:
         return self._bookings[task]
 
     def known_cost(self) -> float | None:
-        """US dollars of the run so far; None if it has made calls and not one has a known cost."""
-        query = "SELECT EXISTS (SELECT 1 FROM costs), EXISTS (SELECT 1 FROM costs WHERE cost_usd IS NOT NULL)"
-        calls, known = self._writer.connection.execute(query).fetchone()
+        """US dollars of the run, or of the named choice, so far; None if no call of it has a known cost."""
+        mine = "SELECT 1 FROM costs WHERE substr(stage, instr(stage || '@', '@') + 1) = ?"
+        query = f"SELECT EXISTS ({mine}), EXISTS ({mine} AND cost_usd IS NOT NULL)"
+        calls, known = self._writer.connection.execute(query, (self._writer.choice,) * 2).fetchone()
         return self.spent() if known or not calls else None
 
     def spent(self, task: str | None = None, stage: str | None = None) -> float:
-        """US dollars settled and reserved so far, for the run, one task, or one stage of a task."""
+        """US dollars settled and reserved so far, for the run (or the named choice), a task, or one of its stages."""
         if task is None:
-            return self._total / UNITS_PER_DOLLAR
+            return self._totals[self._writer.choice] / UNITS_PER_DOLLAR
+        units = self._of_task(task) if stage is None else self._spent.get(task, {}).get(stage, 0)
+        return units / UNITS_PER_DOLLAR
+
+    def _of_task(self, task: str) -> int:
         stages = self._spent.get(task, {})
-        return (sum(stages.values()) if stage is None else stages.get(stage, 0)) / UNITS_PER_DOLLAR
+        return sum(units for stage, units in stages.items() if choice_of(stage) == self._writer.choice)
 
 
 def to_units(dollars: float) -> int:

@@ -73,7 +73,7 @@ def pending_batches(connection: sqlite3.Connection) -> list[dict[str, Any]]:
 
 def has_table(connection: sqlite3.Connection, name: str) -> bool:
     """Whether a run has a table; one written by an older version, and only read since, may lack it."""
-    return bool(rows(connection, "SELECT 1 FROM sqlite_master WHERE name = ?", name))
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone() is not None
 
 
 def spend(connection: sqlite3.Connection, task: str | None = None) -> list[dict[str, Any]]:
@@ -145,13 +145,18 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
     }
 
 
-def signals(connection: sqlite3.Connection, task: str) -> list[dict[str, Any]]:
-    """Kind, number, value and detail of a task's signals: evidence about candidates other than votes."""
+def signals(connection: sqlite3.Connection, task: str, choice: str = "") -> list[dict[str, Any]]:
+    """Kind, number, value and detail of a task's signals: evidence about candidates other than votes.
+
+    `choice`: a named choice, whose own ones stand in place of the run's of the same kind.
+    """
     if not has_table(connection, "signals"):
         return []
-    return rows(
-        connection, "SELECT kind, number, value, detail FROM signals WHERE task = ? ORDER BY kind, number", task
-    )
+    query = "SELECT kind, number, value, detail FROM {} WHERE task = ? {} ORDER BY kind, number"
+    found = rows(connection, query.format("signals", ""), task)
+    own = rows(connection, query.format("choice_signals", "AND name = ?"), task, choice) if choice else []
+    replaced = {row["kind"] for row in own}
+    return [*(row for row in found if row["kind"] not in replaced), *own]
 
 
 def controls(connection: sqlite3.Connection, task: str) -> dict[int, bool]:

@@ -202,7 +202,7 @@ def check_schema(connection: sqlite3.Connection, path: Path) -> None:
 KNOWN_MIGRATIONS = frozenset(
     {
         *("m001_initial", "m002_verdicts", "m003_evidence", "m004_bill", "m005_standing", "m006_overruns"),
-        *("m007_controls", "m008_reasoning", "m009_windows", "m010_costs", "m011_batches"),
+        *("m007_controls", "m008_reasoning", "m009_windows", "m010_costs", "m011_batches", "m012_choices"),
     }
 )
 """Names of `schema.migrations()`, repeated here so that readers need not import sqlite-utils; a test compares them."""

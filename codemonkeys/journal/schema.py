@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from codemonkeys.journal.schema_batches import BATCHES
 from codemonkeys.journal.schema_bill import COSTS
+from codemonkeys.journal.schema_choices import CHOICES
 from codemonkeys.journal.schema_controls import CONTROLS
 from codemonkeys.journal.schema_initial import INITIAL
 
@@ -152,6 +153,7 @@ MIGRATIONS = {
     "m009_windows": WINDOWS,
     "m010_costs": COSTS,
     "m011_batches": BATCHES,
+    "m012_choices": CHOICES,
 }
 """Statements by name, oldest first. Never change a released one: add a new one below it."""
 

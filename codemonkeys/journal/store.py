@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from reprlib import repr as brief
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -16,10 +15,11 @@ from codemonkeys.journal import run_files, texts
 from codemonkeys.journal.batches import StoredBatches
 from codemonkeys.journal.calls import StoredCalls
 from codemonkeys.journal.executions import StoredExecutions
+from codemonkeys.journal.same_settings import difference
 from codemonkeys.journal.writer import KeyIndex, Writer, now
+from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Price
 from codemonkeys.models.windows import Window
-from codemonkeys.settings.model_settings import decisive
 from codemonkeys.tasks.base import Task
 from codemonkeys.wording import option, resume
 
@@ -36,10 +36,12 @@ class Journal:
         source: str,
         settings: dict[str, Any],
         windows: Mapping[str, Window] = MappingProxyType({}),
+        prompts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Open or create a run.
 
-        `windows`: of its models by name, if it is created; a run keeps those that it began with.
+        `windows`: of its models by name, and `prompts`: the templates by name, if it is created; a run keeps the
+        windows that it began with.
 
         `settings` are all settings of the run, JSON-serialisable; those under `operation`, and those of connections
         under `models`, may change between sessions, the others determine results and may not. Raises RunExists if the
@@ -60,26 +62,24 @@ class Journal:
             # The connection that writes would wait for a commit, and nearly every note that is looked for is missing.
             self._notes = KeyIndex(self._writer.reader, "SELECT stage, sample, kind FROM notes WHERE task = ?")
             self.batches = StoredBatches(self._writer)
-            self._begin_run(source, settings, windows)
+            self._begin_run(source, settings, windows, prompts)
             self.windows = {row[0]: Window(*row[1:]) for row in connection.execute("SELECT * FROM windows")}
             """What fits into each model, as far as it was known when the run began; nothing for older runs."""
         except BaseException:
             self.discard_unused()
             raise
 
-    def _begin_run(self, source: str, settings: dict[str, Any], windows: Mapping[str, Window]) -> None:
+    def _begin_run(
+        self, source: str, settings: dict[str, Any], windows: Mapping[str, Window], prompts: Mapping[str, str]
+    ) -> None:
         given = {"source": source, **settings}
         row = self._writer.connection.execute("SELECT source, settings, version FROM run").fetchone()
         stored = given if row is None else {"source": row[0], **json.loads(row[1])}
         self.is_begun_by_older = row is not None and row[2] == "0.1.0"
         """Whether version 0.1 began this run: it goes on as it began, so that no step is taken again."""
-        was, now_asked = deciding(stored), deciding(given)
-        differing = sorted(k for k in {*was, *now_asked} if not same(k, was.get(k), now_asked.get(k)))
-        if differing:
-            where, before, after = first_difference(differing[0], was.get(differing[0]), now_asked.get(differing[0]))
+        if (differs := difference(stored, given)) is not None:
             raise RunExists(
-                f"run {self.name!r} in {self.folder} was started with a different {', '.join(differing)} "
-                f"({where} was {brief(before)}, is now {brief(after)}). "
+                f"run {self.name!r} in {self.folder} was started with {differs}. "
                 f"Choose another name ({option('name')}), or {resume(self.name)}"
             )
         text = json.dumps(settings, sort_keys=True)
@@ -90,12 +90,27 @@ class Journal:
                 )
                 rows = [(model, window.tokens, window.answer, window.margin) for model, window in windows.items()]
                 connection.executemany("INSERT INTO windows VALUES (?, ?, ?, ?)", rows)
+                templates = [(prompt, texts.put(connection, text, plain=True)) for prompt, text in prompts.items()]
+                connection.executemany("INSERT INTO prompts VALUES (?, ?)", templates)
             else:  # One row, also where the folder has another name now; early versions added one then.
                 connection.execute("DELETE FROM run WHERE rowid > (SELECT min(rowid) FROM run)")
                 connection.execute("UPDATE run SET name = ?, settings = ?", (self.name, text))
         self.calls.mark_started_as_lost()
         if self.batches.read_left():
             self.calls.recompute_totals()
+
+    @property
+    def choice(self) -> str:
+        """The named choice that this session makes; empty where it is the run itself."""
+        return self._writer.choice
+
+    def keeps(self, key: StepKey) -> bool:
+        """Whether a stored step answers whatever is asked in its place; see `StoredChoice`."""
+        return False
+
+    def how_to_go_on(self) -> str:
+        """How the user goes on with what this session does, to stand within a sentence."""
+        return self._writer.how_to_go_on()
 
     def close(self) -> None:
         """Close the database and release the run's lock."""
@@ -250,33 +265,3 @@ class Journal:
 def prices_of(price: Price) -> tuple[float, float, float, float]:
     """US dollars per token, in the order of the table's columns."""
     return price.prompt, price.completion, price.cache_read, price.cache_write
-
-
-def deciding(settings: dict[str, Any]) -> dict[str, Any]:
-    """What of a run's settings decides its results, and so must not change."""
-    kept = {name: value for name, value in settings.items() if name != "operation"}
-    return {**kept, "models": decisive(settings.get("models") or {})}
-
-
-def same(name: str, stored: Any, asked: Any) -> bool:
-    """Whether a setting is as it was; each parameter of a model counts, also one that was not given then."""
-    return bool(stored == asked) if name == "models" else agrees(stored, asked)
-
-
-def first_difference(where: str, stored: Any, asked: Any) -> tuple[str, Any, Any]:
-    """The innermost setting that differs, with both values, to keep the message short."""
-    if isinstance(stored, dict) and isinstance(asked, dict):
-        names = [name for name in {**stored, **asked} if not agrees(stored.get(name), asked.get(name))]
-        if names:
-            return first_difference(f"{where}.{names[0]}", stored.get(names[0]), asked.get(names[0]))
-    if isinstance(stored, list) and isinstance(asked, list) and len(stored) == len(asked):
-        number = next(n for n, (one, other) in enumerate(zip(stored, asked, strict=True)) if one != other)
-        return first_difference(f"{where}.{number + 1}", stored[number], asked[number])
-    return where, stored, asked
-
-
-def agrees(stored: Any, asked: Any) -> bool:
-    """Whether settings match those a run was started with; settings that its version did not have are ignored."""
-    if isinstance(stored, dict) and isinstance(asked, dict):
-        return all(agrees(value, asked.get(name)) for name, value in stored.items())
-    return bool(stored == asked)

@@ -14,7 +14,7 @@ from threading import RLock
 from typing import Any, TypeVar
 
 from codemonkeys.errors import JournalError
-from codemonkeys.wording import resume
+from codemonkeys.wording import resume, select_on
 
 T = TypeVar("T")
 
@@ -59,6 +59,8 @@ class Writer:
         self.reader = reader or connection
         self.run = run
         self.folder = folder
+        self.choice = ""
+        """The named choice that this session makes; empty where it is the run itself."""
         self.on_rollback: Callable[[], None] = lambda: None
         """Called after changes have been rolled back."""
         self._lock = RLock()
@@ -68,6 +70,10 @@ class Writer:
         self._committing: asyncio.Task[None] | None = None
         # Only COMMIT, which waits for the disk, runs here, so that it does not block the event loop.
         self._disk = ThreadPoolExecutor(1, "journal")
+
+    def how_to_go_on(self, more: str = "") -> str:
+        """How the user goes on with what this session does, to stand within a sentence. `more`: what to give."""
+        return select_on(self.run, self.choice, more) if self.choice else resume(self.run, more)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -174,7 +180,7 @@ class Writer:
     def _failure(self, error: sqlite3.OperationalError) -> JournalError:
         return JournalError(
             f"cannot write the journal in {self.folder}: {error}. Everything up to this step is stored; "
-            f"free some disk space, then {resume(self.run)}"
+            f"free some disk space, then {self.how_to_go_on()}"
         )
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from codemonkeys.models.base import Usage
 from codemonkeys.models.providers import CONCERNS_EVERY_CALL, DRAINED, FILTERED, OVERLOADED, TOO_MANY
 from codemonkeys.models.retry import Passing, retry_after
 from codemonkeys.redact import redact
-from codemonkeys.stages import STAGES
+from codemonkeys.stages import STAGES, base_stage
 
 PASSING = frozenset({408, 409, 425, 429, 498, 499})
 """Below 500: timeout, conflict with another request, too early, too many, no capacity (Groq), and a gateway that gave
@@ -139,6 +139,7 @@ def wants_completion_length(error: Exception, status: int | None = None) -> bool
 
 def how_to_shorten(stage: str) -> str:
     """What a user can do about a prompt of a stage that is too long."""
+    stage = base_stage(stage)
     settings = STAGES[stage].shortened_by if stage in STAGES else ()
     lower = f"lower {' or '.join(settings)} in a new run, or " if settings else ""
     return f"{lower}choose a model with a larger window"

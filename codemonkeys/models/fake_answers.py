@@ -26,7 +26,7 @@ FILE = "codemonkeys_dry_run.txt"
 def answer(request: Request) -> str:
     """Find every file relevant, rank as listed, create one file, test for it, approve all, choose the first."""
     system, said = request.messages[0].content, request.messages[-1].content
-    match request.key.stage:
+    match stages.base_stage(request.key.stage):
         case stages.DIGEST.name:
             return json.dumps([{"file": n, "digest": "Dry run."} for n in range(1, files_shown(said) + 1)])
         case stages.RELEVANCE.name:

@@ -30,6 +30,7 @@ from codemonkeys.models.base import (
     reason_to_store,
 )
 from codemonkeys.models.tokens import count_tokens
+from codemonkeys.stages import base_stage
 from codemonkeys.system.files import write_whole
 
 FORMAT = "codemonkeys-recording-2"
@@ -93,7 +94,7 @@ class ReplayModel:
 
 def template_of(stage: str, position: int) -> str:
     """The template of a message at a position of a conversation."""
-    return f"{stage}.{('system', 'user')[position] if position < 2 else 'result'}"
+    return f"{base_stage(stage)}.{('system', 'user')[position] if position < 2 else 'result'}"
 
 
 class Counts(BaseModel):

@@ -116,6 +116,14 @@ def templates(own: Path | None, older: bool = False) -> Environment:
     return environment
 
 
+def template_sources(own: Path | None) -> dict[str, str]:
+    """Every template of a run by name, as it is written, a user's own in place of ours."""
+    loader = templates(own).loader
+    assert loader is not None
+    names = sorted(path.stem for path in shipped_folder().glob("*.jinja"))
+    return {name: loader.get_source(templates(own), f"{name}.jinja")[0] for name in names}
+
+
 def check_folder(folder: Path) -> None:
     """Raise BadSettings unless every template in a user's folder replaces one of ours."""
     if not folder.is_dir():

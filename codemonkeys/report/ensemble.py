@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
-from codemonkeys.ensembles.members import Member
+from codemonkeys.ensembles.members import Member, guess_model
 from codemonkeys.errors import BadSettings, RuleFailed
 from codemonkeys.journal.queries import rows, run_row
 from codemonkeys.report.tables import new_table, plain
@@ -33,6 +33,7 @@ def ensemble_report(connection: sqlite3.Connection, members: Sequence[Member], r
             {
                 "name": member.name,
                 "family": member.family,
+                "model": guess_model(member.name),
                 "path": str(member.path),
                 "used": len(member.patches),
                 "chosen": chosen[member.name],
@@ -104,11 +105,13 @@ def members_table(report: dict[str, Any]) -> Table:
     counts = [Counter(record["why"] for record in member["dropped"]) for member in report["members"]]
     reasons = [reason for reason in REASONS if any(count[reason] for count in counts)]
     columns = ("candidates", *reasons, "chosen")
-    table = new_table("member", "family", *columns, numbers=columns)
+    told = any(member["model"] for member in report["members"])
+    table = new_table("member", "family", *["model"] * told, *columns, numbers=columns)
     for member, count in zip(report["members"], counts, strict=True):
         used = member["used"] - count["does not apply"]
         numbers = [str(n) for n in (used, *(count[reason] for reason in reasons), member["chosen"])]
-        table.add_row(plain(member["name"]), plain(member["family"]), *numbers)
+        names = [plain(member[kind]) for kind in ("name", "family", *["model"] * told)]
+        table.add_row(*names, *numbers)
     return table
 
 

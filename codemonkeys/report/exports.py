@@ -94,18 +94,19 @@ def leaderboard(connection: sqlite3.Connection, folder: Path, output: Path) -> s
     rows = _predictions(connection)
     write_predictions(output / "all_preds.jsonl", rows)
     atif(connection, folder, output / "trajs")
-    logs = _copy_logs(folder, run["name"], output / "logs")
+    models = {prediction.model_name_or_path.replace("/", "__") for prediction in rows.values()}
+    logs = _copy_logs(folder, run["name"], models, output / "logs")
     results = _results(connection, run, logs)
     if results is not None:
         write_whole(output / "results" / "results.json", json.dumps(results, indent=2) + "\n")
-    models = sorted({row["model"] for row in run["spend"]})
+    asked = sorted({row["model"] for row in run["spend"]})
     attempts = "1" if run["settings"]["generation"]["samples"] == 1 else "2+"
     metadata = {
         "assets": {"logs": "logs" if logs else None, "trajs": "trajs"},
         "info": {"name": "codemonkeys", "authors": None, "logo": None, "site": None, "report": None},
         "tags": {
             "checked": False,
-            "model": models,
+            "model": asked,
             "org": None,
             "os_model": None,
             "os_system": True,
@@ -119,7 +120,7 @@ def leaderboard(connection: sqlite3.Connection, folder: Path, output: Path) -> s
         count=len(rows),
         version=run["version"],
         source=Path(run["source"]).name if Path(run["source"]).is_absolute() else run["source"],
-        models=", ".join(f"`{model}`" for model in models),
+        models=", ".join(f"`{model}`" for model in asked),
         samples=run["settings"]["generation"]["samples"],
         spent=total_cost(run["spend"]) if run["spend"] else "unknown",
         attempts=attempts,
@@ -129,11 +130,11 @@ def leaderboard(connection: sqlite3.Connection, folder: Path, output: Path) -> s
     return f"{len(rows)} predictions, {len(logs)} evaluation logs and the trajectories written to {output}"
 
 
-def _copy_logs(folder: Path, name: str, output: Path) -> list[str]:
-    """Copy the logs of an evaluation, redacted; returns the ids of the tasks that have any."""
+def _copy_logs(folder: Path, name: str, models: set[str], output: Path) -> list[str]:
+    """Copy the logs of an evaluation of these models, redacted; returns the ids of the tasks that have any."""
     copied = set()
     for file in sorted((folder / "logs" / "run_evaluation" / name).glob("*/*/*")):
-        if file.name in LOGS and file.is_file() and not file.is_symlink():
+        if file.name in LOGS and file.parent.parent.name in models and file.is_file() and not file.is_symlink():
             text = file.read_text(encoding="utf-8", errors="replace")
             write_whole(output / file.parent.name / file.name, redact(text))
             copied.add(file.parent.name)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from codemonkeys.journal import queries, run_files, texts
+from codemonkeys.journal.choices import chosen, named_choices, read_as
+from codemonkeys.tasks.predictions import Prediction
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,24 @@ class VoteRecord:
     """The test is valid and passes on the candidate, which did not fail its control."""
     control: bool | None = None
     """Whether the candidate passes its control; None if none ran."""
+
+
+@dataclass(frozen=True)
+class ChoiceRecord:
+    """What a named choice came to on one task."""
+
+    name: str
+    rule: str
+    model: str | None
+    """The model that judged; None if none was asked."""
+    task: str
+    state: str
+    candidate: int | None
+    """Number of the chosen candidate."""
+    reason: str
+
+
+CHOSEN = ("task", "state", "candidate", "reason")
 
 
 @dataclass(frozen=True)
@@ -168,6 +188,23 @@ class Run:
             row.update(valid=bool(row["valid"]), vote=bool(row["vote"]))
             row["control"] = None if control is None else bool(control)
         return [_record(VoteRecord, row) for row in records]
+
+    def choices(self, name: str | None = None) -> list[ChoiceRecord]:
+        """What named choices came to, of one name or of all, in the order of the run."""
+        with self._reading() as connection:
+            return [
+                ChoiceRecord(choice.name, choice.rule, choice.model, *(row[field] for field in CHOSEN))
+                for choice in named_choices(connection)
+                if name in (None, choice.name)
+                for row in chosen(connection, choice.name)
+            ]
+
+    def predictions(self, choice: str | None = None) -> dict[str, Prediction]:
+        """Predictions by task: the run's own, or those of a named choice. Raises BadInput for an unknown one."""
+        with self._reading() as connection:
+            if choice is not None:
+                read_as(connection, self.name, choice)
+            return {row["instance_id"]: Prediction(**row) for row in queries.predictions(connection)}
 
     def calls(self, task: str | None = None) -> list[CallRecord]:
         """Model calls of one task or of all, in the order they were sent."""

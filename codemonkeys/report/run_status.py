@@ -12,6 +12,7 @@ from typing import Any
 
 from codemonkeys.journal import run_files
 from codemonkeys.journal.calls import NOT_SENT
+from codemonkeys.journal.choices import spend_of_choices
 from codemonkeys.journal.queries import pending_batches, retries, rows, run_row, unanswered
 from codemonkeys.runs.estimate_file import read_estimate
 from codemonkeys.stages import STAGES
@@ -86,6 +87,8 @@ class RunStatus:
 
     batches: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """Batches that are at their providers; see `queries.pending_batches`."""
+    choices: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """Calls and US dollars of each named choice, which are part of the spend; see `choices.spend_of_choices`."""
 
     @property
     def ended(self) -> int:
@@ -143,6 +146,7 @@ class StatusReader:
             reserved_usd=reserved,
             unanswered_usd=unanswered(connection)["cost_usd"],
             batches=pending_batches(connection),
+            choices=spend_of_choices(connection),
             budget_usd=budget,
             estimated_usd=sum(estimate.values()) if estimate else None,
             estimate_factor=factor(

@@ -52,6 +52,8 @@ def facts_table(status: RunStatus, width: int) -> Table:
         more += [f"about {dollars(status.expected_usd)} in total"] * shows_total(status)
         if more:
             facts.add_row("", "; ".join(more))
+    for name, cost in status.choices.items():
+        facts.add_row("", plain(f"{dollars(cost['cost_usd'])} of it for choice {name}: {cost['calls']:,} calls"))
     if estimate := estimate_line(status):
         facts.add_row("estimate", estimate)
     if status.owner is not None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from codemonkeys.journal.choices import NamedChoice, chosen, named_choices
 from codemonkeys.journal.queries import rows, run_row
 from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.evidence import Evidence
+from codemonkeys.stages import choice_of
 
 
 class Cost(NamedTuple):
@@ -26,6 +30,19 @@ class Cost(NamedTuple):
         """The sum of both."""
         usd = None if self.usd is None or other.usd is None else self.usd + other.usd
         return Cost(self.calls + other.calls, usd, self.executions + other.executions, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True)
+class StoredChoice:
+    """A named choice of a run."""
+
+    name: str
+    rule: str
+    model: str | None
+    choices: dict[str, int | None]
+    """By decided task, index of the chosen candidate; None if it abstained."""
+    cost: Cost
+    """Of what it asked and executed itself."""
 
 
 @dataclass(frozen=True)
@@ -55,40 +72,65 @@ class StoredRun:
     """By task, for each candidate, the wave of its trajectory, from 1. Empty for ensembles."""
     diversity: str = "none"
     """The run's `generation.diversity`: what later waves see of earlier ones."""
+    named: tuple[StoredChoice, ...] = ()
+    pool: tuple[Evidence, ...] = ()
+    """Evidence of all tasks, also of those that are not asked for: rules that learn learn from it."""
+    uncovered: int = 0
+    """Tasks of an ensemble's dataset that no submission has a record of; they count nowhere."""
 
 
-def read_run(connection: sqlite3.Connection) -> StoredRun:
-    """Read a run from a connection to its journal."""
+def read_run(connection: sqlite3.Connection, wanted: Callable[[str], object] = lambda task: True) -> StoredRun:
+    """Read a run from a connection to its journal. `wanted`: says of which tasks; rules learn from all."""
     run = run_row(connection)
     settings = run["settings"]
     # Runs of early versions store no rule; they used the conversation.
     rule = settings.get("selection", {}).get("rule", "conversation")
     generation = settings.get("generation", {})
     drawn = "SELECT task, count(DISTINCT sample) AS samples FROM call_steps WHERE stage = 'edit' GROUP BY task"
-    task_rows = rows(connection, "SELECT id, state, candidate FROM tasks ORDER BY position")
+    every = rows(connection, "SELECT id, state, candidate FROM tasks ORDER BY position")
+    task_rows = [row for row in every if wanted(row["id"])]
     with_candidates = {row["task"] for row in rows(connection, "SELECT DISTINCT task FROM candidates")}
-    evidence = {
-        row["id"]: e
-        for row in task_rows
-        if row["id"] in with_candidates and (e := stored_evidence(connection, row["id"]))
+    pool = {
+        row["id"]: e for row in every if row["id"] in with_candidates and (e := stored_evidence(connection, row["id"]))
     }
+    evidence = {row["id"]: pool[row["id"]] for row in task_rows if row["id"] in pool}
+    bare = [row["id"] for row in task_rows if row["id"] not in with_candidates and row["state"] == "no candidate"]
+    without = [task for task in bare if "ensemble" not in settings or was_submitted(connection, task)]
     ended = [row for row in task_rows if row["id"] in evidence and row["state"] not in ("waiting", "running")]
+    costs = stage_costs(connection, [row["id"] for row in task_rows])
     return StoredRun(
         name=run["name"],
         rule=rule,
         samples={row["task"]: row["samples"] for row in rows(connection, drawn)},
         tasks=tuple(row["id"] for row in task_rows),
         evidence=evidence,
-        without=tuple(
-            row["id"] for row in task_rows if row["id"] not in with_candidates and row["state"] == "no candidate"
-        ),
+        without=tuple(without),
         incomplete=tuple(row["id"] for row in task_rows if row["id"] in with_candidates and row["id"] not in evidence),
         choices={row["id"]: None if row["candidate"] is None else row["candidate"] - 1 for row in ended},
-        costs=stage_costs(connection),
+        costs=costs,
         turns={task: edits_by_turn(connection, task) for task in evidence},
         wave_of={} if "ensemble" in settings else waves_of(connection, generation.get("wave")),
         diversity=generation.get("diversity", "none"),
+        named=tuple(read_choice(connection, choice, costs) for choice in named_choices(connection)),
+        pool=tuple(pool.values()),
+        uncovered=len(bare) - len(without),
     )
+
+
+def was_submitted(connection: sqlite3.Connection, task: str) -> bool:
+    """Whether an ensemble without a candidate for a task had one that does not apply."""
+    query = "SELECT 1 FROM notes WHERE task = ? AND stage = 'ensemble' AND kind = 'does not apply'"
+    return connection.execute(query, (task,)).fetchone() is not None
+
+
+def read_choice(connection: sqlite3.Connection, choice: NamedChoice, costs: Mapping[str, Cost]) -> StoredChoice:
+    """A named choice, with what it cost beyond the evidence of the run. `costs`: by stage."""
+    decided = [row for row in chosen(connection, choice.name) if row["state"] in ("predicted", "abstained")]
+    numbers = {row["task"]: None if row["candidate"] is None else row["candidate"] - 1 for row in decided}
+    total = Cost()
+    for cost in (cost for stage, cost in costs.items() if choice_of(stage) == choice.name):
+        total = total.plus(cost)
+    return StoredChoice(choice.name, choice.rule, choice.model, numbers, total)
 
 
 def waves_of(connection: sqlite3.Connection, size: int | None) -> dict[str, tuple[int, ...]]:
@@ -100,17 +142,23 @@ def waves_of(connection: sqlite3.Connection, size: int | None) -> dict[str, tupl
     return waves
 
 
-def stage_costs(connection: sqlite3.Connection) -> dict[str, Cost]:
-    """Cost of each stage: model calls and executions."""
+def stage_costs(connection: sqlite3.Connection, tasks: Sequence[str]) -> dict[str, Cost]:
+    """Cost of each stage on these tasks: model calls and executions."""
+    among, ids = "task IN (SELECT value FROM json_each(?))", json.dumps(list(tasks))
     costs: dict[str, Cost] = {}
     for row in rows(
         connection,
-        "SELECT stage, count(*) AS calls, count(cost_usd) AS priced, sum(cost_usd) AS usd FROM costs GROUP BY stage",
+        "SELECT stage, count(*) AS calls, count(cost_usd) AS priced, sum(cost_usd) AS usd FROM costs "
+        f"WHERE {among} GROUP BY stage",
+        ids,
     ):
         usd = row["usd"] if row["priced"] == row["calls"] else None
         costs[row["stage"]] = Cost(row["calls"], usd)
-    ran = "SELECT stage, count(*) AS ran, sum(seconds) AS seconds FROM execution_steps WHERE NOT reused GROUP BY stage"
-    for row in rows(connection, ran):
+    ran = (
+        "SELECT stage, count(*) AS ran, sum(seconds) AS seconds FROM execution_steps "
+        f"WHERE NOT reused AND {among} GROUP BY stage"
+    )
+    for row in rows(connection, ran, ids):
         costs[row["stage"]] = costs.get(row["stage"], Cost()).plus(Cost(0, 0.0, row["ran"], row["seconds"]))
     return costs
 

@@ -9,68 +9,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codemonkeys.generation.flags import runner_flags
+from codemonkeys.report.abstention import RiskResult, risk_result
 from codemonkeys.report.diversity import Diversity, diversity_of
 from codemonkeys.report.forecast import forecast
-from codemonkeys.report.savings import Saving, saving
-from codemonkeys.report.statistics import (
-    Interval,
-    TaskScore,
-    Verdict,
-    bootstrap,
-    bootstrap_of,
-    coverage,
-    oracle,
-    random_score,
-    recovery,
-    score,
-    true_rates,
+from codemonkeys.report.rule_results import (
+    AS_RUN,
+    OPTIONAL_EVIDENCE,
+    RuleResult,
+    choice_results,
+    cost_of,
+    first_choice,
+    outcome_of,
+    rule_result,
+    stored_ranking,
+    whole_cost,
 )
-from codemonkeys.report.stored_run import Cost, StoredRun
+from codemonkeys.report.savings import Saving, saving
+from codemonkeys.report.statistics import Interval, Verdict, bootstrap, coverage, oracle, random_score, true_rates
+from codemonkeys.report.stored_run import StoredRun
+from codemonkeys.report.systems import SystemResult, family_results, system_results
 from codemonkeys.report.tests_and_turns import TestsResult, TurnResult, by_turn, tests_result
 from codemonkeys.report.verdict_sources import Verdicts
-from codemonkeys.selection.evidence import Evidence, Ranking, ScriptOutcome
-from codemonkeys.selection.rules import EITHER_TESTS, RULES, Rule
-from codemonkeys.selection.rules_base import candidates
+from codemonkeys.selection.evidence import Ranking, ScriptOutcome
+from codemonkeys.selection.rules import RULES, Rule
 from codemonkeys.selection.weaver import estimate, verify
-from codemonkeys.stages import STAGES
 
-STAGES_OF_EVIDENCE: Mapping[str, tuple[str, ...]] = {
-    kind: tuple(stage.name for stage in STAGES.values() if kind in stage.evidence)
-    for kind in ("edited", "breaks", "scores", "ballots", "conversation")
-}
-"""Stages that produce each kind of evidence."""
-AS_RUN = "as the run chose"
 SYSTEMS = "the candidates come from different systems and are not samples of one"
-OPTIONAL_EVIDENCE: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(EITHER_TESTS, ("edited", "breaks")),
-    "weaver": ("edited", "breaks", "scores"),
-    "weaver of families": ("edited", "breaks", "scores"),
-}
-"""Evidence that a rule uses if available but does not need."""
 FORECAST_TASKS = 10
 """Minimum number of graded tasks for a forecast."""
 FORECAST_FACTORS = (2, 3, 5, 10)
 """Forecast horizons, as multiples of the samples drawn."""
-
-
-@dataclass(frozen=True)
-class RuleResult:
-    """Result of a rule on the stored evidence."""
-
-    name: str
-    source: str
-    score: Interval | None
-    """Share of tasks whose first choice is correct; None without verdicts."""
-    recovered: Interval | None
-    """Share of the gap from random to oracle that the rule closes."""
-    abstained: int
-    """Number of tasks with candidates on which it abstained; they count as not resolved."""
-    as_run: float
-    """Share of tasks on which it agrees with the run's choice."""
-    confidence: float | None
-    """Mean over tasks with a choice, on the rule's own scale; None for the run's choices and without a choice."""
-    cost: Cost
-    """Cost of the evidence it needs."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +59,10 @@ class Study:
     run: str
     rule: str
     tasks: int
-    """Tasks that count: with candidates and complete evidence, or ended without candidates; with verdicts, only graded
-    ones."""
+    """Tasks that count: with candidates and complete evidence, or ended without candidates."""
     ungraded: int
-    """Tasks excluded because some candidate has no verdict."""
+    """With verdicts, tasks of which some candidate has none: in scores only where the chosen one has one, and left out
+    of what needs all."""
     incomplete: int
     """Tasks excluded because their evidence is incomplete."""
     random: Interval | None
@@ -124,22 +92,34 @@ class Study:
     """Number of distinct candidates that failed a control, so that their votes do not count."""
     flagged: int = 0
     """Number of distinct candidates that touch what can decide how tests run."""
+    uncovered: int = 0
+    """Tasks that no submission of an ensemble has a record of; they count nowhere."""
+    systems: tuple[SystemResult, ...] = ()
+    """For candidates from several systems: each alone, also without verdicts."""
+    families: tuple[SystemResult, ...] = ()
+    """The same by family, where one has several systems."""
+    risks: tuple[RiskResult, ...] = ()
+    """By rule: what abstaining by its confidence buys."""
 
 
 def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] = RULES) -> Study:
-    """Compare rules; with verdicts, compute the scores too. Raises RuleFailed if a plugged-in rule fails."""
+    """Compare rules; with verdicts, score them too, as far as these reach.
+
+    Raises RuleFailed if a plugged-in rule fails.
+    """
     labels = {} if verdicts is None else {task: verdicts.of_candidates(e) for task, e in run.evidence.items()}
     graded = [task for task, task_labels in labels.items() if None not in task_labels]
-    used = graded if verdicts is not None else list(run.evidence)
+    used = list(run.evidence)
+    full = {task: labels[task] for task in graded}
     # Rules are fitted on all stored evidence, graded or not: they never see a verdict.
-    pool = list(run.evidence.values())
+    pool = list(run.pool or run.evidence.values())
     fitted = {name: rule.fit(pool) for name, rule in rules.items()}
     rankings = {name: {task: rule.rank(e) for task, e in run.evidence.items()} for name, rule in fitted.items()}
     ranked = {
         name: {task: first_choice(ranking, run.evidence[task]) for task, ranking in of_tasks.items()}
         for name, of_tasks in rankings.items()
     }
-    stored = {task: Ranking((number,) if number is not None else (), 0.0, "") for task, number in run.choices.items()}
+    stored = {task: stored_ranking(number) for task, number in run.choices.items()}
     available = [name for name in rules if any(rankings[name][task].order for task in used)]
     known = [labels[task] for task in graded]
     counts = [(max(len(labels[task]), run.samples.get(task, 0)), sum(map(bool, labels[task]))) for task in graded]
@@ -147,7 +127,7 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
     forecastable, why = can_forecast(run, counts)
     turns, turn_tasks = by_turn(run, labels, verdicts) if verdicts is not None else ((), 0)
     names, estimated = estimate(pool, sources=False) if pool else ([], None)
-    votes = [[row.get(name) for name in names] for task in used for row in verify(run.evidence[task], sources=False)]
+    votes = [[row.get(name) for name in names] for task in graded for row in verify(run.evidence[task], sources=False)]
     flat: list[Verdict] = [verdict for task_labels in known for verdict in task_labels]
     actual = true_rates(votes, flat) if flat else [None] * len(names)
     most = max((n for n, _ in counts), default=0)
@@ -177,6 +157,7 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
                 if all(task in stored for task in used) and used
                 else []
             ),
+            *choice_results(run, labels, rules),
         ),
         unavailable=tuple((name, rankings[name][used[0]].reason) for name in rules if name not in available and used),
         members=member_scores(run, labels, graded),
@@ -185,8 +166,8 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
         no_forecast=why,
         turns=turns,
         turn_tasks=turn_tasks,
-        diversity=diversity_of(run, used, labels),
-        tests=tests_result([(run.evidence[task], labels.get(task)) for task in used]),
+        diversity=diversity_of(run, used, full),
+        tests=tests_result([(run.evidence[task], full.get(task)) for task in used]),
         verifiers=tuple(
             VerifierResult(
                 name,
@@ -201,63 +182,19 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
         saving=SYSTEMS if is_ensemble(run) else saving(run, labels),
         untrusted=sum(ScriptOutcome.UNTRUSTED in e.edited[k] for e in pool if e.edited for k in set(e.classes)),
         flagged=sum(bool(runner_flags(e.patches[k])) for e in pool for k in set(e.classes)),
+        uncovered=run.uncovered,
+        systems=system_results(run, labels) if is_ensemble(run) else (),
+        families=family_results(run, labels) if is_ensemble(run) else (),
+        risks=tuple(risk for name in available if (risk := risk_of(name, ranked[name], labels))),
     )
 
 
-def first_choice(ranking: Ranking, evidence: Evidence) -> Ranking:
-    """A rule's ranking; if it abstains on a single distinct candidate, that candidate: there is nothing to decide."""
-    distinct = candidates(evidence)
-    return (
-        ranking if ranking.order or len(distinct) != 1 else Ranking((distinct[0],), ranking.confidence, "the only one")
-    )
-
-
-def rule_result(
-    name: str,
-    source: str,
-    ranked: Mapping[str, Ranking],
-    run: StoredRun,
-    used: Sequence[str],
-    labels: Mapping[str, Sequence[Verdict]],
-    cost: Cost,
-) -> RuleResult:
-    """The result of one rule. `used`: the tasks with candidates that count."""
-    scored = [
-        TaskScore(random_score(verdicts := labels[task]), float(score(ranked[task], verdicts)), float(oracle(verdicts)))
-        for task in used
-        if task in labels
-    ]
-    scored += [TaskScore(0.0, 0.0, 0.0)] * len(run.without) if scored else []
-    chosen = [task for task in used if ranked[task].order]
-    classes = {task: run.evidence[task].classes for task in used}
-    same = [
-        task
-        for task in chosen
-        if (own := run.choices.get(task)) is not None and classes[task][ranked[task].order[0]] == classes[task][own]
-    ]
-    return RuleResult(
-        name=name,
-        source=source,
-        score=bootstrap([task.selected for task in scored]) if scored else None,
-        recovered=bootstrap_of(scored, recovery) if scored else None,
-        abstained=len(used) - len(chosen),
-        as_run=len(same) / len(used) if used else 0.0,
-        confidence=sum(ranked[task].confidence for task in chosen) / len(chosen) if chosen and name != AS_RUN else None,
-        cost=cost,
-    )
-
-
-def cost_of(needs: Sequence[str], run: StoredRun) -> Cost:
-    """Cost of these kinds of evidence in the run."""
-    total = Cost()
-    for stage in dict.fromkeys(stage for need in needs for stage in STAGES_OF_EVIDENCE[need]):
-        total = total.plus(run.costs.get(stage, Cost()))
-    return total
-
-
-def whole_cost(run: StoredRun) -> Cost:
-    """Cost of all evidence that the run collected."""
-    return cost_of(tuple(STAGES_OF_EVIDENCE), run)
+def risk_of(name: str, ranked: Mapping[str, Ranking], labels: Mapping[str, Sequence[Verdict]]) -> RiskResult | None:
+    """What abstaining by a rule's confidence buys, over the tasks that it decides and whose choice has a verdict."""
+    decided = {task: ranking for task, ranking in ranked.items() if ranking.order}
+    known = {task: outcome_of(ranking, labels.get(task)) for task, ranking in decided.items()}
+    outcomes = {task: outcome for task, outcome in known.items() if outcome is not None}
+    return risk_result(name, outcomes, {task: ranking.confidence for task, ranking in decided.items()})
 
 
 def member_scores(
@@ -281,7 +218,8 @@ def is_ensemble(run: StoredRun) -> bool:
 
 def can_forecast(run: StoredRun, counts: Sequence[tuple[int, int]]) -> tuple[bool, str]:
     """Whether coverage at more samples can be forecast, and if not, why."""
-    if is_ensemble(run):
+    families = {family for e in run.evidence.values() for family in e.families}
+    if is_ensemble(run) and len(families) != 1:
         return False, SYSTEMS
     if len(counts) < FORECAST_TASKS:
         return False, f"{len(counts)} graded tasks are too few; {FORECAST_TASKS} are needed"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from codemonkeys.report.abstention import COVERAGES
 from codemonkeys.report.diversity import Diversity
+from codemonkeys.report.rule_results import RuleResult
 from codemonkeys.report.statistics import Interval
 from codemonkeys.report.stored_run import Cost
-from codemonkeys.report.study import RuleResult, Study
+from codemonkeys.report.study import Study
+from codemonkeys.report.systems import SystemResult
 from codemonkeys.report.tables import dollars, heading, new_table, plain
 from codemonkeys.report.tests_and_turns import TestsResult
 
@@ -19,8 +24,12 @@ def study_view(study: Study) -> RenderableType:
     parts: list[RenderableType] = [summary(study), heading("Rules"), rules_table(study)]
     parts += [plain(f"{why}: {', '.join(names)}", "dim") for why, names in missing(study).items()]
     parts += [heading("Cost and origin of each rule"), needs_table(study)]
-    if study.members:
-        parts += [heading("Each system alone"), members_table(study)]
+    if study.systems:
+        parts += [heading("Each system alone"), systems_table(study.systems, "system")]
+    if study.families:
+        parts += [heading("Each family alone"), systems_table(study.families, "family")]
+    if any(risk.tasks > 1 for risk in study.risks):
+        parts += [heading("Abstaining: share of wrong choices among the surest"), risks_table(study)]
     if study.coverage:
         parts += [heading("Coverage: tasks with a correct candidate"), coverage_table(study)]
         parts += [plain(f"No forecast: {study.no_forecast}.", "dim")] if study.no_forecast else []
@@ -39,9 +48,13 @@ def summary(study: Study) -> Text:
     """How many tasks count, and the range in which a rule's score can lie."""
     lines = [f"{study.run}: {study.tasks} tasks count"]
     if study.ungraded:
-        lines.append(f"{study.ungraded} excluded because some candidates have no verdict")
+        lines.append(
+            f"{study.ungraded} have candidates without a verdict and count in a score where the chosen one has one"
+        )
     if study.incomplete:
         lines.append(f"{study.incomplete} excluded because the run was stopped before their evidence was complete")
+    if study.uncovered:
+        lines.append(f"{study.uncovered} that no submission has a record of are left out")
     if study.untrusted:
         lines.append(f"{study.untrusted} candidates failed a control, so their votes do not count")
     if study.flagged:
@@ -50,6 +63,8 @@ def summary(study: Study) -> Text:
         lines.append(
             f"a random candidate is correct in {percent(study.random)}, the best one in {percent(study.oracle)}"
         )
+    elif is_scored(study):
+        lines.append("for what a random candidate and the best one come to: --grade candidates")
     else:
         lines.append("no verdicts: for scores, give --verdicts FILE or --grade candidates")
     return plain("; ".join(lines))
@@ -57,15 +72,22 @@ def summary(study: Study) -> Text:
 
 def rules_table(study: Study) -> Table:
     """One line per rule, best first, with its score."""
-    graded = study.random is not None
-    scores = ("score", "95 %", "recovered", "95 % of it") if graded else ()
+    scored, graded = is_scored(study), study.random is not None
+    partly = scored and study.ungraded > 0
+    scores = (*("score", "95 %") * scored, *("of tasks",) * partly, *("recovered", "95 % of it") * graded)
     columns = (*scores, "abstains", "agrees with run")
     table = new_table("rule", *columns, numbers=columns)
     for row in by_score(study):
-        cells = [*interval_cells(row.score), *interval_cells(row.recovered)] if graded else []
+        cells = [*interval_cells(row.score)] * scored + [str(row.scored)] * partly
+        cells += [*interval_cells(row.recovered)] * graded
         style = "bold" if row.name == "as the run chose" else ""
         table.add_row(plain(row.name, style), *cells, str(row.abstained), f"{row.as_run:.0%}")
     return table
+
+
+def is_scored(study: Study) -> bool:
+    """Whether there is a verdict on anything that was chosen."""
+    return any(row.score is not None for row in study.rules)
 
 
 def needs_table(study: Study) -> Table:
@@ -91,11 +113,25 @@ def missing(study: Study) -> dict[str, list[str]]:
     return by_reason
 
 
-def members_table(study: Study) -> Table:
-    """The score of each system alone."""
-    table = new_table("system", "score", numbers=("score",))
-    for name, score in study.members:
-        table.add_row(plain(name), f"{score:.1%}")
+def systems_table(results: Sequence[SystemResult], kind: str) -> Table:
+    """Each system, or each family, alone. A family has the score of its best patch in each task."""
+    scored = any(result.score is not None for result in results)
+    columns = ("tasks", "chosen", *("score", "of tasks") * scored)
+    table = new_table(kind, "family" if kind == "system" else "systems", *columns, numbers=columns)
+    for result in results:
+        cells = ["" if result.score is None else f"{result.score:.1%}", str(result.scored)] * scored
+        second = result.family or str(result.members)
+        table.add_row(plain(result.name), plain(second), str(result.tasks), str(result.chosen), *cells)
+    return table
+
+
+def risks_table(study: Study) -> Table:
+    """Risk against coverage, the rule that knows best when it is wrong first."""
+    columns = tuple(f"surest {coverage:.0%}" if coverage < 1 else "all" for coverage in COVERAGES)
+    table = new_table("rule", "tasks", *columns, "mean", numbers=("tasks", *columns, "mean"))
+    for risk in sorted(study.risks, key=lambda risk: (risk.area, risk.name)):
+        cells = [f"{wrong:.1%}" for _, wrong, _ in risk.risks]
+        table.add_row(plain(risk.name), str(risk.tasks), *cells, f"{risk.area:.1%}")
     return table
 
 

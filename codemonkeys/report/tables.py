@@ -13,7 +13,7 @@ from rich.text import Text
 from codemonkeys.journal.caches import CacheUse
 from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import WIDE, Id, cut, one_line, shorten
-from codemonkeys.stages import STAGES
+from codemonkeys.stages import STAGES, base_stage
 
 
 def plain(value: Any, style: str = "") -> Text:
@@ -147,15 +147,20 @@ def spend_table(spend: Sequence[dict[str, Any]], caches: Sequence[CacheUse] = ()
     headers += ["saved"] * bool(saved)
     table = new_table("stage", "model", *headers, "cost", numbers=("stage", *headers, "cost"))
     table.columns[0].justify = "left"
-    order = list(STAGES)
-    for row in sorted(spend, key=lambda r: order.index(r["stage"]) if r["stage"] in order else len(order)):
+    for row in sorted(spend, key=lambda r: place_of(r["stage"])):
         numbers = [f"{row[name] or 0:,}" for name in names] + cache_hit(row, totals)
         numbers += [dollars(saved.get((row["stage"], row["model"]), 0.0))] * bool(saved)
-        table.add_row(row["stage"], plain(row["model"]), *numbers, dollars(row["cost_usd"]))
+        table.add_row(plain(row["stage"]), plain(row["model"]), *numbers, dollars(row["cost_usd"]))
     sums = [*(f"{totals[name]:,}" for name in names), *cache_hit(totals, totals)]
     sums += [dollars(sum(usd or 0.0 for usd in saved.values()))] * bool(saved)
     table.add_row("total", "", *sums, total_cost(spend), style="bold")
     return table
+
+
+def place_of(stage: str) -> tuple[bool, int]:
+    """Where a stage stands in a list: the run's own in their order, then those of named choices."""
+    base = base_stage(stage)
+    return stage != base, list(STAGES).index(base) if base in STAGES else len(STAGES)
 
 
 def cache_hit(row: dict[str, Any], totals: dict[str, int]) -> list[str]:

@@ -14,7 +14,7 @@ from codemonkeys.generation.flags import suspicious
 from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import one_line
 from codemonkeys.report.tables import diff_view, dollars, heading, new_table, plain, spend_table, unanswered_line
-from codemonkeys.stages import EDIT, RANK, REGRESSION, RELEVANCE, STAGES
+from codemonkeys.stages import EDIT, RANK, REGRESSION, RELEVANCE, STAGES, base_stage
 
 
 def evidence_view(story: dict[str, Any]) -> RenderableType:
@@ -157,7 +157,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
     """Everything that happened to one task."""
     conversations = new_table("stage", "sample", "calls", "cost", numbers=("sample", "calls", "cost"))
     for row in story["conversations"]:
-        if row["stage"] in STAGES and STAGES[row["stage"]].per_sample:
+        if (stage := STAGES.get(base_stage(row["stage"]))) and stage.per_sample:
             conversations.add_row(row["stage"], str(row["sample"] + 1), str(row["calls"]), dollars(row["cost_usd"]))
     early = [n for n in story["notes"] if n["kind"] == "ended early"]
     context = context_view(story["notes"])

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from codemonkeys.errors import BadInput, BadSettings, UnpricedModel
 from codemonkeys.models import open_model
-from codemonkeys.models.base import Model, Parametrised, Remote
+from codemonkeys.models.base import Completion, Model, Parametrised, Price, Remote, Request
 from codemonkeys.models.batch_prices import WITH_BATCHES
 from codemonkeys.models.batching import Batching
 from codemonkeys.models.parameters import Parameters
 from codemonkeys.models.roles import ModelSet, call_parameters, stage_answer
 from codemonkeys.settings import OperationSettings, Settings
 from codemonkeys.settings.model_settings import CONNECTION
-from codemonkeys.settings.roles import check_models, names_of, operation_of
+from codemonkeys.settings.roles import check_models, names_of, operation_of, parameters_of
 from codemonkeys.stages import ROLES, Role
 from codemonkeys.wording import option
 
@@ -50,6 +50,36 @@ def open_models(settings: Settings) -> ModelSet:
     models = ModelSet(roles["primary"][0], roles["scan"][0], roles["writer"], roles["judge"][0], parameters)
     check_batches(settings.operation, models)
     return models
+
+
+def open_judge(settings: Settings) -> ModelSet:
+    """The model that judges, and no other: the keys of the rest are not needed. Raises what `open_models` raises."""
+    name = names_of(settings, "judge")[:1]
+    if not name:
+        raise BadInput(f"no model was named: give one with {option('model')}")
+    parts = {"generation": {"models": ()}, "selection": {"model": name[0]}}
+    sections = {section: getattr(settings, section).model_copy(update=given) for section, given in parts.items()}
+    # In every role with the parameters and the connection of the judge: nothing else is opened.
+    used = {name[0]: parameters_of(settings, "judge", name[0])}
+    return open_models(settings.model_copy(update={**sections, "model": name[0], "scan_model": None, "models": used}))
+
+
+class NoModel:
+    """Placeholder for runs without model calls."""
+
+    name = "none"
+    price: Price | None = Price()
+
+    def count_tokens(self, text: str) -> int:
+        """Zero: nothing is ever sent."""
+        return 0
+
+    async def complete(self, request: Request) -> Completion:
+        """Refuse. Raises BadInput."""
+        raise BadInput(f"{request.key} needs a model, but none was given; give one with {option('model')}")
+
+    async def close(self) -> None:
+        """Nothing to release."""
 
 
 def check_batches(operation: OperationSettings, models: ModelSet) -> None:

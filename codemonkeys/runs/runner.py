@@ -187,8 +187,8 @@ async def prepare_work(task: Task, settings: Settings, steps: Steps, prepare: Pr
 
 
 def reserve_for(task: Task, settings: Settings, steps: Steps, entries: Iterable[Entry]) -> dict[str, float]:
-    """US dollars by reserve that a task needs to end with a prediction; nothing without a budget."""
-    if settings.operation.budget is None and settings.operation.task_budget is None:
+    """US dollars by reserve that a task needs to end with a prediction; nothing without a budget, or for a choice."""
+    if steps.journal.choice or (settings.operation.budget is None and settings.operation.task_budget is None):
         return {}
     return minimum_reserve(settings, steps.models, steps.calls.bounds, entries, task.issue)
 

@@ -14,12 +14,14 @@ from codemonkeys.engine.events import Notify, note, silent
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.stop import Stop
 from codemonkeys.errors import RunInterrupted
+from codemonkeys.journal.choices import ChoiceJournal, NamedChoice
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Remarking
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.windows import Window
 from codemonkeys.prompting.check import check_prompts
+from codemonkeys.prompting.rendering import template_sources
 from codemonkeys.runs.models import open_models
 from codemonkeys.runs.outcomes import State, TaskResult
 from codemonkeys.runs.predictions_file import keeping_predictions_file
@@ -49,8 +51,15 @@ class RunRequest:
     write_files: Callable[[Path], None] = lambda folder: None
     """Writes into the run's folder what the source needs, once the run is open."""
 
+    choice: NamedChoice | None = None
+    """The choice to make among the candidates of a run that exists; None: the run's own."""
+    kept: Mapping[str, Any] | None = None
+    """The settings of a run that a choice leaves as they are."""
+
     def stored(self, settings: Settings) -> dict[str, Any]:
         """What the journal keeps of it."""
+        if self.kept is not None:
+            return dict(self.kept)
         values = settings.model_dump(mode="json")
         del values["models"]
         if models := {name: given for name, own in settings.models.items() if (given := own.given())}:
@@ -188,7 +197,12 @@ def open_journal(
 
     A run that fails before its first step leaves no folder: its name stays free.
     """
-    journal = Journal(options.runs, options.name, request.source, request.stored(settings), windows)
+    run = (options.runs, options.name, request.source, request.stored(settings), windows)
+    journal: Journal
+    if request.choice is None:
+        journal = Journal(*run, template_sources(settings.prompts))
+    else:
+        journal = ChoiceJournal(*run, choice=request.choice)
     try:
         request.write_files(journal.folder)
         yield journal

@@ -84,8 +84,11 @@ def outcome_of(reason: str, exit_code: int | None, trusted: bool = True) -> Scri
     return ScriptOutcome.BROKEN
 
 
-def stored_evidence(connection: sqlite3.Connection, task: str) -> Evidence | None:
-    """The evidence of a task from a run's journal; None if it is missing or incomplete."""
+def stored_evidence(connection: sqlite3.Connection, task: str, choice: str = "") -> Evidence | None:
+    """The evidence of a task from a run's journal; None if it is missing or incomplete.
+
+    `choice`: a named choice, whose judges count in place of the run's.
+    """
     candidates = rows(connection, "SELECT * FROM candidates WHERE task = ? ORDER BY number", task)
     classes = tuple((c["duplicate_of"] or c["number"]) - 1 for c in candidates)
     ran = "SELECT sample, turn, script_hash, reason, exit_code FROM execution_steps WHERE task = ? AND stage = 'votes' "
@@ -100,7 +103,7 @@ def stored_evidence(connection: sqlite3.Connection, task: str) -> Evidence | Non
         return None
     test_of = {row["script_hash"]: number for number, row in enumerate(original)}
     signals: dict[str, dict[int, float | None]] = {}
-    for row in queries.signals(connection, task):
+    for row in queries.signals(connection, task, choice):
         signals.setdefault(row["kind"], {})[row["number"]] = row["value"]
     breaks = {n: None if value is None else int(value) for n, value in signals.get("breaks", {}).items()}
     chosen = {

@@ -31,13 +31,16 @@ class Choice(NamedTuple):
     reason: str
 
 
-def check_rules(settings: SelectionSettings) -> None:
-    """Raise BadSettings for a rule that cannot decide a single task, or a test runner that is not there."""
+def check_rules(settings: SelectionSettings, together: bool = False) -> None:
+    """Raise BadSettings for a rule that cannot decide a single task, or a test runner that is not there.
+
+    `together`: the rule decides all tasks at once.
+    """
     if settings.test_runner != AUTO:
         RUNNERS.get(settings.test_runner)
     for setting, name in (("rule", settings.rule), ("shortlist", settings.shortlist)):
         rule = find_rule(name, f"selection.{setting}={name}")
-        if rule.pooled:
+        if rule.pooled and not (together and setting == "rule"):
             raise BadSettings(
                 f"selection.{setting}={name} learns from many tasks at once, so it cannot decide a single task; "
                 "choose another rule, or compare it with the others in `codemonkeys study`"
@@ -55,19 +58,29 @@ async def select(work: Work, candidates: Sequence[Candidate], tests: Sequence[st
 
 
 async def decide(work: Work, inputs: SelectionInput) -> Choice:
-    """Decide by `selection.rule`; if that abstains or fails, take the first of the shortlist."""
+    """Decide by `selection.rule`; if that abstains or fails, take the first of the shortlist.
+
+    Raises BudgetReached for a named choice alone: it can wait for money, and the run has its own.
+    """
     settings = work.settings.selection
-    evidence = inputs.evidence
+    evidence, failed = inputs.evidence, ""
+    order = complete_ranking(evidence, find_rule(settings.shortlist).rank(evidence))
+    if len(order) > 1 and (collect := model_evidence_for(settings.rule)):
+        try:
+            evidence = await collect(work, inputs, order)
+        except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
+            if work.journal.choice and isinstance(error, BudgetReached):
+                raise
+            failed = f"the model could not continue: {error}"
+    return conclude(settings, evidence, failed)
+
+
+def conclude(settings: SelectionSettings, evidence: Evidence, failed: str = "") -> Choice:
+    """What `selection.rule` and, behind it, the shortlist choose by evidence. `failed`: why a model gave none of it."""
     shortlist = find_rule(settings.shortlist).rank(evidence)
     order = complete_ranking(evidence, shortlist)
     if len(order) == 1:
         return choose(evidence, order[0], "the only distinct candidate")
-    failed = ""
-    if collect := model_evidence_for(settings.rule):
-        try:
-            evidence = await collect(work, inputs, order)
-        except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-            failed = f"the model could not continue: {error}"
     ranking = Ranking((), 0.0, failed) if failed else find_rule(settings.rule).rank(evidence)
     if ranking.order:
         return choose(evidence, evidence.classes[ranking.order[0]], ranking.reason)

@@ -21,10 +21,18 @@ def load_settings(configs: Sequence[str] = (), profile: str | None = None, **giv
 
     A `given` value of None counts as not given. Raises BadSettings naming the setting or the profile.
     """
+    values: dict[str, Any] = {}
+    merge(values, {} if profile is None else settings_of(profile))
+    merge(values, read_configs(configs))
+    merge(values, {name: value for name, value in given.items() if value is not None})
+    return build(values)
+
+
+def read_configs(configs: Sequence[str]) -> dict[str, Any]:
+    """The tree that YAML files and `key.sub=value` pairs give together; later values win. Raises BadSettings."""
     import yaml
 
     values: dict[str, Any] = {}
-    merge(values, {} if profile is None else settings_of(profile))
     for config in configs:
         key, equals, text = config.partition("=")
         try:
@@ -47,8 +55,7 @@ def load_settings(configs: Sequence[str] = (), profile: str | None = None, **giv
                 f"{option('config', config)}: expected a mapping of settings, found {type(loaded).__name__}"
             )
         merge(values, loaded)
-    merge(values, {name: value for name, value in given.items() if value is not None})
-    return build(values)
+    return values
 
 
 def is_file(given: str) -> bool:

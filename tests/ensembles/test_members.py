@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from codemonkeys.ensembles.members import LARGEST, Member, guess_family, read_member, read_members
+from codemonkeys.ensembles.members import LARGEST, Member, guess_family, guess_model, read_member, read_members
 from codemonkeys.errors import BadInput, BadRecord
 from codemonkeys.tasks.sources import load_tasks
 from tests.tiny_task import GOLD, WRONG
@@ -108,10 +108,24 @@ def test_folder_of_the_leaderboard(tmp_path: Path) -> None:
         ("Agentless-1.5_gpt4o", "agentless"),
         ("20241028_SWE-Fixer_v2", "swe-fixer"),
         ("2024", "2024"),
+        ("gpt4_agentless", "agentless"),
+        ("claude-3.5-sonnet_sweagent", "sweagent"),
+        ("o1-mini_moatless_20241117", "moatless"),
+        ("qwen2.5-coder_openhands", "openhands"),
+        ("opusculum_gpt4o", "opusculum"),
+        ("gpt4o", "gpt4o"),
     ],
 )
 def test_family_of_a_name(name: str, family: str) -> None:
     assert guess_family(name) == family
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("20240402_sweagent_gpt4", "gpt4"), ("moatless_claude35sonnet1022", "claude35sonnet1022"), ("CodeR_20240604", "")],
+)
+def test_model_of_a_name(name: str, model: str) -> None:
+    assert guess_model(name) == model
 
 
 def test_families_can_be_named(tmp_path: Path) -> None:

@@ -152,7 +152,32 @@ def test_tasks_with_a_missing_verdict_are_excluded_and_counted(made: tuple[Store
     run, verdicts = made
     some = Verdicts({key: said for key, said in verdicts.by_patch.items() if key[0] != "t-3"})
     found = study(run, some)
-    assert (found.tasks, found.ungraded, found.turn_tasks) == (39, 1, 39)
+    assert (found.tasks, found.ungraded, found.turn_tasks) == (40, 1, 39)
+    assert all(row.scored == 39 for row in found.rules)
+    assert len(found.coverage) == SAMPLES and found.random == study(without(run, "t-3"), some).random
+
+
+def without(run: StoredRun, task: str) -> StoredRun:
+    """The run without a task."""
+    return replace(run, evidence={id: found for id, found in run.evidence.items() if id != task})
+
+
+@pytest.mark.parametrize("graded", [0, 1, SAMPLES])
+def test_label_free_columns_are_the_same_whatever_is_graded(graded: int) -> None:
+    """As after `evaluate`, which grades what the run chose and no other candidate."""
+    run, verdicts = make_run(6)
+    said = {patch_hash(e.patches[k]): task for task, e in run.evidence.items() for k in range(graded)}
+    found = study(run, Verdicts({key: right for key, right in verdicts.by_patch.items() if key[1] in said}))
+    blind = study(run, None)
+    assert found.tasks == blind.tasks == 6
+    assert [replace(row, score=None, scored=0, recovered=None) for row in found.rules] == list(blind.rules)
+    assert found.unavailable == blind.unavailable and found.share is not None and blind.share is not None
+    assert found.share[0] == blind.share[0]
+    chosen = next(row for row in found.rules if row.name == "as the run chose")
+    assert chosen.scored == (6 if graded else 0) and (chosen.score is not None) == bool(graded)
+    shown = text(found)
+    assert "as the run chose" in shown and ("score" in shown) == bool(graded)
+    assert ("recovered" in shown) == (graded == SAMPLES)
 
 
 def test_rules_without_evidence_are_not_compared_on_single_candidates(
@@ -182,6 +207,9 @@ def test_no_forecast_for_candidates_of_different_systems(made: tuple[StoredRun, 
     assert found.diversity is None
     # Models of one run that take turns are not that, even if there is one for each sample.
     few = dict(list(systems.items())[:12])
+    repeats = {task: replace(e, families=("one",) * SAMPLES) for task, e in few.items()}
+    one = study(replace(run, evidence=repeats, samples={}, wave_of={}), verdicts)
+    assert [k for k, _ in one.forecast] == [12, 18, 30, 60], "several runs of one system are samples of it"
     turns = study(replace(run, evidence=few), verdicts)
     assert turns.forecast and turns.members == () and isinstance(turns.saving, Saving)
     assert turns.diversity is not None and len(turns.diversity.models) == SAMPLES

@@ -1,0 +1,46 @@
+"""Texts of a run in SQL: temporary views in which conversations, answers, scripts and outputs can be read."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+
+VIEWS = {
+    "messages": "SELECT c.id AS call, c.task, c.stage, c.sample, c.turn, m.key + 1 AS position, "
+    "json_extract(m.value, '$[0]') AS role, decoded(t.plain, t.compressed) AS content "
+    "FROM main.call_steps c, json_each(c.request, '$.messages') m "
+    "JOIN main.texts t ON t.hash = json_extract(m.value, '$[1]')",
+    "answers": "SELECT c.id AS call, c.task, c.stage, c.sample, c.turn, c.state, c.finish_reason, "
+    "decoded(a.plain, a.compressed) AS answer, decoded(r.plain, r.compressed) AS reasoning FROM main.call_steps c "
+    "JOIN main.texts a ON a.hash = c.answer_hash LEFT JOIN main.texts r ON r.hash = c.reasoning_hash",
+    "outputs": "SELECT e.id AS execution, e.task, e.stage, e.sample, e.turn, e.part, e.reason, e.exit_code, "
+    "decoded(s.plain, s.compressed) AS script, decoded(p.plain, p.compressed) AS patch, "
+    "decoded(o.plain, o.compressed) AS output FROM main.execution_steps e "
+    "JOIN main.texts s ON s.hash = e.script_hash LEFT JOIN main.texts p ON p.hash = e.patch_hash "
+    "JOIN main.texts o ON o.hash = e.output_hash",
+    "issues": "SELECT k.id AS task, decoded(t.plain, t.compressed) AS issue FROM main.tasks k "
+    "JOIN main.texts t ON t.hash = k.issue_hash",
+}
+"""Queries by name of the view; docs/files.md describes them."""
+STEPS = 100_000
+"""Steps of a query between two chances to interrupt it."""
+
+
+def decode(connection: sqlite3.Connection) -> None:
+    """Add the views to a connection that reads, and let it touch no other file."""
+    connection.create_function("decoded", 2, decoded, deterministic=True)
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(call_steps)")}
+    for name, query in VIEWS.items():
+        if "reasoning_hash" not in columns:  # of a version that did not keep it
+            query = query.replace("c.reasoning_hash", "NULL")
+        connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
+    connection.set_progress_handler(lambda: 0, STEPS)
+    connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action in FORBIDDEN else sqlite3.SQLITE_OK)
+
+
+FORBIDDEN = (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH)
+
+
+def decoded(plain: str | None, compressed: bytes | None) -> str | None:
+    """A text, however it is stored."""
+    return plain if compressed is None else zlib.decompress(compressed).decode()
