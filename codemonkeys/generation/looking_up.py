@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from codemonkeys.engine.work import Work
-from codemonkeys.generation.asked_tests import run_tests
+from codemonkeys.generation.asked_tests import run_asked
 from codemonkeys.generation.edited_tree import EditedTree, find, show
 from codemonkeys.generation.edits import Changes
 from codemonkeys.generation.look_ups import Find, LookUp, RunTests, Show
@@ -32,12 +33,16 @@ async def look_up(
             case Find():
                 result = await work.in_thread(find, tree, asked, limit)
             case RunTests():
-                key = StepKey(work.task.id, EDIT.name, sample, turn, f"{REPOSITORY_TESTS}{number}")
-                result = await run_tests(work, key, asked, patch)
+                part = f"{REPOSITORY_TESTS}{number}"
+                result = await run_asked(work, partial(_key, work, sample, turn, part), asked, patch)
         output = cut_middle(result.output, limit)
         told = neutral(result.told, work.marker)
         found.append({"asked": in_words(asked), "told": told, "output": output})
     return work.tell("edit.look_up", found=found, edited=bool(patch), turns_left=turns_left)
+
+
+def _key(work: Work, sample: int, turn: int, part: str, end: str) -> StepKey:
+    return StepKey(work.task.id, EDIT.name, sample, turn, part + end)
 
 
 def in_words(asked: LookUp) -> str:

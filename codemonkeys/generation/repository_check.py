@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.paths import patch_paths
-from codemonkeys.keys import StepKey
+from codemonkeys.keys import REPOSITORY_TESTS, StepKey
 from codemonkeys.prompting import cut_middle
 from codemonkeys.repository_tests.base import Report
 from codemonkeys.repository_tests.comparing import compare
@@ -57,7 +57,7 @@ async def check_repository(work: Work, sample: int, turn: int, patch: str) -> Re
         return None
 
     def key(_: int, part: str) -> StepKey:
-        return StepKey(work.task.id, EDIT.name, sample, turn, f"repository {part}")
+        return StepKey(work.task.id, EDIT.name, sample, turn, f"{REPOSITORY_TESTS}{part}")
 
     found = await compare(work, key, dict.fromkeys(patch_paths(patch), 1), touched_names(patch), [patch])
     broken = found.broken[0] if found.broken else None

@@ -147,14 +147,6 @@ async def _first_available(
     return f"the tests could not be run: the environment has nothing that runs them (tried: {lacking})"
 
 
-async def run_files(work: Work, keys: Keys, files: Sequence[str], patch: str | None = None) -> Report:
-    """Run all tests of some test files on the unedited code or on a patch."""
-    suite = await suite_of(work, keys(0, "probe"), files)
-    if isinstance(suite, str):
-        return Report(ended=False, why=suite)
-    return await run_tests(work, keys(0, "asked"), suite, work.settings.selection.regression_seconds, None, patch)
-
-
 async def run_tests(
     work: Work,
     key: StepKey,
@@ -162,15 +154,21 @@ async def run_tests(
     seconds: float,
     wanted: tuple[str, ...] | None = None,
     patch: str | None = None,
+    node: str | None = None,
 ) -> Report:
-    """Run tests of a suite on the unedited code or on a patch, as one step. `wanted`: their names; None for all."""
+    """Run tests of a suite on the unedited code or on a patch, as one step.
+
+    `wanted`: their names; None for all. `node`: what the runner is given in place of the files, such as one test.
+    """
     patterns = suite.runner.configuration
     configuration = [
         entry.path
         for entry in work.snapshot.entries
         if entry.is_file and any(fnmatchcase(PurePosixPath(entry.path).name, pattern) for pattern in patterns)
     ]
-    request = TestRequest(suite.files, (*suite.files, *configuration), wanted, seconds, suite.tool)
+    request = TestRequest(
+        suite.files if node is None else (node,), (*suite.files, *configuration), wanted, seconds, suite.tool
+    )
     limits = Limits(
         seconds=seconds + MARGIN_SECONDS,
         memory_mb=work.settings.sandbox.memory_mb,
