@@ -214,6 +214,7 @@ def test_a_difference_leads_from_what_was_told_to_what_was_printed(before: list[
         patch_known=False,
         original=None,
         original_known=False,
+        repository=None,
         edited=edited,
         difference=found,
         turns_left=1,
