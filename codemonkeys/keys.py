@@ -12,6 +12,9 @@ APPLIED = "applied"
 REPOSITORY_TESTS = "tests "
 """Begins the part of a step that runs the repository's own tests in a conversation; no test script runs in it."""
 
+PROBE = "probe"
+"""Ends the part of a step that asks what the environment has to run them."""
+
 
 class StepKey(NamedTuple):
     """Where in a run an effect happens; unique within its kind (model call or execution)."""

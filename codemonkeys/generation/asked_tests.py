@@ -8,7 +8,7 @@ from collections.abc import Callable
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.edited_tree import Found
 from codemonkeys.generation.look_ups import RunTests
-from codemonkeys.keys import StepKey
+from codemonkeys.keys import PROBE, StepKey
 from codemonkeys.repository_tests.base import Report
 from codemonkeys.repository_tests.comparing import run_tests, suite_of
 from codemonkeys.repository_tests.pytest_runner import RUNNER as PYTEST
@@ -24,7 +24,7 @@ async def run_asked(work: Work, key: Callable[[str], StepKey], asked: RunTests, 
         return Found("it cannot be run: its name is read as an option.")
     if asked.path not in work.snapshot or not work.snapshot.entry(asked.path).is_file:
         return Found("there is no such file in the unedited repository. FIND a word of it.")
-    suite = await suite_of(work, key(" probe"), [asked.path])
+    suite = await suite_of(work, key(f" {PROBE}"), [asked.path])
     if isinstance(suite, str):
         return Found(f"it cannot be run: {suite}.")
     if asked.name and suite.runner.name != PYTEST.name:

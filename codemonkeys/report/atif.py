@@ -14,7 +14,7 @@ from typing import Any
 
 from codemonkeys import __version__
 from codemonkeys.journal import queries, texts
-from codemonkeys.keys import REPOSITORY_TESTS
+from codemonkeys.keys import PROBE, REPOSITORY_TESTS
 from codemonkeys.redact import redact
 from codemonkeys.stages import ASKING, RELEVANCE, SELECT
 
@@ -181,6 +181,7 @@ def _executions(connection: sqlite3.Connection, task: str) -> dict[Any, list[Jso
     query = (
         "SELECT stage, sample, turn, part, reason, exit_code, output_hash, script_hash, patch_hash "
         "FROM execution_steps WHERE task = ? AND state = 'done' AND stage IN ('test', 'edit', 'select') "
+        f"AND part NOT LIKE '{REPOSITORY_TESTS}%{PROBE}' "
         "ORDER BY stage, turn, part DESC, sample"
     )
     by_turn: dict[Any, list[Json]] = {}

@@ -11,7 +11,7 @@ from typing import Any
 
 from codemonkeys.engine.executions import ExecutionRequest
 from codemonkeys.engine.work import Work
-from codemonkeys.keys import StepKey
+from codemonkeys.keys import PROBE, StepKey
 from codemonkeys.repository_tests.base import Report, Runner, TestRequest, read_report
 from codemonkeys.repository_tests.relevant_tests import relevant_tests
 from codemonkeys.repository_tests.runners import claiming, probe_script, read_probe
@@ -71,7 +71,7 @@ async def compare(
 
     `touched`, `names`: see `relevant_tests`. Equal executions are shared, whoever asks for them.
     """
-    suite = await find_suite(work, keys(0, "probe"), touched, names)
+    suite = await find_suite(work, keys(0, PROBE), touched, names)
     if isinstance(suite, str):
         return Comparison(why=suite)
     name, files = suite.runner.name, suite.files

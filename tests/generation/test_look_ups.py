@@ -37,7 +37,7 @@ ALLOWED: list[Kind] = ["edits", "test", "look-ups", "done in advance"]
 FILES = {
     "pkg/a.py": "".join(f"line_{n} = {n}\n" for n in range(1, 301)),
     "pkg/b.py": "def find_me(x):\n    return Find_Me(x)\n",
-    "tests/test_b.py": "def test_find_me():\n    assert True\n",
+    "tests/test_b.py": "def test_find_me(): assert True\n",
     "README.md": "Call find_me(x).",
     "data.bin": "find_me\0",
 }
@@ -134,7 +134,7 @@ def test_words_are_found_in_code_first_then_tests_then_the_rest(make_snapshot: C
     assert text.split("\n") == [
         "pkg/b.py:1: def find_me(x):",
         "pkg/b.py:2: return Find_Me(x)",
-        "tests/test_b.py:1: def find_me():",
+        "tests/test_b.py:1: def test_find_me(): assert True",
         "README.md:1: Call find_me(x).",
     ]
     assert find(tree, Find(("find_me", "return")), 1000).told == "1 line in 1 file."
@@ -196,7 +196,8 @@ def test_a_look_up_in_the_last_answer_leads_nowhere(tmp_path: Path, make_snapsho
 def test_only_tests_of_the_repository_run(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
     """What is no file of it, or cannot be run, is said; nothing is executed for it."""
     look = "\n".join(map(line, ["RUN tests/test_none.py", "RUN README.md", "RUN --collect-only"]))
-    with room(tmp_path, make_snapshot(FILES), lambda r: (look, EDIT, DONE)[r.key.turn]) as work:
+    answers, alone = (look, EDIT, DONE), {"repository_tests": False}
+    with room(tmp_path, make_snapshot(FILES), lambda r: answers[r.key.turn], generation=alone) as work:
         assert asyncio.run(write_edit(work, 0, CONTEXT, None)) is not None
         said = work.models.primary.requests[1].messages[-1].content  # type: ignore[attr-defined]
         assert said.count("there is no such file") == said.count("no runner is known") == said.count("an option") == 1
@@ -216,7 +217,9 @@ def test_a_run_of_tests_is_a_step_and_exported_as_what_it_is(
         return Execution(Reason.EXITED, 0 if "tests/test_b.py" in script else 1, output=json.dumps(ran))
 
     look = line("RUN tests/test_b.py")
-    with room(tmp_path, make_snapshot(FILES), lambda r: (look, EDIT, look, DONE)[r.key.turn], run) as work:
+    answers = (look, EDIT, look, DONE)
+    alone = {"repository_tests": False}
+    with room(tmp_path, make_snapshot(FILES), lambda r: answers[r.key.turn], run, generation=alone) as work:
         candidate = asyncio.run(write_edit(work, 0, CONTEXT, TestScript("t", Execution(Reason.EXITED, 1), True)))
         assert candidate is not None and candidate.approved
         said = work.models.primary.requests[-1].messages[-1].content  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from codemonkeys.generation.editing import write_edit
 from codemonkeys.generation.repository_check import check_repository, failures
 from codemonkeys.keys import StepKey
 from codemonkeys.repository_tests.base import Report, Status
-from codemonkeys.repository_tests.comparing import run_files
+from codemonkeys.repository_tests.comparing import run_tests, suite_of
 from codemonkeys.selection.regression import Regressions, run_regressions
 from codemonkeys.selection.votes import NumberedCandidate
 from codemonkeys.tasks.snapshot import Snapshot
@@ -248,9 +248,11 @@ def test_some_tests_can_be_run_on_demand(tmp_path: Path, make_snapshot: Callable
     snapshot = make_snapshot(FILES)
     with room(tmp_path, snapshot, lambda _: "", answered) as work:
         patch = patch_of(snapshot, "a.py", "return 1", "return 2")
-        report = asyncio.run(run_files(work, key, ["test_a.py"], patch))
+        suite = asyncio.run(suite_of(work, key(0, "probe"), ["test_a.py"]))
+        assert not isinstance(suite, str)
+        report = asyncio.run(run_tests(work, key(1, "edited"), suite, 60.0, patch=patch))
         assert report.outcomes["test_a.py::test_two"] is Status.FAILED
-        assert asyncio.run(run_files(work, key, ["a.py"])).why
+        assert asyncio.run(suite_of(work, key(0, "probe"), ["a.py"])) == "no runner is known for these tests"
 
 
 def test_equal_failures_are_shown_once_and_all_is_cut() -> None:
