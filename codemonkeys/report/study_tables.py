@@ -47,7 +47,7 @@ def study_view(study: Study) -> RenderableType:
 def summary(study: Study) -> Text:
     """How many tasks count, and the range in which a rule's score can lie."""
     lines = [f"{study.run}: {study.tasks} tasks count"]
-    if study.ungraded:
+    if study.ungraded and any(row.scored for row in study.rules):
         lines.append(
             f"{study.ungraded} have candidates without a verdict and count in a score where the chosen one has one"
         )

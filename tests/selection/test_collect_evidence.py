@@ -38,9 +38,11 @@ CANDIDATES = [
 
 def runs(script: str, patch: str | None) -> Execution:
     """Test one says that 2 and 4 fix it; test two breaks; one of two regression tests breaks with 3, with 4 all do."""
+    if "codemonkeys-has" in script:
+        return Execution(Reason.EXITED, 0, output="codemonkeys-has 0 python\n")
     if "pytest" in script:
         outcomes = {"t": "passed", "u": "failed" if patch and "x = 3" in patch else "passed"}
-        line = json.dumps({"tests": outcomes, "exit": 0, "timed_out": False})
+        line = json.dumps({"tests": outcomes, "texts": {}, "exit": 0, "timed_out": False, "said": ""})
         return Execution(Reason.TIMED_OUT if patch and "x = 4" in patch else Reason.EXITED, 0, output=line)
     if script == "two":
         return Execution(Reason.TIMED_OUT)

@@ -95,7 +95,7 @@ def task_folders(folder: Path) -> dict[str, Path]:
     """Folders of tasks by their names."""
     try:
         found = [folder] if _is_task(folder) else sorted(inner for inner in folder.iterdir() if _is_task(inner))
-    except OSError:
+    except (OSError, ValueError):  # a name with a null character is none of a folder
         return {}
     return {path.resolve().name: path.resolve() for path in found}
 
