@@ -176,7 +176,7 @@ def test_label_free_columns_are_the_same_whatever_is_graded(graded: int) -> None
     chosen = next(row for row in found.rules if row.name == "as the run chose")
     assert chosen.scored == (6 if graded else 0) and (chosen.score is not None) == bool(graded)
     shown = text(found)
-    (columns,) = (line for line in shown.split("\n") if line.startswith("rule "))
+    columns = next(line for line in shown.split("\n") if line.startswith("rule "))
     assert "as the run chose" in shown and ("score" in columns) == bool(graded)
     assert ("recovered" in shown) == (graded == SAMPLES)
 
