@@ -10,8 +10,12 @@ from codemonkeys.context.named import named_files
 from codemonkeys.context.ranking import merge, rank
 from codemonkeys.context.reading import index_of
 from codemonkeys.context.relevance import RelevantFile, is_begun_by_older
+from codemonkeys.engine.events import note as message
 from codemonkeys.engine.work import Work
 from codemonkeys.stages import RANK
+
+LARGEST_AROUND = 0.25
+"""Share of the room for what lies around the chosen files that one file may take."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,13 @@ async def choose_context(work: Work, relevant: Sequence[RelevantFile]) -> list[C
     else:
         chosen = await work.in_thread(choose, work, relevant, rankings)
         lists = {"named": chosen.named, "around": chosen.around}
+    if not chosen.paths:
+        work.steps.notify(
+            message(
+                f"{work.task.id}: no file of the repository is shown to the model: none was found relevant, or each is "
+                f"longer than context.tokens ({work.settings.context.tokens})"
+            )
+        )
     tokens = sum(chosen.tokens[path] for path in chosen.paths)
     note = {"rankings": rankings, "order": merge(rankings, [file.path for file in relevant]), "chosen": chosen.paths}
     sizes = {path: chosen.tokens[path] for path in chosen.paths}
@@ -72,7 +83,9 @@ def choose(work: Work, relevant: Sequence[RelevantFile], rankings: Sequence[Sequ
         ranked = [path for path in merge(rankings, sorted(listed)) if path not in named]
         chosen = fill([*named, *ranked], size, settings.tokens)
         left = min(settings.around_tokens, settings.tokens - sum(map(size, chosen)))
-        surrounding = fill(around(index, chosen, issue), size, left) if left > 0 else []
+        # One long file of tests would take the room of all others, and say less.
+        near = (path for path in around(index, chosen, issue) if size(path) <= settings.around_tokens * LARGEST_AROUND)
+        surrounding = fill(list(near), size, left) if left > 0 else []
     return Chosen(
         tuple(path for path in chosen if path in named),
         tuple(path for path in chosen if path not in named),
