@@ -129,7 +129,7 @@ def test_evidence_shows_who_fails_what_and_outputs_side_by_side_where_all_vote_a
     assert "On candidates 1, 3: It ended with exit code 0" in text and "prints 7" in text
     assert "On candidate 2: It ended with exit code 0" in text and "prints 8" in text
     assert "On the unedited code: It ended with exit code 2" in text and "it breaks" in text
-    assert "On 1 more of the scripts" in text and "Script 2" not in text
+    assert "On 1 other script all" in text and "Script 2" not in text
 
     given = inputs([[ran(0), ran(2), ran(2)], [ran(0), ran(0), ran(1)]])
     text = PROMPTS("select.user", **show(given, example="script 2"))
