@@ -219,8 +219,9 @@ def test_a_damaged_run_hides_no_other(database: bytes, data: st.DataObject) -> N
     damaged = bytearray(database)
     how = data.draw(st.sampled_from(["bytes", "end", "rubbish"]))
     if how == "bytes":
-        for place in data.draw(st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=40)):
-            damaged[place] = data.draw(st.integers(0, 255))
+        changes = st.tuples(st.integers(0, len(damaged) - 1), st.integers(0, 255))
+        for place, value in data.draw(st.lists(changes, min_size=1, max_size=40)):
+            damaged[place] = value
     elif how == "end":
         del damaged[data.draw(st.integers(0, len(damaged) - 1)) :]
     else:

@@ -152,7 +152,8 @@ def test_wrong_candidates_of_a_real_task_break_what_the_right_ones_keep(
     assert task.folder is not None
     rows = [json.loads(line) for line in (task.folder / "candidates.jsonl").read_text().splitlines()]
     candidates = [NumberedCandidate(n, Candidate(n, row["model_patch"], "", True)) for n, row in enumerate(rows, 1)]
-    with room(tmp_path, workspace.snapshot, lambda request: "", sandbox=LocalSandbox()) as work:
+    few = {"regression_files": 5}
+    with room(tmp_path, workspace.snapshot, lambda request: "", sandbox=LocalSandbox(), selection=few) as work:
         work.environment = workspace.environment
         found = asyncio.run(run_regressions(work, candidates))
     assert len(found.tests) > 50
