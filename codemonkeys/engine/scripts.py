@@ -61,12 +61,12 @@ def script_kind(task: Task, *, older: bool = False) -> ScriptKind:
 
 def could_tell(result: Execution) -> bool:
     """Whether a script ended by itself with an exit code that says something about the issue."""
-    return result.reason is Reason.EXITED and result.exit_code in (ISSUE_FIXED, ISSUE_PRESENT)
+    return exit_code(result) in (ISSUE_FIXED, ISSUE_PRESENT)
 
 
-def shows_issue(result: Execution) -> bool:
-    """Whether a test script ended with the exit code that says that the issue is present."""
-    return result.reason is Reason.EXITED and result.exit_code == ISSUE_PRESENT
+def exit_code(execution: Execution | None) -> int | None:
+    """The exit code of a script that ended by itself."""
+    return execution.exit_code if execution and execution.reason is Reason.EXITED else None
 
 
 LEFT_OUT = "(this output is left out, as the conversation has become long)"

@@ -6,12 +6,12 @@ import difflib
 from dataclasses import dataclass
 from typing import Any
 
-from codemonkeys.engine.scripts import ISSUE_FIXED, ISSUE_PRESENT, ExecutionView
+from codemonkeys.engine.scripts import ISSUE_FIXED, ISSUE_PRESENT, ExecutionView, exit_code
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.repository_check import RepositoryView
 from codemonkeys.models.base import Message
 from codemonkeys.stages import EDIT
-from sandboxes.base import Execution, Reason
+from sandboxes.base import Execution
 
 WORTH = 2
 """A difference is told in place of an output that is so many times as long."""
@@ -31,11 +31,6 @@ class Results:
     def say_fixed(self) -> bool:
         """Whether the script finds the issue without the edit, and not with it."""
         return exit_code(self.original) == ISSUE_PRESENT and exit_code(self.edited) == ISSUE_FIXED
-
-
-def exit_code(execution: Execution | None) -> int | None:
-    """The exit code of a script that ended by itself."""
-    return execution.exit_code if execution and execution.reason is Reason.EXITED else None
 
 
 async def run_script(work: Work, sample: int, turn: int, patch: str, script: str) -> Results:

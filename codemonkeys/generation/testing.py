@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from codemonkeys.context.for_tests import NOTHING, Excerpt
 from codemonkeys.engine.conversation import Conversation
-from codemonkeys.engine.scripts import shows_issue
+from codemonkeys.engine.scripts import ISSUE_PRESENT, exit_code
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.answers import Answer, Kind, parse_answer
@@ -62,7 +62,7 @@ async def write_test(work: Work, sample: int, excerpt: Excerpt = NOTHING) -> Tes
         if answer.test is None:
             return test and replace(test, approved=True)
         original = await work.run(TEST, sample, talk.turn, "original", answer.test)
-        test = TestScript(answer.test, original, approved=answer.done and shows_issue(original))
+        test = TestScript(answer.test, original, approved=answer.done and exit_code(original) == ISSUE_PRESENT)
         if test.approved:
             return test
         message = work.tell("test.result", result=work.show(original), turns_left=talk.turns_left)

@@ -26,7 +26,7 @@ echo $reward > /logs/verifier/reward.txt
 """
 DOCKERFILE = f"""\
 FROM {BASE_IMAGE}
-WORKDIR /work/anvil
+WORKDIR /srv/anvil
 RUN echo dong > ring.txt && mkdir -p /tests /logs/verifier && touch /tests/stale && echo 1 > /logs/verifier/reward.txt
 """
 

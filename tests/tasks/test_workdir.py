@@ -21,8 +21,8 @@ from tests.tasks.harbor_tasks import harbor_task
 
 DOCKERFILE = f"""\
 FROM {BASE_IMAGE}
-COPY anvil /work/anvil
-WORKDIR /work/anvil
+COPY anvil /srv/anvil
+WORKDIR /srv/anvil
 RUN git init -q && git add -A && git -c user.name=a -c user.email=a@b commit -q -m base
 """
 PATCH = "diff --git a/ring.txt b/ring.txt\n--- a/ring.txt\n+++ b/ring.txt\n@@ -1 +1 @@\n-dong\n+ding\n"
@@ -69,11 +69,11 @@ def test_both_sandboxes_run_where_the_image_has_its_repository(ringing: Task, tm
             workspace = prepare(ringing, tmp_path / "home", kind)
             with workspace.snapshot as snapshot:
                 assert set(snapshot.entries) and snapshot.text("ring.txt") == "dong\n"
-            assert workspace.environment.repository == "/work/anvil"
-            assert workspace.environment.name.endswith("-work-anvil"), "another place is another environment"
+            assert workspace.environment.repository == "/srv/anvil"
+            assert workspace.environment.name.endswith("-srv-anvil"), "another place is another environment"
             for patch, ring in ((None, "dong"), (PATCH, "ding")):
                 done = opened.run(workspace.environment, LOOK, patch)
-                assert done.output == f"/work/anvil\n{ring}\nsaid\n", (kind, done)
+                assert done.output == f"/srv/anvil\n{ring}\nsaid\n", (kind, done)
         finally:
             opened.close()
     with images.engine() as client:
