@@ -27,20 +27,16 @@ class SourceFile:
 
 def source_files(work: Work) -> list[SourceFile]:
     """Every file that relevance reads, in path order."""
-    files = []
-    for entry in work.snapshot.entries:
-        if not is_source(entry.path) or (is_test(entry.path) and not work.settings.context.tests):
-            continue
-        text = work.snapshot.text(entry.path)
-        if text:
-            files.append(SourceFile(entry.path, text, work.models.scan.count_tokens(text)))
-    return files
+    with_tests = work.settings.context.tests
+    paths = (entry.path for entry in work.snapshot.entries if is_source(entry.path))
+    texts = work.snapshot.texts(path for path in paths if with_tests or not is_test(path))
+    return [SourceFile(path, text, work.models.scan.count_tokens(text)) for path, text in texts if text]
 
 
 def index_of(work: Work) -> LexicalIndex:
     """A full-text index of every source file, tests too; to be closed."""
     paths = (entry.path for entry in work.snapshot.entries if is_source(entry.path))
-    return LexicalIndex((path, text) for path in paths if (text := work.snapshot.text(path)))
+    return LexicalIndex((path, text) for path, text in work.snapshot.texts(paths) if text)
 
 
 def as_outline(file: SourceFile) -> SourceFile:

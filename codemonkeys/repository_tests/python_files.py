@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from weakref import WeakKeyDictionary, proxy
+from weakref import proxy
 
 from codemonkeys.context.languages import is_test, language_of
-from codemonkeys.tasks.snapshot import Entry, Snapshot
+from codemonkeys.tasks.snapshot import Entry, Snapshot, once_for_each
 
 _TEST_NAMES = ("test_*.py", "*_test.py", "*_tests.py", "unittest_*.py", "tests.py", "test.py")
 _CONTAINS_TESTS = re.compile(r"^\s*(?:async\s+)?def test|^\s*class \w*Test|^class \w+\(.*TestCase", re.M)
@@ -43,8 +43,13 @@ def has_tests(snapshot: Snapshot) -> bool:
 
 def python_tests(snapshot: Snapshot) -> list[str]:
     """Python files with tests that a runner would collect, in path order."""
-    named = [entry.path for entry in snapshot.entries if may_hold_tests(entry)]
-    return [path for path in named if _CONTAINS_TESTS.search(snapshot.text(path) or "")]
+    return list(_python_tests(snapshot))
+
+
+@once_for_each
+def _python_tests(snapshot: Snapshot) -> tuple[str, ...]:
+    named = (entry.path for entry in snapshot.entries if may_hold_tests(entry))
+    return tuple(path for path, text in snapshot.texts(named) if text and _CONTAINS_TESTS.search(text))
 
 
 @dataclass(eq=False)
@@ -112,12 +117,7 @@ def _dotted(path: str, packages: set[str]) -> str:
     return ".".join(parts)
 
 
-_MODULES: WeakKeyDictionary[Snapshot, PythonModules] = WeakKeyDictionary()
-"""Of snapshots in use: every patch of a task asks for the same."""
-
-
+@once_for_each
 def modules_of(snapshot: Snapshot) -> PythonModules:
     """The Python modules of a snapshot, kept as long as the snapshot is."""
-    if snapshot not in _MODULES:
-        _MODULES[snapshot] = PythonModules(proxy(snapshot))
-    return _MODULES[snapshot]
+    return PythonModules(proxy(snapshot))

@@ -45,14 +45,16 @@ def relevant_tests(
     plain: dict[str, float] = {}
     scores: dict[str, float] = {}
     for test in python_tests(snapshot) if tests is None else tests:
-        text = (snapshot.text(test) or "") if names or tests is not None else ""
-        imported = modules.imported_by(test) if language_of(test) == "python" else _named_files(test, text, touched)
+        if language_of(test) == "python":
+            imported = modules.imported_by(test)
+        else:
+            imported = _named_files(test, snapshot.text(test) or "", touched)
         score = sum(count * _relevance(test, imported, path, importers[path]) for path, count in touched.items())
         if score > 0:
             # Of two tests that reach the same file, the one that imports less else is more specific to it.
             plain[test] = scores[test] = score / total + 0.5 / (1 + len(imported))
             if names:
-                used = {match.group() for match in re.finditer(r"[A-Za-z_]\w*", text)}
+                used = set(re.findall(r"[A-Za-z_]\w*", snapshot.text(test) or ""))
                 scores[test] += _NAMED * len(used.intersection(names)) / len(names)
     chosen = sorted(scores, key=lambda test: (-scores[test], test))[:most]
     # Names choose and do not order: patches of the same files then have equal runs of equal tests, which are shared.

@@ -8,7 +8,7 @@ from typing import Any
 
 from codemonkeys.registry import Registry
 from codemonkeys.repository_tests.base import Runner
-from codemonkeys.tasks.snapshot import Snapshot
+from codemonkeys.tasks.snapshot import Snapshot, once_for_each
 from sandboxes.base import Execution, Reason, Script
 
 MEMBERS = ("name", "probe", "configuration", "claims", "tests", "script", "parse")
@@ -52,10 +52,13 @@ def claiming(snapshot: Snapshot, named: str = AUTO) -> list[Runner]:
 
     Raises BadSettings if one cannot be loaded.
     """
-    if named != AUTO:
-        return [RUNNERS.get(named)]
+    return list(_claiming(snapshot)) if named == AUTO else [RUNNERS.get(named)]
+
+
+@once_for_each
+def _claiming(snapshot: Snapshot) -> tuple[Runner, ...]:
     names = [*RUNNERS.installed(), *RUNNERS.built_in]
-    return [runner for name in names if (runner := RUNNERS.get(name)).claims(snapshot)]
+    return tuple(runner for name in names if (runner := RUNNERS.get(name)).claims(snapshot))
 
 
 def probe_script(runners: Sequence[Runner]) -> Script:

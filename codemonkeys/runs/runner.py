@@ -196,7 +196,8 @@ def reserve_for(task: Task, settings: Settings, steps: Steps, entries: Iterable[
 def open_work(workspace: Workspace, settings: Settings, steps: Steps) -> Work:
     """Everything the stages of one task share."""
     task, snapshot = workspace.task, workspace.snapshot
-    texts = (snapshot.text(e.path) or "" for e in snapshot.entries if e.size <= MARKER_BYTES)
+    paths = (entry.path for entry in snapshot.entries if entry.size <= MARKER_BYTES)
+    texts = (text or "" for _, text in snapshot.texts(paths))
     marker = marker_for(task.id, (task.issue, *texts))
     values = {"repo": task.repo, "issue": task.issue}
     prompts = Prompts(marker, settings.prompts, values, older=steps.journal.is_begun_by_older)

@@ -112,17 +112,27 @@ class ObjectReader:
 
     def read(self, name: str) -> bytes:
         """The content of the object with this hash. Raises EnvironmentFailed if it is missing or damaged."""
+        return self.read_all([name])[0]
+
+    def read_all(self, names: Sequence[str]) -> list[bytes]:
+        """The contents of the objects with these hashes. Raises EnvironmentFailed if one is missing or damaged.
+
+        All are asked for before the first is read, so give a few hundred at most: git takes no more
+        names while nobody reads.
+        """
         try:
-            content = self._ask(name)
+            contents = self._ask(names)
         except BaseException:
             self.close()  # The rest of this answer would be read as the answer to the next request.
             raise
-        if content is None:
+        if len(contents) < len(names):
             self.close()
-            raise EnvironmentFailed(f"git cannot read object {name} of {self._git.folder}; see what git fsck says")
-        return content
+            missing = names[len(contents)]
+            raise EnvironmentFailed(f"git cannot read object {missing} of {self._git.folder}; see what git fsck says")
+        return contents
 
-    def _ask(self, name: str) -> bytes | None:
+    def _ask(self, names: Sequence[str]) -> list[bytes]:
+        """The contents up to the first that cannot be read."""
         if self._process is None:
             self._process = _start(
                 ("cat-file", "--batch"),
@@ -135,17 +145,22 @@ class ObjectReader:
             self._end = weakref.finalize(self, _kill, self._process)
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
+        contents: list[bytes] = []
         try:
-            stdin.write(f"{name}\n".encode())
+            stdin.write("".join(f"{name}\n" for name in names).encode())
             stdin.flush()
         except BrokenPipeError:
-            return None
-        header = stdout.readline().split()  # hash, type, size; or hash, "missing"
-        if len(header) != 3:
-            return None
-        size = int(header[2])
-        content = stdout.read(size)
-        return content if len(content) == size and stdout.read(1) == b"\n" else None
+            return contents
+        for _ in names:
+            header = stdout.readline().split()  # hash, type, size; or hash, "missing"
+            if len(header) != 3:
+                break
+            size = int(header[2])
+            content = stdout.read(size + 1)
+            if len(content) <= size or content[-1:] != b"\n":
+                break
+            contents.append(content[:-1])
+        return contents
 
     def close(self) -> None:
         """End the process; another read would start a new one."""

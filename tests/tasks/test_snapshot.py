@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from codemonkeys.errors import BadInput, EnvironmentFailed
-from codemonkeys.tasks.snapshot import Snapshot, decode
+from codemonkeys.tasks.snapshot import AT_ONCE, Snapshot, decode, once_for_each
 from tests.repositories import commit_all, git, make_repository
 
 FILES = {
@@ -62,6 +64,40 @@ def test_text(repository: Path) -> None:
         assert snapshot.text("logo.png") is None
         assert snapshot.text("link") is None
         assert snapshot.read("link") == b"src/a.py"
+
+
+def test_texts_of_many_files_are_those_of_each(tmp_path: Path) -> None:
+    files = {f"{number:03}.txt": b"\n" * number for number in range(2 * AT_ONCE + 1)}
+    repository = make_repository(tmp_path / "many", {**files, "logo.png": b"\x89PNG\0", "latin.txt": b"caf\xe9"})
+    (repository / "link").symlink_to("latin.txt")
+    commit_all(repository)
+    with Snapshot.of_repository(repository) as snapshot:
+        paths = [entry.path for entry in reversed(snapshot.entries)]
+        assert list(snapshot.texts(paths)) == [(path, snapshot.text(path)) for path in paths]
+        with pytest.raises(BadInput, match="does not exist"):
+            list(snapshot.texts(["000.txt", "nowhere.txt"]))
+        blob = snapshot.entry("070.txt").blob
+        (repository / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+        with pytest.raises(EnvironmentFailed, match=r"lost the content of '070\.txt'"):
+            list(snapshot.texts(paths))
+        assert snapshot.text("071.txt") == "\n" * 71
+
+
+def test_what_is_told_once_for_each_snapshot_is_asked_again_of_another(repository: Path) -> None:
+    asked = []
+
+    @once_for_each
+    def number_of_files(snapshot: Snapshot) -> int:
+        asked.append(snapshot.commit)
+        return len(snapshot.entries)
+
+    with Snapshot.of_repository(repository) as one, Snapshot.of_repository(repository) as other:
+        assert number_of_files(one) == number_of_files(one) == number_of_files(other) == len(one.entries)
+        assert len(asked) == 2
+    kept = weakref.ref(one)
+    del one
+    gc.collect()
+    assert kept() is None
 
 
 def test_every_byte_survives_decoding() -> None:
