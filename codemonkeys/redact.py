@@ -83,6 +83,20 @@ def forms(secret: str) -> set[str]:
     return {secret, json.dumps(secret)[1:-1], quote(secret, safe="")}
 
 
+def machine_folders() -> dict[str, str]:
+    """Folders that tell of this machine and its user, with what stands for them: the current one and the home."""
+    folders = {os.getcwd(): ".", os.path.expanduser("~"): "~"}
+    return {folder: short for folder, short in folders.items() if len(folder) > 1}
+
+
+def without_folders(text: str, folders: Mapping[str, str]) -> str:
+    """A text in which folders are replaced by what stands for them, the longest first; whole names only."""
+    for folder in sorted(folders, key=len, reverse=True):
+        if folder in text:
+            text = re.sub(rf"(?<![\w.-]){re.escape(folder)}(?![\w.-])", lambda _, short=folders[folder]: short, text)
+    return text
+
+
 def redact(text: str) -> str:
     """A message without secrets: neither those of the environment as it is now, nor what looks like one."""
     return Redactor(os.environ)(text)

@@ -63,7 +63,7 @@ def export(
         typer.Option(
             "--format",
             help="preds (.json or .jsonl, for `swebench eval -p`), leaderboard (a folder to submit), atif (a folder of "
-            "trajectories) or recording (for --replay).",
+            "trajectories), harbor (a folder for `harbor view`) or recording (for --replay).",
         ),
     ] = "preds",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing output.")] = False,

@@ -1,4 +1,4 @@
-"""Trajectories of a run in ATIF v1.7, the Agent Trajectory Interchange Format (Harbor's RFC 0001).
+"""Trajectories of a run in ATIF v1.8, the Agent Trajectory Interchange Format (Harbor's RFC 0001).
 
 Each task is a trajectory, and its conversations, one per sample, are its `subagent_trajectories`. Relevance calls,
 which read the whole repository file by file, are only summed up.
@@ -15,10 +15,10 @@ from typing import Any
 from codemonkeys import __version__
 from codemonkeys.journal import queries, texts
 from codemonkeys.keys import PROBE, REPOSITORY_TESTS
-from codemonkeys.redact import redact
+from codemonkeys.redact import machine_folders, redact, without_folders
 from codemonkeys.stages import ASKING, RELEVANCE, SELECT
 
-VERSION = "ATIF-v1.7"
+VERSION = "ATIF-v1.8"
 CONVERSATIONS = tuple(stage.name for stage in ASKING if stage.exported)
 """Stages whose conversations are exported in full, in pipeline order."""
 ANSWERING = ("models", "context", "generation", "selection")
@@ -62,8 +62,8 @@ def trajectory(connection: sqlite3.Connection, task: str) -> Json:
     }
     if not conversations:
         del whole["subagent_trajectories"]
-    redacted: Json = _redact_all(_without_none(whole))
-    return redacted
+    shared: Json = shareable(_without_none(whole))
+    return shared
 
 
 def _head(run: str, id: str, agent: Json) -> Json:
@@ -204,10 +204,15 @@ def _without_none(value: Any) -> Any:
     return [_without_none(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _redact_all(value: Any) -> Any:
-    """The value with secrets, and strings that look like one, redacted in every text: exports get published."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {name: _redact_all(inner) for name, inner in value.items()}
-    return [_redact_all(inner) for inner in value] if isinstance(value, list) else value
+def shareable(value: Any) -> Any:
+    """The value without secrets, strings that look like one, and paths of this machine: exports get published."""
+    folders = machine_folders()
+
+    def share(value: Any) -> Any:
+        if isinstance(value, str):
+            return without_folders(redact(value), folders)
+        if isinstance(value, dict):
+            return {name: share(inner) for name, inner in value.items()}
+        return [share(inner) for inner in value] if isinstance(value, list) else value
+
+    return share(value)

@@ -13,6 +13,7 @@ from codemonkeys.journal import queries
 from codemonkeys.models.replay import write_recording
 from codemonkeys.redact import redact
 from codemonkeys.report.atif import trajectory
+from codemonkeys.report.harbor_job import harbor
 from codemonkeys.report.tables import total_cost
 from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.predictions import Prediction, write_predictions
@@ -170,6 +171,7 @@ FORMATS: dict[str, Callable[[sqlite3.Connection, Path, Path], str]] = {
     "preds": preds,
     "leaderboard": leaderboard,
     "atif": atif,
+    "harbor": harbor,
     "recording": recording,
 }
 """Writers by name of the format."""

@@ -12,16 +12,17 @@ import yaml
 
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries, run_files
-from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
+from codemonkeys.journal.verdicts import INFRASTRUCTURE, GradedPatch, Grading, put_verdicts
 from codemonkeys.models.base import Request
 from codemonkeys.models.fake_answers import answer
 from codemonkeys.models.replay import read_recording
 from codemonkeys.report.exports import FORMATS, export
+from codemonkeys.tasks.submissions import read_submission
 from tests.report.finished_run import finish_run
 
 CANARY = "canary-0123456789"
 
-# Every field that ATIF v1.7 has for each kind of object; those required are the first of each pair.
+# Every field that ATIF v1.8 has for each kind of object; those required are the first of each pair.
 FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "trajectory": (
         {"schema_version", "agent", "steps"},
@@ -70,7 +71,7 @@ def check_trajectory(value: dict[str, Any]) -> None:
     """Check the rules of the format, recursively."""
     check("trajectory", value)
     check("agent", value["agent"])
-    assert value["schema_version"] == "ATIF-v1.7"
+    assert value["schema_version"] == "ATIF-v1.8"
     assert [step["step_id"] for step in value["steps"]] == list(range(1, len(value["steps"]) + 1))
     embedded = [inner["trajectory_id"] for inner in value.get("subagent_trajectories", [])]
     assert len(set(embedded)) == len(embedded)
@@ -185,10 +186,74 @@ def test_a_submission_is_complete(
     assert kept == [], "no secret is in any file"
 
 
+def test_a_job_for_harbor_has_a_trial_for_each_task_and_a_reward_where_it_was_graded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.repositories import make_repository
+
+    repository = make_repository(tmp_path / "repository", {"a.py": b"x = 1\n"})
+    finish_run(tmp_path, repository, tasks=3, generation={"samples": 1})
+    database = run_files.database_of(tmp_path, "run")
+    with run_files.reading(database) as connection:
+        patches = {row["instance_id"]: row["model_patch"] for row in queries.predictions(connection)}
+    outcomes = {"owner__name-0": "resolved", "owner__name-1": INFRASTRUCTURE}
+    put_verdicts(
+        database,
+        {
+            id: GradedPatch(patches[id], found, [found])
+            for id, found in ((i, Grading(o, "", {}, 0.0)) for i, o in outcomes.items())
+        },
+    )
+    with run_files.reading(database) as connection:
+        said = export(connection, tmp_path / "run", tmp_path / "jobs", "harbor", False)
+        again = export(connection, tmp_path / "run", tmp_path / "again", "harbor", False)
+        (spent,) = connection.execute("SELECT sum(cost_usd) FROM costs").fetchone()
+    job = tmp_path / "jobs" / "run"
+    assert said == f"a job of 3 trials written to {job}; to open it: harbor view {tmp_path / 'jobs'}"
+    assert again
+    files = sorted(path.relative_to(job).as_posix() for path in job.rglob("*") if path.is_file())
+    each = ("agent/trajectory.json", "artifacts/model.patch", "config.json", "result.json")
+    trials = [f"owner__name-{n}/{file}" for n in range(3) for file in each]
+    assert files == sorted(["config.json", "result.json", *trials, "owner__name-0/verifier/reward.txt"])
+    for file in files:
+        assert (job / file).read_bytes() == (tmp_path / "again" / "run" / file).read_bytes()
+    result = json.loads((job / "result.json").read_text())
+    assert result["n_total_trials"] == 3 and result["stats"]["n_errored_trials"] == 2
+    assert result["stats"]["cost_usd"] == pytest.approx(spent) and spent > 0
+    assert result["stats"]["evals"]["codemonkeys__fake__source"]["reward_stats"] == {"reward": {"1": ["owner__name-0"]}}
+    graded, failed = (json.loads((job / f"owner__name-{n}" / "result.json").read_text()) for n in (0, 1))
+    assert graded["verifier_result"] == {"rewards": {"reward": 1}} and graded["exception_info"] is None
+    assert failed["verifier_result"] is None and failed["exception_info"]["exception_type"] == "NotGraded"
+    check_trajectory(json.loads((job / "owner__name-0" / "agent" / "trajectory.json").read_text()))
+    records = [entry.record or {} for entry in read_submission(job).entries]
+    assert {record["instance_id"]: record["model_patch"] for record in records} == patches
+
+
+def test_what_is_exported_tells_no_folder_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.repositories import make_repository
+
+    home, here = tmp_path / "home" / "ada", tmp_path / "home" / "ada" / "lab"
+    here.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(here)
+
+    def telling(request: Request) -> str:
+        return f"In {here}/a.py, {home}/.cache and {home}son.\n{answer(request)}"
+
+    repository = make_repository(here / "repository", {"a.py": b"x = 1\n"})
+    finish_run(here, repository, answered=telling, generation={"samples": 1})
+    with run_files.reading(run_files.database_of(here, "run")) as connection:
+        for format in ("atif", "harbor", "leaderboard"):
+            export(connection, here / "run", tmp_path / format, format, False)
+    for format in ("atif", "harbor", "leaderboard"):
+        text = "".join(path.read_text() for path in (tmp_path / format).rglob("*") if path.is_file())
+        assert f"{home}/" not in text and f"In ./a.py, ~/.cache and {home}son." in text
+
+
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.slow
 def test_existing_output_is_overwritten_only_on_demand(write: Callable[..., str], tmp_path: Path, format: str) -> None:
-    output = tmp_path / ("out" if format in ("atif", "leaderboard") else "out.jsonl")
+    output = tmp_path / ("out" if format in ("atif", "harbor", "leaderboard") else "out.jsonl")
     first = write(output, format)
     with pytest.raises(BadInput, match="overwrite=True"):
         write(output, format)
@@ -202,5 +267,5 @@ def test_existing_output_is_overwritten_only_on_demand(write: Callable[..., str]
 
 
 def test_unknown_format_is_refused(write: Callable[..., str], tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="choose preds, leaderboard, atif, recording"):
+    with pytest.raises(BadInput, match="choose preds, leaderboard, atif, harbor, recording"):
         write(tmp_path / "x", "csv")
