@@ -38,7 +38,15 @@ from codemonkeys.cli.places import HERE, holding, of_fix, planned
 def demo(
     runs: Runs = None,
     sandbox: Sandbox = None,
-    run: Annotated[str, typer.Option("--run", help="Name of the run.")] = "demo",
+    run: Annotated[
+        str | None, typer.Option("--run", help="Name of the run. Default: demo, or example with --example.")
+    ] = None,
+    example: Annotated[
+        bool,
+        typer.Option(
+            "--example", help="Only store a finished run of eight small tasks, for `report`, `study`, `show`."
+        ),
+    ] = False,
     prompts: OwnPrompts = None,
     json: Json = False,
 ) -> None:
@@ -49,7 +57,9 @@ def demo(
     """
     from codemonkeys.cli import solving
 
-    end(lambda: solving.demo(runs or HERE, run, sandbox, prompts, json))
+    if example:
+        end(lambda: solving.store_example(runs or HERE, run, json))
+    end(lambda: solving.demo(runs or HERE, run or "demo", sandbox, prompts, json))
 
 
 def solve(
