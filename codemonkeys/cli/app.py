@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from codemonkeys.cli import commands_read, commands_run
+from codemonkeys.cli import commands_read, commands_report, commands_run
 from codemonkeys.cli.commands_images import images
 from codemonkeys.models.litellm_calls import silence
 from codemonkeys.system.memory import collect_rarely
@@ -33,6 +33,7 @@ for command in (
     commands_read.evaluate,
     commands_run.ensemble,
     commands_run.select,
+    commands_report.report,
     commands_read.study,
     commands_read.compare,
     commands_read.sql,

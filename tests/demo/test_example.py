@@ -20,7 +20,7 @@ from tests.example_run import make_example
 
 SAME = {
     "tasks": "SELECT id, state, candidate, patch_hash FROM tasks ORDER BY id",
-    "candidates": "SELECT task, number, sample, patch_hash, test_hash, approved, duplicate_of FROM candidates ORDER BY 1, 2",
+    "candidates": "SELECT task, number, sample, patch_hash, approved, duplicate_of FROM candidates ORDER BY 1, 2",
     "votes": "SELECT task, candidate, test, original_exit, edited_exit, valid, vote FROM votes ORDER BY 1, 2, 3",
     "verdicts": "SELECT task, patch_hash, outcome FROM verdicts ORDER BY task, patch_hash",
     "calls": "SELECT task, stage, sample, turn, state, model FROM call_steps WHERE state = 'done' ORDER BY 1, 2, 3, 4",

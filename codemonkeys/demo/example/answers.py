@@ -112,7 +112,7 @@ def has_edit(task: ExampleTask, text: str) -> bool:
 
 def marker_of(system: str) -> str:
     """The task's marker, as it appears in the message that begins a selection."""
-    return re.findall(r"^<<<<<<< CHOOSE (\S+) ", system, re.M)[-1]
+    return str(re.findall(r"^<<<<<<< CHOOSE (\S+) ", system, re.M)[-1])
 
 
 def scripted(spec: str, operation: OperationSettings) -> ScriptedModel:
