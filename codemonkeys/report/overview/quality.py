@@ -80,7 +80,8 @@ def coverage_section(results: Results) -> Section:
             return dollars(None)
         return dollars((context + generation * k / drawn) / tasks)
 
-    rows = [(str(k), *interval_cells(share), usd(k), "") for k, share in study.coverage]
+    forecast = bool(study.forecast)
+    rows = [(str(k), *interval_cells(share), usd(k), *["drawn"] * forecast) for k, share in study.coverage]
     rows += [(str(k), *interval_cells(share), usd(k), "forecast") for k, share in study.forecast]
     lines = [line_of("drawn", study.coverage, "c1")]
     lines += [line_of("forecast", (study.coverage[-1], *study.forecast), "c4")] if study.forecast else []
@@ -93,7 +94,7 @@ def coverage_section(results: Results) -> Section:
         f"{study.coverage[-1][1].value:.0%} with {drawn}. The band is the 95 % interval over tasks.",
     )
     figure = chart(caption, lines, [(float(k), str(k)) for k in numbers[::step]], "samples per task")
-    headers = ("samples", "coverage", "95 %", "cost per task", "")
+    headers = ("samples", "coverage", "95 %", "cost per task", *["how"] * forecast)
     said = [
         f"Any candidate is right in {study.coverage[-1][1].value:.1%} of the tasks that count, with {drawn} samples. "
         "Costs are those of context and samples, without selection."
