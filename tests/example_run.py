@@ -5,13 +5,14 @@ from __future__ import annotations
 import lzma
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from codemonkeys.cli.exits import Exit
 from codemonkeys.demo.example import NAME
 from codemonkeys.demo.example.stored import PACKED
-from tests.cli.command import new_process
+from tests.cli.command import Done, new_process
 
 SETTINGS = PACKED.with_name("settings.yaml")
 COMMANDS = (
@@ -23,10 +24,10 @@ COMMANDS = (
 """Exit code and command, in order. One task is left unfinished by a fault of its model, and so unselected too."""
 
 
-def make_example(folder: Path, home: Path) -> Path:
-    """Make the run in a folder; returns its database. `home`: of what is built once."""
+def make_example(folder: Path, home: Path, run: Callable[..., Done] = new_process) -> Path:
+    """Make the run in a folder; returns its database. `home`: of what is built once; `run`: runs a command."""
     for code, command in COMMANDS:
-        done = new_process(*command.split(), home=home, cwd=folder)
+        done = run(*command.split(), home=home, cwd=folder)
         assert done.code == code, (command, done.code, done.err)
     return folder / "runs" / NAME / "run.db"
 

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 import codemonkeys
+from codemonkeys.cli.app import app
 from codemonkeys.demo.example import NAME, store_example
 from codemonkeys.demo.example.stored import PACKED
 from codemonkeys.errors import BadInput
 from codemonkeys.grading.service import context_recall
+from codemonkeys.journal import run_files
 from tests.cli.command import codemonkeys as command
 from tests.example_run import make_example
 
@@ -34,14 +36,20 @@ def answers(database: Path) -> dict[str, list[tuple[Any, ...]]]:
         return {name: connection.execute(query).fetchall() for name, query in SAME.items()}
 
 
-def test_one_command_stores_it_and_all_that_read_a_run_read_it(tmp_path: Path) -> None:
-    done = command("demo", "--example", home=tmp_path, cwd=tmp_path)
-    assert done.code == 0 and "codemonkeys report example" in done.out, done.err
-    shown = command("show", NAME, "--json", home=tmp_path, cwd=tmp_path)
-    states = [task["state"] for task in json.loads(shown.out)["tasks"]]
+def test_one_command_stores_it_and_all_that_read_a_run_read_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            app([*arguments, "--runs", str(tmp_path / "runs")])
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    assert "codemonkeys report example" in call("demo", "--example")
+    states = [task["state"] for task in json.loads(call("show", NAME, "--json"))["tasks"]]
     assert states == ["predicted"] * 6 + ["no candidate", "model failed"]
     before = (tmp_path / "runs" / NAME / "run.db").read_bytes()
-    assert command("demo", "--example", home=tmp_path, cwd=tmp_path).code == 0
+    call("demo", "--example")
     assert (tmp_path / "runs" / NAME / "run.db").read_bytes() == before, "what is there stays"
     with pytest.raises(BadInput):
         store_example(tmp_path / "runs", "../elsewhere")
@@ -79,7 +87,9 @@ def test_its_tasks_come_with_the_package(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.slow
 @pytest.mark.long
 def test_the_documented_commands_make_it_again(tmp_path: Path, shared_home: Path) -> None:
-    made = answers(make_example(tmp_path, shared_home))
-    stored = answers(store_example(tmp_path / "stored") / "run.db")
+    made = answers(make_example(tmp_path, shared_home, command))
+    database = store_example(tmp_path / "stored") / "run.db"
+    run_files.connect_to_write(database).close()  # Brings its schema up to date.
+    stored = answers(database)
     for name in SAME:
         assert made[name] == stored[name], name

@@ -14,6 +14,8 @@ WIDTH = 420
 """Of every figure, in units of which a letter is about six wide: wide enough for a page, readable on a phone."""
 LABEL = 26
 """Letters of a label at most."""
+ROOM = 22.0
+"""Between two labels of an axis at least."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,11 @@ def chart(caption: Caption, lines: Sequence[Line], ticks: Sequence[tuple[float, 
 
     parts = [*head, *(stroke(left, y_of(tick / 4), right, y_of(tick / 4), "grid") for tick in range(5))]
     parts += [text(left - 6, y_of(tick / 4) + 4, f"{25 * tick}%", "quiet", "end") for tick in range(5)]
-    parts += [text(x_of(place), down + 16, label, "quiet", "middle") for place, label in ticks]
+    shown = -ROOM
+    for place, label in ticks:
+        if x_of(place) - shown >= ROOM:
+            shown = x_of(place)
+            parts.append(text(shown, down + 16, label, "quiet", "middle"))
     parts.append(text((left + right) / 2, down + 33, axis, "quiet", "middle"))
     for line in lines:
         bounded = [(point.x, point.low, point.high) for point in line.points if None not in (point.low, point.high)]

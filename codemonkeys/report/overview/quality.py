@@ -129,12 +129,14 @@ def turns_section(results: Results) -> Section:
     longest = max(len(trajectory) for trajectories in tasks.values() for trajectory in trajectories)
     context = cost_of_phase(stored, "context")
     begun = context / max(1, len(results.facts.tasks)) if context is not None else 0.0
+    paid = costs_of_samples(results, longest)
     rows, lines = [], []
     for turn in range(longest):
         points = []
+        a_sample = sum(paid[task][turn] for task in tasks if task in paid) / len(tasks)
         for k in range(1, most + 1):
             share = sum(covered(trajectories, k, turn) for trajectories in tasks.values()) / len(tasks)
-            usd = begun + k * sum(sample_cost(results, task, turn) for task in tasks) / len(tasks)
+            usd = begun + k * a_sample
             points.append(Point(usd, share))
             rows.append((str(turn + 1), str(k), f"{share:.1%}", dollars(usd)))
         lines.append(Line(f"{turn + 1} turn{'s' * (turn > 0)}", points, f"c{min(turn + 1, 6)}"))
@@ -168,11 +170,16 @@ def covered(trajectories: Sequence[Sequence[bool]], k: int, turn: int) -> float:
     return pass_at_k(len(trajectories), right, min(k, len(trajectories)))
 
 
-def sample_cost(results: Results, task: str, turn: int) -> float:
-    """US dollars of one sample of a task up to a turn, on average over its samples."""
-    costs = {key: usd for key, usd in results.facts.turns.items() if key[0] == task}
-    samples = {sample for _, sample, _ in costs}
-    return sum(usd for key, usd in costs.items() if key[2] <= turn) / len(samples) if samples else 0.0
+def costs_of_samples(results: Results, turns: int) -> dict[str, list[float]]:
+    """By task, US dollars of one sample up to each turn, on average over its samples."""
+    samples: dict[str, set[int]] = {}
+    totals: dict[str, list[float]] = {}
+    for (task, sample, turn), usd in results.facts.turns.items():
+        samples.setdefault(task, set()).add(sample)
+        up_to = totals.setdefault(task, [0.0] * turns)
+        for later in range(turn, turns):
+            up_to[later] += usd
+    return {task: [usd / len(samples[task]) for usd in up_to] for task, up_to in totals.items()}
 
 
 def rules_section(results: Results) -> Section:
