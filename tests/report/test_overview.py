@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,6 +20,7 @@ from rich.console import Console
 from codemonkeys.cli.app import app
 from codemonkeys.cli.reporting import read_report
 from codemonkeys.demo.example import NAME, store_example
+from codemonkeys.journal.store import Journal
 from codemonkeys.redact import CONTROLS
 from codemonkeys.report.fitting import one_line
 from codemonkeys.report.overview.drawing import Caption, round_ticks
@@ -97,7 +99,7 @@ def test_the_report_of_the_example_is_the_published_one_byte_for_byte(example: P
 
 
 def test_it_tells_what_the_paper_tells(sections: dict[str, Section]) -> None:
-    short = dict(row[:2] for row in sections["In short"].rows)
+    short = dict((row[0], row[1]) for row in sections["In short"].rows)
     assert short["score: chosen patch right"].startswith("50.0%") and short["context recall"] == "87.5%"
     assert short["coverage: any candidate right"].startswith("71.4%")
     flow = {(row[0], row[1]): int(row[2]) for row in sections["Flow of tasks"].rows}
@@ -144,9 +146,9 @@ def test_every_figure_has_a_title_a_description_and_a_table(sections: dict[str, 
 
 
 def test_a_run_that_was_not_evaluated_has_the_rest(tmp_path: Path, make_repository: Callable[..., Path]) -> None:
-    finish_run(tmp_path / "runs", make_repository({"a.py": "x = 1\n"}), tasks=2)
+    finish_run(tmp_path / "runs", make_repository({"a.py": "x = 1\n"}), tasks=2, generation={"samples": 2})
     found = {section.title: section for section in read_report(tmp_path / "runs", "run", [])}
-    short = dict(row[:2] for row in found["In short"].rows)
+    short = dict((row[0], row[1]) for row in found["In short"].rows)
     assert "score: chosen patch right" not in short and short["tasks"] == "2"
     assert "was not evaluated" in " ".join(found["In short"].sentences)
     for title in ("Context recall", "Coverage by number of samples (pass@k)", "Samples and turns"):
@@ -165,6 +167,22 @@ def test_runs_of_an_older_version_and_unfinished_ones_are_reported(name: str, tm
     assert report_page(name, list(found.values()))
 
 
+def test_an_ensemble_is_told_by_its_systems(example: Path, tmp_path: Path) -> None:
+    database = store_example(tmp_path / "runs") / "run.db"
+    members = [{"name": f"system {number}", "family": "", "path": f"/srv/{number}.jsonl"} for number in range(1, 5)]
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE run SET settings = json_set(settings, '$.ensemble', json(?))", (dumps(members),))
+        connection.execute("UPDATE candidates SET source = 'system ' || (sample + 1), family = 'f' || sample")
+    found = {section.title: section for section in read_report(tmp_path / "runs", NAME, [])}
+    assert ("systems", "system 1, system 2, system 3, system 4") in found["The run"].rows
+    assert found["Coverage by number of candidates"].headers[0] == "candidates"
+    assert "different systems" in found["Samples and turns"].sentences[0]
+
+
+def dumps(members: list[dict[str, str]]) -> str:
+    return json.dumps({"members": members})
+
+
 def test_reference_patches_out_of_reach_leave_only_recall_out(example: Path, tmp_path: Path) -> None:
     database = store_example(tmp_path / "runs") / "run.db"
     with closing(sqlite3.connect(database)) as connection, connection:
@@ -174,6 +192,28 @@ def test_reference_patches_out_of_reach_leave_only_recall_out(example: Path, tmp
     assert why.startswith("Left out: the reference patches cannot be read (tasks.jsonl") and "/far" not in why
     assert "/far" not in report_page(NAME, list(found.values()))
     assert ("tasks", "candidates") in [row[:2] for row in found["Flow of tasks"].rows]
+
+
+def test_a_price_that_nobody_knows_is_never_taken_as_nothing(example: Path, tmp_path: Path) -> None:
+    database = store_example(tmp_path / "runs") / "run.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE prices SET prompt = NULL WHERE model = 'scripted'")
+        connection.execute("UPDATE call_steps SET cost_usd = NULL WHERE model = 'scripted'")
+    found = {section.title: section for section in read_report(tmp_path / "runs", NAME, [])}
+    assert ("cost", "price unknown") in found["In short"].rows
+    for title in ("Coverage by number of samples (pass@k)", "Samples and turns", "Cost by stage and kind of token"):
+        section = found[title]
+        place = next(n for n, header in enumerate(section.headers) if header.startswith("cost"))
+        assert section.rows[-1][place] == "price unknown", title
+    assert not found["Samples and turns"].figure and report_page(NAME, list(found.values()))
+
+
+def test_a_run_that_has_not_begun_is_told_as_such(tmp_path: Path) -> None:
+    Journal(tmp_path, "run", "source", {}).close()
+    found = {section.title: section for section in read_report(tmp_path, "run", [])}
+    assert found["Flow of tasks"].sentences == ("The run has no task.",)
+    assert ("tasks", "0") in found["In short"].rows
+    assert not any(section.figure for section in found.values()) and report_page("run", list(found.values()))
 
 
 HOSTILE = [

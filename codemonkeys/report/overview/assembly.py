@@ -51,15 +51,20 @@ def run_section(run: Mapping[str, Any]) -> Section:
     settings = run["settings"]
     generation = settings.get("generation", {})
     model = settings.get("model")
+    turns = [str(generation[name]) for name in ("test_turns", "edit_turns") if generation.get(name)]
+    if "ensemble" in settings:
+        made = {"systems": ", ".join(member["name"] for member in settings["ensemble"]["members"])}
+    else:
+        made = {
+            "model": model,
+            "scan model": settings.get("scan_model") or model,
+            "models that write": ", ".join(generation.get("models") or ()) or model,
+            "samples per task": generation.get("samples"),
+            "turns of tests, of edits": " and ".join(turns),
+        }
     told = {
         "tasks from": run["source"],
-        "model": model,
-        "scan model": settings.get("scan_model") or model,
-        "models that write": ", ".join(generation.get("models") or ()) or model,
-        "samples per task": generation.get("samples"),
-        "turns of tests, of edits": " and ".join(
-            str(generation[name]) for name in ("test_turns", "edit_turns") if generation.get(name)
-        ),
+        **made,
         "selection rule": settings.get("selection", {}).get("rule"),
         "budget": budget(settings.get("operation", {}).get("budget")),
         "codemonkeys": run["version"],

@@ -28,8 +28,8 @@ class Facts:
     """By stage, US dollars by kind of token at list prices; stages of unknown price are missing."""
     call_seconds: Mapping[str, float]
     """By stage, of answered calls."""
-    turns: Mapping[tuple[str, int, int], float]
-    """US dollars by task, sample and turn, of test and edit conversations."""
+    turns: Mapping[tuple[str, int, int], float | None]
+    """US dollars by task, sample and turn, of test and edit conversations; None if a price is unknown."""
     executions: Sequence[Mapping[str, Any]]
     """Stage, reason, exit state, whether reused: number and seconds."""
     troubles: Sequence[Mapping[str, Any]]
@@ -132,10 +132,11 @@ def seconds_of_calls(connection: sqlite3.Connection) -> dict[str, float]:
     return {row["stage"]: row["seconds"] or 0.0 for row in rows(connection, query)}
 
 
-def costs_of_turns(connection: sqlite3.Connection) -> dict[tuple[str, int, int], float]:
+def costs_of_turns(connection: sqlite3.Connection) -> dict[tuple[str, int, int], float | None]:
     """US dollars by task, sample and turn, of test and edit conversations together."""
     query = (
-        "SELECT c.task, c.sample, c.turn, coalesce(sum(k.cost_usd), 0.0) AS usd FROM call_steps c "
+        "SELECT c.task, c.sample, c.turn, iif(count(*) = count(k.cost_usd), sum(k.cost_usd), NULL) AS usd "
+        "FROM call_steps c "
         "JOIN costs k ON k.id = c.id WHERE c.stage IN ('test', 'edit') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     )
     return {(row["task"], row["sample"], row["turn"]): row["usd"] for row in rows(connection, query)}

@@ -13,6 +13,7 @@ from codemonkeys.report.savings import generation_cost
 from codemonkeys.report.sections import Section
 from codemonkeys.report.statistics import Interval, pass_at_k
 from codemonkeys.report.stored_run import Cost, StoredRun
+from codemonkeys.report.study import SYSTEMS, is_ensemble
 from codemonkeys.report.study_tables import by_score, interval_cells, missing
 from codemonkeys.report.tables import dollars
 from codemonkeys.report.tests_and_turns import after_turn, judged_turns
@@ -68,7 +69,8 @@ LOST = 20
 
 def coverage_section(results: Results) -> Section:
     """Coverage by number of samples, which is pass@k, with what so many samples cost."""
-    study, title = results.study, "Coverage by number of samples (pass@k)"
+    study, what = results.study, "candidates" if is_ensemble(results.stored) else "samples"
+    title = f"Coverage by number of {what}{' (pass@k)' * (what == 'samples')}"
     if not study.coverage:
         return Section(title, (), (), (), (f"Left out: {why_not_covered(results)}",))
     drawn = study.coverage[-1][0]
@@ -89,14 +91,14 @@ def coverage_section(results: Results) -> Section:
     step = max(1, len(numbers) // 8)
     caption = Caption(
         "coverage",
-        "Coverage by number of samples",
-        f"Share of tasks with a correct candidate: {study.coverage[0][1].value:.0%} with one sample, "
+        f"Coverage by number of {what}",
+        f"Share of tasks with a correct candidate: {study.coverage[0][1].value:.0%} with one, "
         f"{study.coverage[-1][1].value:.0%} with {drawn}. The band is the 95 % interval over tasks.",
     )
-    figure = chart(caption, lines, [(float(k), str(k)) for k in numbers[::step]], "samples per task")
-    headers = ("samples", "coverage", "95 %", "cost per task", *["how"] * forecast)
+    figure = chart(caption, lines, [(float(k), str(k)) for k in numbers[::step]], f"{what} per task")
+    headers = (what, "coverage", "95 %", "cost per task", *["how"] * forecast)
     said = [
-        f"Any candidate is right in {study.coverage[-1][1].value:.1%} of the tasks that count, with {drawn} samples. "
+        f"Any candidate is right in {study.coverage[-1][1].value:.1%} of the tasks that count, with {drawn} {what}. "
         "Costs are those of context and samples, without selection."
     ]
     said += [f"No forecast of more samples: {study.no_forecast}."] if study.no_forecast else []
@@ -112,7 +114,7 @@ def why_not_covered(results: Results) -> str:
     """Why there is no coverage, and what gives it."""
     name = results.study.run
     if results.verdicts is None:
-        return f"the run was not evaluated. codemonkeys evaluate {name} grades what was chosen"
+        return f"the run was not evaluated. codemonkeys evaluate {name} grades what was chosen."
     return f"not all candidates have a verdict. codemonkeys study {name} --grade candidates grades them."
 
 
@@ -121,6 +123,8 @@ def turns_section(results: Results) -> Section:
     title = "Samples and turns"
     stored, verdicts = results.stored, results.verdicts
     judged = judged_turns(stored, labels_of(results), verdicts) if verdicts is not None else {}
+    if is_ensemble(stored):
+        return Section(title, (), (), (), (f"Left out: {SYSTEMS}.",))
     if not judged:
         why = why_not_covered(results).replace("--grade candidates", "--grade turns")
         return Section(title, (), (), (), (f"Left out: {why if verdicts is None else needs_turns(results)}",))
@@ -128,16 +132,17 @@ def turns_section(results: Results) -> Section:
     most = max(len(trajectories) for trajectories in tasks.values())
     longest = max(len(trajectory) for trajectories in tasks.values() for trajectory in trajectories)
     context = cost_of_phase(stored, "context")
-    begun = context / max(1, len(results.facts.tasks)) if context is not None else 0.0
     paid = costs_of_samples(results, longest)
     rows, lines = [], []
     for turn in range(longest):
         points = []
-        a_sample = sum(paid[task][turn] for task in tasks if task in paid) / len(tasks)
         for k in range(1, most + 1):
             share = sum(covered(trajectories, k, turn) for trajectories in tasks.values()) / len(tasks)
-            usd = begun + k * a_sample
-            points.append(Point(usd, share))
+            usd = None
+            if context is not None and paid is not None:
+                begun = context / max(1, len(results.facts.tasks))
+                usd = begun + k * sum(paid[task][turn] for task in tasks if task in paid) / len(tasks)
+            points.append(Point(usd or 0.0, share))
             rows.append((str(turn + 1), str(k), f"{share:.1%}", dollars(usd)))
         lines.append(Line(f"{turn + 1} turn{'s' * (turn > 0)}", points, f"c{min(turn + 1, 6)}"))
     caption = Caption(
@@ -170,11 +175,13 @@ def covered(trajectories: Sequence[Sequence[bool]], k: int, turn: int) -> float:
     return pass_at_k(len(trajectories), right, min(k, len(trajectories)))
 
 
-def costs_of_samples(results: Results, turns: int) -> dict[str, list[float]]:
-    """By task, US dollars of one sample up to each turn, on average over its samples."""
+def costs_of_samples(results: Results, turns: int) -> dict[str, list[float]] | None:
+    """By task, US dollars of one sample up to each turn, on average over its samples; None if a price is unknown."""
     samples: dict[str, set[int]] = {}
     totals: dict[str, list[float]] = {}
     for (task, sample, turn), usd in results.facts.turns.items():
+        if usd is None:
+            return None
         samples.setdefault(task, set()).add(sample)
         up_to = totals.setdefault(task, [0.0] * turns)
         for later in range(turn, turns):

@@ -73,6 +73,8 @@ def time_section(results: Results) -> Section:
     for row in facts.spend:
         calls[row["stage"]] = calls.get(row["stage"], 0) + row["calls"]
     stages = sorted({*calls, *executed}, key=place_of)
+    if not stages:
+        return Section(title, (), (), (), ("No model was called, and nothing was executed.",))
     rows, drawn = [], []
     for stage in stages:
         ran, reused, seconds = executed.get(stage, NOTHING)
