@@ -32,7 +32,6 @@ def test_there_are_ten() -> None:
     assert [question.partition(".")[0] for question, _ in QUESTIONS] == [str(number) for number in range(1, 11)]
 
 
-@pytest.mark.slow
 def test_each_is_answered_by_one_command(
     runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

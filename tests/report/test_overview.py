@@ -119,6 +119,8 @@ def test_money_stands_beside_quality(sections: dict[str, Section]) -> None:
     rows = sections["Cost by stage and kind of token"].rows
     total = sections["In short"]
     assert rows[-1][0] == "total" and ("cost", "0.54 USD") in total.rows
+    edit = dict(zip(sections["Cost by stage and kind of token"].headers, rows[3], strict=True))
+    assert edit["stage"] == "edit" and edit["other"] == "0.13 USD", "an attempt without an answer, at its upper bound"
     assert ("cost of named choices, beside", "0.15 USD") in total.rows and rows[-1][-1] == "0.70 USD"
 
 
@@ -228,7 +230,6 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.slow
 def test_hostile_texts_of_a_run_stay_texts(example: Path, tmp_path: Path) -> None:
     """In ids, reasons, names of models, rules, choices and files, wherever a report tells them."""
     database = store_example(tmp_path / "runs") / "run.db"

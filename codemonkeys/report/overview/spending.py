@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,10 @@ from codemonkeys.report.status_view import duration
 from codemonkeys.report.tables import dollars, place_of
 from codemonkeys.stages import choice_of
 
-STYLES = {"prompt": "c1", "cache read": "c3", "cache write": "c5", "completion": "c2"}
+OTHER = "other"
+STYLES = {"prompt": "c1", "cache read": "c3", "cache write": "c5", "completion": "c2", OTHER: "c4"}
+LEAST = 1e-6
+"""Share of a cost below which a difference is one of rounding."""
 TOKENS = {"cache read": "cache_read_tokens", "cache write": "cache_write_tokens", "completion": "completion_tokens"}
 
 
@@ -27,30 +31,43 @@ def cost_section(results: Results) -> Section:
     stages = sorted(by_stage, key=place_of)
     if not stages:
         return Section("Cost by stage and kind of token", (), (), (), ("No model was called.",))
+    split = {stage: split_cost(by_stage[stage], costs.get(stage, {})) for stage in stages}
+    kinds = [*KINDS, *[OTHER] * any(parts[-1] > 0 for parts in split.values() if parts)]
     rows, drawn = [], []
     for stage in [*stages, "total"]:
         spent = by_stage.get(stage) or [row for of_stage in by_stage.values() for row in of_stage]
-        listed = [costs.get(stage)] if stage in by_stage else list(costs.values())
-        known = [amounts for amounts in listed if amounts is not None]
-        amounts = [sum(one[kind] for one in known) for kind in KINDS]
-        paid = sum_of([row["cost_usd"] for row in spent])
-        cells = [dollars(usd) if known else dollars(None) for usd in amounts]
+        paid = dollars(sum_of([row["cost_usd"] for row in spent]))
+        of = [split[stage]] if stage in split else list(split.values())
+        parts = None if None in of else [sum(column) for column in zip(*filter(None, of), strict=True)][: len(kinds)]
+        cells = [dollars(None)] * len(kinds) if parts is None else map(dollars, parts)
         calls = sum(row["calls"] for row in spent)
-        rows.append((stage, f"{calls:,}", *(f"{tokens(spent, kind):,}" for kind in KINDS), *cells, dollars(paid)))
-        if stage in by_stage:
-            drawn.append((stage, amounts, dollars(paid)))
-    headers = ("stage", "calls", *(f"{kind} tokens" for kind in KINDS), *KINDS, "cost")
-    listed_usd = sum(sum(one.values()) for one in costs.values())
-    paid = sum_of([row["cost_usd"] for row in results.facts.spend])
+        rows.append((stage, f"{calls:,}", *(f"{tokens(spent, kind):,}" for kind in KINDS), *cells, paid))
+        if stage in split:
+            drawn.append((stage, parts or [0.0] * len(kinds), paid))
+    headers = ("stage", "calls", *(f"{kind} tokens" for kind in KINDS), *kinds, "cost")
     said = ["Prompt tokens are those that were neither read from nor written to a cache."]
-    if paid is not None and abs(paid - listed_usd) > 0.005 * max(paid, listed_usd):
+    if OTHER in kinds:
         said.append(
-            f"Kinds of tokens come to {dollars(listed_usd)} at list prices; the rest is what providers charged beyond "
-            "or below them, and attempts without an answer at their upper bounds."
+            "Other costs: attempts without an answer, at their upper bounds, and what providers charged beyond the "
+            "prices of their tokens."
         )
-    caption = Caption("cost", "Cost by stage and kind of token", f"In all {dollars(paid)}; the table has each stage.")
-    figure = bars(caption, drawn, [(kind, STYLES[kind]) for kind in KINDS]) if listed_usd else ""
+    caption = Caption("cost", "Cost by stage and kind of token", f"In all {paid}; the table has each stage.")
+    figure = bars(caption, drawn, [(kind, STYLES[kind]) for kind in kinds]) if any(sum(d[1]) for d in drawn) else ""
     return Section("Cost by stage and kind of token", headers, tuple(rows), headers[1:], tuple(said), figure=figure)
+
+
+def split_cost(spent: Sequence[Mapping[str, Any]], listed: Mapping[str, float]) -> list[float] | None:
+    """What a stage cost by kind of token, and other costs at the end; None if a price is unknown.
+
+    `spent`: its rows of spend. `listed`: by kind of token at list prices, which is scaled down where less was paid.
+    """
+    paid = sum_of([row["cost_usd"] for row in spent])
+    if paid is None:
+        return None
+    at_list = sum(listed.values())
+    scale = min(1.0, paid / at_list) if at_list else 0.0
+    other = paid - at_list * scale
+    return [*(listed.get(kind, 0.0) * scale for kind in KINDS), other if other > LEAST * paid else 0.0]
 
 
 def tokens(spent: list[dict[str, Any]], kind: str) -> int:
