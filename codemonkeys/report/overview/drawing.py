@@ -153,8 +153,8 @@ def intervals(
     parts += [text(place_of(tick / 4), bottom + 15, f"{25 * tick}%", "quiet", "middle") for tick in range(5)]
     for line, (label, share) in enumerate(bounds):
         parts.append(stroke(place_of(share), 14.0 * line + 16, place_of(share), bottom, "mark"))
-        anchor = "end" if share > 0.5 else "start"
-        shift = -4 if share > 0.5 else 4
+        anchor = "end" if share > 0.75 else "start"
+        shift = -4 if share > 0.75 else 4
         parts.append(text(place_of(share) + shift, 14.0 * line + 18, f"{label}: {share:.0%}", "quiet", anchor))
     for line, (label, value, low, high, style) in enumerate(rows):
         y = top + 20 * line + 10
