@@ -16,7 +16,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(shell expr $$(nproc) + 1) --dist loadgr
 # What processes import is compiled once: the tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-all test-newest-litellm test-images check docs
+.PHONY: demo test test-slow test-all test-newest-litellm test-images example-run check docs
 
 demo: .venv/ready
 	$(BIN)/codemonkeys demo
@@ -45,6 +45,10 @@ test-newest-litellm: .venv/ready-to-test
 # The container images that slow tests run in: needs Docker and root.
 test-images: .venv/ready-to-test
 	$(BIN)/python -m tests.images
+
+# The run that comes with the package, made anew: after a change of its tasks.
+example-run: .venv/ready-to-test
+	$(BIN)/python -m tests.example_run
 
 check: .venv/ready-to-test
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from codemonkeys.cli import commands_read, commands_run
+from codemonkeys.cli import commands_demo, commands_read, commands_report, commands_run
 from codemonkeys.cli.commands_images import images
 from codemonkeys.models.litellm_calls import silence
 from codemonkeys.system.memory import collect_rarely
@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 for command in (
-    commands_run.demo,
+    commands_demo.demo,
     commands_run.solve,
     commands_run.fix,
     commands_run.resume,
@@ -33,6 +33,7 @@ for command in (
     commands_read.evaluate,
     commands_run.ensemble,
     commands_run.select,
+    commands_report.report,
     commands_read.study,
     commands_read.compare,
     commands_read.sql,

@@ -35,23 +35,6 @@ from codemonkeys.cli.options import (
 from codemonkeys.cli.places import HERE, holding, of_fix, planned
 
 
-def demo(
-    runs: Runs = None,
-    sandbox: Sandbox = None,
-    run: Annotated[str, typer.Option("--run", help="Name of the run.")] = "demo",
-    prompts: OwnPrompts = None,
-    json: Json = False,
-) -> None:
-    """Resolve a real, closed issue: no key, no Docker, 0 USD.
-
-    Model answers are replayed; everything else runs live, and the patch is graded. The first time, it needs the
-    package index to download two releases of the demo's package and its dependencies.
-    """
-    from codemonkeys.cli import solving
-
-    end(lambda: solving.demo(runs or HERE, run, sandbox, prompts, json))
-
-
 def solve(
     dataset: Annotated[
         str,

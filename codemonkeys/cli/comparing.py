@@ -30,7 +30,8 @@ class Shape:
 def compare_command(named: Path | None, given: Sequence[str], verdicts: Sequence[str], shape: Shape) -> Exit:
     """Compare the first of several with each other one. `named`: the folder of runs that the user names, if any."""
     from codemonkeys.report.comparison import compare
-    from codemonkeys.report.comparison_tables import comparison_view, markdown, sections
+    from codemonkeys.report.comparison_tables import sections
+    from codemonkeys.report.sections import markdown, sections_view
 
     if len(given) < 2:
         raise BadInput("compare takes two or more runs, RUN:CHOICE for a named choice, or predictions files")
@@ -50,7 +51,7 @@ def compare_command(named: Path | None, given: Sequence[str], verdicts: Sequence
     if shape.as_markdown:
         print(redact(markdown(found)))
     else:
-        out().print(comparison_view(found))
+        out().print(sections_view(found))
     return Exit.DONE
 
 

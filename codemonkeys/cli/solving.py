@@ -97,6 +97,21 @@ def demo(runs: Path, name: str, sandbox: str | None, prompts: Path | None, as_js
     return Exit.DONE if verdicts[0].resolved else Exit.NOTHING_SOLVED
 
 
+def store_example(runs: Path, name: str | None, as_json: bool) -> Exit:
+    """Store the example run, unless it is there."""
+    from codemonkeys.demo.example import NAME
+    from codemonkeys.demo.example import store_example as store
+
+    name = name or NAME
+    folder = store(runs, name)
+    if as_json:
+        print_json({"run": name, "folder": str(folder)})
+    else:
+        print(f"A finished run of eight small tasks, with scripted answers at invented prices: {folder}")
+        print(f"Next: codemonkeys report {name}{option_of(runs)}")
+    return Exit.DONE
+
+
 def carry_out(request: RunRequest, runs: Path, name: str, accept_changes: bool) -> Summary:
     """Run a session with progress output until it ends or a signal stops it."""
     with Progress(run_files.run_folder(runs, name)) as progress:

@@ -1,19 +1,13 @@
-"""Comparisons for readers: as tables of a terminal, or as Markdown. What others wrote is escaped in both."""
+"""Comparisons for readers, in sections."""
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
-
-from codemonkeys.redact import safe_terminal
 from codemonkeys.report.comparison import Change, Comparison, Side, TaskOutcome
-from codemonkeys.report.fitting import Id, one_line
+from codemonkeys.report.sections import Section
 from codemonkeys.report.status_view import duration
-from codemonkeys.report.tables import diff_view, dollars, heading, new_table, plain
+from codemonkeys.report.tables import dollars
 
 TOLD: dict[Change, str] = {
     "gained": "gained",
@@ -25,19 +19,6 @@ TOLD: dict[Change, str] = {
     "only second": "only in the second",
 }
 SIGNIFICANT = 0.05
-
-
-@dataclass(frozen=True)
-class Section:
-    """A table with a heading and, below it, sentences and diffs."""
-
-    title: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: tuple[str, ...] = ()
-    """Headers of columns that hold numbers."""
-    sentences: tuple[str, ...] = ()
-    diffs: tuple[str, ...] = ()
 
 
 def sections(sides: Sequence[Side], comparisons: Sequence[Comparison], all_tasks: bool) -> list[Section]:
@@ -115,42 +96,3 @@ def outcome(task: TaskOutcome) -> str:
 def time_of(seconds: float | None) -> str:
     """A duration; empty if unknown."""
     return "" if seconds is None else duration(seconds)
-
-
-def comparison_view(found: Sequence[Section]) -> RenderableType:
-    """Sections for a terminal."""
-    parts: list[RenderableType] = []
-    for section in found:
-        parts.append(heading(safe_terminal(section.title)))
-        if section.rows:
-            headers = [one_line(header) or " " for header in section.headers]
-            table = new_table(*headers, numbers=[one_line(name) for name in section.numbers])
-            for first, *cells in section.rows:
-                table.add_row(Id(first), *(plain(one_line(cell)) for cell in cells))
-            parts.append(table)
-        parts += [plain(sentence) for sentence in section.sentences]
-        parts += [diff_view(diff) for diff in section.diffs]
-    return Group(*parts)
-
-
-def markdown(found: Sequence[Section]) -> str:
-    """Sections as Markdown, in which no text of others is markup."""
-    lines: list[str] = []
-    for section in found:
-        lines += [f"## {cell_of(section.title)}", ""]
-        if section.rows:
-            marks = ["--:" if header in section.numbers else "---" for header in section.headers]
-            for row in (section.headers, marks, *section.rows):
-                cells = row if row is marks else [cell_of(cell) for cell in row]
-                lines.append(f"| {' | '.join(cells)} |")
-            lines.append("")
-        lines += [part for sentence in section.sentences for part in (cell_of(sentence), "")]
-        for diff in section.diffs:
-            fence = "`" * max(3, 1 + max((len(ticks) for ticks in re.findall("`+", diff)), default=0))
-            lines += [f"{fence}diff", safe_terminal(diff).rstrip("\n"), fence, ""]
-    return "\n".join(lines)
-
-
-def cell_of(text: str) -> str:
-    """A text as Markdown shows it, letter for letter."""
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", html.escape(one_line(text), quote=False))

@@ -48,7 +48,21 @@ def by_turn(
     run: StoredRun, labels: Mapping[str, Sequence[Verdict]], verdicts: Verdicts
 ) -> tuple[tuple[TurnResult, ...], int]:
     """Coverage after each edit turn, over tasks whose edits all have verdicts; and the number of these tasks."""
-    tasks: list[list[list[bool]]] = []
+    tasks = list(judged_turns(run, labels, verdicts).values())
+    longest = max((len(trajectory) for task in tasks for trajectory in task), default=0)
+    turns = []
+    for turn in range(longest):
+        now = [[after_turn(trajectory, turn) for trajectory in task] for task in tasks]
+        single = sum(sum(task) / len(task) for task in now) / len(now)
+        turns.append(TurnResult(turn + 1, single, sum(any(task) for task in now) / len(now)))
+    return tuple(turns), len(tasks)
+
+
+def judged_turns(
+    run: StoredRun, labels: Mapping[str, Sequence[Verdict]], verdicts: Verdicts
+) -> dict[str, list[list[bool]]]:
+    """By task whose edits all have verdicts, for each trajectory, whether its patch is correct after each edit turn."""
+    tasks: dict[str, list[list[bool]]] = {}
     for task, evidence in run.evidence.items():
         known = dict(zip(map(patch_hash, evidence.patches), labels.get(task, ()), strict=False))
 
@@ -57,14 +71,13 @@ def by_turn(
 
         judged = [[verdict(state) for state in trajectory] for trajectory in run.turns.get(task, ()) if trajectory]
         if judged and not any(None in trajectory for trajectory in judged):
-            tasks.append([list(map(bool, trajectory)) for trajectory in judged])
-    longest = max((len(trajectory) for task in tasks for trajectory in task), default=0)
-    turns = []
-    for turn in range(longest):
-        now = [[trajectory[min(turn, len(trajectory) - 1)] for trajectory in task] for task in tasks]
-        single = sum(sum(task) / len(task) for task in now) / len(now)
-        turns.append(TurnResult(turn + 1, single, sum(any(task) for task in now) / len(now)))
-    return tuple(turns), len(tasks)
+            tasks[task] = [list(map(bool, trajectory)) for trajectory in judged]
+    return tasks
+
+
+def after_turn(trajectory: Sequence[bool], turn: int) -> bool:
+    """Whether a trajectory's patch is correct after a turn, from 0; it stays as it is once the trajectory has ended."""
+    return trajectory[min(turn, len(trajectory) - 1)]
 
 
 def tests_result(tasks: Sequence[tuple[Evidence, Sequence[Verdict] | None]]) -> TestsResult | None:

@@ -17,7 +17,8 @@ from codemonkeys import open_run
 from codemonkeys.cli.app import app
 from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
 from codemonkeys.report.comparison import Side, TaskOutcome, compare, diffs, flat, mcnemar
-from codemonkeys.report.comparison_tables import cell_of, comparison_view, markdown, sections
+from codemonkeys.report.comparison_tables import sections
+from codemonkeys.report.sections import cell_of, markdown, sections_view
 from tests.report.finished_run import finish_run
 
 
@@ -76,7 +77,7 @@ def test_nothing_of_others_is_markup_or_reaches_the_terminal_as_code() -> None:
     other = side("other", False, settings={evil: "b"}, models={"edit": "b"}, prompts={"x": "````\n"})
     found = sections([one, other], [compare(one, other)], all_tasks=True)
     shown = io.StringIO()
-    Console(file=shown, width=300, highlight=False, markup=False).print(comparison_view(found))
+    Console(file=shown, width=300, highlight=False, markup=False).print(sections_view(found))
     written = markdown(found)
     for text in (shown.getvalue(), written):
         assert "\x1b" not in text and "\x07" not in text

@@ -1,0 +1,35 @@
+"""Arguments and options of the commands that show the results of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codemonkeys.cli.exits import end
+from codemonkeys.cli.options import Json, Runs
+from codemonkeys.cli.places import holding
+
+
+def report(
+    run: Annotated[str, typer.Argument(help="Name of the run.")],
+    html: Annotated[
+        Path | None, typer.Option("--html", help="HTML file to write, with figures; it needs no other file.")
+    ] = None,
+    verdicts: Annotated[
+        list[str] | None,
+        typer.Option("--verdicts", help="Verdicts file, or SYSTEM=FILE; added to those stored in the run. Repeatable."),
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Report the results of a run: quality, cost, time, failures.
+
+    Score, coverage by samples and turns, context recall and selection rules need verdicts: evaluate the run first.
+    """
+    from codemonkeys.cli import reporting
+
+    shape = reporting.ReportShape(html, markdown, json)
+    end(lambda: reporting.report_command(holding(runs, run), run, verdicts or [], shape))

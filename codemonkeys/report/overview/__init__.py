@@ -1,0 +1,1 @@
+"""The results of a run in sections, with figures: what `codemonkeys report` shows."""
