@@ -10,8 +10,9 @@ from typing import Any
 from codemonkeys.errors import UnknownDataset
 from codemonkeys.journal import texts
 from codemonkeys.journal.queries import rows
-from codemonkeys.report.task_view import ENDINGS, outcome
+from codemonkeys.report.task_view import ENDINGS
 from codemonkeys.view import diffs
+from codemonkeys.view.timelines import outcome_of
 
 LONGEST = 200_000
 """Characters of a text that a page shows; the whole of it is a link away."""
@@ -91,8 +92,9 @@ def turns_of(connection: sqlite3.Connection, task: str, stage: str, sample: int)
 
 
 def message(connection: sqlite3.Connection, role: str, digest: str) -> dict[str, Any]:
-    """A message as it was sent."""
-    return {"role": role, **text(connection, digest)}
+    """A message as it was sent. Earlier answers are folded: they stand above."""
+    found = text(connection, digest)
+    return {"role": role, **found, "open": found["open"] and role != "assistant"}
 
 
 def text(connection: sqlite3.Connection, digest: str | None) -> dict[str, Any]:
@@ -111,7 +113,7 @@ def execution(connection: sqlite3.Connection, row: Mapping[str, Any]) -> dict[st
     """A script that ran: what came of it, the script and what it printed."""
     return {
         "part": row["part"] or "run",
-        "outcome": outcome(row["exit_code"], row["reason"]).plain,
+        "outcome": outcome_of(row),
         "seconds": row["seconds"],
         "reused": bool(row["reused"]),
         "detail": row["detail"],

@@ -51,14 +51,18 @@ def of_file(file: FileDiff) -> SideBySide:
     for hunk in file.hunks:
         if rows:
             rows.append(Row("gap", None, None, None, None))
-        rows += rows_of(hunk, hunk.start + moved)
+        # A hunk that only adds lines is numbered by the line before it.
+        begin = hunk.start + all(sign not in " -" for sign, _ in hunk.lines)
+        rows += rows_of(hunk, begin, begin + moved)
         moved += sum((sign == "+") - (sign == "-") for sign, _ in hunk.lines)
     return SideBySide(f"{file.path}{what}", file.header, tuple(rows[:LONGEST]), len(rows) > LONGEST)
 
 
-def rows_of(hunk: Hunk, right: int) -> Iterator[Row]:
-    """The lines of a hunk; removed lines stand beside the added ones that follow them. `right`: number on the right."""
-    left = hunk.start
+def rows_of(hunk: Hunk, left: int, right: int) -> Iterator[Row]:
+    """The lines of a hunk; removed lines stand beside the added ones that follow them.
+
+    `left`, `right`: numbers of the first line before and after.
+    """
     removed: list[str] = []
     added: list[str] = []
 

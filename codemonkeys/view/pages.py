@@ -19,6 +19,7 @@ from codemonkeys.view.candidates_page import candidates_page
 from codemonkeys.view.conversation_page import conversation_page, vote_page
 from codemonkeys.view.run_page import run_page
 from codemonkeys.view.search import search_page
+from codemonkeys.view.search_index import KINDS
 from codemonkeys.view.task_page import task_page
 from codemonkeys.view.timelines import TRAJECTORY
 
@@ -129,14 +130,13 @@ async def runs(datasette: Any, request: Any) -> Any:
 async def search(datasette: Any, request: Any) -> Any:
     """Texts of a run in which words stand."""
     names = datasette.library.names()
-    words, name = request.args.get("q") or "", request.args.get("run") or next(iter(names), "")
-    kind = request.args.get("kind") or ""
-    context: dict[str, Any] = {"names": names, "run": name, "words": words, "kind": kind}
+    words, name, kind = (request.args.get(part) or "" for part in ("q", "run", "kind"))
+    context: dict[str, Any] = {"names": names, "run": name, "words": words, "kind": kind, "kinds": KINDS}
     if name:
         path = datasette.library.database(name)
         index = datasette.indexes.of(path)
         context |= await reading(datasette, path, lambda connection: search_page(connection, index, words, kind))
-    return await page(datasette, request, "search.html", context, bool(name) and not context["complete"])
+    return await page(datasette, request, "search.html", context, not context.get("complete", True))
 
 
 def run_of(datasette: Any, request: Any) -> tuple[str, Any]:

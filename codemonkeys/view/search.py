@@ -23,7 +23,7 @@ TERM = re.compile(r'"([^"]*)"|(\S+)')
 
 def search_page(connection: sqlite3.Connection, index: Index, words: str, kind: str) -> dict[str, Any]:
     """Texts in which all words stand, with where they are and what is around. `kind`: one of `KINDS`, or all."""
-    found: dict[str, Any] = {"complete": index.complete, "error": index.error, "kinds": KINDS, "hits": [], "count": 0}
+    found: dict[str, Any] = {"complete": index.complete, "error": index.error, "hits": [], "count": 0}
     query = match_of(words)
     with closing(index.connect()) as searched:
         ready = searched.execute("SELECT count(*) FROM sqlite_master WHERE name = 'words'").fetchone()[0]

@@ -38,6 +38,7 @@ SETTINGS = {
     "sql_time_limit_ms": 5_000,
     "facet_time_limit_ms": 200,
     "truncate_cells_html": 300,
+    "default_page_size": 50,
     "num_sql_threads": 3,
 }
 
@@ -92,6 +93,7 @@ def serve(library: Library, cache: Path, port: int, ready: Callable[[str], None]
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HOST, port))
+            listening.listen()
         except OSError as error:
             raise BadInput(
                 f"cannot listen on port {port}: {error.strerror}; choose another with {option('port', 'PORT')}"

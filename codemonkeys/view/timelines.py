@@ -53,13 +53,20 @@ def steps_of(connection: sqlite3.Connection, task: str) -> list[Step]:
         for r in calls
     ]
     for r in ran:
-        what = f"{r['part']}: {outcome(r['exit_code'], r['reason']).plain}"
+        what = f"{r['part']}: {outcome_of(r)}"
         found.append(
             Step(
                 "run", r["stage"], r["sample"], r["turn"], what, 0.0 if r["reused"] else r["seconds"], r["ended_at"], 0
             )
         )
     return sorted(found, key=lambda step: step.ended_at or "~")
+
+
+def outcome_of(row: Mapping[str, Any]) -> str:
+    """How an execution ended, in a word or two; only test scripts speak of the issue by their exit code."""
+    if row["part"] not in ("original", "edited") and row["exit_code"] is not None:
+        return f"exit {row['exit_code']}"
+    return outcome(row["exit_code"], row["reason"]).plain
 
 
 def cost_of_steps(steps: Sequence[Step]) -> float | None:
