@@ -12,6 +12,8 @@ from codemonkeys.journal.decoding import decode
 
 COUNT_MILLISECONDS = 100
 """Counting the rows of a view takes as long as reading it: then one is told that they are many."""
+TABLE_MILLISECONDS = 2
+"""Where all tables are listed, each has this long."""
 ALL = "(SELECT type, name, sql FROM sqlite_master UNION ALL SELECT type, name, sql FROM sqlite_temp_master)"
 
 
@@ -36,6 +38,10 @@ class RunDatabase(Database):  # type: ignore[misc]
         """The query of a view; None if there is none of that name."""
         row = (await self.execute(f"SELECT sql FROM {ALL} WHERE type = 'view' AND name = ?", (view,))).first()
         return None if row is None else f"{row[0]};"
+
+    async def table_counts(self, limit: int = COUNT_MILLISECONDS) -> Any:
+        """Rows of each table; None for a large one."""
+        return await super().table_counts(limit=min(limit, TABLE_MILLISECONDS))
 
     async def execute(self, sql: str, params: Any = None, *positional: Any, **options: Any) -> Any:
         """The rows of a query; counts are given up early."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ class Library:
     """Folders of runs, the first one first where two have a run of the same name."""
     asked: Sequence[str] = ()
     """Names of runs; empty: all."""
-    _lines: dict[Path, tuple[tuple[int, ...], dict[str, Any]]] = field(default_factory=dict)
+    _known: OrderedDict[tuple[Path, str], tuple[tuple[int, ...], Any]] = field(default_factory=OrderedDict)
 
     def names(self) -> list[str]:
         """Names of all runs, the latest first."""
@@ -52,13 +53,25 @@ class Library:
 
     def _line(self, name: str) -> dict[str, Any]:
         path = self.database(name)
+        try:
+            found = self.remembered(path, "line", lambda: line(path))
+        except CodeMonkeysError as error:
+            return {"name": name, "error": str(error)}
+        return {"name": name, "owner": run_files.owner_of(path.parent), **found}
+
+    def remembered(self, path: Path, what: str, make: Callable[[], Any]) -> Any:
+        """What a function makes of a run, made again only when the run has changed; the latest few are kept."""
         state = version(path)
-        if path not in self._lines or self._lines[path][0] != state:
-            try:
-                self._lines[path] = state, line(path)
-            except CodeMonkeysError as error:
-                return {"name": name, "error": str(error)}
-        return {"name": name, "owner": run_files.owner_of(path.parent), **self._lines[path][1]}
+        stored = self._known.pop((path, what), None)
+        found = stored if stored is not None and stored[0] == state else (state, make())
+        self._known[path, what] = found
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)
+        return found[1]
+
+
+KEPT = 200
+"""Results that are kept, most of them single lines."""
 
 
 def version(path: Path) -> tuple[int, ...]:

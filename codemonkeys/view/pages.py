@@ -12,12 +12,13 @@ from datasette.utils.asgi import Response
 
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import run_files, texts
-from codemonkeys.report.comparison import compare
+from codemonkeys.report.comparison import Side, compare
 from codemonkeys.report.comparison_sides import run_side
 from codemonkeys.report.comparison_tables import sections
 from codemonkeys.view.candidates_page import candidates_page
 from codemonkeys.view.conversation_page import conversation_page, vote_page
-from codemonkeys.view.run_page import run_page
+from codemonkeys.view.library import Library
+from codemonkeys.view.run_page import read_run, run_page
 from codemonkeys.view.search import search_page
 from codemonkeys.view.search_index import KINDS
 from codemonkeys.view.task_page import task_page
@@ -39,7 +40,12 @@ async def run(datasette: Any, request: Any) -> Any:
     """A run: numbers, spend, facets and tasks."""
     name, path = run_of(datasette, request)
     asked = {key: request.args[key] for key in request.args}
-    found = await reading(datasette, path, lambda connection: run_page(connection, asked))
+
+    def read() -> Any:
+        with run_files.reading(path) as connection:
+            return read_run(connection)
+
+    found = await in_thread(datasette, lambda: run_page(datasette.library.remembered(path, "run", read), asked))
     owner = run_files.owner_of(path.parent)
     context = {"run": name, "owner": owner, "others": [n for n in datasette.library.names() if n != name], **found}
     return await page(datasette, request, "run.html", context, owner is not None)
@@ -114,13 +120,8 @@ async def runs(datasette: Any, request: Any) -> Any:
     given = [request.args.get(side) or "" for side in ("one", "other")]
 
     def compared() -> Any:
-        sides = []
-        for side in given:
-            name, _, choice = side.partition(":")
-            path = datasette.library.database(name)
-            sides.append(run_side(path.parent.parent, name, choice or None))
-        found = sections(sides, [compare(*sides)], bool(request.args.get("all")))
-        return found
+        sides = [side_of(datasette.library, side) for side in given]
+        return sections(sides, [compare(*sides)], bool(request.args.get("all")))
 
     context = {"given": given, "names": datasette.library.names(), "all": bool(request.args.get("all"))}
     found = await in_thread(datasette, compared) if all(given) else []
@@ -137,6 +138,14 @@ async def search(datasette: Any, request: Any) -> Any:
         index = datasette.indexes.of(path)
         context |= await reading(datasette, path, lambda connection: search_page(connection, index, words, kind))
     return await page(datasette, request, "search.html", context, not context.get("complete", True))
+
+
+def side_of(library: Library, given: str) -> Side:
+    """A run, or RUN:CHOICE, as one side of a comparison."""
+    name, _, choice = given.partition(":")
+    path = library.database(name)
+    side: Side = library.remembered(path, f"side:{choice}", lambda: run_side(path.parent.parent, name, choice or None))
+    return side
 
 
 def run_of(datasette: Any, request: Any) -> tuple[str, Any]:

@@ -14,29 +14,40 @@ from codemonkeys.report.tables import place_of
 
 FACETS = ("state", "verdict", "repo")
 """By what the tasks of a run can be narrowed down."""
-ON_A_PAGE = 500
+ON_A_PAGE = 200
 """Tasks that one page lists."""
 COUNTED = ("calls", "prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")
 
 
-def run_page(connection: sqlite3.Connection, asked: Mapping[str, str]) -> dict[str, Any]:
-    """Numbers, spend, choices, facets and tasks of a run. `asked`: wanted values of facets, and `page` from 1."""
+def read_run(connection: sqlite3.Connection) -> dict[str, Any]:
+    """Numbers, spend, choices and all tasks of a run."""
     run = run_row(connection)
     spent = spending(connection)
     tasks = task_lines(connection, spent)
-    wanted = {name: asked[name] for name in FACETS if asked.get(name)}
-    matching = [task for task in tasks if all(task[name] == value for name, value in wanted.items())]
-    page = max(1, int(asked["page"]) if asked.get("page", "").isdecimal() else 1)
-    begin = (page - 1) * ON_A_PAGE
     return {
         **{name: run[name] for name in ("source", "created_at", "version")},
-        "ensemble": "ensemble" in run["settings"],
         "rule": run["settings"].get("selection", {}).get("rule"),
         "parameters": stored_parameters(run["settings"]),
         "numbers": numbers(tasks, spent),
         "unanswered": unanswered(connection),
         "spend": by_stage(spent),
         "choices": choices(connection),
+        "tasks": tasks,
+    }
+
+
+def run_page(run: Mapping[str, Any], asked: Mapping[str, str]) -> dict[str, Any]:
+    """The same with facets, and a page of those tasks that are asked for.
+
+    `asked`: wanted values of facets, and `page` from 1.
+    """
+    tasks = run["tasks"]
+    wanted = {name: asked[name] for name in FACETS if asked.get(name)}
+    matching = [task for task in tasks if all(task[name] == value for name, value in wanted.items())]
+    page = max(1, int(asked["page"]) if asked.get("page", "").isdecimal() else 1)
+    begin = (page - 1) * ON_A_PAGE
+    return {
+        **run,
         "facets": facets(tasks, wanted),
         "wanted": wanted,
         "matching": len(matching),
@@ -110,6 +121,8 @@ def numbers(tasks: list[dict[str, Any]], spent: list[dict[str, Any]]) -> dict[st
 
 def choices(connection: sqlite3.Connection) -> list[dict[str, Any]]:
     """The named choices of a run: rule, model, what they came to and cost."""
+    if not (named := named_choices(connection)):
+        return []
     costs = spend_of_choices(connection)
     verdicts = {(row["task"], row["patch_hash"]): row["outcome"] for row in rows(connection, "SELECT * FROM verdicts")}
     patches = {
@@ -117,7 +130,7 @@ def choices(connection: sqlite3.Connection) -> list[dict[str, Any]]:
         for row in rows(connection, "SELECT task, number, patch_hash FROM candidates")
     }
     found = []
-    for choice in named_choices(connection):
+    for choice in named:
         lines = chosen(connection, choice.name)
         outcomes = [verdicts.get((row["task"], patches.get((row["task"], row["candidate"]), ""))) for row in lines]
         found.append(

@@ -13,7 +13,7 @@ from codemonkeys.view.search_index import KINDS, Index
 
 SHOWN = 50
 """Texts that a page lists."""
-COUNTED = 1_000
+COUNTED = 500
 """Up to this number they are counted."""
 AROUND = 160
 """Characters that are shown on either side of what was found."""
@@ -31,12 +31,12 @@ def search_page(connection: sqlite3.Connection, index: Index, words: str, kind: 
         if not ready or not query:
             return found
         searched.row_factory = sqlite3.Row
-        source = "FROM words JOIN texts t ON t.id = words.rowid WHERE words MATCH ? AND ? IN ('', t.kind)"
-        wanted = (query, kind if kind in KINDS else "")
-        count = f"SELECT count(*) FROM (SELECT 1 {source} LIMIT {COUNTED + 1})"
-        found["count"] = searched.execute(count, wanted).fetchone()[0]
-        found["more"] = found["count"] > COUNTED
-        lines = searched.execute(f"SELECT t.* {source} ORDER BY t.id LIMIT {SHOWN}", wanted).fetchall()
+        lines = searched.execute(
+            "SELECT t.* FROM words JOIN texts t ON t.id = words.rowid WHERE words MATCH ? AND ? IN ('', t.kind) "
+            "ORDER BY words.rowid LIMIT ?",
+            (query, kind if kind in KINDS else "", COUNTED + 1),
+        ).fetchall()
+    found |= {"count": min(len(lines), COUNTED), "more": len(lines) > COUNTED}
     terms = [quoted or bare for quoted, bare in TERM.findall(words)]
     found["hits"] = [
         {
@@ -44,7 +44,7 @@ def search_page(connection: sqlite3.Connection, index: Index, words: str, kind: 
             "page": page_of(line),
             "around": around(texts.get(connection, line["hash"]), terms),
         }
-        for line in lines
+        for line in lines[:SHOWN]
     ]
     return found
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codemonkeys.cli.app import app
 from codemonkeys.view.characters import HIDDEN, visible
 from codemonkeys.view.guard import HEADERS
 from codemonkeys.view.server import Viewer
@@ -137,3 +138,20 @@ def test_what_is_hidden_is_named() -> None:
         "a\u2400b\u241b[0m\u2421[U+202E]c[U+2066][U+FEFF][U+E0041]\t\n"
     )
     assert "\u241b" in visible(HOSTILE)
+
+
+def test_without_datasette_one_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("codemonkeys.cli.viewing.find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as ended:
+        app(["view", "--runs", str(tmp_path)])
+    assert ended.value.code == 2 and "pip install 'codemonkeys[view]'" in capsys.readouterr().err
+
+
+def test_a_run_that_is_not_there_is_refused_before_anything_is_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["view", "nothing", "--runs", str(tmp_path)])
+    assert ended.value.code == 2 and "no run 'nothing'" in capsys.readouterr().err
