@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datasette.database import Database
+from datasette.utils import escape_sqlite, sqlite_timelimit
 
 from codemonkeys.journal.decoding import decode
 
@@ -39,12 +40,28 @@ class RunDatabase(Database):  # type: ignore[misc]
         row = (await self.execute(f"SELECT sql FROM {ALL} WHERE type = 'view' AND name = ?", (view,))).first()
         return None if row is None else f"{row[0]};"
 
-    async def table_counts(self, limit: int = COUNT_MILLISECONDS) -> Any:
+    async def table_counts(self, limit: int = TABLE_MILLISECONDS) -> dict[str, int | None]:
         """Rows of each table; None for a large one."""
-        return await super().table_counts(limit=min(limit, TABLE_MILLISECONDS))
+        names = await self.table_names()
+
+        def count(connection: sqlite3.Connection) -> dict[str, int | None]:
+            return {name: count_rows(connection, name) for name in names}
+
+        found: dict[str, int | None] = await self.execute_fn(count)
+        return found
 
     async def execute(self, sql: str, params: Any = None, *positional: Any, **options: Any) -> Any:
         """The rows of a query; counts are given up early."""
         if sql.startswith("select count(*) ") and not positional:
             options.setdefault("custom_time_limit", COUNT_MILLISECONDS)
         return await super().execute(sql, params, *positional, **options)
+
+
+def count_rows(connection: sqlite3.Connection, table: str) -> int | None:
+    """Rows of a table; None if counting them takes too long."""
+    with sqlite_timelimit(connection, TABLE_MILLISECONDS):
+        try:
+            (count,) = connection.execute(f"SELECT count(*) FROM {escape_sqlite(table)}").fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return int(count)

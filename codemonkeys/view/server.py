@@ -63,10 +63,16 @@ class Viewer(Datasette):  # type: ignore[misc]
 
     def get_database(self, name: str | None = None, route: str | None = None) -> Any:
         """The database of a run. Raises KeyError for one that is not shown."""
+        if route == "_internal":
+            raise KeyError(route)
         wanted = name or route
         if wanted and wanted not in self.databases and (path := self.library.find(wanted)):
             self.add_database(RunDatabase(self, str(path)), name=wanted)
         return super().get_database(name, route)
+
+    async def check_visibility(self, *_: Any, **__: Any) -> tuple[bool, bool]:
+        """Whoever reaches the server sees all of it; Datasette would ask for each table."""
+        return True, False
 
     def close(self) -> None:
         """Close all connections."""

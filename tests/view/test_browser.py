@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from codemonkeys.journal.store import Journal
 from tests.cli.command import environment
-from tests.view.shown_runs import TASK, make_hostile, make_run, task_path
+from tests.view.shown_runs import TASK, task_path
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 FLAGS = (
@@ -59,13 +59,12 @@ def serving(runs: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, copy_run: Callable[..., Path]) -> Iterator[Server]:
     """A server with a run and a hostile one."""
-    folder = tmp_path_factory.mktemp("browser")
-    database = make_run(folder / "runs", folder / "repository")
-    shutil.copytree(database.parent, folder / "runs" / "hostile")
-    make_hostile(folder / "runs" / "hostile" / "run.db")
-    with serving(folder / "runs") as found:
+    runs = tmp_path_factory.mktemp("browser") / "runs"
+    copy_run(runs)
+    copy_run(runs, "hostile", hostile=True)
+    with serving(runs) as found:
         yield found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,17 +17,15 @@ from codemonkeys.cli.app import app
 from codemonkeys.view.characters import HIDDEN, visible
 from codemonkeys.view.guard import HEADERS
 from codemonkeys.view.server import Viewer
-from tests.view.shown_runs import HOSTILE, get, make_run, viewer, with_viewer
+from tests.view.shown_runs import HOSTILE, get, viewer, with_viewer
 
 PATHS = ("/", "/-/run/run", "/-/files/view.css", "/run/tasks", "/run/tasks.json", "/run/tasks.csv", "/nothing")
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory, copy_run: Callable[..., Path]) -> Path:
     """A folder with one run."""
-    folder = tmp_path_factory.mktemp("guard")
-    make_run(folder / "runs", folder / "repository", tasks=1, generation={"samples": 1})
-    return folder / "runs"
+    return copy_run(tmp_path_factory.mktemp("guard") / "runs").parent.parent
 
 
 @pytest.mark.parametrize(
@@ -124,7 +123,7 @@ def test_runs_that_were_not_asked_for_are_not_shown(runs: Path) -> None:
         assert asyncio.run(ask(shown)) == [404, 404, 404]
 
 
-@given(st.text())
+@given(st.text(st.characters() | st.sampled_from("\x00\x1b\x7f\x9b\u202e\u2066\ufeff\U000e0041<&"), max_size=20))
 def test_no_hidden_character_is_left_and_no_other_changed(text: str) -> None:
     shown = visible(text)
     assert not HIDDEN.search(shown)

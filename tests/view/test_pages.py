@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urljoin
@@ -17,19 +17,18 @@ from codemonkeys.journal.store import Journal
 from codemonkeys.view.server import Viewer
 from tests.journal.test_old_runs import restore
 from tests.view.page import read_page
-from tests.view.shown_runs import FILE, HOSTILE, ID, TASK, get, make_hostile, make_run, task_path, with_viewer
+from tests.view.shown_runs import FILE, HOSTILE, ID, TASK, get, task_path, with_viewer
 
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory, copy_run: Callable[..., Path]) -> Path:
     """A folder with a run and a hostile one."""
-    folder = tmp_path_factory.mktemp("view")
-    database = make_run(folder / "runs", folder / "repository")
-    shutil.copytree(database.parent, folder / "runs" / "hostile")
-    make_hostile(folder / "runs" / "hostile" / "run.db")
-    return folder / "runs"
+    folder = tmp_path_factory.mktemp("view") / "runs"
+    copy_run(folder)
+    copy_run(folder, "hostile", hostile=True)
+    return folder
 
 
 def kind(path: str) -> str:
@@ -140,8 +139,10 @@ def test_a_trajectory_has_every_turn_as_it_was_sent(runs: Path) -> None:
     assert "codemonkeys_dry_run.txt (new)" in text and "tokens read" in text and "USD" in text
 
 
-def test_a_text_is_cut_on_a_page_and_whole_by_its_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_run(tmp_path / "runs", tmp_path / "repository")
+def test_a_text_is_cut_on_a_page_and_whole_by_its_link(
+    tmp_path: Path, copy_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_run(tmp_path / "runs")
     monkeypatch.setattr("codemonkeys.view.conversation_page.LONGEST", 10)
     (page,) = get(tmp_path / "runs", task_path("trajectory", TASK, 1))
     link = next(link for link in read_page(page.text).links if link.startswith("/-/text/"))
@@ -179,8 +180,8 @@ def test_what_is_not_there_is_told_in_words(runs: Path, tmp_path: Path) -> None:
     assert "cannot be read as a run" in home.text and "cannot be read as a run" in run.text
 
 
-def test_a_run_that_goes_on_is_followed(tmp_path: Path) -> None:
-    database = make_run(tmp_path / "runs", tmp_path / "repository")
+def test_a_run_that_goes_on_is_followed(tmp_path: Path, copy_run: Callable[..., Path]) -> None:
+    database = copy_run(tmp_path / "runs")
     (ended,) = get(tmp_path / "runs", "/-/run/run")
     assert "follow.js" not in ended.text
     with closing(sqlite3.connect(database)) as connection:

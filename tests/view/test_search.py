@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,14 +18,13 @@ from codemonkeys.view.search import around, match_of, search_page
 from codemonkeys.view.search_index import SCHEMA, Index, Indexes, add_some
 from codemonkeys.view.server import Viewer
 from tests.view.page import read_page
-from tests.view.shown_runs import TASK, make_hostile, make_run, viewer, with_viewer
+from tests.view.shown_runs import TASK, viewer, with_viewer
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def database(tmp_path_factory: pytest.TempPathFactory, copy_run: Callable[..., Path]) -> Path:
     """A run of two tasks."""
-    folder = tmp_path_factory.mktemp("search")
-    return make_run(folder / "runs", folder / "repository")
+    return copy_run(tmp_path_factory.mktemp("search") / "runs")
 
 
 def built(indexes: Indexes, run: Path) -> Index:
@@ -63,8 +63,8 @@ def test_all_texts_are_found_and_the_run_is_not_written(database: Path, tmp_path
     assert database.read_bytes() == before
 
 
-def test_what_a_run_adds_is_found_and_nothing_is_read_twice(tmp_path: Path) -> None:
-    database = make_run(tmp_path / "runs", tmp_path / "repository", tasks=1)
+def test_what_a_run_adds_is_found_and_nothing_is_read_twice(tmp_path: Path, copy_run: Callable[..., Path]) -> None:
+    database = copy_run(tmp_path / "runs")
     indexes = Indexes(tmp_path / "cache")
     index = built(indexes, database)
     with closing(index.connect()) as searched:
@@ -136,9 +136,8 @@ def test_hits_lead_to_where_they_stand(database: Path) -> None:
     assert any(link.startswith(f"/-/trajectory/run/{TASK}/") for link in links)
 
 
-def test_hostile_words_and_texts_are_shown_as_they_are(tmp_path: Path) -> None:
-    database = make_run(tmp_path / "runs", tmp_path / "repository", tasks=1, generation={"samples": 1})
-    make_hostile(database)
+def test_hostile_words_and_texts_are_shown_as_they_are(tmp_path: Path, copy_run: Callable[..., Path]) -> None:
+    database = copy_run(tmp_path / "runs", hostile=True)
 
     async def search(shown: Viewer) -> str:
         shown.indexes.of(database).work.result()
