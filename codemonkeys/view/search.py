@@ -23,6 +23,7 @@ TERM = re.compile(r'"([^"]*)"|(\S+)')
 
 def search_page(connection: sqlite3.Connection, index: Index, words: str, kind: str) -> dict[str, Any]:
     """Texts in which all words stand, with where they are and what is around. `kind`: one of `KINDS`, or all."""
+    index.wait()
     found: dict[str, Any] = {"complete": index.complete, "error": index.error, "hits": [], "count": 0}
     query = match_of(words)
     with closing(index.connect()) as searched:

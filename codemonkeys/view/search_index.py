@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS unanswered (call INTEGER PRIMARY KEY);
 KINDS = ("issue", "prompt", "answer", "reasoning", "script", "output", "patch")
 AT_ONCE = 200
 """Texts of one transaction."""
+MOMENT = 0.15
+"""Seconds that a search waits for an index that is being brought up to date."""
 
 
 class Place(NamedTuple):
@@ -63,6 +65,11 @@ class Index:
     def complete(self) -> bool:
         """Whether nothing is being added."""
         return self.work is not None and self.work.done()
+
+    def wait(self) -> None:
+        """Wait a moment: mostly there is little to add."""
+        if self.work is not None:
+            wait([self.work], MOMENT)
 
     def update(self) -> None:
         """Add what the run has and the index has not."""

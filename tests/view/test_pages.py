@@ -107,10 +107,10 @@ def test_a_run_is_told_in_numbers_with_its_money(runs: Path) -> None:
 
 def test_tasks_are_narrowed_down_by_facets(runs: Path) -> None:
     (some, none) = get(runs, "/-/run/hostile?state=failed", "/-/run/hostile?state=waiting&page=2")
-    assert "1 tasks" in some.text and some.text.count('scope="row"><a href="/-/task/') == 1
-    assert "0 tasks" in none.text and 'href="/-/task/' not in none.text
+    assert "1 task," in some.text and some.text.count('scope="row"><a href="/-/task/') == 1
+    assert "0 tasks," in none.text and 'href="/-/task/' not in none.text
     (graded,) = get(runs, "/-/run/hostile?verdict=not+resolved")
-    assert "2 tasks" in graded.text
+    assert "2 tasks," in graded.text
 
 
 def test_a_task_counts_from_one_and_leads_on(runs: Path) -> None:
