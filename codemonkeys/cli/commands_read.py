@@ -214,9 +214,10 @@ def view(
     ] = 8001,
     runs: Runs = None,
 ) -> None:
-    """Show runs in a browser: pages for runs, tasks, trajectories and candidates, search, and every table.
+    """Show runs in a browser, down to single answers.
 
-    Serves on this machine only, reads only, and follows runs that are going on. Needs codemonkeys[view].
+    Pages of runs, tasks, trajectories and candidates, a search over all texts, and every table. It serves on this
+    machine only, reads only, and follows runs that are going on. Needs codemonkeys[view].
     """
     from codemonkeys.cli import viewing
 

@@ -118,8 +118,7 @@ def test_an_index_that_was_stopped_goes_on(database: Path, tmp_path: Path, monke
 
 def test_hits_lead_to_where_they_stand(database: Path) -> None:
     async def search(shown: Viewer) -> tuple[str, list[str]]:
-        index = shown.indexes.of(database)
-        index.work.result()
+        built(shown.indexes, database)
         page = await shown.client.get("/-/search?run=run&q=codemonkeys_dry_run")
         links = [
             link for link in read_page(page.text).links if link.startswith(("/-/trajectory", "/-/vote", "/-/task"))
@@ -140,7 +139,7 @@ def test_hostile_words_and_texts_are_shown_as_they_are(tmp_path: Path, copy_run:
     database = copy_run(tmp_path / "runs", hostile=True)
 
     async def search(shown: Viewer) -> str:
-        shown.indexes.of(database).work.result()
+        built(shown.indexes, database)
         page = await shown.client.get("/-/search", params={"run": "run", "q": "<script>alert(1)</script> {{ 7"})
         return str(page.text)
 
