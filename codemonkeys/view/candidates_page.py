@@ -35,6 +35,7 @@ def candidates_page(connection: sqlite3.Connection, task: str, numbers: tuple[in
     ]
     return {
         "pair": lines,
+        "ensemble": story["ensemble"],
         "tests": tests,
         "patches": diffs.of_texts(pair[0]["patch"], pair[1]["patch"]),
         "same": pair[0]["patch"] == pair[1]["patch"],

@@ -14,10 +14,12 @@ from urllib.parse import urljoin
 import pytest
 
 from codemonkeys.journal.store import Journal
+from codemonkeys.settings import load_settings
 from codemonkeys.view.server import Viewer
+from tests import fakes
 from tests.journal.test_old_runs import restore
 from tests.view.page import read_page
-from tests.view.shown_runs import FILE, HOSTILE, ID, TASK, get, task_path, with_viewer
+from tests.view.shown_runs import FILE, HEAD, HOSTILE, ID, TASK, get, task_path, with_viewer
 
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
@@ -215,3 +217,20 @@ def test_a_run_of_an_older_version_is_shown(tmp_path: Path) -> None:
     pages = with_viewer(tmp_path / "runs", lambda viewer: walk(viewer, "/-/run/judge", 1))
     assert any(path.startswith("/-/conversation/") for path in pages)
     assert database.read_bytes() == before
+
+
+def test_an_ensemble_is_shown_by_its_members(tmp_path: Path) -> None:
+    settings = load_settings(["selection.rule=majority"]).model_dump(mode="json")
+    with closing(Journal(tmp_path, "run", "source", {"ensemble": {"members": []}, **settings})) as journal:
+        journal.add_tasks([fakes.TASK])
+        patches = [HEAD.replace(FILE, "a.py") + f" x\n-y\n+{number}\n" for number in (1, 2)]
+        journal.put_candidates(
+            fakes.TASK.id,
+            [(n, n - 1, patch, "", True, None, f"member {n}", "alpha") for n, patch in enumerate(patches, 1)],
+        )
+        journal.end_task(fakes.TASK.id, "predicted", "most alike", 2, patches[1])
+    pages = with_viewer(tmp_path, lambda viewer: walk(viewer, "/-/run/run", 1))
+    assert not any(path.startswith("/-/trajectory") for path in pages)
+    assert "member 2" in pages[task_path("task", fakes.TASK.id)]
+    (both,) = get(tmp_path, f"{task_path('candidates', fakes.TASK.id)}?one=1&other=2")
+    assert read_page(both.text).faults == [] and "member 1" in both.text and "/-/trajectory" not in both.text
