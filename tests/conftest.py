@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,6 +28,8 @@ def missing(need: str) -> str | None:
     """Why a need of a test cannot be met here, or None."""
     if need == "data":
         return None if (DATA / "task_repo").is_dir() else f"no SWE-bench tasks at CODEMONKEYS_TEST_DATA ({DATA})"
+    if need == "browser":
+        return None if shutil.which("chromium") else "no chromium here"
     from sandboxes import docker
 
     return docker.unavailable()
@@ -44,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what cannot run here, with the reason; what is required runs and fails instead."""
-    for need in ("docker", "data"):
+    for need in ("docker", "data", "browser"):
         if item.get_closest_marker(need) and need not in REQUIRED and (why := missing(need)):
             pytest.skip(why)
 

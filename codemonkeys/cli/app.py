@@ -37,6 +37,7 @@ for command in (
     commands_read.study,
     commands_read.compare,
     commands_read.sql,
+    commands_read.view,
     commands_read.doctor,
     commands_read.clean,
     commands_read.settings,

@@ -207,6 +207,23 @@ def sql(
     end(lambda: querying.sql(holding(runs, run), run, query, json))
 
 
+def view(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Names of runs. Default: all.")] = None,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes any that is free.")
+    ] = 8001,
+    runs: Runs = None,
+) -> None:
+    """Show runs in a browser, down to single answers.
+
+    Pages of runs, tasks, trajectories and candidates, a search over all texts, and every table. It serves on this
+    machine only, reads only, and follows runs that are going on. Needs codemonkeys[view].
+    """
+    from codemonkeys.cli import viewing
+
+    end(lambda: viewing.view(runs, names or [], port))
+
+
 def doctor(
     model: Model = None, api_base: ApiBase = None, config: Config = None, runs: Runs = None, json: Json = False
 ) -> None:
