@@ -16,7 +16,7 @@ from codemonkeys.stages import RANK
 
 AROUND = 0.25
 """What lies around the chosen files takes at most this share of their tokens, or of `context.around_tokens` if that is
-more, and one file of it at most this share of that setting: every edit call pays for it, and a model may ask for more."""
+more, and one file at most this share of that setting: every edit call pays for it, and a model may ask for more."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -87,7 +88,9 @@ class PythonModules:
         return self.snapshot.entry(path).size <= MAX_BYTES and word.encode() in self.snapshot.read(path)
 
     def _read(self, path: str) -> set[str]:
-        text = self.snapshot.text(path) or ""
+        return self._read_text(path, self.snapshot.text(path) or "", follow=True)
+
+    def _read_text(self, path: str, text: str, *, follow: bool) -> set[str]:
         here = self._names.get(path, "").split(".")
         package = here if path.endswith("/__init__.py") else here[:-1]
         found: set[str] = set()
@@ -103,7 +106,16 @@ class PythonModules:
             names = [name.split()[0] for name in match["names"].strip("()\\ \n").split(",") if name.split()]
             inner = {self._paths[f"{base}.{name}"] for name in names if f"{base}.{name}" in self._paths}
             found |= inner or ({self._paths[base]} if base in self._paths else set())
+            if not inner and follow and self._paths.get(base, "").endswith("/__init__.py"):
+                found |= self._passed_on(self._paths[base], names)
         return found
+
+    def _passed_on(self, package: str, names: Sequence[str]) -> set[str]:
+        """The files from which a package imports some names, so that others may import them from the package."""
+        text = self.snapshot.text(package) or ""
+        lines = [match[0] for match in _IMPORT.finditer(text) if match["names"]]
+        wanted = [line for line in lines if any(re.search(rf"\b{re.escape(name)}\b", line) for name in names)]
+        return set().union(*(self._read_text(package, line, follow=False) for line in wanted))
 
 
 def _dotted(path: str, packages: set[str]) -> str:

@@ -44,7 +44,7 @@ class ContextSettings(Section):
     """Maximum context size in tokens; files are added in rank order."""
     around_tokens: int = Field(16_000, ge=0)
     """Maximum tokens, within `tokens`, of files that define what the issue names, or import, call or test the chosen
-    ones, which no ranking chose; at most a quarter of what the chosen ones take, or of this if that is more. 0: none."""
+    ones, which no ranking chose; at most a quarter of what the chosen ones take, or of this if that is more."""
     test_tokens: int = Field(16_000, ge=0)
     """Maximum tokens of the repository that a test conversation sees: the nearest existing test, chosen files whole
     where each takes at most half of what is left, and outlines of the others; 0 shows none."""
