@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from weakref import proxy
 
-from codemonkeys.context.languages import is_test, language_of
+from codemonkeys.context.languages import is_example, is_test, language_of
 from codemonkeys.tasks.snapshot import Entry, Snapshot, once_for_each
 
 _TEST_NAMES = ("test_*.py", "*_test.py", "*_tests.py", "unittest_*.py", "tests.py", "test.py")
@@ -20,8 +20,6 @@ _IMPORT = re.compile(
     r"|import[ \t]+(?P<modules>[\w.]+(?:[ \t]+as[ \t]+\w+)?(?:[ \t]*,[ \t]*[\w.]+(?:[ \t]+as[ \t]+\w+)?)*))",
     re.M,
 )
-EXAMPLES = re.compile(r"(?:^|/)(?:docs?|examples?|example_scripts|demos?|tutorials?)/")
-"""Folders whose tests are examples and do not test the repository."""
 MAX_BYTES = 2 << 20
 """Size in bytes beyond which a file is treated as data."""
 
@@ -33,7 +31,7 @@ def may_hold_tests(entry: Entry) -> bool:
         and entry.size <= MAX_BYTES
         and language_of(entry.path) == "python"
         and any(fnmatchcase(PurePosixPath(entry.path).name, pattern) for pattern in _TEST_NAMES)
-        and not EXAMPLES.search(entry.path)
+        and not is_example(entry.path)
     )
 
 

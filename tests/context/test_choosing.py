@@ -44,6 +44,17 @@ def test_importers_callers_and_tests_lie_around() -> None:
     assert set(found[1:]) == {"pkg/user.py", "pkg/relative.py", "pkg/large.py", "lib/box.js"}
 
 
+def test_examples_and_data_of_tests_do_not_lie_around() -> None:
+    aside = {
+        "tests/data/app.py": "import pkg.core\n",
+        "docs/conf.py": "import pkg.core\n",
+        "examples/a.py": "import pkg.core",
+    }
+    with LexicalIndex((path, str(text)) for path, text in (FILES | aside).items()) as index:
+        assert index.text("docs/conf.py") == "import pkg.core\n"
+        assert not aside.keys() & set(around(index, ["pkg/core.py"], "The name of pkg.core is empty."))
+
+
 def test_no_file_that_nothing_speaks_for_is_in_the_context(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot]
 ) -> None:
