@@ -21,7 +21,7 @@ from codemonkeys.generation.edited_tree import EditedTree, find, show
 from codemonkeys.generation.editing import write_edit
 from codemonkeys.generation.edits import Changes, File
 from codemonkeys.generation.look_ups import MOST, MOST_WORDS, Find, LookUp, RunTests, Show
-from codemonkeys.generation.looking_up import in_words
+from codemonkeys.generation.looking_up import in_words, longest_answer
 from codemonkeys.generation.testing import TestScript
 from codemonkeys.journal import run_files
 from codemonkeys.prompting import Prompts, neutral
@@ -167,6 +167,8 @@ def conversation(
             )
         candidate = asyncio.run(write_edit(work, 0, CONTEXT, None if sandbox else TestScript("t", FOUND, True)))
         requests = work.models.primary.requests  # type: ignore[attr-defined]
+        told = f"may come to {longest_answer(work.settings)} characters"
+        assert (told in requests[0].messages[0].content) == (work.settings.generation.edit_turns > 1)
         assert not work.journal.executions.could_not_tell("owner__name-1")
         return candidate, [request.messages[-1].content for request in requests]
 
