@@ -85,8 +85,9 @@ def test_what_the_issue_names_comes_first_whatever_the_scan_said(
 def test_what_nobody_chose_takes_little_beside_what_was_chosen(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot]
 ) -> None:
-    users = {f"pkg/user{n}.py": "from .core import check_name\n" + "# a name\n" * 40 for n in range(30)}
-    large = {"pkg/core.py": "def check_name(name):\n" + "    print(name)\n" * 400, **users}
+    user = "from .core import check_name\n" + "# a name\n" * 40
+    users: dict[str, str | bytes] = {f"pkg/user{n}.py": user for n in range(30)}
+    large: dict[str, str | bytes] = {"pkg/core.py": "def check_name(name):\n" + "    print(name)\n" * 400, **users}
     for n, (limit, files) in enumerate(((1000, FILES | users), (1000, FILES | large), (100_000, FILES | large))):
         snapshot = make_snapshot(files, f"repository {n}")
         with room(tmp_path / str(n), snapshot, ranking, context={"around_tokens": limit}) as work:
