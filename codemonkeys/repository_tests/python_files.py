@@ -56,6 +56,8 @@ class PythonModules:
     """Python modules of a snapshot by dotted name, and the imports between them."""
 
     snapshot: Snapshot
+    through_packages: bool = True
+    """Whether who imports a name from a package imports the file that the package has it from, too."""
 
     def __post_init__(self) -> None:
         paths = [e.path for e in self.snapshot.entries if e.path.endswith((".py", ".pyx")) and e.is_file]
@@ -86,7 +88,7 @@ class PythonModules:
         return self.snapshot.entry(path).size <= MAX_BYTES and word.encode() in self.snapshot.read(path)
 
     def _read(self, path: str) -> set[str]:
-        return self._read_text(path, self.snapshot.text(path) or "", follow=True)
+        return self._read_text(path, self.snapshot.text(path) or "", follow=self.through_packages)
 
     def _read_text(self, path: str, text: str, *, follow: bool) -> set[str]:
         here = self._names.get(path, "").split(".")
@@ -131,3 +133,9 @@ def _dotted(path: str, packages: set[str]) -> str:
 def modules_of(snapshot: Snapshot) -> PythonModules:
     """The Python modules of a snapshot, kept as long as the snapshot is."""
     return PythonModules(proxy(snapshot))
+
+
+@once_for_each
+def older_modules_of(snapshot: Snapshot) -> PythonModules:
+    """The same as version 0.1 saw them."""
+    return PythonModules(proxy(snapshot), through_packages=False)

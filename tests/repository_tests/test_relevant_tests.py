@@ -99,5 +99,6 @@ def test_a_name_that_a_package_passes_on_reaches_the_file_that_defines_it(
     snapshot = make_snapshot(files)
     # Of these two, only the first comes to what is touched, by what imports it.
     assert relevant_tests(snapshot, {"pkg/options.py": 1}, 2) == ["tests/test_one.py"]
+    assert relevant_tests(snapshot, {"pkg/options.py": 1}, 2, older=True) == [], "a run goes on as it began"
     assert relevant_tests(snapshot, {"pkg/start.py": 1}, 1) == ["tests/test_one.py"]
     assert relevant_tests(snapshot, {"pkg/__init__.py": 1}, 2) == ["tests/test_one.py", "tests/test_two.py"]
