@@ -15,7 +15,7 @@ relevant: the benchmark looks at these patches, the stage never does.
 
 Ends with one line `RESULT outline_ratio= digest_ratio= lexical_ratio= lexical_recall= dropped=`: `outline`, `again` and
 `lexical` over `full` for all tasks, that recall, and the number of files that should have been shown but were not,
-lexical first aside. The line before has the recall of a scan that reads everything, which no lexical one can pass.
+lexical first aside. The line before has the recall of each; that of a scan that reads everything none can pass.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def report(rows: Sequence[tuple[str, dict[str, Reading], bool]]) -> None:
     recall = {reading: sum(found[reading].is_complete for _, found, _ in rows) / len(rows) for reading in READINGS}
     outline, again, lexical = (tokens[reading] / tokens["full"] for reading in ("outline", "again", "lexical"))
     dropped = sum(found[reading].missed for _, found, _ in rows for reading in READINGS if reading != "lexical")
-    print(f"full_recall={recall['full']:.3f}")
+    print(" ".join(f"{reading}_recall={share:.3f}" for reading, share in recall.items()))
     print(
         f"RESULT outline_ratio={outline:.3f} digest_ratio={again:.3f} lexical_ratio={lexical:.3f} "
         f"lexical_recall={recall['lexical']:.3f} dropped={dropped}"

@@ -35,6 +35,7 @@ def doctor(model: str | None, api_base: str | None, configs: Sequence[str], runs
     """Print all checks; fails only if no sandbox works or the given model cannot be used."""
     folders = (default_home(), runs)
     checks = [python(), git(), *sandboxes(), *choices(), *(disk(folder) for folder in folders), keys()]
+    checks += repository_tests()
     if model is not None:
         checks.append(model_check(model, api_base, configs))
     if as_json:
@@ -108,6 +109,23 @@ def keys() -> Check:
     """Which API keys are set; never their values."""
     names = [name for name in KEYS if os.environ.get(name)]
     return Check("keys", "ok" if names else "warning", f"set: {', '.join(names) or 'none'} (values are never shown)")
+
+
+def repository_tests() -> list[Check]:
+    """Whether the virtual environment of the repository in the current folder has what runs its tests."""
+    from codemonkeys.repository_tests.virtual_environment import missing_pytest
+    from codemonkeys.tasks.base import Checkout
+    from codemonkeys.tasks.own_issue import root_of, venv_of
+
+    try:
+        folder = root_of(Path.cwd())
+        venv = venv_of(folder) if (folder / ".git").exists() else None
+        missing = venv and missing_pytest(Checkout(folder, venv=venv), "HEAD", load_settings().selection.test_runner)
+    except CodeMonkeysError as error:
+        return [Check("repository tests", "warning", str(error))]
+    if venv is None:
+        return []
+    return [Check("repository tests", "warning" if missing else "ok", missing or f"run by {venv}")]
 
 
 def model_check(model: str, api_base: str | None, configs: Sequence[str]) -> Check:

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 from codemonkeys.cli import places
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of, warn_of_untested
-from codemonkeys.cli.solving import carry_out, without_none
+from codemonkeys.cli.solving import carry_out, tell_what_is_missing, without_none
 from codemonkeys.errors import BadInput, RunExists
 from codemonkeys.journal import queries, run_files
-from codemonkeys.repository_tests.virtual_environment import missing_pytest
 from codemonkeys.runs.session import RunRequest
 from codemonkeys.runs.solve import run_name
 from codemonkeys.settings import Settings, load_settings
@@ -56,7 +55,7 @@ def fix(
     if branch:
         branches.check_can_apply(task.checkout.repository, branch, task.base_commit)
     tell_what_is_read(request.repository, task.checkout.repository, task.base_commit)
-    tell_what_is_missing(task, settings)
+    tell_what_is_missing([task], settings)
     summary = carry_out(request_to_fix(runs, name, task, settings), runs, name, accept_changes)
     with run_files.reading(summary.folder / "run.db") as connection:
         patches = [row["model_patch"] for row in queries.predictions(connection)]
@@ -94,12 +93,6 @@ def tell_what_is_read(given: Path, repository: Path, commit: str) -> None:
         )
 
 
-def tell_what_is_missing(task: Task, settings: Settings) -> None:
-    """Say, before anything is spent, if the repository's own tests will tell little."""
-    if task.checkout and (missing := missing_pytest(task.checkout, task.base_commit, settings.selection.test_runner)):
-        say(missing)
-
-
 def plan(
     request: FixRequest, configs: list[str], given: dict[str, Any], place: places.PlannedRun, as_json: bool
 ) -> Exit:
@@ -108,7 +101,7 @@ def plan(
 
     settings = load_settings(configs, **without_none(given))
     task = task_of(request, settings.sandbox.kind)
-    tell_what_is_missing(task, settings)
+    tell_what_is_missing([task], settings)
     return dry_run([task], settings, place, as_json)
 
 

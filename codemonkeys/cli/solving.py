@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from codemonkeys.journal.caches import cache_use
 from codemonkeys.runs.session import Options, RunRequest, Summary
 from codemonkeys.runs.solve import request_of, run_name
 from codemonkeys.runs.solve import solve as solve_request
-from codemonkeys.settings import load_settings
+from codemonkeys.settings import Settings, load_settings
+from codemonkeys.tasks.base import Task
 
 
 def solve(
@@ -38,6 +39,7 @@ def solve(
     request = request_of(source, settings, ids, runs, name)
     for line in notices(source, ids):
         say(line)
+    tell_what_is_missing(request.tasks, settings)
     return finish(carry_out(request, runs, name, accept_changes), runs, as_json)
 
 
@@ -60,6 +62,7 @@ def plan(
     tasks = load_tasks(source, ids)
     for line in notices(source, ids):
         say(line)
+    tell_what_is_missing(tasks, settings)
     return dry_run(tasks, settings, place, as_json)
 
 
@@ -110,6 +113,17 @@ def store_example(runs: Path, name: str | None, as_json: bool) -> Exit:
         print(f"A finished run of eight small tasks, with scripted answers at invented prices: {folder}")
         print(f"Next: codemonkeys report {name}{option_of(runs)}")
     return Exit.DONE
+
+
+def tell_what_is_missing(tasks: Iterable[Task], settings: Settings) -> None:
+    """Say, before anything is spent, if the repository's own tests will tell little."""
+    from codemonkeys.repository_tests.virtual_environment import missing_pytest
+
+    found = ((task.checkout, task.base_commit) for task in tasks if task.checkout)
+    told = (missing_pytest(checkout, commit, settings.selection.test_runner) for checkout, commit in found)
+    for missing in dict.fromkeys(told):
+        if missing:
+            say(missing)
 
 
 def carry_out(request: RunRequest, runs: Path, name: str, accept_changes: bool) -> Summary:

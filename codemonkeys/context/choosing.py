@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from codemonkeys.context.around import around
-from codemonkeys.context.named import named_files
+from codemonkeys.context.named import named_files, spelt_files
 from codemonkeys.context.ranking import merge, rank
 from codemonkeys.context.reading import index_of
 from codemonkeys.context.relevance import RelevantFile, is_begun_by_older
@@ -14,8 +14,9 @@ from codemonkeys.engine.events import note as message
 from codemonkeys.engine.work import Work
 from codemonkeys.stages import RANK
 
-LARGEST_AROUND = 0.25
-"""Share of the room for what lies around the chosen files that one file may take."""
+AROUND = 0.25
+"""What lies around the chosen files takes at most this share of their tokens, or of `context.around_tokens` if that is
+more, and one file at most this share of that setting: every edit call pays for it, and a model may ask for more."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class Chosen:
     """The files of a context by what speaks for them; no file is in two of these."""
 
     named: tuple[str, ...]
-    """The issue names them, or what they define."""
+    """The issue spells them out, or names what they define and a ranking chose them too."""
     ranked: tuple[str, ...]
     around: tuple[str, ...]
-    """They import, call or test one of the others."""
+    """They define what the issue names, or import, call or test one of the others."""
     tokens: Mapping[str, int]
 
     @property
@@ -79,13 +80,18 @@ def choose(work: Work, relevant: Sequence[RelevantFile], rankings: Sequence[Sequ
 
     listed = {path for ranking in rankings for path in ranking} or {file.path for file in relevant}
     with index_of(work) as index:
-        named = named_files(issue, index.paths, index)
+        found = named_files(issue, index.paths, index)
+        spelt = set(spelt_files(issue, index.paths))
+        # A definition of what an issue names is often beside the point, unless whoever ranked thinks so too.
+        named = [path for path in found if path in spelt or path in listed]
         ranked = [path for path in merge(rankings, sorted(listed)) if path not in named]
         chosen = fill([*named, *ranked], size, settings.tokens)
-        left = min(settings.around_tokens, settings.tokens - sum(map(size, chosen)))
+        taken = sum(map(size, chosen))
+        room = min(max(taken, settings.around_tokens) * AROUND, settings.around_tokens, settings.tokens - taken)
+        near = dict.fromkeys(path for path in (*found, *around(index, chosen, issue)) if path not in chosen)
         # One long file of tests would take the room of all others, and say less.
-        near = (path for path in around(index, chosen, issue) if size(path) <= settings.around_tokens * LARGEST_AROUND)
-        surrounding = fill(list(near), size, left) if left > 0 else []
+        fitting = (path for path in near if size(path) <= settings.around_tokens * AROUND) if room > 0 else ()
+        surrounding = fill(list(fitting), size, int(room))
     return Chosen(
         tuple(path for path in chosen if path in named),
         tuple(path for path in chosen if path not in named),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
-from codemonkeys.context.around import named_like, phrases_of, stem_of
+from codemonkeys.context.around import HOLDS_TESTS, named_like, phrases_of, stem_of
 from codemonkeys.context.choosing import ContextFile
 from codemonkeys.context.languages import is_source, is_test
 from codemonkeys.context.lexical import LexicalIndex
@@ -20,12 +19,6 @@ from codemonkeys.tasks.snapshot import Snapshot
 
 SHARE = 1 / 4
 """Of the budget: what the nearest test takes at most; of a longer one the middle is left out."""
-HOLDS_TESTS = re.compile(
-    r"\b(?:def|function|func|fn|fun|sub|class)\s+\w*test|@\w*test\b|#\[\w*:*test|\[(?:fact|theory|test)"
-    r"|\btest\w*\s*\(|\b(?:it|describe|context|specify)\b\s*\(?\s*[\"'`]",
-    re.IGNORECASE,
-)
-"""What a file with tests has in it, in many languages; helpers and data beside them have not."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
@@ -83,6 +84,13 @@ TEST_NAMES = (
 )
 """Name patterns of tests, in any folder."""
 
+EXAMPLES = re.compile(r"(?:^|/)(?:docs?|examples?|example_scripts|demos?|tutorials?)/")
+"""Folders of what shows how a repository is used, and is no part of it."""
+
+PROSE = (".md", ".rst", ".adoc")
+PROSE_NAMES = ("changes", "changelog", "history", "news", "readme", "authors", "contributors")
+PROSE_FOLDERS = frozenset(("changelog", "newsfragments", "whatsnew"))
+
 _SUFFIXES = {suffix: language for language, suffixes in LANGUAGES.items() for suffix in suffixes}
 
 
@@ -111,6 +119,21 @@ def is_test(path: str) -> bool:
         or any(f"{folder}/".startswith(f"{top}/") for top in TOP_TEST_FOLDERS)
         or any(fnmatchcase(name, pattern) for pattern in TEST_NAMES)
     )
+
+
+def is_example(path: str) -> bool:
+    """Whether a path lies among documentation or examples."""
+    return bool(EXAMPLES.search(path))
+
+
+def is_prose(path: str) -> bool:
+    """Whether a path is text that only people read, such as a changelog; not what tests may read."""
+    if is_source(path) or is_test(path):
+        return False
+    *folders, name = path.lower().split("/")
+    in_docs = folders[:1] in (["doc"], ["docs"]) and suffix_of(path) == ".txt"
+    news = name.split(".")[0] in PROSE_NAMES or not PROSE_FOLDERS.isdisjoint(folders)
+    return suffix_of(path) in PROSE or in_docs or news
 
 
 @cache

@@ -55,6 +55,12 @@ class LexicalIndex:
         query = f"SELECT rowid FROM files WHERE files MATCH ? ORDER BY bm25(files, {PATH_WEIGHT}, {TEXT_WEIGHT}), path"
         return [self.paths[row - 1] for (row,) in self._connection.execute(query, (" OR ".join(quoted),))]
 
+    def text(self, path: str) -> str:
+        """The text of one of the files, as it was given."""
+        row = self.paths.index(path) + 1
+        (text,) = self._connection.execute("SELECT text FROM files WHERE rowid = ?", (row,)).fetchone()
+        return str(text)
+
     def close(self) -> None:
         """Free the memory."""
         self._connection.close()

@@ -19,10 +19,14 @@ MOST = 8
 
 def named_files(issue: str, paths: Sequence[str], index: LexicalIndex) -> list[str]:
     """Those of the paths that an issue names, first the ones it spells out, then those that define what it names."""
-    spelt = [found for path in spelt_paths(issue) for found in lookup(path, paths)]
     known = set(paths)
     defining = [path for name in identifiers(issue) for path in index.defining(name) if path in known]
-    return list(dict.fromkeys([*spelt, *defining]))[:MOST]
+    return list(dict.fromkeys([*spelt_files(issue, paths), *defining]))[:MOST]
+
+
+def spelt_files(issue: str, paths: Sequence[str]) -> list[str]:
+    """Those of the paths that an issue spells out, by path or module, in its order; there may be many."""
+    return list(dict.fromkeys(found for path in spelt_paths(issue) for found in lookup(path, paths)))
 
 
 def spelt_paths(issue: str) -> list[str]:

@@ -84,7 +84,10 @@ def show(tree: EditedTree, asked: Show, limit: int) -> Found:
 
 
 def find(tree: EditedTree, asked: Find, limit: int) -> Found:
-    """The lines that contain all words, in any order and case; source code first, then tests, then the rest."""
+    """The lines that contain all words, in any order and case; source code first, then tests, then the rest.
+
+    Each is told as `path:number:line`, with its indentation, as a SEARCH block needs it.
+    """
     hits: list[tuple[str, int, str]] = []
     count = files = 0
     for path in sorted(tree.paths(), key=lambda path: (not is_source(path), is_test(path), path)):
@@ -93,7 +96,7 @@ def find(tree: EditedTree, asked: Find, limit: int) -> Found:
         hits += [(path, number, line) for number, line in of_file[:MOST_OF_A_FILE]]
     if not hits:
         return Found("no line contains all of these words. Search for fewer of them, or for another spelling.")
-    lines = [f"{shorten(path)}:{number}: {shorten(line.strip())}" for path, number, line in hits[:MOST_LINES]]
+    lines = [f"{shorten(path)}:{number}:{shorten(line.rstrip())}" for path, number, line in hits[:MOST_LINES]]
     shown = list(_fitting(lines, limit))
     told = f"{count} line{'s' * (count > 1)} in {files} file{'s' * (files > 1)}"
     if len(shown) < count:

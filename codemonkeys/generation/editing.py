@@ -11,7 +11,7 @@ from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.answers import Answer, Kind, parse_answer
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.edits import Changes, apply_edits
-from codemonkeys.generation.looking_up import look_up
+from codemonkeys.generation.looking_up import longest_answer, look_up
 from codemonkeys.generation.patch import make_patch
 from codemonkeys.generation.repository_check import RepositoryChecks
 from codemonkeys.generation.results import Results, ToldResults, run_script
@@ -28,7 +28,8 @@ async def write_edit(
     """
     settings = work.settings.generation
     model = work.models.of(EDIT.name, sample).name
-    system = work.prompts("edit.system", files=context, script=work.script, turns=settings.edit_turns)
+    room = longest_answer(work.settings)
+    system = work.prompts("edit.system", files=context, script=work.script, turns=settings.edit_turns, room=room)
     talk = Conversation(
         *(work, EDIT, sample, system, settings.edit_turns, settings.temperature, settings.max_tokens),
         gate=work.gate(f"edit {model}"),

@@ -13,17 +13,23 @@ from codemonkeys.generation.look_ups import Find, LookUp, RunTests, Show
 from codemonkeys.keys import REPOSITORY_TESTS, StepKey
 from codemonkeys.models.base import Message
 from codemonkeys.prompting import cut_middle, neutral
+from codemonkeys.settings import Settings
 from codemonkeys.stages import EDIT
 
 OUTPUTS = 2
 """Outputs of scripts that a message holds otherwise: all look-ups of one answer share their room."""
 
 
+def longest_answer(settings: Settings) -> int:
+    """Characters that the look-ups of one answer bring, all together."""
+    return OUTPUTS * settings.sandbox.output_characters
+
+
 async def look_up(
     work: Work, sample: int, turn: int, look_ups: Sequence[LookUp], changes: Changes, patch: str, turns_left: int
 ) -> Message:
     """The message that answers look-ups, in the repository with these changes; `patch`: the same as a diff."""
-    limit = OUTPUTS * work.settings.sandbox.output_characters // len(look_ups)
+    limit = longest_answer(work.settings) // len(look_ups)
     tree = EditedTree(work.snapshot, changes)
     found = []
     for number, asked in enumerate(look_ups, 1):

@@ -178,7 +178,7 @@ def _measure_work(work: Work) -> Measures:
             RELEVANCE.name: count(work.prompts("relevance.system")),
             RANK.name: count(work.prompts("rank.system", files=[], **aims)),
             TEST.name: count(work.prompts("test.system", seconds=seconds, files=[], nearest=nearest, **script)),
-            EDIT.name: count(work.prompts("edit.system", files=[], turns=10, **script)),
+            EDIT.name: count(work.prompts("edit.system", files=[], turns=10, room=100_000, **script)),
             JUDGE.name: count(work.prompts("judge.system", files=[])),
             SELECT.name: count(work.prompts("select.system", may_refuse=True, **several)),
         },

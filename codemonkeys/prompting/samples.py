@@ -45,7 +45,7 @@ _CANDIDATES = [
         "flags": ("conftest: conftest.py",),
     },
 ]
-_EDITING: Values = {"script": _SCRIPT, "turns": 4}
+_EDITING: Values = {"script": _SCRIPT, "turns": 4, "room": 16_000}
 _RESULT: Values = {
     "patch": "",
     "patch_known": False,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from weakref import proxy
 
-from codemonkeys.context.languages import is_test, language_of
+from codemonkeys.context.languages import is_example, is_test, language_of
 from codemonkeys.tasks.snapshot import Entry, Snapshot, once_for_each
 
 _TEST_NAMES = ("test_*.py", "*_test.py", "*_tests.py", "unittest_*.py", "tests.py", "test.py")
@@ -19,8 +20,6 @@ _IMPORT = re.compile(
     r"|import[ \t]+(?P<modules>[\w.]+(?:[ \t]+as[ \t]+\w+)?(?:[ \t]*,[ \t]*[\w.]+(?:[ \t]+as[ \t]+\w+)?)*))",
     re.M,
 )
-EXAMPLES = re.compile(r"(?:^|/)(?:docs?|examples?|example_scripts|demos?|tutorials?)/")
-"""Folders whose tests are examples and do not test the repository."""
 MAX_BYTES = 2 << 20
 """Size in bytes beyond which a file is treated as data."""
 
@@ -32,7 +31,7 @@ def may_hold_tests(entry: Entry) -> bool:
         and entry.size <= MAX_BYTES
         and language_of(entry.path) == "python"
         and any(fnmatchcase(PurePosixPath(entry.path).name, pattern) for pattern in _TEST_NAMES)
-        and not EXAMPLES.search(entry.path)
+        and not is_example(entry.path)
     )
 
 
@@ -57,6 +56,8 @@ class PythonModules:
     """Python modules of a snapshot by dotted name, and the imports between them."""
 
     snapshot: Snapshot
+    through_packages: bool = True
+    """Whether who imports a name from a package imports the file that the package has it from, too."""
 
     def __post_init__(self) -> None:
         paths = [e.path for e in self.snapshot.entries if e.path.endswith((".py", ".pyx")) and e.is_file]
@@ -87,7 +88,9 @@ class PythonModules:
         return self.snapshot.entry(path).size <= MAX_BYTES and word.encode() in self.snapshot.read(path)
 
     def _read(self, path: str) -> set[str]:
-        text = self.snapshot.text(path) or ""
+        return self._read_text(path, self.snapshot.text(path) or "", follow=self.through_packages)
+
+    def _read_text(self, path: str, text: str, *, follow: bool) -> set[str]:
         here = self._names.get(path, "").split(".")
         package = here if path.endswith("/__init__.py") else here[:-1]
         found: set[str] = set()
@@ -103,7 +106,16 @@ class PythonModules:
             names = [name.split()[0] for name in match["names"].strip("()\\ \n").split(",") if name.split()]
             inner = {self._paths[f"{base}.{name}"] for name in names if f"{base}.{name}" in self._paths}
             found |= inner or ({self._paths[base]} if base in self._paths else set())
+            if not inner and follow and self._paths.get(base, "").endswith("/__init__.py"):
+                found |= self._passed_on(self._paths[base], names)
         return found
+
+    def _passed_on(self, package: str, names: Sequence[str]) -> set[str]:
+        """The files from which a package imports some names, so that others may import them from the package."""
+        text = self.snapshot.text(package) or ""
+        lines = [match[0] for match in _IMPORT.finditer(text) if match["names"]]
+        wanted = [line for line in lines if any(re.search(rf"\b{re.escape(name)}\b", line) for name in names)]
+        return set().union(*(self._read_text(package, line, follow=False) for line in wanted))
 
 
 def _dotted(path: str, packages: set[str]) -> str:
@@ -121,3 +133,9 @@ def _dotted(path: str, packages: set[str]) -> str:
 def modules_of(snapshot: Snapshot) -> PythonModules:
     """The Python modules of a snapshot, kept as long as the snapshot is."""
     return PythonModules(proxy(snapshot))
+
+
+@once_for_each
+def older_modules_of(snapshot: Snapshot) -> PythonModules:
+    """The same as version 0.1 saw them."""
+    return PythonModules(proxy(snapshot), through_packages=False)

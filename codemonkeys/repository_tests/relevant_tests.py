@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from codemonkeys.context.languages import language_of
-from codemonkeys.repository_tests.python_files import modules_of, python_tests
+from codemonkeys.repository_tests.python_files import modules_of, older_modules_of, python_tests
 from codemonkeys.tasks.snapshot import Snapshot
 
 _GENERIC_WORDS = frozenset(("test", "tests", "testing", "unittest", "unit", "functional", "src", "lib", "init", "py"))
@@ -29,18 +29,20 @@ def relevant_tests(
     most: int,
     names: Collection[str] = (),
     tests: Sequence[str] | None = None,
+    *,
+    older: bool = False,
 ) -> list[str]:
     """The `most` most relevant test files for touched files, most relevant first.
 
     `touched`: number of candidates that touch each path, used as weight. `names`: what they touch in there, see
-    `touched_names`. `tests`: the test files, by default those in Python. A test file's relevance depends on its imports
-    (a touched module, or one that imports it), the names it uses, words that its path shares with the touched path, and
-    shared folders.
+    `touched_names`. `tests`: the test files, by default those in Python. `older`: as version 0.1 ranked them.
+    A test file's relevance depends on its imports (a touched module, or one that imports it), the names it uses, words
+    that its path shares with the touched path, and shared folders.
     """
     total = sum(touched.values())
     if not total or most <= 0:
         return []
-    modules = modules_of(snapshot)
+    modules = older_modules_of(snapshot) if older else modules_of(snapshot)
     importers = {path: modules.importers(path) for path in touched}
     plain: dict[str, float] = {}
     scores: dict[str, float] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from codemonkeys.context.choosing import ContextFile, fill
+from codemonkeys.context.languages import is_prose
 from codemonkeys.engine.conversation import Conversation
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.answers import Answer, MalformedAnswer, parse_answer
@@ -147,8 +148,10 @@ async def show_results(
 
 
 def touched_files(work: Work, patches: Sequence[str]) -> list[ContextFile]:
-    """The repository files that patches touch, in full, as many as fit into the context."""
-    paths = dict.fromkeys(path for patch in patches for path in patch_paths(patch))
+    """The repository files that patches touch, in full, as many as fit into the context; no prose beside code."""
+    paths = list(dict.fromkeys(path for patch in patches for path in patch_paths(patch)))
+    if not work.is_begun_by_older:
+        paths = [path for path in paths if not is_prose(path)] or paths
     texts = {path: text for path in paths if path in work.snapshot and (text := work.snapshot.text(path))}
     tokens = {path: work.models.primary.count_tokens(text) for path, text in texts.items()}
     chosen = fill(list(texts), tokens.__getitem__, work.settings.context.tokens)

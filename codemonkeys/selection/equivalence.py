@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from codemonkeys.context.languages import language_of, parse
+from codemonkeys.context.languages import is_prose, language_of, parse
 from codemonkeys.generation.edits import Changes, File
 from codemonkeys.generation.patch import changes_of
 from codemonkeys.tasks.snapshot import Snapshot
@@ -26,28 +26,34 @@ _VERBATIM = re.compile(
 _COMMA_ENDED = frozenset(("argument_list", "parameters", "lambda_parameters", "list", "dictionary", "set"))
 
 
-def classes(snapshot: Snapshot, patches: Sequence[str]) -> list[list[int]]:
+def classes(snapshot: Snapshot, patches: Sequence[str], *, prose: bool = False) -> list[list[int]]:
     """Indices of patches in groups of equivalent ones, both in order of first appearance.
+
+    `prose`: whether text that only people read counts beside changes of code, as it did in version 0.1.
 
     Raises BadInput if a patch does not apply to the snapshot.
     """
-    forms = {patch: normal_form(snapshot, patch) for patch in dict.fromkeys(patches)}
+    forms = {patch: normal_form(snapshot, patch, prose=prose) for patch in dict.fromkeys(patches)}
     groups: dict[str, list[int]] = {}
     for index, patch in enumerate(patches):
         groups.setdefault(forms[patch], []).append(index)
     return list(groups.values())
 
 
-def normal_form(snapshot: Snapshot, candidate: str | Changes) -> str:
+def normal_form(snapshot: Snapshot, candidate: str | Changes, *, prose: bool = False) -> str:
     """A hash that is equal exactly for equivalent candidates.
 
     It covers path, mode and syntax tree of each file, without comments, docstrings and layout; the bytes of files that
-    cannot be parsed. Files equivalent to those in the snapshot are left out.
+    cannot be parsed. Files equivalent to those in the snapshot are left out, and text that only people read, unless
+    nothing else is changed or `prose` is set.
     Raises BadInput if a patch does not apply to the snapshot.
     """
     changes = changes_of(snapshot, candidate) if isinstance(candidate, str) else candidate
     total = hashlib.sha256()
+    only_prose = all(map(is_prose, changes.files))
     for path, file in sorted(changes.files.items()):
+        if is_prose(path) and not (prose or only_prose):
+            continue
         before = _original(snapshot, path)
         if (
             file

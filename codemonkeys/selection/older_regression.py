@@ -51,7 +51,7 @@ async def run_older_regressions(work: Work, candidates: Sequence[NumberedCandida
     # With more candidates, other files may be touched and other tests be relevant: those are separate steps.
     turn = len(candidates)
     touched = Counter(path for c in candidates for path in patch_paths(c.candidate.patch))
-    files = await work.in_thread(relevant_tests, work.snapshot, touched, settings.regression_files)
+    files = await work.in_thread(relevant_tests, work.snapshot, touched, settings.regression_files, older=True)
     if not files:
         return await _without(work, "no test file matters to the files that the candidates touch")
 

@@ -65,7 +65,7 @@ async def number_candidates(
 
     Returns the first candidate of each equivalence class, and for every candidate the position of its class's first.
     """
-    groups = await work.in_thread(classes, work.snapshot, [c.patch for c in candidates])
+    groups = await work.in_thread(classes, work.snapshot, [c.patch for c in candidates], prose=work.is_begun_by_older)
     first_of = {position: group[0] for group in groups for position in group}
     class_of = tuple(first_of[position] for position in range(len(candidates)))
     await work.journal.group_commit(lambda: record_candidates(work.journal, work.task.id, candidates, class_of))

@@ -43,7 +43,8 @@ class ContextSettings(Section):
     tokens: int = Field(128_000, ge=0)
     """Maximum context size in tokens; files are added in rank order."""
     around_tokens: int = Field(16_000, ge=0)
-    """Maximum tokens, within `tokens`, of files that import, call or test the chosen ones; 0 adds none."""
+    """Maximum tokens, within `tokens`, of files that define what the issue names, or import, call or test the chosen
+    ones, which no ranking chose; at most a quarter of what the chosen ones take, or of this if that is more."""
     test_tokens: int = Field(16_000, ge=0)
     """Maximum tokens of the repository that a test conversation sees: the nearest existing test, chosen files whole
     where each takes at most half of what is left, and outlines of the others; 0 shows none."""

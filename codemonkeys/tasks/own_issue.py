@@ -152,13 +152,8 @@ def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice, language
                 "python -m venv"
             )
         return Checkout(folder, venv=venv)
-    if runtime.kind != "image":
-        for name in VENVS:
-            if (folder / name / "pyvenv.cfg").is_file():
-                return Checkout(folder, venv=folder / name)
-        for pattern in TEST_VENVS:
-            for config in sorted(folder.glob(f"{pattern}/pyvenv.cfg")):
-                return Checkout(folder, venv=config.parent)
+    if runtime.kind != "image" and (found := venv_of(folder)):
+        return Checkout(folder, venv=found)
     if runtime.kind != "folders" and DOCKERFILE in snapshot:
         return Checkout(folder, dockerfile=DOCKERFILE)
     if runtime.kind == "folders" or (runtime.kind is None and installed_modules(folder, snapshot.entries)):
@@ -172,6 +167,14 @@ def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice, language
     raise BadInput(
         f"{folder} {lacks}: give {give}, or {option('sandbox', 'local')} to use the programs of this machine"
     )
+
+
+def venv_of(folder: Path) -> Path | None:
+    """The virtual environment that a repository has in its folder, if any."""
+    for pattern in (*VENVS, *TEST_VENVS):
+        for config in sorted(folder.glob(f"{pattern}/pyvenv.cfg")):
+            return config.parent
+    return None
 
 
 def _check_program(folder: Path, language: str) -> None:

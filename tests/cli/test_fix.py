@@ -6,11 +6,16 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from codemonkeys.cli.doctor import repository_tests
 from codemonkeys.cli.fixing import tell_what_is_read
+from codemonkeys.cli.solving import tell_what_is_missing
+from codemonkeys.settings import load_settings
+from codemonkeys.tasks.base import Checkout, Task
 from tests.cli.command import Done, codemonkeys
 from tests.repositories import git, make_repository
 
@@ -130,6 +135,25 @@ def test_a_run_is_put_into_the_repository_only_if_told_and_found_by_name(desk: D
     again = here(*start, "--run", "inside")
     assert again.code == 0 and not (desk.runs / "inside").exists(), "the run that is there goes on"
     shutil.rmtree(desk.repository / "runs")
+
+
+def test_a_virtual_environment_without_pytest_is_told_by_every_command_that_needs_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_repository(tmp_path / "project", {"test_a.py": b"def test_it(): pass\n"}).resolve()
+    monkeypatch.chdir(folder)
+    assert repository_tests() == []
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    checkout = Checkout(folder, venv=folder / ".venv")
+    task = Task("a-1", "a", "HEAD", "It breaks.", checkout=checkout)
+    tell_what_is_missing([task, replace(task, id="a-2"), replace(task, checkout=None)], load_settings())
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"{folder}/.venv has no pytest") and "pip install pytest" in said
+    (check,) = repository_tests()
+    assert check.verdict == "warning" and check.detail == said
+    (folder / ".venv" / "lib" / "python3.12" / "site-packages" / "pytest").mkdir(parents=True)
+    assert [check.verdict for check in repository_tests()] == ["ok"]
 
 
 def test_what_may_not_be_expected_to_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,17 @@ def test_importers_callers_and_tests_lie_around() -> None:
     assert set(found[1:]) == {"pkg/user.py", "pkg/relative.py", "pkg/large.py", "lib/box.js"}
 
 
+def test_examples_and_data_of_tests_do_not_lie_around() -> None:
+    aside = {
+        "tests/data/app.py": "import pkg.core\n",
+        "docs/conf.py": "import pkg.core\n",
+        "examples/a.py": "import pkg.core",
+    }
+    with LexicalIndex((path, str(text)) for path, text in (FILES | aside).items()) as index:
+        assert index.text("docs/conf.py") == "import pkg.core\n"
+        assert not aside.keys() & set(around(index, ["pkg/core.py"], "The name of pkg.core is empty."))
+
+
 def test_no_file_that_nothing_speaks_for_is_in_the_context(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot]
 ) -> None:
@@ -63,10 +74,28 @@ def test_nothing_lies_around_where_that_is_turned_off(tmp_path: Path, make_snaps
 def test_what_the_issue_names_comes_first_whatever_the_scan_said(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot]
 ) -> None:
-    with room(tmp_path, make_snapshot(FILES), ranking, context={"around_tokens": 0}) as work:
+    with room(tmp_path, make_snapshot(FILES), ranking) as work:
         task = replace(work.task, issue="See pkg/user.py and the function `check_name`.")
         chosen = [file.path for file in asyncio.run(choose_context(replace(work, task=task), RELEVANT[1:]))]
-        assert chosen == ["pkg/user.py", "pkg/core.py", "pkg/ranked.py"]
+        # What the issue spells out is in; what only defines a name in it comes before all else that was not chosen.
+        assert chosen[:3] == ["pkg/user.py", "pkg/ranked.py", "pkg/core.py"]
+        assert work.journal.note(work.task.id, "rank", 0, "context")["named"] == ["pkg/user.py"]
+
+
+def test_what_nobody_chose_takes_little_beside_what_was_chosen(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    user = "from .core import check_name\n" + "# a name\n" * 40
+    users: dict[str, str | bytes] = {f"pkg/user{n}.py": user for n in range(30)}
+    large: dict[str, str | bytes] = {"pkg/core.py": "def check_name(name):\n" + "    print(name)\n" * 400, **users}
+    for n, (limit, files) in enumerate(((1000, FILES | users), (1000, FILES | large), (100_000, FILES | large))):
+        snapshot = make_snapshot(files, f"repository {n}")
+        with room(tmp_path / str(n), snapshot, ranking, context={"around_tokens": limit}) as work:
+            sizes = {path: work.models.scan.count_tokens(str(files[path])) for path in ("pkg/core.py", "pkg/ranked.py")}
+            asyncio.run(choose_context(work, [RelevantFile(path, size, "") for path, size in sizes.items()]))
+            note = work.journal.note(work.task.id, "rank", 0, "context")
+            taken = sum(note["sizes"][path] for path in note["around"])
+            assert 0 < taken <= min(limit, max(limit, sum(sizes.values())) / 4)
 
 
 @pytest.mark.parametrize("older", [True, False])

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codemonkeys.context.around import HOLDS_TESTS
 from codemonkeys.context.choosing import ContextFile
-from codemonkeys.context.for_tests import HOLDS_TESTS, excerpt_for_tests, nearest_test, shortened
+from codemonkeys.context.for_tests import excerpt_for_tests, nearest_test, shortened
 from codemonkeys.context.lexical import LexicalIndex
 from codemonkeys.tasks.snapshot import Snapshot
 from tests.rooms import room

@@ -64,6 +64,9 @@ def test_done_beside_a_test_counts_if_it_finds_the_issue(
         test = asyncio.run(write_test(work, 0))
         assert test is not None and test.approved
         assert len(said(work)) == calls
+        # So that a wrong check of what must stay is seen by who wrote it, before an edit is judged by it.
+        system = work.models.primary.requests[0].messages[0].content  # type: ignore[attr-defined]
+        assert "- 1 when" in system and "what must stay as it is does not hold" in system
 
 
 def test_done_before_any_test_is_refused_and_counts_as_a_turn(

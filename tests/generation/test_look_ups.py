@@ -21,7 +21,7 @@ from codemonkeys.generation.edited_tree import EditedTree, find, show
 from codemonkeys.generation.editing import write_edit
 from codemonkeys.generation.edits import Changes, File
 from codemonkeys.generation.look_ups import MOST, MOST_WORDS, Find, LookUp, RunTests, Show
-from codemonkeys.generation.looking_up import in_words
+from codemonkeys.generation.looking_up import in_words, longest_answer
 from codemonkeys.generation.testing import TestScript
 from codemonkeys.journal import run_files
 from codemonkeys.prompting import Prompts, neutral
@@ -132,10 +132,10 @@ def test_words_are_found_in_code_first_then_tests_then_the_rest(make_snapshot: C
     told, text = find(tree, Find(("find_me",)), 1000)
     assert told == "4 lines in 3 files."
     assert text.split("\n") == [
-        "pkg/b.py:1: def find_me(x):",
-        "pkg/b.py:2: return Find_Me(x)",
-        "tests/test_b.py:1: def test_find_me(): assert True",
-        "README.md:1: Call find_me(x).",
+        "pkg/b.py:1:def find_me(x):",
+        "pkg/b.py:2:    return Find_Me(x)",  # as a SEARCH block needs it
+        "tests/test_b.py:1:def test_find_me(): assert True",
+        "README.md:1:Call find_me(x).",
     ]
     assert find(tree, Find(("find_me", "return")), 1000).told == "1 line in 1 file."
     assert "300 lines in 1 file; shown are 8, and at most 8 of each" in find(tree, Find(("line_",)), 1000).told
@@ -167,6 +167,8 @@ def conversation(
             )
         candidate = asyncio.run(write_edit(work, 0, CONTEXT, None if sandbox else TestScript("t", FOUND, True)))
         requests = work.models.primary.requests  # type: ignore[attr-defined]
+        told = f"may come to {longest_answer(work.settings)} characters"
+        assert (told in requests[0].messages[0].content) == (work.settings.generation.edit_turns > 1)
         assert not work.journal.executions.could_not_tell("owner__name-1")
         return candidate, [request.messages[-1].content for request in requests]
 
@@ -181,7 +183,7 @@ def test_look_ups_are_answered_and_count_as_turns(tmp_path: Path, make_snapshot:
     )
     assert candidate is not None and candidate.approved
     assert '"SHOW pkg/a.py": lines 5 to 6 of 300.' in said[1] and "line_5 = 5\nline_6 = 6" in said[1]
-    assert "pkg/b.py:1: def find_me(x):" in said[1] and "there is no such file" in said[1]
+    assert "pkg/b.py:1:def find_me(x):" in said[1] and "there is no such file" in said[1]
     assert "You have 3 answers left" in said[1]
     assert "return x + 2" in said[3] and "relative to the original" in said[3] and "last answer" in said[3]
 

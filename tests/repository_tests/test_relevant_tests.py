@@ -83,3 +83,22 @@ def test_relative_imports_reach_the_package_they_name(make_snapshot: Callable[..
     found = relevant_tests(snapshot, {"lib/units/system.py": 1}, 5)
     assert found[0] == "lib/units/tests/test_a.py"
     assert found.index("lib/other/test_c.py") < len(found)
+
+
+def test_a_name_that_a_package_passes_on_reaches_the_file_that_defines_it(
+    make_snapshot: Callable[..., Snapshot],
+) -> None:
+    files: dict[str, str | bytes] = {
+        "pkg/__init__.py": "from .start import begin\nfrom .stop import end\n",
+        "pkg/start.py": "from .options import read\n\n\ndef begin(): ...\n",
+        "pkg/stop.py": "def end(): ...\n",
+        "pkg/options.py": "def read(): ...\n",
+        "tests/test_one.py": "from pkg import begin\n\n\n" + T,
+        "tests/test_two.py": "from pkg import end\n\n\n" + T,
+    }
+    snapshot = make_snapshot(files)
+    # Of these two, only the first comes to what is touched, by what imports it.
+    assert relevant_tests(snapshot, {"pkg/options.py": 1}, 2) == ["tests/test_one.py"]
+    assert relevant_tests(snapshot, {"pkg/options.py": 1}, 2, older=True) == [], "a run goes on as it began"
+    assert relevant_tests(snapshot, {"pkg/start.py": 1}, 1) == ["tests/test_one.py"]
+    assert relevant_tests(snapshot, {"pkg/__init__.py": 1}, 2) == ["tests/test_one.py", "tests/test_two.py"]

@@ -18,6 +18,7 @@ from codemonkeys.models.base import Request
 from codemonkeys.prompting import Prompts
 from codemonkeys.selection.asking import judge_candidates, vote_by_ballots
 from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence, stored_evidence
+from codemonkeys.selection.conversation import touched_files
 from codemonkeys.selection.deciding import Choice, add_conversation, decide
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
@@ -81,6 +82,18 @@ def test_choice(tmp_path: Path, make_snapshot: Callable[..., Snapshot], answers:
     assert choice.patch == PATCH.format(number)
     chosen = number - 1 if "chosen in the selection conversation" in choice.reason else None
     assert work.stored.conversation == (chosen,)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_prose_beside_code_is_not_shown_whole(
+    older: bool, tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    news = PATCH.format(1).replace("a.py", "CHANGES.rst")
+    with room(tmp_path, make_snapshot(SNAPSHOT | {"CHANGES.rst": "x = 1\n"}), lambda request: "") as work:
+        work.journal.is_begun_by_older = older
+        shown = ["a.py", "CHANGES.rst"] if older else ["a.py"]
+        assert [file.path for file in touched_files(work, [PATCH.format(1) + news])] == shown
+        assert [file.path for file in touched_files(work, [news])] == ["CHANGES.rst"]
 
 
 def test_only_candidate_and_no_turns_need_no_model(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:

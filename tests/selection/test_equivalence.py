@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from codemonkeys.context.languages import is_prose
 from codemonkeys.errors import BadInput
 from codemonkeys.generation.edits import Changes, File
 from codemonkeys.generation.patch import make_patch
@@ -178,6 +179,32 @@ def test_file_that_says_the_same_as_before_does_not_count(snapshot: Snapshot) ->
         snapshot, Changes({**fix, "b.py": File(b"# one\nx = 1\n")})
     )
     assert normal_form(snapshot, Changes(fix)) != normal_form(snapshot, Changes({**fix, "c.py": File(b"# one\n")}))
+
+
+def test_what_only_people_read_counts_only_alone(snapshot: Snapshot) -> None:
+    fix, told = {"a.py": File(FIXED.encode())}, {"CHANGES.rst": File(b"Fixed.\n")}
+    assert normal_form(snapshot, Changes(fix)) == normal_form(snapshot, Changes(fix | told))
+    assert normal_form(snapshot, Changes(fix), prose=True) != normal_form(snapshot, Changes(fix | told), prose=True)
+    other = Changes({"CHANGES.rst": File(b"Fixed again.\n")})
+    assert normal_form(snapshot, Changes(told)) != normal_form(snapshot, other)
+
+
+@pytest.mark.parametrize(
+    ("path", "prose"),
+    [
+        ("CHANGES", True),
+        ("docs/changelog.rst", True),
+        ("changelog/9999.bugfix", True),
+        ("docs/releases/4.1.txt", True),
+        ("doc/conf.py", False),
+        ("changelog/tool.py", False),
+        ("requirements.txt", False),
+        ("CMakeLists.txt", False),
+        ("tests/roots/index.rst", False),
+    ],
+)
+def test_prose_is_told_from_what_decides_how_code_runs(path: str, prose: bool) -> None:
+    assert is_prose(path) == prose
 
 
 def test_paths_modes_and_deletions_count(snapshot: Snapshot) -> None:
