@@ -57,6 +57,8 @@ class Task:
     """The user's own repository, if the issue is one of it."""
     workdir: str | None = TESTBED
     """Absolute path of the repository in the image; None: the image's own WORKDIR."""
+    branch: str | None = None
+    """Branch of the image's repository that the task is on; None: what is checked out."""
 
 
 @dataclass(frozen=True)

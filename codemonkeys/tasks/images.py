@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import shlex
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,7 +114,7 @@ def image_and_repository(task: Task, home: Path) -> tuple[str, str]:
 
 def find(client: Any, task: Task) -> str | None:
     """Id of the task's image on the engine: the one that the task names, or one built here for it. None if absent."""
-    for name in (task.image, built_image_name(task)):
+    for name in (None if task.branch else task.image, built_image_name(task)):
         image = get(client, name) if name else None
         if image is not None and (name == task.image or CONTENT in (image.labels or {})):
             return str(image.id)
@@ -140,6 +141,8 @@ def ensure_image(task: Task, home: Path) -> str:
         raise EnvironmentFailed(
             f"{task.id} has no container image; use --sandbox local, or build one with: codemonkeys images build"
         )
+    if task.branch is not None:
+        return _on_branch(task, task.branch, ensure_image(replace(task, branch=None), home), home)
     with engine() as client:
         if task.image is not None and (found := find(client, task)):
             return found
@@ -156,6 +159,15 @@ def ensure_image(task: Task, home: Path) -> str:
         f"{task.id}: the Docker engine has no image {task.image} and cannot pull it ({refused}); "
         "load it, or build one with: codemonkeys images build"
     )
+
+
+def _on_branch(task: Task, branch: str, base: str, home: Path) -> str:
+    """Id of an image in which a branch of the repository is checked out, fetched if the image does not have it."""
+    place = shlex.quote(task.workdir or TESTBED)
+    run = f"cd {place} && (git rev-parse -q --verify {branch} || git fetch -q origin {branch}:{branch})"
+    recipe = f"FROM {base}\nRUN {run} && git checkout -q {branch}\n"
+    with locked(home / "images" / f".{task.id}.lock"), engine() as client:
+        return build_image(client, built_image_name(task), task.id, Context({DOCKERFILE: recipe.encode()}))
 
 
 def pull(client: Any, name: str) -> str | None:
