@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
@@ -67,6 +68,8 @@ ROWS: dict[str, tuple[dict[str, Any], tuple[Any, ...]]] = {
             "lang": "Rust",
             "f2p_tests": {"label x": {"fix": "PASS"}},
             "p2p_tests": {},
+            "run_result": {"passed_tests": ["label"]},
+            "test_patch_result": {"passed_tests": ["label"]},
         },
         ("Acme__Anvil-7", "Acme/Anvil", BASE, "rust", "mswebench/acme_m_anvil:pr-7", "/home/Anvil"),
     ),
@@ -188,12 +191,15 @@ def test_each_format_becomes_the_same_task_from_lines_and_from_parquet_without_l
         assert not told
         return
     assert f"{name}: images exist for linux/x86_64 only" in told
-    if name == "SWE-bench Pro":
-        assert "--scripts FOLDER" in told and "will not be gradable" not in told
-    else:
-        assert f"{task.id} will not be gradable" in told
-        with pytest.raises(BadRecord, match=f"{task.id}: it is graded by"):
-            check_gradable(lines, [task.id])
+    needs_scripts = name in ("SWE-bench Pro", "SWE-rebench V2", "SWE-PolyBench", "Multi-SWE-bench")
+    assert ("--scripts FOLDER" in told) == needs_scripts
+    if name != "Scale-SWE":
+        assert "will not be gradable" not in told
+        check_gradable(lines, [task.id])
+        return
+    assert f"{task.id} will not be gradable" in told
+    with pytest.raises(BadRecord, match=f"{task.id}: it is graded by"):
+        check_gradable(lines, [task.id])
 
 
 def test_a_row_of_pro_tells_the_model_all_that_it_says() -> None:
@@ -365,7 +371,10 @@ def test_the_table_of_formats_is_right(tmp_path: Path) -> None:
         marks, place, grading, machine = table[format.name]
         row, expected = ROWS[format.name]
         assert marks == ", ".join(f"`{mark}`" for mark in sorted(format.marks))
-        assert machine == (format.machine or "any") and (grading == "no") == bool(format.ungradable(row))
+        assert machine == (format.machine or "any")
+        needed = set(re.findall(r"`(\w+)`", grading.partition("; ")[0]))
+        assert format.ungradable({*row, *needed}) == "" and grading.startswith("with ") == bool(needed)
+        assert not needed or format.ungradable(set(row) - needed)
         if place.startswith("`workdir`"):
             (own,) = load_tasks(written(tmp_path / "own.jsonl", {**row, "workdir": "/own"}))
             (bare,) = load_tasks(written(tmp_path / "bare.jsonl", {**row, "workdir": None}))
