@@ -18,11 +18,10 @@ from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.redact import redact
 from codemonkeys.system.programs import failure
 from codemonkeys.tasks.base import TESTBED, Task
-from codemonkeys.tasks.build_once import check_room, locked
+from codemonkeys.tasks.build_once import locked
+from codemonkeys.tasks.pulling import check_engine_room, pull
 from codemonkeys.tasks.wheels import CURRENT_PYTHON, download_wheels
 
-PULL_BYTES = 8 << 30
-"""Free disk space required to pull an image: those of SWE-bench take 2 to 6 GB, plus their layers during the pull."""
 BUILD_BYTES = 2 << 30
 """Free disk space required to build an image: installed packages, and a base image that may have to be pulled."""
 
@@ -168,25 +167,6 @@ def _on_branch(task: Task, branch: str, base: str, home: Path) -> str:
     recipe = f"FROM {base}\nRUN {run} && git checkout -q {branch}\n"
     with locked(home / "images" / f".{task.id}.lock"), engine() as client:
         return build_image(client, built_image_name(task), task.id, Context({DOCKERFILE: recipe.encode()}))
-
-
-def pull(client: Any, name: str) -> str | None:
-    """Pull an image. Returns why it could not be pulled, or None. Raises EnvironmentFailed if the disk is too full."""
-    from docker.errors import DockerException
-
-    check_engine_room(client, PULL_BYTES)
-    try:
-        client.images.pull(name)
-    except DockerException as error:
-        return redact(str(error))
-    return None
-
-
-def check_engine_room(client: Any, needed: int) -> None:
-    """Raise EnvironmentFailed if the engine's disk has fewer than `needed` bytes free; remote disks are not checked."""
-    root = Path(client.info().get("DockerRootDir", ""))
-    if client.api.base_url.startswith("http+docker") and root.is_absolute() and root.is_dir():
-        check_room(root, needed, "remove images: codemonkeys images clean, docker image prune")
 
 
 def repository_of(client: Any, task: Task, image: str) -> str:
