@@ -19,7 +19,7 @@ from codemonkeys.tasks.sources import load_tasks
 from sandboxes.base import Environment, Reason, Sandbox, Script
 from sandboxes.docker import DockerSandbox
 
-TOOLS = ("git", "bash", "perl")
+TOOLS = ("bash", "git", "perl")
 
 
 def build(source: str, ids: Sequence[str], file: Path | None, overrides: Recipe, as_json: bool) -> Exit:

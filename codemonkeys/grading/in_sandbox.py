@@ -38,13 +38,7 @@ class WaySandboxGrader:
 
     def check(self, key: AnswerKey) -> None:
         """Raise BadRecord for a task whose tests need more of the image than its copy has."""
-        way = self.ways[key.log_parser]
-        way.check(key)
-        if way.needs_image:
-            raise BadRecord(
-                f"{key.instance_id}: its tests need the history of its image, or files beside its code, which a "
-                f"sandbox leaves out; use {option('sandbox', 'docker')}"
-            )
+        check_in_sandbox(key, self.ways[key.log_parser])
 
     def grade(
         self, jobs: Sequence[Job], run_id: str, folder: object, workers: int, on_verdict: Callable[[Verdict], None]
@@ -78,6 +72,16 @@ class WaySandboxGrader:
         if found is None:
             raise EnvironmentFailed(f"the script did not run to its end ({done.reason}): {done.detail or done.output}")
         return ContainerResult("", found.pop(OUTPUT, b"").decode("utf-8", "replace"), found)
+
+
+def check_in_sandbox(key: AnswerKey, way: Way) -> None:
+    """Raise BadRecord for a task that a way cannot grade in a sandbox."""
+    way.check(key)
+    if way.needs_image:
+        raise BadRecord(
+            f"{key.instance_id}: its tests need the history of its image, or files beside its code, which a sandbox "
+            f"leaves out; use {option('sandbox', 'docker')}"
+        )
 
 
 def shell_script(asked: ContainerScript, mark: str) -> str:

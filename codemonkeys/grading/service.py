@@ -10,7 +10,7 @@ from pathlib import Path
 
 from codemonkeys.grading.containers import ContainerGrader, Way
 from codemonkeys.grading.evaluation import Grader, evaluate
-from codemonkeys.grading.in_sandbox import WaySandboxGrader
+from codemonkeys.grading.in_sandbox import WaySandboxGrader, check_in_sandbox
 from codemonkeys.grading.official import HarnessGrader
 from codemonkeys.grading.recall import Recall, recall_of
 from codemonkeys.grading.sandboxed import SandboxGrader
@@ -19,7 +19,7 @@ from codemonkeys.grading.verdict import Verdict
 from codemonkeys.grading.ways import check_parsers, own_ways
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
-from codemonkeys.tasks.answer_key import load_answer_keys
+from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
 from codemonkeys.tasks.backends import AUTO, BACKENDS, choose_backend
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
@@ -122,7 +122,7 @@ def grade_predictions(
         usual = {id: task for id, task in tasks.items() if id not in own}
         graders: list[Grader] = []
         if own:
-            graders.append(opened.enter_context(_open_ways(ways, own, options, run_id)))
+            graders.append(opened.enter_context(_open_ways(ways, own, keys, options, run_id)))
         if usual:
             graders.append(opened.enter_context(open_grader(usual, options, run_id)))
         grader = SplitGrader(ways, graders[0], graders[-1])
@@ -142,13 +142,19 @@ def grade_predictions(
 
 @contextmanager
 def _open_ways(
-    ways: Mapping[str, Way], tasks: Mapping[str, Task], options: GradingOptions, run_id: str
+    ways: Mapping[str, Way],
+    tasks: Mapping[str, Task],
+    keys: Mapping[str, AnswerKey],
+    options: GradingOptions,
+    run_id: str,
 ) -> Iterator[Grader]:
     """A grader in containers of the tasks' images, unless another sandbox is asked for or there is no engine."""
     home, kind = default_home(), options.sandbox or AUTO
     if kind == "docker" or (kind == AUTO and BACKENDS.get("docker").unavailable() is None):
         yield ContainerGrader(ways, lambda id: ensure_image(tasks[id], home), options.isolated)
         return
+    for id in tasks:
+        check_in_sandbox(keys[id], ways[keys[id].log_parser])
     _, backend = choose_backend(kind, list(tasks.values()), home)
     sandbox = backend.open(f"evaluate-{run_id}")
     try:

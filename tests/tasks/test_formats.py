@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codemonkeys.errors import BadInput, BadRecord
+from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.filtering import TaskFilter, choose
@@ -360,6 +360,27 @@ def test_harbor_tasks_that_cannot_run_here_are_refused_only_if_they_are_chosen(t
     ):
         with pytest.raises(BadRecord, match=said):
             load_tasks(source, [id])
+
+
+def test_a_folder_may_hold_rows_and_harbor_tasks(tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    harbor_task(folder / "ring")
+    for number, name in enumerate(("SWE-bench Live", "Multi-SWE-bench", "R2E-Gym")):
+        written(folder / f"{number}.jsonl", ROWS[name][0])
+    every = ["acme__anvil-7", "Acme__Anvil-7", "anvil-abababababab", "ring"]
+    assert choose(str(folder), TaskFilter())[1] == every
+    some = ["ring", "Acme__Anvil-7"]
+    assert [task.id for task in load_tasks(str(folder), some)] == some
+    assert [key.log_parser for key in load_answer_keys(str(folder), some).values()] == ["harbor", "multi-swe-bench"]
+    told = notices(str(folder), every)
+    assert any(line.startswith("Harbor: ") for line in told) and any("R2E-Gym: images" in line for line in told)
+    with pytest.raises(UnknownDataset, match="no task 'rang'.*did you mean ring"):
+        load_tasks(str(folder), ["rang"])
+    with pytest.raises(BadInput, match="no splits"):
+        choose(str(folder), TaskFilter(split="test"))
+    written(folder / "3.jsonl", {**ROWS["SWE-bench Live"][0], "instance_id": "ring"})
+    with pytest.raises(BadRecord, match="3.jsonl:1: ring is there already, at .*mixed/ring"):
+        load_tasks(str(folder))
 
 
 def test_the_table_of_formats_is_right(tmp_path: Path) -> None:
