@@ -15,7 +15,9 @@ from typing import ClassVar
 
 import pytest
 
-from codemonkeys.tasks import images, pulling
+from codemonkeys.tasks import images, preflight, pulling
+from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.preflight import disk_notices
 from codemonkeys.tasks.pulling import mirror_name, pull
 
 
@@ -105,6 +107,18 @@ def registry() -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.mark.docker
+def test_what_is_still_to_be_pulled_is_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = [Task(f"a-{n}", "a/b", "HEAD", "x", image=f"codemonkeys-test/absent:{n % 2}") for n in range(3)]
+    (line,) = disk_notices(tasks)
+    assert line.startswith("2 images are not on the engine yet: they can take about 8 GiB of the ")
+    monkeypatch.setattr(preflight, "IMAGE_BYTES", 1 << 50)
+    assert "that is not enough: solve fewer tasks at a time" in disk_notices(tasks)[0]
+    assert disk_notices([]) == []
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    assert disk_notices(tasks) == []
 
 
 @pytest.mark.docker
