@@ -16,7 +16,7 @@ from threading import Event
 from typing import Any, NamedTuple, Protocol
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.grading.layout import LOG, REPORT, spec_of, verdict_of
+from codemonkeys.grading.layout import LOG, REPORT, eval_text, verdict_of
 from codemonkeys.grading.sandboxed import LIMITS, Job
 from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.redact import redact
@@ -133,7 +133,7 @@ def grade_with(way: Way, job: Job, run: Callable[[], ContainerResult]) -> Verdic
     """The verdict of a way on what `run` returns; if that or the way cannot tell, one of the infrastructure."""
     id = job.prediction.instance_id
     write_whole(job.log / "patch.diff", job.prediction.model_patch)
-    write_whole(job.log / "eval.sh", spec_of(job.key).eval_script)
+    write_whole(job.log / "eval.sh", eval_text(job.key))
     started = time.monotonic()
     try:
         done = run()

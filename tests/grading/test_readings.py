@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from codemonkeys.errors import BadInput, BadRecord
 from codemonkeys.grading.containers import ContainerScript, File
 from codemonkeys.grading.in_sandbox import results_of, shell_script
+from codemonkeys.grading.layout import eval_text
 from codemonkeys.grading.live import resolution
 from codemonkeys.grading.multi_swe import problem, statuses_of
 from codemonkeys.grading.own_script import STATUSES, pytest_statuses
@@ -177,6 +178,14 @@ def test_smith_has_the_branch_of_its_task_and_the_bug_reversed(tmp_path: Path) -
     written(tmp_path / "rows.jsonl", {**row, "FAIL_TO_PASS": ["a test of another runner"]})
     with pytest.raises(BadRecord, match="has a command or parser of its own"):
         grade_predictions(predictions, source, GradingOptions(), "x", tmp_path)
+
+
+def test_a_verdict_is_kept_for_the_same_tests_only(tmp_path: Path) -> None:
+    texts = set()
+    for changes in ({}, {"test_patch": "other"}, {"log_parser": "other"}, {"FAIL_TO_PASS": ["other"]}):
+        source = written(tmp_path / "rows.jsonl", {**ROWS["SWE-bench Live"][0], **changes})
+        texts.add(eval_text(*load_answer_keys(source).values()))
+    assert len(texts) == 4
 
 
 def test_columns_that_make_no_script_are_named(tmp_path: Path) -> None:
