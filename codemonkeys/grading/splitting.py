@@ -27,9 +27,11 @@ class SplitGrader:
     def grade(
         self, jobs: Sequence[Job], run_id: str, folder: Path, workers: int, on_verdict: Callable[[Verdict], None]
     ) -> None:
-        """Run the jobs of one grader, then those of the other."""
-        for grader in (self.usual, self.own):
-            if mine := [job for job in jobs if self._of(job.key) is grader]:
+        """Run the jobs of one grader, then those of the other; they may be the same."""
+        owned = [job for job in jobs if job.key.log_parser in self.parsers]
+        others = [job for job in jobs if job.key.log_parser not in self.parsers]
+        for grader, mine in ((self.usual, others), (self.own, owned)):
+            if mine:
                 grader.grade(mine, run_id, folder, workers, on_verdict)
 
     def _of(self, key: AnswerKey) -> Grader:
