@@ -54,7 +54,7 @@ def check(source: str, ids: Sequence[str], as_json: bool, scripts: Path | None =
     """Validate images: the tools exist, and the hidden tests fail without a fix and pass with the reference fix."""
     from codemonkeys.grading.validation import validate
 
-    tasks = {task.id: task for task in load_tasks(source, ids or None)}
+    tasks = {task.id: replace(task, hidden="") for task in load_tasks(source, ids or None)}
     home = default_home()
     problems: dict[str, tuple[str, ...]] = {}
     sandbox = DockerSandbox("images check")

@@ -59,7 +59,9 @@ class WaySandboxGrader:
     def _run(self, way: Way, job: Job) -> ContainerResult:
         environment = self.environment(job.prediction.instance_id)
         asked = way.script(job, self.limits.seconds)
-        environment = replace(environment, variables=(*environment.variables, *asked.variables.items()))
+        # As in a container, the script itself activates what it needs.
+        variables = (*environment.variables, *asked.variables.items())
+        environment = replace(environment, variables=variables, activate="")
         mark = uuid.uuid4().hex
         script = Script(shell_script(asked, mark), "grade.sh", ("bash",))
         for _ in range(SANDBOX_ATTEMPTS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codemonkeys.grading.containers import ContainerGrader, Way
@@ -110,7 +110,7 @@ def grade_predictions(
     """Grade predictions for tasks of a source; logs and a summary are written to `output`."""
     if not predictions:
         return []
-    tasks = {task.id: task for task in load_tasks(source, list(predictions))}
+    tasks = {task.id: replace(task, hidden="") for task in load_tasks(source, list(predictions))}
     check_gradable(source, list(predictions))
     keys = load_answer_keys(source, list(predictions))
     ways = own_ways(source, options.scripts)

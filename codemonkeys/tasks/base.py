@@ -59,6 +59,8 @@ class Task:
     """Absolute path of the repository in the image; None: the image's own WORKDIR."""
     branch: str | None = None
     """Branch of the image's repository that the task is on; None: what is checked out."""
+    hidden: str = ""
+    """Paths of the image, separated by spaces, that hold answers: no script of a run sees them."""
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def image_and_repository(task: Task, home: Path) -> tuple[str, str]:
 
 def find(client: Any, task: Task) -> str | None:
     """Id of the task's image on the engine: the one that the task names, or one built here for it. None if absent."""
-    for name in (None if task.branch else task.image, built_image_name(task)):
+    for name in (None if task.branch or task.hidden else task.image, built_image_name(task)):
         image = get(client, name) if name else None
         if image is not None and (name == task.image or CONTENT in (image.labels or {})):
             return str(image.id)
@@ -140,8 +140,8 @@ def ensure_image(task: Task, home: Path) -> str:
         raise EnvironmentFailed(
             f"{task.id} has no container image; use --sandbox local, or build one with: codemonkeys images build"
         )
-    if task.branch is not None:
-        return _on_branch(task, task.branch, ensure_image(replace(task, branch=None), home), home)
+    if task.branch is not None or task.hidden:
+        return _derived(task, ensure_image(replace(task, branch=None, hidden=""), home), home)
     with engine() as client:
         if task.image is not None and (found := find(client, task)):
             return found
@@ -160,11 +160,13 @@ def ensure_image(task: Task, home: Path) -> str:
     )
 
 
-def _on_branch(task: Task, branch: str, base: str, home: Path) -> str:
-    """Id of an image in which a branch of the repository is checked out, fetched if the image does not have it."""
-    place = shlex.quote(task.workdir or TESTBED)
-    run = f"cd {place} && (git rev-parse -q --verify {branch} || git fetch -q origin {branch}:{branch})"
-    recipe = f"FROM {base}\nRUN {run} && git checkout -q {branch}\n"
+def _derived(task: Task, base: str, home: Path) -> str:
+    """Id of an image with the task's branch checked out, fetched if the image lacks it, and without what is hidden."""
+    commands = [f"rm -rf -- {task.hidden}"] if task.hidden else []
+    if branch := task.branch:
+        there = f"git rev-parse -q --verify {branch} || git fetch -q origin {branch}:{branch}"
+        commands.append(f"cd {shlex.quote(task.workdir or TESTBED)} && ({there}) && git checkout -q {branch}")
+    recipe = f"FROM {base}\nRUN {' && '.join(commands)}\n"
     with locked(home / "images" / f".{task.id}.lock"), engine() as client:
         return build_image(client, built_image_name(task), task.id, Context({DOCKERFILE: recipe.encode()}))
 

@@ -53,10 +53,10 @@ def disk_notices(tasks: Sequence[Task]) -> list[str]:
 
     Nothing is pulled.
     """
-    wanted = {task.image: task for task in tasks if task.image is not None and task.folder is None}
+    wanted = dict.fromkeys(task.image for task in tasks if task.image is not None and task.folder is None)
     try:
         with images.engine() as client:
-            absent = [name for name, task in wanted.items() if images.find(client, task) is None]
+            absent = [name for name in wanted if images.get(client, name) is None]
             place = pulling.engine_disk(client) if absent else None
     except EnvironmentFailed:
         return []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 import codemonkeys
+from codemonkeys.cli.images import environment_of
 from codemonkeys.errors import BadInput, EnvironmentFailed
 from codemonkeys.grading.multi_swe import problem
 from codemonkeys.grading.parsing import run_parser
@@ -22,7 +24,7 @@ from codemonkeys.tasks import images
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.sources import load_tasks
-from sandboxes import Environment, local
+from sandboxes import Environment, Script, local
 from sandboxes.docker import DockerSandbox
 from tests.grading.python_rows import NEUTRAL
 from tests.images import LANGUAGES
@@ -170,7 +172,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Built]
         yield {language: build(client, folder, example) for language, example in EXAMPLES.items()}
         for language in EXAMPLES:
             client.images.remove(poly_image(language))
-        for image in images.images_of_ours(client, {"languages-test"}):
+        for image in images.images_of_ours(client, {"Acme__anvil-1", "Acme__anvil-2", "languages-test"}):
             client.images.remove(image.id, force=True)
 
 
@@ -259,7 +261,7 @@ def test_only_the_reference_resolves_in_a_container_and_in_the_local_sandbox(
         predictions = {script: Prediction(script, "m", first), compiled: Prediction(compiled, "m", second)}
         verdicts = grade_predictions(predictions, source, options, "x", tmp_path / "out")
         assert [verdict.outcome for verdict in sorted(verdicts, key=lambda v: v.id)] == list(expected), verdicts
-    tasks = {task.id: task for task in load_tasks(source)}
+    tasks = {task.id: replace(task, hidden="") for task in load_tasks(source)}
     environments = {id: Environment(id, image=images.ensure_image(task, shared_home)) for id, task in tasks.items()}
     docker = DockerSandbox("checks")
     try:
@@ -348,6 +350,13 @@ def test_a_batch_over_a_folder_of_five_formats_is_solved_and_graded(
     source, clone = mixed(tmp_path / "mixed", built), scripts(tmp_path / "clone")
     ids = {"mixed__anvil-0", "mixed__anvil-1", "acme__anvil-1", "Acme__anvil-1", "harbor-ring"}
     settings = codemonkeys.load_settings(["generation.samples=1", "sandbox.kind=docker"], model="fake")
+    (task,) = load_tasks(source, ["Acme__anvil-1"])
+    docker = DockerSandbox("looks")
+    try:
+        seen = docker.run(environment_of(task, shared_home), Script("ls /home", "look.sh", ("sh",)))
+    finally:
+        docker.close()
+    assert seen.output.split() == ["anvil", "fix-run.sh"], "the hidden tests are in the image, and no script sees them"
     summary = codemonkeys.run_solve(source, settings, runs=tmp_path / "runs", name="mixed")
     assert summary.predicted == 5
     options = GradingOptions("docker", isolated=True, workers=2, scripts=clone)

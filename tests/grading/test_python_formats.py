@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def test_the_reference_resolves_and_a_neutral_patch_does_not(
     rows = [ROWS[format](name, key) for name, key in keys_of(data_dir).items()]
     source = written(tmp_path / "rows.jsonl", *rows)
     scripts(tmp_path)
-    tasks = {task.id: task for task in load_tasks(source)}
+    tasks = {task.id: replace(task, hidden="") for task in load_tasks(source)}
     keys = load_answer_keys(source)
     assert len(keys) == 2
     references = {

@@ -23,6 +23,7 @@ from codemonkeys.tasks.formats import FORMATS, find_format, unknown
 from codemonkeys.tasks.formats.values import unpack
 from codemonkeys.tasks.preflight import check_gradable, notices
 from codemonkeys.tasks.sources import load_tasks
+from codemonkeys.tasks.sources.task_file import write_tasks
 from tests.tasks.harbor_tasks import harbor_task
 from tests.tasks.test_datasets import packed
 
@@ -360,6 +361,23 @@ def test_harbor_tasks_that_cannot_run_here_are_refused_only_if_they_are_chosen(t
     ):
         with pytest.raises(BadRecord, match=said):
             load_tasks(source, [id])
+
+
+def test_answers_that_an_image_holds_are_named(tmp_path: Path) -> None:
+    for name, paths in (
+        ("Multi-SWE-bench", "/home/fix.patch /home/test.patch"),
+        ("R2E-Gym", "/r2e_tests /root/r2e_tests"),
+    ):
+        (task,) = load_tasks(written(tmp_path / "rows.jsonl", ROWS[name][0]))
+        assert task.hidden == paths
+        assert load_tasks(write_and_name(tmp_path / "tasks.json", task)) == [task]
+    with pytest.raises(BadRecord, match="not a list of absolute paths"):
+        load_tasks(written(tmp_path / "rows.jsonl", {**COMMON, "image": "x", "hidden": "/a $(b)"}))
+
+
+def write_and_name(path: Path, task: Task) -> str:
+    write_tasks(path, [task])
+    return str(path)
 
 
 def test_a_folder_may_hold_rows_and_harbor_tasks(tmp_path: Path) -> None:

@@ -87,6 +87,8 @@ FORMAT = RowFormat(
         "language": renamed("lang"),
         "image": Derived(("org", "repo", "number"), _image),
         "workdir": Derived(("repo",), lambda row: f"/home/{required(row, 'repo')}"),
+        # Its images hold the reference beside the hidden tests.
+        "hidden": constant(f"{FIX} {TESTS}"),
         "patch": renamed("fix_patch"),
         "FAIL_TO_PASS": _tests(*LISTS[:3]),
         "PASS_TO_PASS": _tests(LISTS[3]),

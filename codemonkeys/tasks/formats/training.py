@@ -134,6 +134,7 @@ R2E = RowFormat(
         "base_commit": constant(OF_IMAGE),
         "problem_statement": Derived(("problem_statement",), _r2e_issue),
         "workdir": constant("/testbed"),
+        "hidden": constant("/r2e_tests /root/r2e_tests"),
         "patch": constant(""),
         "eval_script": Derived((), _r2e_script),
         "log_parser": constant(R2E_PARSER),

@@ -17,7 +17,7 @@ from codemonkeys.wording import option
 
 IMAGE_COLUMNS = ("image", "image_name", "docker_image")
 TASK_COLUMNS = (
-    *("repo", "base_commit", "problem_statement", "version", "language", "platform", "workdir", "branch"),
+    *("repo", "base_commit", "problem_statement", "version", "language", "platform", "workdir", "branch", "hidden"),
     *IMAGE_COLUMNS,
 )
 """Columns that a task is made of; no label is among them."""
@@ -87,6 +87,7 @@ def task_of(record: Record) -> Task:
         folder=record.folder,
         workdir=workdir_of(record),
         branch=_branch_of(record),
+        hidden=_hidden_of(record),
     )
 
 
@@ -113,6 +114,13 @@ def _branch_of(record: Record) -> str | None:
     if branch and not ID.fullmatch(branch):
         raise BadRecord(f"{record.where}: branch of {record.id} is {branch[:80]!r}, not the name of a branch")
     return branch or None
+
+
+def _hidden_of(record: Record) -> str:
+    paths = record.text("hidden", default="").split()
+    if not all(WORKDIR.fullmatch(path) for path in paths):
+        raise BadRecord(f"{record.where}: column 'hidden' of {record.id} is not a list of absolute paths")
+    return " ".join(paths)
 
 
 def _named_image(record: Record) -> str:
