@@ -1,6 +1,6 @@
 """Builds the container images that tests run in, those that are missing: `python -m tests.images`.
 
-Needs a Docker engine (DOCKER_HOST), debootstrap and root for the base image, a package index for the wheels, and the
+Needs a Docker engine (DOCKER_HOST), debootstrap and root for the base images, a package index for the wheels, and the
 SWE-bench tasks in the folder that CODEMONKEYS_TEST_DATA names. Run it with Python 3.11, as the images have it: pip
 chooses wheels for the Python that runs it.
 """
@@ -18,6 +18,9 @@ from codemonkeys.tasks.sources import load_tasks
 
 ROOT = Path(__file__).parent.parent
 BASE = "codemonkeys/python:3.11"
+LANGUAGES = "codemonkeys/languages:12"
+"""With Node.js, and a C compiler."""
+LANGUAGE_PACKAGES = "nodejs,tcc,libc6-dev,make"
 TASKS = ("marshmallow-code__marshmallow-1359", "pallets__flask-5014", "pylint-dev__pylint-7993")
 
 
@@ -27,8 +30,10 @@ def image_of(task: str) -> str:
 
 
 def build_images(data: Path) -> None:
-    """Build the base image, the images of `TASKS` and the demo's; what is there with the same content stays."""
-    subprocess.run(["sh", str(ROOT / "sandboxes" / "images" / "debian-python.sh"), BASE], check=True)
+    """Build the base images, the images of `TASKS` and the demo's; what is there with the same content stays."""
+    bootstrap = ["sh", str(ROOT / "sandboxes" / "images" / "debian-python.sh")]
+    subprocess.run([*bootstrap, BASE], check=True)
+    subprocess.run([*bootstrap, LANGUAGES], check=True, env={**os.environ, "INCLUDE": LANGUAGE_PACKAGES})
     with tempfile.TemporaryDirectory() as home, images.engine() as client:
         demo = load_tasks(str(build_task_repository(Path(home))), [INSTANCE_ID])
         for task in (*load_tasks(str(data / "task_repo"), TASKS), *demo):

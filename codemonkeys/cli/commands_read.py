@@ -108,7 +108,8 @@ def evaluate(
     scripts: Annotated[
         Path | None,
         typer.Option(
-            "--scripts", help="For SWE-bench Pro: a clone of SWE-bench_Pro-os. Default: the folder of the rows."
+            "--scripts",
+            help="Folder with scripts or parsers of the data set's harness, as a clone. Default: that of the rows.",
         ),
     ] = None,
     choice: Choice = None,

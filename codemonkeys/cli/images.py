@@ -19,8 +19,7 @@ from codemonkeys.tasks.sources import load_tasks
 from sandboxes.base import Environment, Reason, Sandbox, Script
 from sandboxes.docker import DockerSandbox
 
-TOOLS = ("python", "git", "bash", "perl")
-TOOL_CHECK = f"for tool in {' '.join(TOOLS)}; do command -v $tool >/dev/null || echo $tool; done"
+TOOLS = ("bash", "git", "perl")
 
 
 def build(source: str, ids: Sequence[str], file: Path | None, overrides: Recipe, as_json: bool) -> Exit:
@@ -55,7 +54,7 @@ def check(source: str, ids: Sequence[str], as_json: bool, scripts: Path | None =
     """Validate images: the tools exist, and the hidden tests fail without a fix and pass with the reference fix."""
     from codemonkeys.grading.validation import validate
 
-    tasks = {task.id: task for task in load_tasks(source, ids or None)}
+    tasks = {task.id: replace(task, hidden="") for task in load_tasks(source, ids or None)}
     home = default_home()
     problems: dict[str, tuple[str, ...]] = {}
     sandbox = DockerSandbox("images check")
@@ -89,7 +88,9 @@ def missing_tools(task: Task, home: Path, sandbox: Sandbox) -> tuple[str, ...]:
         environment = environment_of(replace(task, folder=None) if task.folder and task.image else task, home)
     except EnvironmentFailed as error:
         return (str(error),)
-    done = sandbox.run(environment, Script(TOOL_CHECK, "look.sh", ("bash",)))
+    tools = " ".join((*(["python"] if task.language == "python" else []), *TOOLS))
+    look = f"for tool in {tools}; do command -v $tool >/dev/null || echo $tool; done"
+    done = sandbox.run(environment, Script(look, "look.sh", ("bash",)))
     if done.reason is not Reason.EXITED:
         return (f"no script could run in it: {done.detail or done.reason}",)
     missing = done.output.split()

@@ -32,12 +32,12 @@ def solve(
 ) -> Exit:
     """Start a run, or resume one with equal settings. `selection`: the fields of `TaskFilter`."""
     from codemonkeys.tasks.filtering import TaskFilter, choose
-    from codemonkeys.tasks.preflight import notices
+    from codemonkeys.tasks.preflight import disk_notices, notices
 
     settings, name = load_settings(configs, **without_none(given)), run_name(name)
     source, ids = choose(dataset, TaskFilter(**selection))
     request = request_of(source, settings, ids, runs, name)
-    for line in notices(source, ids):
+    for line in [*notices(source, ids), *disk_notices(request.tasks)]:
         say(line)
     tell_what_is_missing(request.tasks, settings)
     return finish(carry_out(request, runs, name, accept_changes), runs, as_json)
@@ -54,13 +54,13 @@ def plan(
     """Print a cost estimate for `solve`."""
     from codemonkeys.cli.planning import dry_run
     from codemonkeys.tasks.filtering import TaskFilter, choose
-    from codemonkeys.tasks.preflight import notices
+    from codemonkeys.tasks.preflight import disk_notices, notices
     from codemonkeys.tasks.sources import load_tasks
 
     settings = load_settings(configs, **without_none(given))
     source, ids = choose(dataset, TaskFilter(**selection), cached=True)
     tasks = load_tasks(source, ids)
-    for line in notices(source, ids):
+    for line in [*notices(source, ids), *disk_notices(tasks)]:
         say(line)
     tell_what_is_missing(tasks, settings)
     return dry_run(tasks, settings, place, as_json)

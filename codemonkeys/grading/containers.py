@@ -6,16 +6,17 @@ import contextlib
 import io
 import json
 import tarfile
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
 from typing import Any, NamedTuple, Protocol
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.grading.layout import LOG, REPORT, spec_of, verdict_of
+from codemonkeys.grading.layout import LOG, REPORT, eval_text, verdict_of
 from codemonkeys.grading.sandboxed import LIMITS, Job
 from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.redact import redact
@@ -62,6 +63,11 @@ class ContainerResult(NamedTuple):
 class Way(Protocol):
     """How the tasks of a data set are graded."""
 
+    @property
+    def needs_image(self) -> bool:
+        """Whether the tests need what copies of the image leave out: other commits, and untracked files."""
+        ...
+
     def check(self, key: AnswerKey) -> None:
         """Raise BadInput for a task that cannot be graded, before anything runs."""
         ...
@@ -71,7 +77,10 @@ class Way(Protocol):
         ...
 
     def verdict(self, job: Job, done: ContainerResult) -> Verdict:
-        """The verdict on what ran and ended; writes its files to the job's log folder."""
+        """The verdict on what ran and ended; writes its files to the job's log folder.
+
+        Raises EnvironmentFailed if what it needs besides cannot run.
+        """
         ...
 
 
@@ -79,17 +88,17 @@ class Way(Protocol):
 class ContainerGrader:
     """Grades in containers; `image` returns a task's image, present in the engine, or raises EnvironmentFailed.
 
-    They have network access unless `isolated`.
+    They have network access unless `isolated`. `ways`: by the `log_parser` of a key.
     """
 
-    way: Way
+    ways: Mapping[str, Way]
     image: Callable[[str], str]
     isolated: bool = False
     seconds: float = LIMITS.seconds
 
     def check(self, key: AnswerKey) -> None:
         """Raise BadInput for a task that this grader cannot grade."""
-        self.way.check(key)
+        self.ways[key.log_parser].check(key)
 
     def grade(
         self, jobs: Sequence[Job], run_id: str, folder: object, workers: int, on_verdict: Callable[[Verdict], None]
@@ -111,28 +120,43 @@ class ContainerGrader:
                 done.result()
 
     def _grade_one(self, job: Job, run: str) -> Verdict:
-        id = job.prediction.instance_id
-        write_whole(job.log / "patch.diff", job.prediction.model_patch)
-        write_whole(job.log / "eval.sh", spec_of(job.key).eval_script)
-        try:
+        id, way = job.prediction.instance_id, self.ways[job.key.log_parser]
+
+        def run_script() -> ContainerResult:
             with engine() as client:
-                script = self.way.script(job, self.seconds)
-                done = run_in_container(client, self.image(id), run, script, self.isolated)
-        except (EnvironmentFailed, OSError) as error:
-            write_whole(job.log / LOG, f"{redact(str(error))}\n")
-            return Verdict(id, Outcome.INFRASTRUCTURE, redact(str(error)))
+                return run_in_container(client, self.image(id), run, way.script(job, self.seconds), self.isolated)
+
+        return grade_with(way, job, run_script)
+
+
+def grade_with(way: Way, job: Job, run: Callable[[], ContainerResult]) -> Verdict:
+    """The verdict of a way on what `run` returns; if that or the way cannot tell, one of the infrastructure."""
+    id = job.prediction.instance_id
+    write_whole(job.log / "patch.diff", job.prediction.model_patch)
+    write_whole(job.log / "eval.sh", eval_text(job.key))
+    started = time.monotonic()
+    try:
+        done = run()
         write_whole(job.log / LOG, done.output)
-        return Verdict(id, Outcome.LIMIT_REACHED, done.limit) if done.limit else self.way.verdict(job, done)
+        verdict = Verdict(id, Outcome.LIMIT_REACHED, done.limit) if done.limit else way.verdict(job, done)
+    except (EnvironmentFailed, OSError) as error:
+        write_whole(job.log / LOG, f"{redact(str(error))}\n")
+        return Verdict(id, Outcome.INFRASTRUCTURE, redact(str(error)))
+    return replace(verdict, seconds=time.monotonic() - started)
 
 
-def report_tests(job: Job, passed: set[str]) -> Verdict:
-    """Write the report in the form of swebench: resolved if all tests of both lists are among those that passed."""
+def report_tests(job: Job, passed: set[str], resolved: bool | None = None) -> Verdict:
+    """Write the report in the form of swebench: resolved if all tests of both lists are among those that passed.
+
+    `resolved`: where the data set decides otherwise.
+    """
     lists = {"FAIL_TO_PASS": job.key.FAIL_TO_PASS, "PASS_TO_PASS": job.key.PASS_TO_PASS}
     status = {
         name: {"success": [t for t in tests if t in passed], "failure": [t for t in tests if t not in passed]}
         for name, tests in lists.items()
     }
-    resolved = not any(found["failure"] for found in status.values())
+    if resolved is None:
+        resolved = not any(found["failure"] for found in status.values())
     applied = {"patch_is_None": False, "patch_exists": True, "patch_successfully_applied": True}
     report = {**applied, "resolved": resolved, "infra_failure": False, "tests_status": status}
     write_whole(job.log / REPORT, json.dumps({job.prediction.instance_id: report}, indent=4))

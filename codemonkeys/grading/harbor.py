@@ -34,6 +34,7 @@ class HarborWay:
 
     source: Path
     """A task's folder, or a folder of them."""
+    needs_image: bool = False
 
     def check(self, key: AnswerKey) -> None:
         """Raise BadInput for a task without tests, or whose tests need variables of the user."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -37,6 +38,15 @@ def spec_of(key: AnswerKey) -> Any:
     return make_test_spec(asdict(key))
 
 
+def eval_text(key: AnswerKey) -> str:
+    """What `eval.sh` of a log holds: the script, and of a data set with a way of its own what else decides."""
+    script = str(spec_of(key).eval_script)
+    if key.log_parser.startswith("parse_log_") or not (key.test_patch or key.grading):
+        return script
+    more = json.dumps([key.test_patch, key.grading, key.FAIL_TO_PASS, key.PASS_TO_PASS], sort_keys=True, default=str)
+    return f"{script}\n# Hidden tests and parser: {hashlib.sha256(more.encode()).hexdigest()}\n"
+
+
 def remove_logs(log: Path) -> None:
     """Remove the results of an earlier grading, which must not be taken for this one's."""
     for name in (REPORT, TEST_OUTPUT, LOG):
@@ -61,7 +71,7 @@ def stored_verdict(log: Path, id: str, key: AnswerKey, patch: str) -> Verdict | 
         graded = (log / "patch.diff").read_bytes(), (log / "eval.sh").read_bytes()
     except OSError:
         return None
-    if graded != (patch.encode(errors="surrogateescape"), spec_of(key).eval_script.encode(errors="surrogateescape")):
+    if graded != (patch.encode(errors="surrogateescape"), eval_text(key).encode(errors="surrogateescape")):
         return None
     verdict = verdict_of(id, report)
     return None if verdict.outcome is Outcome.INFRASTRUCTURE else verdict

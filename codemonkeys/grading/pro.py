@@ -38,6 +38,7 @@ class ProWay:
 
     folder: Path
     """A clone of SWE-bench_Pro-os, or its `run_scripts`."""
+    needs_image: bool = True
 
     def check(self, key: AnswerKey) -> None:
         """Raise BadInput for a task whose scripts are not there."""

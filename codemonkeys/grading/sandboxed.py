@@ -17,9 +17,7 @@ from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.system.files import write_whole
 from codemonkeys.system.programs import worker_threads
 from codemonkeys.tasks.answer_key import AnswerKey
-from codemonkeys.tasks.formats import pro
 from codemonkeys.tasks.predictions import Prediction
-from codemonkeys.tasks.sources import task_folders
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 
 LIMITS = Limits(seconds=1800, memory_mb=8192, processes=1024, output_bytes=64 << 20, disk_mb=8192)
@@ -46,11 +44,6 @@ class SandboxGrader:
 
     def check(self, key: AnswerKey) -> None:
         """Raise BadRecord for a task that this grader cannot grade."""
-        if key.log_parser in (pro.PARSER, task_folders.PARSER):
-            raise BadRecord(
-                f"{key.instance_id} is graded in a container of its image, not in a sandbox; grade predictions for it "
-                "with: codemonkeys evaluate"
-            )
         if key.image_assets:
             raise BadRecord(
                 f"{key.instance_id}: its tests need binary assets, which only the harness can install; "

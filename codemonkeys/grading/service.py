@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codemonkeys.errors import BadInput
 from codemonkeys.grading.containers import ContainerGrader, Way
 from codemonkeys.grading.evaluation import Grader, evaluate
+from codemonkeys.grading.in_sandbox import WaySandboxGrader, check_in_sandbox
 from codemonkeys.grading.official import HarnessGrader
 from codemonkeys.grading.recall import Recall, recall_of
 from codemonkeys.grading.sandboxed import SandboxGrader
+from codemonkeys.grading.splitting import SplitGrader
 from codemonkeys.grading.verdict import Verdict
-from codemonkeys.grading.ways import own_way
+from codemonkeys.grading.ways import check_parsers, own_ways
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
-from codemonkeys.tasks.answer_key import load_answer_keys
-from codemonkeys.tasks.backends import AUTO, choose_backend
+from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
+from codemonkeys.tasks.backends import AUTO, BACKENDS, choose_backend
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
 from codemonkeys.tasks.images import ensure_image
 from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.preflight import check_gradable
 from codemonkeys.tasks.sources import load_tasks
-from codemonkeys.wording import option
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class GradingOptions:
     again: bool = False
     """Also grade what earlier logs have a verdict for."""
     scripts: Path | None = None
-    """For SWE-bench Pro: a clone of its repository; None: the folder that the rows lie in."""
+    """The folder with scripts or parsers by which a data set is graded; None: the one that the rows lie in."""
 
 
 def quiet(verdict: Verdict) -> None:
@@ -110,12 +110,22 @@ def grade_predictions(
     """Grade predictions for tasks of a source; logs and a summary are written to `output`."""
     if not predictions:
         return []
-    tasks = {task.id: task for task in load_tasks(source, list(predictions))}
+    tasks = {task.id: replace(task, hidden="") for task in load_tasks(source, list(predictions))}
     check_gradable(source, list(predictions))
     keys = load_answer_keys(source, list(predictions))
-    way = own_way(source, keys, options.scripts)
-    opened = open_grader(tasks, options, run_id) if way is None else _in_containers(way, tasks, options)
-    with opened as grader:
+    ways = own_ways(source, options.scripts)
+    own = {id: tasks[id] for id, key in keys.items() if key.log_parser in ways}
+    for id in own:  # what is missing is said before an engine is looked for
+        ways[keys[id].log_parser].check(keys[id])
+    check_parsers({id: key for id, key in keys.items() if id not in own})
+    with ExitStack() as opened:
+        usual = {id: task for id, task in tasks.items() if id not in own}
+        graders: list[Grader] = []
+        if own:
+            graders.append(opened.enter_context(_open_ways(ways, own, keys, options, run_id)))
+        if usual:
+            graders.append(opened.enter_context(open_grader(usual, options, run_id)))
+        grader = SplitGrader(ways, graders[0], graders[-1])
         return evaluate(
             predictions,
             keys,
@@ -131,12 +141,26 @@ def grade_predictions(
 
 
 @contextmanager
-def _in_containers(way: Way, tasks: Mapping[str, Task], options: GradingOptions) -> Iterator[Grader]:
-    """A grader in containers of the tasks' images."""
-    if options.sandbox not in (None, AUTO, "docker"):
-        raise BadInput(f"these tasks are graded in containers of their images; use {option('sandbox', 'docker')}")
-    home = default_home()
-    yield ContainerGrader(way, lambda id: ensure_image(tasks[id], home), options.isolated)
+def _open_ways(
+    ways: Mapping[str, Way],
+    tasks: Mapping[str, Task],
+    keys: Mapping[str, AnswerKey],
+    options: GradingOptions,
+    run_id: str,
+) -> Iterator[Grader]:
+    """A grader in containers of the tasks' images, unless another sandbox is asked for or there is no engine."""
+    home, kind = default_home(), options.sandbox or AUTO
+    if kind == "docker" or (kind == AUTO and BACKENDS.get("docker").unavailable() is None):
+        yield ContainerGrader(ways, lambda id: ensure_image(tasks[id], home), options.isolated)
+        return
+    for id in tasks:
+        check_in_sandbox(keys[id], ways[keys[id].log_parser])
+    _, backend = choose_backend(kind, list(tasks.values()), home)
+    sandbox = backend.open(f"evaluate-{run_id}")
+    try:
+        yield WaySandboxGrader(ways, lambda id: prepare(tasks[id], home, backend.environment).environment, sandbox)
+    finally:
+        sandbox.close()
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from pathlib import Path
 from codemonkeys.grading.containers import ContainerGrader
 from codemonkeys.grading.layout import remove_logs
 from codemonkeys.grading.sandboxed import Job, SandboxGrader
+from codemonkeys.grading.splitting import SplitGrader
 from codemonkeys.grading.verdict import Outcome, Verdict
-from codemonkeys.grading.ways import own_way
+from codemonkeys.grading.ways import check_parsers, own_ways
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.predictions import Prediction
@@ -26,13 +27,14 @@ def validate(
 ) -> dict[str, tuple[str, ...]]:
     """Problems of each task's environment, by id; an empty tuple if it is valid.
 
-    Logs are written to `ID/unedited` and `ID/fixed` in `folder`. `scripts`: see `own_way`. A task without a reference
+    Logs are written to `ID/unedited` and `ID/fixed` in `folder`. `scripts`: see `own_ways`. A task without a reference
     fix, as Harbor's, is graded unedited only.
     """
     keys = load_answer_keys(source, list(tasks))
-    grader: SandboxGrader | ContainerGrader = SandboxGrader(environment, sandbox)
-    if way := own_way(source, keys, scripts):
-        grader = ContainerGrader(way, lambda id: str(environment(id).image))
+    ways = own_ways(source, scripts)
+    check_parsers({id: key for id, key in keys.items() if key.log_parser not in ways})
+    own = ContainerGrader(ways, lambda id: str(environment(id).image))
+    grader = SplitGrader(ways, own, SandboxGrader(environment, sandbox))
     problems: dict[str, tuple[str, ...]] = {}
     for id, key in keys.items():
         grader.check(key)

@@ -13,7 +13,7 @@ from codemonkeys.tasks.sources import IMAGE_COLUMNS, image_of, read_records
 
 COLUMNS = (
     *("repo", "version", "patch", "test_patch", "FAIL_TO_PASS", "PASS_TO_PASS"),
-    *("eval_script", "log_parser", "eval_type", "image_assets"),
+    *("eval_script", "log_parser", "eval_type", "image_assets", "grading"),
     *IMAGE_COLUMNS,
 )
 
@@ -37,6 +37,8 @@ class AnswerKey:
     image: str
     image_assets: dict[str, Any] = field(default_factory=dict[str, Any], hash=False)
     """Binary files that the hidden tests need in addition to their patch."""
+    grading: dict[str, Any] = field(default_factory=dict[str, Any], hash=False)
+    """What the own way of a data set needs besides; see its format."""
 
 
 def load_answer_keys(source: str | Path, ids: Sequence[str] | None = None) -> dict[str, AnswerKey]:
@@ -61,7 +63,13 @@ def _answer_key(record: Record) -> AnswerKey:
         eval_type=record.text("eval_type", default="pass_and_fail"),
         image=image_of(record),
         image_assets=assets,
+        grading=_grading(record),
     )
+
+
+def _grading(record: Record) -> dict[str, Any]:
+    told = record.columns.get("grading")
+    return told if isinstance(told, dict) else {}
 
 
 def _names(record: Record, column: str) -> tuple[str, ...]:

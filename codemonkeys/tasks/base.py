@@ -57,6 +57,10 @@ class Task:
     """The user's own repository, if the issue is one of it."""
     workdir: str | None = TESTBED
     """Absolute path of the repository in the image; None: the image's own WORKDIR."""
+    branch: str | None = None
+    """Branch of the image's repository that the task is on; None: what is checked out."""
+    hidden: str = ""
+    """Paths of the image, separated by spaces, that hold answers: no script of a run sees them."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import shlex
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +18,10 @@ from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.redact import redact
 from codemonkeys.system.programs import failure
 from codemonkeys.tasks.base import TESTBED, Task
-from codemonkeys.tasks.build_once import check_room, locked
+from codemonkeys.tasks.build_once import locked
+from codemonkeys.tasks.pulling import check_engine_room, pull
 from codemonkeys.tasks.wheels import CURRENT_PYTHON, download_wheels
 
-PULL_BYTES = 8 << 30
-"""Free disk space required to pull an image: those of SWE-bench take 2 to 6 GB, plus their layers during the pull."""
 BUILD_BYTES = 2 << 30
 """Free disk space required to build an image: installed packages, and a base image that may have to be pulled."""
 
@@ -113,7 +113,7 @@ def image_and_repository(task: Task, home: Path) -> tuple[str, str]:
 
 def find(client: Any, task: Task) -> str | None:
     """Id of the task's image on the engine: the one that the task names, or one built here for it. None if absent."""
-    for name in (task.image, built_image_name(task)):
+    for name in (None if task.branch or task.hidden else task.image, built_image_name(task)):
         image = get(client, name) if name else None
         if image is not None and (name == task.image or CONTENT in (image.labels or {})):
             return str(image.id)
@@ -140,6 +140,8 @@ def ensure_image(task: Task, home: Path) -> str:
         raise EnvironmentFailed(
             f"{task.id} has no container image; use --sandbox local, or build one with: codemonkeys images build"
         )
+    if task.branch is not None or task.hidden:
+        return _derived(task, ensure_image(replace(task, branch=None, hidden=""), home), home)
     with engine() as client:
         if task.image is not None and (found := find(client, task)):
             return found
@@ -158,23 +160,15 @@ def ensure_image(task: Task, home: Path) -> str:
     )
 
 
-def pull(client: Any, name: str) -> str | None:
-    """Pull an image. Returns why it could not be pulled, or None. Raises EnvironmentFailed if the disk is too full."""
-    from docker.errors import DockerException
-
-    check_engine_room(client, PULL_BYTES)
-    try:
-        client.images.pull(name)
-    except DockerException as error:
-        return redact(str(error))
-    return None
-
-
-def check_engine_room(client: Any, needed: int) -> None:
-    """Raise EnvironmentFailed if the engine's disk has fewer than `needed` bytes free; remote disks are not checked."""
-    root = Path(client.info().get("DockerRootDir", ""))
-    if client.api.base_url.startswith("http+docker") and root.is_absolute() and root.is_dir():
-        check_room(root, needed, "remove images: codemonkeys images clean, docker image prune")
+def _derived(task: Task, base: str, home: Path) -> str:
+    """Id of an image with the task's branch checked out, fetched if the image lacks it, and without what is hidden."""
+    commands = [f"rm -rf -- {task.hidden}"] if task.hidden else []
+    if branch := task.branch:
+        there = f"git rev-parse -q --verify {branch} || git fetch -q origin {branch}:{branch}"
+        commands.append(f"cd {shlex.quote(task.workdir or TESTBED)} && ({there}) && git checkout -q {branch}")
+    recipe = f"FROM {base}\nRUN {' && '.join(commands)}\n"
+    with locked(home / "images" / f".{task.id}.lock"), engine() as client:
+        return build_image(client, built_image_name(task), task.id, Context({DOCKERFILE: recipe.encode()}))
 
 
 def repository_of(client: Any, task: Task, image: str) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from codemonkeys.errors import BadRecord
+from codemonkeys.errors import BadRecord, EnvironmentFailed
+from codemonkeys.tasks import images, pulling
+from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.sources import read_records
 
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 """Other names of architectures."""
+IMAGE_BYTES = 4 << 30
+"""Estimated size of an image that has not been pulled; those of SWE-bench take 2 to 6 GB."""
 NAMED = 3
 """Maximum number of tasks that a notice names."""
 
@@ -41,6 +46,29 @@ def notices(source: str | Path, ids: Sequence[str]) -> list[str]:
         slow = f"; this machine is {here}: an engine runs them by emulation, if at all" if other else ""
         lines.append(f"{format}: images exist for linux/{machine} only{slow}")
     return [*lines, *(f"{format}: {note}" for format, note in notes)]
+
+
+def disk_notices(tasks: Sequence[Task]) -> list[str]:
+    """One line on the disk that images will take which the engine does not have; none if it has all, or is not there.
+
+    Nothing is pulled.
+    """
+    wanted = dict.fromkeys(task.image for task in tasks if task.image is not None and task.folder is None)
+    try:
+        with images.engine() as client:
+            absent = [name for name in wanted if images.get(client, name) is None]
+            place = pulling.engine_disk(client) if absent else None
+    except EnvironmentFailed:
+        return []
+    if not absent:
+        return []
+    needed = len(absent) * IMAGE_BYTES
+    line = f"{len(absent)} images are not on the engine yet: they can take about {needed >> 30} GiB"
+    if place is None:
+        return [line]
+    free = shutil.disk_usage(place).free
+    short = "; that is not enough: solve fewer tasks at a time, or move the engine's folder" if free < needed else ""
+    return [f"{line} of the {free >> 30} GiB that {place} has free{short}"]
 
 
 def check_gradable(source: str | Path, ids: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.commit_archive import pack_commit
 from codemonkeys.tasks.formats.base import OF_IMAGE
 from codemonkeys.tasks.images import DOCKERFILE, Context
+from codemonkeys.tasks.pulling import pull
 from codemonkeys.tasks.wheels import CURRENT_PYTHON
 
 DEFAULT_BASE = "python:{python}-slim"
@@ -153,7 +154,7 @@ def _inputs(task: Task, recipe: Recipe) -> dict[str, bytes]:
 
 def ensure_tools(client: Any, base: str) -> str:
     """The base image if it has all required tools, else an image derived from it with the missing Debian packages."""
-    if images.get(client, base) is None and (refused := images.pull(client, base)):
+    if images.get(client, base) is None and (refused := pull(client, base)):
         raise EnvironmentFailed(
             f"the base image {base} is not on the engine and cannot be pulled ({refused}); choose another with --base"
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
-from codemonkeys.tasks.formats import About, BadColumn, RowFormat, find_format, unknown
+from codemonkeys.tasks.formats import About, BadColumn, RowFormat, format_of, unknown
 from codemonkeys.wording import option
 
 DATA_FILES = (".parquet", ".jsonl", ".json")
@@ -84,7 +84,7 @@ def select_records(
         has_splits |= "split" in row
         if split is not None and row.get("split") != split:
             continue
-        format = find_format(row)
+        format = format_of(row)
         id, problem = _id_of(format, row, where)
         if id in places:
             problem = f"{where}: {id} is there already, at {places[id]}; remove one of them"

@@ -105,5 +105,5 @@ def _copies(image: str, home: Path) -> list[Path]:
 
 
 def _pointer(task: Task, home: Path) -> Path:
-    name = hashlib.sha256(f"{task.id} {task.image}".encode()).hexdigest()[:24]
+    name = hashlib.sha256(f"{task.id} {task.image}{task.hidden and f' {task.hidden}'}".encode()).hexdigest()[:24]
     return home / "roots" / ".named" / name

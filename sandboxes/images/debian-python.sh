@@ -4,7 +4,8 @@
 #   debian-python.sh [IMAGE]        default: codemonkeys/python:3.11
 #
 # Needs root, debootstrap and a Docker engine (DOCKER_HOST is honoured). Debian packages come from the mirror that this
-# machine's own apt is set to. SUITE (default: bookworm, whose Python is 3.11) chooses the Debian release.
+# machine's own apt is set to. SUITE (default: bookworm, whose Python is 3.11) chooses the Debian release, INCLUDE names
+# more packages, separated by commas.
 set -eu
 
 image=${1:-codemonkeys/python:3.11}
@@ -25,7 +26,7 @@ trap 'exit 1' INT TERM
 mirror=$(apt-get indextargets --format '$(SITE) $(CODENAME)' 'Created-By: Packages' 2>/dev/null \
     | awk -v suite="$suite" '$2 == suite { print $1; exit }')
 
-debootstrap --variant=minbase --include=python3,python3-venv,git,patch,ca-certificates "$suite" "$root" ${mirror:+"$mirror"} >&2
+debootstrap --variant=minbase "--include=python3,python3-venv,git,patch,ca-certificates${INCLUDE:+,$INCLUDE}" "$suite" "$root" ${mirror:+"$mirror"} >&2
 ln -sf python3 "$root/usr/bin/python"
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 tar --one-file-system -C "$root" -c . \

@@ -21,7 +21,7 @@ def call(folder: Path, *arguments: str) -> Done:
 def test_an_estimate_says_what_cannot_be_graded_and_where_images_run(tmp_path: Path) -> None:
     """A folder of five formats, among them a row that nobody can run, which the filter leaves out."""
     (tmp_path / "set").mkdir()
-    for number, name in enumerate(("SWE-bench Pro", "Multi-SWE-bench", "SWE-PolyBench", "R2E-Gym", "SWE-bench Live")):
+    for number, name in enumerate(("SWE-bench Pro", "Multi-SWE-bench", "Scale-SWE", "R2E-Gym", "SWE-bench Live")):
         row = ROWS[name][0]
         given = {"instance_id": f"mixed-{number}"} if "instance_id" in row else {}
         windows = {"instance_id": "odd", "platform": "windows"} if name == "SWE-bench Live" else {}
@@ -47,7 +47,10 @@ def test_what_another_harness_grades_is_refused_with_its_name(tmp_path: Path) ->
     rows = written(tmp_path / "rows.jsonl", ROWS["SWE-PolyBench"][0])
     lines(tmp_path / "preds.jsonl", {"instance_id": "acme__anvil-7", "model_name_or_path": "m", "model_patch": "x"})
     done = call(tmp_path, "evaluate", "preds.jsonl", rows)
-    assert done.code == 2 and "acme__anvil-7: it is graded by the harness of SWE-PolyBench" in done.err
+    assert done.code == 2 and "src/poly_bench_evaluation is missing, with the parsers" in done.err
+    rows = written(tmp_path / "rows.jsonl", ROWS["Scale-SWE"][0])
+    done = call(tmp_path, "evaluate", "preds.jsonl", rows)
+    assert done.code == 2 and "acme__anvil-7: it is graded by the harness of its data set" in done.err
     pro = written(tmp_path / "pro.jsonl", ROWS["SWE-bench Pro"][0])
     done = call(tmp_path, "evaluate", "preds.jsonl", pro, "--scripts", "clone")
     assert done.code == 2 and "clone/run_scripts/acme__anvil-7/run_script.sh is missing" in done.err

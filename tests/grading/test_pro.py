@@ -109,7 +109,8 @@ def test_missing_scripts_are_named_before_anything_runs(tmp_path: Path) -> None:
             grade_predictions(predictions, source, options, "x", tmp_path)
         said = str(error.value)
         assert f"{place / 'run_scripts' / 'a-1' / 'run_script.sh'} is missing" in said and "SWE-bench_Pro-os" in said
-    with pytest.raises(BadInput, match="graded in containers of their images"):
+    scripts(tmp_path, "a-1")
+    with pytest.raises(BadInput, match="need the history of its image"):
         grade_predictions(predictions, source, GradingOptions("local"), "x", tmp_path)
 
 

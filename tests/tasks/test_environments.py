@@ -11,7 +11,7 @@ import pytest
 
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.tasks import build_once as once
-from codemonkeys.tasks import images, roots
+from codemonkeys.tasks import images, pulling, roots
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.environments import can_run_locally, default_home, prepare, why_not_locally
 from codemonkeys.tasks.sources import load_tasks
@@ -208,7 +208,7 @@ def test_copies_of_images_are_not_begun_where_they_do_not_fit(
 def test_no_image_is_pulled_or_built_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = make_task_repository(tmp_path / "tiny")
     (task,) = load_tasks(source)
-    monkeypatch.setattr(images, "PULL_BYTES", 1 << 60)
+    monkeypatch.setattr(pulling, "PULL_BYTES", 1 << 60)
     with pytest.raises(EnvironmentFailed, match=r"MiB free, this can take 1099511627776 MiB.*images clean"):
         prepare(task, tmp_path, "image")
 

@@ -31,6 +31,7 @@ CLAIMED = {
         *("verified", "lite:dev", "SWE-bench/SWE-bench_Lite", "owner/name@main:dev", "huggingface"),
         *("set", "set:test", "empty/../set", "rows"),
     ],
+    "mixed_folder": ["mixed"],
     "row_file": [
         "rows.jsonl",
         "list.json",
@@ -70,6 +71,8 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("harbor-set/one", "harbor-set/two", "harbor-with-data"):
         harbor_task(tmp_path / name)
     written(tmp_path / "harbor-with-data" / "tests" / "rows.jsonl", [row()])
+    harbor_task(tmp_path / "mixed" / "one")
+    written(tmp_path / "mixed" / "rows.jsonl", [row()])
     for name in ("rows.txt", "owner/file", "docs/a.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

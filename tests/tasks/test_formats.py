@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codemonkeys.errors import BadInput, BadRecord
+from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.filtering import TaskFilter, choose
@@ -22,6 +23,7 @@ from codemonkeys.tasks.formats import FORMATS, find_format, unknown
 from codemonkeys.tasks.formats.values import unpack
 from codemonkeys.tasks.preflight import check_gradable, notices
 from codemonkeys.tasks.sources import load_tasks
+from codemonkeys.tasks.sources.task_file import write_tasks
 from tests.tasks.harbor_tasks import harbor_task
 from tests.tasks.test_datasets import packed
 
@@ -67,6 +69,8 @@ ROWS: dict[str, tuple[dict[str, Any], tuple[Any, ...]]] = {
             "lang": "Rust",
             "f2p_tests": {"label x": {"fix": "PASS"}},
             "p2p_tests": {},
+            "run_result": {"passed_tests": ["label"]},
+            "test_patch_result": {"passed_tests": ["label"]},
         },
         ("Acme__Anvil-7", "Acme/Anvil", BASE, "rust", "mswebench/acme_m_anvil:pr-7", "/home/Anvil"),
     ),
@@ -188,12 +192,15 @@ def test_each_format_becomes_the_same_task_from_lines_and_from_parquet_without_l
         assert not told
         return
     assert f"{name}: images exist for linux/x86_64 only" in told
-    if name == "SWE-bench Pro":
-        assert "--scripts FOLDER" in told and "will not be gradable" not in told
-    else:
-        assert f"{task.id} will not be gradable" in told
-        with pytest.raises(BadRecord, match=f"{task.id}: it is graded by"):
-            check_gradable(lines, [task.id])
+    needs_scripts = name in ("SWE-bench Pro", "SWE-rebench V2", "SWE-PolyBench", "Multi-SWE-bench")
+    assert ("--scripts FOLDER" in told) == needs_scripts
+    if name != "Scale-SWE":
+        assert "will not be gradable" not in told
+        check_gradable(lines, [task.id])
+        return
+    assert f"{task.id} will not be gradable" in told
+    with pytest.raises(BadRecord, match=f"{task.id}: it is graded by"):
+        check_gradable(lines, [task.id])
 
 
 def test_a_row_of_pro_tells_the_model_all_that_it_says() -> None:
@@ -356,6 +363,44 @@ def test_harbor_tasks_that_cannot_run_here_are_refused_only_if_they_are_chosen(t
             load_tasks(source, [id])
 
 
+def test_answers_that_an_image_holds_are_named(tmp_path: Path) -> None:
+    for name, paths in (
+        ("Multi-SWE-bench", "/home/fix.patch /home/test.patch"),
+        ("R2E-Gym", "/r2e_tests /root/r2e_tests"),
+    ):
+        (task,) = load_tasks(written(tmp_path / "rows.jsonl", ROWS[name][0]))
+        assert task.hidden == paths
+        assert load_tasks(write_and_name(tmp_path / "tasks.json", task)) == [task]
+    with pytest.raises(BadRecord, match="not a list of absolute paths"):
+        load_tasks(written(tmp_path / "rows.jsonl", {**COMMON, "image": "x", "hidden": "/a $(b)"}))
+
+
+def write_and_name(path: Path, task: Task) -> str:
+    write_tasks(path, [task])
+    return str(path)
+
+
+def test_a_folder_may_hold_rows_and_harbor_tasks(tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    harbor_task(folder / "ring")
+    for number, name in enumerate(("SWE-bench Live", "Multi-SWE-bench", "R2E-Gym")):
+        written(folder / f"{number}.jsonl", ROWS[name][0])
+    every = ["acme__anvil-7", "Acme__Anvil-7", "anvil-abababababab", "ring"]
+    assert choose(str(folder), TaskFilter())[1] == every
+    some = ["ring", "Acme__Anvil-7"]
+    assert [task.id for task in load_tasks(str(folder), some)] == some
+    assert [key.log_parser for key in load_answer_keys(str(folder), some).values()] == ["harbor", "multi-swe-bench"]
+    told = notices(str(folder), every)
+    assert any(line.startswith("Harbor: ") for line in told) and any("R2E-Gym: images" in line for line in told)
+    with pytest.raises(UnknownDataset, match="no task 'rang'.*did you mean ring"):
+        load_tasks(str(folder), ["rang"])
+    with pytest.raises(BadInput, match="no splits"):
+        choose(str(folder), TaskFilter(split="test"))
+    written(folder / "3.jsonl", {**ROWS["SWE-bench Live"][0], "instance_id": "ring"})
+    with pytest.raises(BadRecord, match="3.jsonl:1: ring is there already, at .*mixed/ring"):
+        load_tasks(str(folder))
+
+
 def test_the_table_of_formats_is_right(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "datasets.md").read_text()
     lines = page[page.index("| format | recognised by") :].partition("\n\n")[0].splitlines()[2:]
@@ -365,7 +410,10 @@ def test_the_table_of_formats_is_right(tmp_path: Path) -> None:
         marks, place, grading, machine = table[format.name]
         row, expected = ROWS[format.name]
         assert marks == ", ".join(f"`{mark}`" for mark in sorted(format.marks))
-        assert machine == (format.machine or "any") and (grading == "no") == bool(format.ungradable(row))
+        assert machine == (format.machine or "any")
+        needed = set(re.findall(r"`(\w+)`", grading.partition("; ")[0]))
+        assert format.ungradable({*row, *needed}) == "" and grading.startswith("with ") == bool(needed)
+        assert not needed or format.ungradable(set(row) - needed)
         if place.startswith("`workdir`"):
             (own,) = load_tasks(written(tmp_path / "own.jsonl", {**row, "workdir": "/own"}))
             (bare,) = load_tasks(written(tmp_path / "bare.jsonl", {**row, "workdir": None}))

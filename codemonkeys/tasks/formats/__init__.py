@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 from codemonkeys.tasks.formats import mined, multi_swe, pro, swe_bench, training
 from codemonkeys.tasks.formats.base import About, BadColumn, RowFormat
 
-__all__ = ["FORMATS", "SWE_BENCH", "About", "BadColumn", "RowFormat", "find_format", "unknown"]
+__all__ = ["FORMATS", "SWE_BENCH", "About", "BadColumn", "RowFormat", "find_format", "format_of", "reads", "unknown"]
 
 SWE_BENCH = swe_bench.FORMAT
 FORMATS = (
@@ -21,6 +22,20 @@ FORMATS = (
 def find_format(names: Iterable[str]) -> RowFormat:
     """The format of a row with these columns; SWE-bench's if it is in none."""
     return _find(frozenset(names))
+
+
+def format_of(row: Mapping[str, Any]) -> RowFormat:
+    """The format of a row: by the names of its columns, and SWE-Gym's by its id too."""
+    found = find_format(row)
+    gym = found is SWE_BENCH and found.ungradable(row) and swe_bench.is_gym(row.get("instance_id"))
+    return swe_bench.GYM if gym else found
+
+
+def reads(names: Collection[str], wanted: Collection[str]) -> list[str]:
+    """Names of the columns that have to be read of rows with these, for these columns of SWE-bench."""
+    found = find_format(names)
+    formats = (found, swe_bench.GYM) if found is SWE_BENCH else (found,)
+    return list(dict.fromkeys(name for format in formats for name in format.reads(wanted)))
 
 
 @lru_cache(maxsize=1024)

@@ -91,6 +91,16 @@ def renamed(column: str) -> Derived:
     return Derived((column,), lambda row: row.get(column))
 
 
+def gradable_with(*needed: str) -> Callable[[Collection[str]], str]:
+    """For formats that are graded here, if rows have these columns."""
+
+    def check(names: Collection[str]) -> str:
+        missing = [name for name in needed if name not in names]
+        return f"its row has no {', '.join(missing)}, which grading needs" if missing else ""
+
+    return check
+
+
 def elsewhere(harness: str) -> Callable[[Collection[str]], str]:
     """For formats that are graded by their own harness."""
     said = f"it is graded by {harness}; export the predictions for it with: codemonkeys export RUN -o preds.jsonl"

@@ -12,12 +12,12 @@ from codemonkeys.system.text import valid_text
 from codemonkeys.tasks.base import TESTBED, Task
 from codemonkeys.tasks.formats.swe_bench import implied_image
 from codemonkeys.tasks.formats.values import language_name
-from codemonkeys.tasks.records import Record
+from codemonkeys.tasks.records import ID, Record
 from codemonkeys.wording import option
 
 IMAGE_COLUMNS = ("image", "image_name", "docker_image")
 TASK_COLUMNS = (
-    *("repo", "base_commit", "problem_statement", "version", "language", "platform", "workdir"),
+    *("repo", "base_commit", "problem_statement", "version", "language", "platform", "workdir", "branch", "hidden"),
     *IMAGE_COLUMNS,
 )
 """Columns that a task is made of; no label is among them."""
@@ -86,6 +86,8 @@ def task_of(record: Record) -> Task:
         image=image_of(record),
         folder=record.folder,
         workdir=workdir_of(record),
+        branch=_branch_of(record),
+        hidden=_hidden_of(record),
     )
 
 
@@ -105,6 +107,20 @@ def workdir_of(record: Record) -> str | None:
     if not WORKDIR.fullmatch(given):
         raise BadRecord(f"{record.where}: workdir of {record.id} is {given[:80]!r}, not an absolute path of a folder")
     return given
+
+
+def _branch_of(record: Record) -> str | None:
+    branch = record.text("branch", default="")
+    if branch and not ID.fullmatch(branch):
+        raise BadRecord(f"{record.where}: branch of {record.id} is {branch[:80]!r}, not the name of a branch")
+    return branch or None
+
+
+def _hidden_of(record: Record) -> str:
+    paths = record.text("hidden", default="").split()
+    if not all(WORKDIR.fullmatch(path) for path in paths):
+        raise BadRecord(f"{record.where}: column 'hidden' of {record.id} is not a list of absolute paths")
+    return " ".join(paths)
 
 
 def _named_image(record: Record) -> str:

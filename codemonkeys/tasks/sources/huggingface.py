@@ -15,8 +15,8 @@ from threading import RLock
 from typing import Any
 
 from codemonkeys.errors import UnknownDataset
+from codemonkeys.tasks import formats
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.formats import find_format
 from codemonkeys.tasks.records import DATA_FILES, Record, select_records
 from codemonkeys.tasks.sources.base import IMAGE_COLUMNS, TASK_COLUMNS, task_of
 from codemonkeys.tasks.sources.row_file import rows_of
@@ -165,7 +165,7 @@ def published_rows(address: Address, columns: Collection[str]) -> Iterator[tuple
         split = _split(address, list(builder.info.splits))
         rows = builder.as_dataset(split=split)
     names = list(rows.column_names)
-    there = [name for name in find_format(names).reads(("instance_id", *columns)) if name in names]
+    there = [name for name in formats.reads(names, ("instance_id", *columns)) if name in names]
     where, unread = replace(address, split=split), dict.fromkeys(names)
     # Arrow's own values: the library would decode texts of a column of mixed types again, "3.10" to a number.
     for number, row in enumerate(_plain_rows(rows.select_columns(there)), 1):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.errors import BadRecord, UnknownDataset
+from codemonkeys.tasks import formats
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.formats import find_format
 from codemonkeys.tasks.records import DATA_FILES, Record, named_format, read_rows, select_records
 from codemonkeys.tasks.sources.base import TASK_COLUMNS, absolute_path, task_of
 
@@ -49,6 +49,14 @@ class RowFile:
 SOURCE = RowFile()
 
 
+def row_files(folder: Path) -> list[Path]:
+    """Files of a folder that can hold nothing but rows, by name."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix in (".jsonl", ".parquet") and path.is_file())
+    except (OSError, ValueError):
+        return []
+
+
 def rows_of(path: Path, columns: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Rows of a file with one of the suffixes in DATA_FILES, each with its location. Raises BadRecord."""
     return parquet_rows(path, columns) if path.suffix == ".parquet" else read_rows(path)
@@ -62,7 +70,7 @@ def parquet_rows(path: Path, columns: Collection[str]) -> Iterator[tuple[str, di
     try:
         with parquet.ParquetFile(path) as file:
             names = list(file.schema_arrow.names)
-            reads = find_format(names).reads(("instance_id", *columns))
+            reads = formats.reads(names, ("instance_id", *columns))
             rows = file.read(columns=[name for name in reads if name in names]).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise BadRecord(f"{path}: cannot be read as parquet: {error}") from None

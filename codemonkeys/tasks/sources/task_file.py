@@ -92,9 +92,9 @@ def read_tasks(path: Path) -> list[Task]:
 
 
 def _stored(task: Task) -> dict[str, Any]:
-    stored = asdict(task)
-    # Earlier versions read, and wrote, only tasks whose repository lies where it does by default.
-    return stored if task.workdir != TESTBED else {name: stored[name] for name in stored if name != "workdir"}
+    # Earlier versions read, and wrote, only tasks whose repository lies where, and is on what, it is by default.
+    usual = {"workdir": TESTBED, "branch": None, "hidden": ""}
+    return {name: value for name, value in asdict(task).items() if name not in usual or value != usual[name]}
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
@@ -117,8 +117,8 @@ def _task(stored: dict[str, Any], where: str) -> Task:
         raise TypeError("repo, base_commit, issue, language and version must be text")
     if not isinstance(task.image, str | None) or (checkout is not None and not isinstance(checkout.repository, Path)):
         raise TypeError("image must be text, and repository the path of a folder")
-    if not isinstance(task.workdir, str | None):
-        raise TypeError("workdir must be text")
+    if not all(isinstance(value, str | None) for value in (task.workdir, task.branch, task.hidden)):
+        raise TypeError("workdir, branch and hidden must be text")
     return task
 
 
@@ -135,5 +135,7 @@ def _columns(task: Task, columns: Collection[str]) -> dict[str, Any]:
         "language": task.language,
         "image": task.image,
         "workdir": task.workdir,
+        "branch": task.branch,
+        "hidden": task.hidden,
     }
     return {name: row[name] for name in columns if name in row}

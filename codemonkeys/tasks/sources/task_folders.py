@@ -18,6 +18,7 @@ from codemonkeys.tasks.formats import About
 from codemonkeys.tasks.formats.base import OF_IMAGE
 from codemonkeys.tasks.records import Record, check_id, select_ids
 from codemonkeys.tasks.sources.base import TASK_COLUMNS, absolute_path, task_of
+from codemonkeys.tasks.sources.row_file import row_files
 from codemonkeys.wording import option
 
 TASK_FILE, INSTRUCTION = "task.toml", "instruction.md"
@@ -53,8 +54,9 @@ class Harbor:
     accepts = "the folder of a Harbor task (task.toml beside instruction.md), or a folder of such folders"
 
     def claims(self, source: str) -> bool:
-        """A task's folder, or one that holds at least one."""
-        return bool(source.strip()) and is_harbor(Path(source).expanduser())
+        """A task's folder, or one that holds at least one, and no rows."""
+        folder = Path(source).expanduser()
+        return bool(source.strip()) and is_harbor(folder) and (_is_task(folder) or not row_files(folder))
 
     def pin(self, source: str, split: str | None, cached: bool) -> str:
         """The absolute path."""
