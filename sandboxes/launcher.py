@@ -26,10 +26,10 @@ zygote.main(int(sys.argv[1]), [Path(folder) for folder in sys.argv[2:]])
 
 
 class Process:
-    """A run that waits for its plan; `output` and `report` are pipes to read to their end afterwards."""
+    """A run that waits for its plan; `output`, `report` and `layer` are pipes to read to their end afterwards."""
 
-    def __init__(self, plan: int, output: int, report: int) -> None:
-        self.output, self.report = output, report
+    def __init__(self, plan: int, output: int, report: int, layer: int) -> None:
+        self.output, self.report, self.layer = output, report, layer
         self._plan = plan
 
     def give(self, plan: dict[str, Any]) -> None:
@@ -50,8 +50,8 @@ class Process:
     def end(self) -> None:
         """Stop it and close its pipes."""
         self.stop()
-        os.close(self.output)
-        os.close(self.report)
+        for pipe in (self.output, self.report, self.layer):
+            os.close(pipe)
 
 
 class Launcher:
@@ -71,8 +71,9 @@ class Launcher:
         theirs_plan, ours_plan = os.pipe()
         ours_output, theirs_output = os.pipe()
         ours_report, theirs_report = os.pipe()
-        process = Process(ours_plan, ours_output, ours_report)
-        theirs = [theirs_plan, theirs_output, theirs_report]
+        ours_layer, theirs_layer = os.pipe()
+        process = Process(ours_plan, ours_output, ours_report, ours_layer)
+        theirs = [theirs_plan, theirs_output, theirs_report, theirs_layer]
         try:
             self._send(marshal.dumps(entrances), theirs)
         except OSError as error:

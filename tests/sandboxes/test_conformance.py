@@ -22,11 +22,20 @@ CHECKS = [
     pytest.param(check, id=check.__name__, marks=[pytest.mark.slow] * (check.__name__ in SLOW))
     for check in conformance.CHECKS
 ]
+SESSION_CHECKS = [pytest.param(check, id=check.__name__) for check in conformance.SESSION_CHECKS]
+every_session_check = pytest.mark.parametrize("check", SESSION_CHECKS)
 every_check = pytest.mark.parametrize("check", CHECKS)
 
 
 @every_check
 def test_local(check: conformance.Check, local: LocalSandbox, local_environment: Environment) -> None:
+    check(local, local_environment)
+
+
+@every_session_check
+def test_sessions_of_local(
+    check: conformance.SessionCheck, local: LocalSandbox, local_environment: Environment
+) -> None:
     check(local, local_environment)
 
 
