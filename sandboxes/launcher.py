@@ -6,16 +6,19 @@ import contextlib
 import marshal
 import os
 import select
+import selectors
 import socket
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from sandboxes.base import SandboxError
+from sandboxes.base import Limits, SandboxError
+from sandboxes.layers import MOST_BYTES
 
 _PROGRAM = f"""import sys
 sys.path.append({str(Path(__file__).parent.parent)!r})
@@ -52,6 +55,32 @@ class Process:
         self.stop()
         for pipe in (self.output, self.report, self.layer):
             os.close(pipe)
+
+
+def read_all(process: Process, limits: Limits, stop: threading.Event, grace: float) -> tuple[bytes, str, bytes]:
+    """The script's output, up to the limit, the report of `inside.pl`, and what was gathered; all has ended then.
+
+    `grace`: seconds after the time limit when it is stopped from outside.
+    """
+    output, report, layer = bytearray(), bytearray(), bytearray()
+    deadline = time.monotonic() + limits.seconds + grace
+    pipes = (process.output, output, limits.output_bytes), (process.report, report, 1 << 16)
+    with selectors.DefaultSelector() as selector:
+        for pipe, kept, most in (*pipes, (process.layer, layer, 2 * MOST_BYTES)):
+            selector.register(pipe, selectors.EVENT_READ, (kept, most))
+        while selector.get_map():
+            if stop.is_set():
+                process.stop()
+            elif time.monotonic() > deadline:
+                process.stop()
+                report[:] = f"the sandbox did not exit by itself {grace:g} s after the time limit".encode()
+            for key, _ in selector.select(0.2):
+                data = os.read(key.fd, 1 << 16)
+                if not data:
+                    selector.unregister(key.fileobj)
+                kept, most = key.data
+                kept += data[: max(most - len(kept), 0)]
+    return bytes(output), report.decode(errors="replace"), bytes(layer)
 
 
 class Launcher:

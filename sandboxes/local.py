@@ -7,18 +7,16 @@ import functools
 import os
 import platform
 import resource
-import selectors
 import shutil
 import tempfile
 import threading
-import time
 import weakref
 from pathlib import Path
 from typing import Any
 
 from sandboxes import cgroups, host, inside, unaccounted
 from sandboxes.base import Backend, Environment, Execution, Limits, SandboxError, Script
-from sandboxes.launcher import Launcher, Process
+from sandboxes.launcher import Launcher, read_all
 from sandboxes.layers import EMPTY, MOST_BYTES, MOST_ENTRIES, Layer
 from sandboxes.sessions import Session, Step, step_of
 from sandboxes.spares import Spares, StartedRun
@@ -26,7 +24,7 @@ from sandboxes.spares import Spares, StartedRun
 _BUBBLEWRAP = "/usr/bin/bwrap"
 _TOOLS = {"perl": "perl-base", "bash": "bash", "git": "git", "setpriv": "util-linux"}
 """Required tools, and the Debian and Ubuntu packages that provide them."""
-_GRACE = 10.0
+GRACE = 10.0
 """Seconds after the time limit when a run is stopped from outside, should the inside have failed to."""
 _HELPERS = 4
 """Our own processes that count towards a script's limit: the namespace's parent, process 1, bubblewrap, git."""
@@ -97,10 +95,10 @@ class LocalSandbox:
         """Kill running scripts; calls in flight return SANDBOX_FAILED."""
         self._closed.set()
         with self._idle:
-            self._idle.wait_for(lambda: self._running == 0, _GRACE)
+            self._idle.wait_for(lambda: self._running == 0, GRACE)
         self._spares.close()
         self._launcher.close()
-        cgroups.remove_busy(_GRACE)
+        cgroups.remove_busy(GRACE)
 
     def _execute(
         self,
@@ -149,33 +147,10 @@ class LocalSandbox:
         run.process.give(plan)
         with contextlib.suppress(OSError, SandboxError):  # without a spare, the next run is started when needed
             self._spares.add(self._start(limits))
-        output, report, layer = _read(run.process, limits, self._closed)
+        output, report, layer = read_all(run.process, limits, self._closed, GRACE)
         if self._closed.is_set():
             return inside.failed("the sandbox was closed", output), b""
         return inside.execution(output, report, run.group.oom_kills() if run.group else 0), layer
-
-
-def _read(process: Process, limits: Limits, stop: threading.Event) -> tuple[bytes, str, bytes]:
-    """The script's output, up to the limit, the report of `inside.pl`, and what was gathered; all has ended then."""
-    output, report, layer = bytearray(), bytearray(), bytearray()
-    deadline = time.monotonic() + limits.seconds + _GRACE
-    pipes = (process.output, output, limits.output_bytes), (process.report, report, 1 << 16)
-    with selectors.DefaultSelector() as selector:
-        for pipe, kept, most in (*pipes, (process.layer, layer, 2 * MOST_BYTES)):
-            selector.register(pipe, selectors.EVENT_READ, (kept, most))
-        while selector.get_map():
-            if stop.is_set():
-                process.stop()
-            elif time.monotonic() > deadline:
-                process.stop()
-                report[:] = f"the sandbox did not exit by itself {_GRACE:g} s after the time limit".encode()
-            for key, _ in selector.select(0.2):
-                data = os.read(key.fd, 1 << 16)
-                if not data:
-                    selector.unregister(key.fileobj)
-                kept, most = key.data
-                kept += data[: max(most - len(kept), 0)]
-    return bytes(output), report.decode(errors="replace"), bytes(layer)
 
 
 def check_folders(environment: Environment) -> None:

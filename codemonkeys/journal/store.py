@@ -15,6 +15,7 @@ from codemonkeys.journal import run_files, texts
 from codemonkeys.journal.batches import StoredBatches
 from codemonkeys.journal.calls import StoredCalls
 from codemonkeys.journal.executions import StoredExecutions
+from codemonkeys.journal.layers import StoredLayers
 from codemonkeys.journal.same_settings import difference
 from codemonkeys.journal.writer import KeyIndex, Writer, now
 from codemonkeys.keys import StepKey
@@ -59,6 +60,7 @@ class Journal:
             self._writer = Writer(connection, name, self.folder, run_files.connect_to_read(path))
             self.calls = StoredCalls(self._writer)
             self.executions = StoredExecutions(self._writer)
+            self.layers = StoredLayers(self._writer)
             # The connection that writes would wait for a commit, and nearly every note that is looked for is missing.
             self._notes = KeyIndex(self._writer.reader, "SELECT stage, sample, kind FROM notes WHERE task = ?")
             self.batches = StoredBatches(self._writer)

@@ -22,7 +22,9 @@ def test_whatever_is_written_in_turn_makes_a_layer(entries: list[Entry]) -> None
         layer = layer.with_entries([entry])
         assert layer.get(entry.path) == entry
     assert Layer(layer.entries).id == layer.id
-    assert [entry.path.split("/") for entry in layer.entries] == sorted(entry.path.split("/") for entry in layer.entries)
+    assert [entry.path.split("/") for entry in layer.entries] == sorted(
+        entry.path.split("/") for entry in layer.entries
+    )
     closed = [entry.path for entry in layer.entries if entry.kind not in ("folder", "replaced")]
     assert not [e for e in layer.entries for path in closed if e.path.startswith(f"{path}/")]
 
