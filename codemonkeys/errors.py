@@ -149,6 +149,10 @@ class BudgetReached(CodeMonkeysError):
     """The next call could cost more than the budget has left; raise it and resume."""
 
 
+class AgentLimitReached(CodeMonkeysError):
+    """One agent has reached a limit of the settings; what it has changed until then is its candidate."""
+
+
 class RunInterrupted(CodeMonkeysError):
     """The run was asked to stop; finished steps are stored, and a resumed run continues from there."""
 

@@ -14,6 +14,7 @@ from codemonkeys.errors import RunExists
 from codemonkeys.journal import run_files, texts
 from codemonkeys.journal.batches import StoredBatches
 from codemonkeys.journal.calls import StoredCalls
+from codemonkeys.journal.conversation_use import Use, conversation_use
 from codemonkeys.journal.executions import StoredExecutions
 from codemonkeys.journal.layers import StoredLayers
 from codemonkeys.journal.same_settings import difference
@@ -100,6 +101,10 @@ class Journal:
         self.calls.mark_started_as_lost()
         if self.batches.read_left():
             self.calls.recompute_totals()
+
+    def conversation_use(self, task: str, stage: str, sample: int, turn: int) -> Use:
+        """What a conversation has used to the end of a turn."""
+        return conversation_use(self._writer.reader, task, stage, sample, turn)
 
     @property
     def choice(self) -> str:
