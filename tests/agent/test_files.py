@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from codemonkeys.agent.files import changes_of_layer, of_the_patch, with_changes
-from codemonkeys.generation.answers import Create, Delete, Rename, Replace
+from codemonkeys.generation.answers import Create, Delete, Edit, Rename, Replace
 from codemonkeys.generation.edits import Changes, File, apply_edits
 from codemonkeys.generation.patch import changes_of, make_patch
 from codemonkeys.tasks.snapshot import Snapshot
@@ -68,7 +68,7 @@ def test_what_is_no_part_of_a_fix(make_snapshot: Callable[..., Snapshot]) -> Non
 
 def test_edits_go_to_the_layer_and_back(make_snapshot: Callable[..., Snapshot]) -> None:
     snapshot = make_snapshot(FILES)
-    steps = [
+    steps: list[list[Edit]] = [
         [Replace("a.py", "one\n", "1\n"), Create("new/x.py", "x\n")],
         [Replace("a.py", "1\n", "11\n"), Rename("pkg/b.py", "pkg/b2.py"), Delete("pkg/deep/c.py")],
         [Create("pkg/deep/c.py", "three\n"), Delete("new/x.py"), Rename("pkg/b2.py", "pkg/b.py")],
