@@ -18,7 +18,7 @@ from sandboxes import cgroups, host, inside, unaccounted
 from sandboxes.base import Backend, Environment, Execution, Limits, SandboxError, Script
 from sandboxes.launcher import Launcher, read_all
 from sandboxes.layers import EMPTY, MOST_BYTES, MOST_ENTRIES, Layer
-from sandboxes.sessions import Session, Step, step_of
+from sandboxes.sessions import Session, Step, read_layer, step_of
 from sandboxes.spares import Spares, StartedRun
 
 _BUBBLEWRAP = "/usr/bin/bwrap"
@@ -78,7 +78,7 @@ class LocalSandbox:
     ) -> Step:
         """Run a script on throw-away copies with a layer over them; see `SessionSandbox.step`."""
         result, gathered = self._execute(environment, script, None, limits or Limits(), layer=layer)
-        return step_of(environment, layer, result, gathered)
+        return step_of(environment, layer, result, read_layer(gathered))
 
     def open(self, environment: Environment, limits: Limits | None = None, layer: Layer = EMPTY) -> Session:
         """Open a session; see `SessionSandbox.open`."""

@@ -141,11 +141,10 @@ def shell(script: Script | str) -> Script:
     return script if isinstance(script, Script) else Script(script, "command.sh", ("bash",))
 
 
-def step_of(environment: Environment, before: Layer, result: Execution, gathered: bytes) -> Step:
-    """The step of a command, from what `upper.gather` wrote."""
+def step_of(environment: Environment, before: Layer, result: Execution, after: Layer | str) -> Step:
+    """The step of a command. `after`: what it left, or why that is not known."""
     if result.reason is Reason.SANDBOX_FAILED:
         return Step(result, before)
-    after = read_layer(gathered)
     dropped = after if isinstance(after, str) else lost_repository(environment, after)
     if isinstance(after, str) or dropped:
         return Step(result, before, dropped)

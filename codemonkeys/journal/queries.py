@@ -129,7 +129,8 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
             connection,
             # SQLite takes the text of the row that has the maximum.
             "SELECT e.sample, count(*) AS commands, sum(e.exit_code > 0) AS failed, "
-            "sum(e.reason <> 'exited') AS stopped, sum(e.seconds) AS seconds, max(e.turn * 100 + substr(e.part, ?)) AS latest, t.plain AS last "
+            "sum(e.reason <> 'exited') AS stopped, sum(e.seconds) AS seconds, "
+            "max(e.turn * 100 + substr(e.part, ?)) AS latest, t.plain AS last "
             "FROM execution_steps e LEFT JOIN texts t ON t.hash = e.script_hash "
             "WHERE e.task = ? AND e.stage = ? AND e.part LIKE ? AND e.state = 'done' "
             "GROUP BY e.sample ORDER BY e.sample",

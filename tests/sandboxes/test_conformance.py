@@ -53,6 +53,14 @@ def test_docker(check: conformance.Check, docker_sandbox: DockerSandbox, docker_
     check(docker_sandbox, docker_environment)
 
 
+@pytest.mark.docker
+@every_session_check
+def test_sessions_of_docker(
+    check: conformance.SessionCheck, docker_sandbox: DockerSandbox, docker_environment: Environment
+) -> None:
+    check(docker_sandbox, docker_environment)
+
+
 def local_on_this_machine(repository: Path) -> tuple[Sandbox, Environment]:
     """A factory as a third party would write it."""
     place = repository.parent / "venv"
