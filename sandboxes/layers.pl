@@ -39,13 +39,22 @@ sub names {
     return grep { !/^\.\.?$/ } readdir $entries;
 }
 
+# Paths below a place that have changed since the reference, and are as `find` is told.
+sub newer {
+    my ($place, @which) = @_;
+    open my $found, '-|', 'find', $place, '-xdev', '-cnewer', $first, @which, '-print0' or die "find: $!\n";
+    local $/ = "\0";
+    chomp(my @paths = <$found>);
+    return @paths;
+}
+
 sub pack_place {
     my ($place, $before) = @_;
-    open my $found, '-|', 'find', $place, '-xdev', '-name', '__pycache__', '-prune', '-o', '-cnewer', $first, '-print0'
-        or die "find: $!\n";
-    local $/ = "\0";
-    while (defined(my $path = <$found>)) {
-        chomp $path;
+    # What is no part of a layer goes: another session may go on from an equal one.
+    for my $path (newer($place, '-type', 'd', '-name', '__pycache__', '-prune')) {
+        make_way($path) if !length $before or !-d $before . substr $path, length $place;
+    }
+    for my $path (newer($place, '-not', '-path', '*/__pycache__*')) {
         my @seen = lstat $path or next;
         my $earlier = $before . substr $path, length $place;
         my @earlier = length $before ? lstat $earlier : ();
@@ -69,6 +78,7 @@ sub pack_place {
             next if @earlier and $earlier[2] == $seen[2] and $earlier[7] == $seen[7] and content($earlier) eq $content;
             entry('file', $mode, $seen[9], $path, $content);
         }
+        else { unlink $path }
     }
 }
 

@@ -107,9 +107,13 @@ def nothing_changed_is_an_equal_layer(sandbox: SessionSandbox, environment: Envi
     """Reading, touching and undoing change nothing, so that equal commands after it are equal."""
     session = sandbox.open(environment, BRIEF)
     exited(
-        session.run("cat a.txt > /dev/null; touch a.txt; echo x > new; rm new; mkdir -p __pycache__; : > __pycache__/m")
+        session.run(
+            "cat a.txt >/dev/null; touch a.txt new; rm new; mkdir __pycache__; touch __pycache__/m; mkfifo pipe"
+        )
     )
     assert session.snapshot().entries == (), session.snapshot()
+    # Nor is a trace of it left to a session that begins with equal files.
+    assert exited(sandbox.open(environment, BRIEF).run("ls -d __pycache__ pipe 2>/dev/null; true")) == ""
     exited(session.run("cp a.txt /tmp/kept; echo more >> a.txt"))
     exited(session.run("cp /tmp/kept a.txt; rm /tmp/kept"))
     assert session.snapshot().entries == (), session.snapshot()
