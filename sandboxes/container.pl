@@ -109,6 +109,9 @@ sub difference {
 sub fill {
     my $copy = 'while [ $# -gt 0 ]; do if [ -n "$2" ]; then cp -a "$2/." "$1" || exit; fi; shift 2; done';
     run_as_user('sh', '-c', $copy, 'fill', map { @$_ } @places);
+    # What changes from now on is later; the kernel's clock of files has a tick of some milliseconds.
+    as_owner(sub { utime undef, undef, $reference });
+    select undef, undef, undef, 0.02;
 }
 
 sub empty {
@@ -233,15 +236,13 @@ $SIG{PIPE} = 'IGNORE';
 my $kills = oom_kills();
 # Podman lets nobody say at the start of a container whose they are to be.
 chown($uid, $gid, map { $_->[0] } @places) == @places and chown($owner, $owner, $folder) or give_up("chown: $!");
+place('..reference' => '');
 fill();
 if (!$once) {    # once filled, the folders themselves are as they will be
     empty();
     @clean = state_now();
     fill();
 }
-
-place('..reference' => '');
-select undef, undef, undef, 0.02;    # the kernel's clock of files has a tick of some milliseconds
 
 while (1) {
     tell_owner('ready');

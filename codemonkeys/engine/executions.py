@@ -10,12 +10,11 @@ from typing import NamedTuple
 from codemonkeys.engine.events import Event
 from codemonkeys.engine.queues import ExecutionSlots, PriorityQueue
 from codemonkeys.engine.step_context import StepContext
-from codemonkeys.errors import ExecutionFailed, SandboxUnavailable
+from codemonkeys.errors import ExecutionFailed
 from codemonkeys.journal.executions import execution_hash
 from codemonkeys.journal.layers import pack
 from codemonkeys.journal.writer import Stored
 from codemonkeys.keys import StepKey
-from codemonkeys.wording import option
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 from sandboxes.layers import EMPTY, Layer
 from sandboxes.sessions import SessionSandbox, Step
@@ -127,11 +126,7 @@ class Executions:
         environment, script, patch, limits, layer = request
         if layer is None:
             return Step(self._sandbox.run(environment, script, patch, limits), EMPTY)
-        if not isinstance(self._sandbox, SessionSandbox):
-            raise SandboxUnavailable(
-                f"the {self._sandbox.name} sandbox has no sessions, in which agents work: choose another with "
-                f"{option('sandbox', 'NAME')}, or set generation.kinds=[edit]"
-            )
+        assert isinstance(self._sandbox, SessionSandbox)  # as was seen to when the run was opened
         return self._sandbox.step(environment, script, layer, limits)
 
     def _redacted(self, result: Execution) -> Execution:

@@ -23,7 +23,9 @@ def agent_cost(measures: Measures, settings: Settings, models: PlannedModels) ->
         return stage_cost(models, AGENT.name, 0.0, Usage(), 0, 0.0)
     shown = {"none": 0, "paths": measures.paths, "files": min(settings.context.tokens, measures.source)}
     system = measures.systems[AGENT.name] + shown[settings.agent.context]
-    usual = system - shown["files"] + round(CONTEXT_SHARE * shown["files"]) if shown[settings.agent.context] else system
+    # A context is not always full; paths are few.
+    left = round((1 - CONTEXT_SHARE) * shown["files"]) if settings.agent.context == "files" else 0
+    usual = system - left
     calls, usage = _typical(count, steps, usual, settings.agent.history_tokens)
     each = _most(measures, settings, models, system)
     return stage_cost(models, AGENT.name, calls, usage, count * steps, None if each is None else count * each)

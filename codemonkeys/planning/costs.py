@@ -76,6 +76,8 @@ def costs(
         BALLOT.name: _select(measures, settings, models, BALLOT.name, ballots),
         SELECT.name: _select(measures, settings, models, SELECT.name, int(evidence is add_conversation)),
     }
+    if not settings.shows_files:
+        found |= dict.fromkeys((DIGEST.name, RELEVANCE.name, RANK.name), StageCost())
     found = {name: _learned(name, cost, settings, models, experience) for name, cost in found.items()}
     for stage in settings.operation.batch.stages:  # The upper bound stays: what a batch does not answer goes out alone.
         expected = found[stage].expected_usd

@@ -21,7 +21,7 @@ PROMPT_TOKENS = 3_000
 """What a message says beside the files it shows."""
 ANSWER_TOKENS = 512
 """A generous answer of relevance or ranking. They may be longer, but hardly all of them."""
-STEPS = range(8)
+STEPS = 8
 """Steps within which an agent has usually changed something."""
 FILE_LINE_TOKENS = 100
 """A file in the list that is ranked."""
@@ -58,8 +58,11 @@ def minimum_reserve(
 
     generation, outputs = settings.generation, settings.sandbox.output_characters // BYTES_PER_TOKEN
     seen = listed if settings.agent.context == "paths" else shown if settings.agent.context == "files" else told
+    steps = min(STEPS, settings.agent.steps)
     # What an agent is told grows from step to step, up to its limit.
-    grown = [min(seen + step * (ANSWER_TOKENS + outputs), max(seen, settings.agent.history_tokens)) for step in STEPS]
+    grown = [
+        min(seen + step * (ANSWER_TOKENS + outputs), max(seen, settings.agent.history_tokens)) for step in range(steps)
+    ]
 
     def first_patch(sample: int) -> float:
         """Of a trajectory, what it takes until there is something to submit."""
@@ -67,12 +70,13 @@ def minimum_reserve(
             return several(bounds, *asked(AGENT, sample), len(grown), sum(grown), longest("writer"))
         return several(bounds, *asked(EDIT, sample), 1, shown, longest("writer"))
 
+    drawn = min(writers * len(generation.kinds), max(writers, generation.samples))
     if not settings.shows_files:
         rankings = reading = 0
     return {
         RELEVANCE.name: passes * several(bounds, *asked(RELEVANCE), reading, files + reading * told, longest("scan")),
         RANK.name: several(bounds, *asked(RANK), rankings, context.rankings * listed, longest("primary")),
-        EDIT.name: max(first_patch(each) for each in range(writers * len(generation.kinds))),
+        EDIT.name: max(first_patch(each) for each in range(drawn)),
     }
 
 
