@@ -96,7 +96,11 @@ def shares(settings: Settings, stage: str, room: int) -> dict[str, int]:
     if stage == RELEVANCE.name:
         return dict.fromkeys(("context.file_tokens", "context.batch_tokens", "context.outline_batch_tokens"), room)
     if stage == AGENT.name:
-        return {"agent.history_tokens": max(2_000, room)} if settings.generation.count("agent") else {}
+        if not settings.generation.count("agent"):
+            return {}
+        # Half of the room at least is left to what it looks at.
+        whole = {"context.tokens": room // 2} if settings.agent.context == "files" else {}
+        return {"agent.history_tokens": max(2_000, room), **whole}
     if stage not in (TEST.name, EDIT.name, JUDGE.name, BALLOT.name, SELECT.name):
         return {}
     generation, context = settings.generation, settings.context
