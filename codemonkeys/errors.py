@@ -19,6 +19,7 @@
     │   ├── MissingRecording     a recording has no answer for this step
     │   └── UnpricedModel        a budget was given, but the model has no known price
     ├── BudgetReached            the next call could cost more than the budget has left
+    ├── AgentLimitReached        one agent has reached a limit of the settings
     ├── RunInterrupted           the run was asked to stop
     ├── JournalError             the run's database cannot be used
     │   ├── CorruptJournal       the file is damaged or is not a run database
@@ -147,6 +148,10 @@ class UnpricedModel(ModelError, BadInput):
 
 class BudgetReached(CodeMonkeysError):
     """The next call could cost more than the budget has left; raise it and resume."""
+
+
+class AgentLimitReached(CodeMonkeysError):
+    """One agent has reached a limit of the settings; what it has changed until then is its candidate."""
 
 
 class RunInterrupted(CodeMonkeysError):

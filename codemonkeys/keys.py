@@ -12,6 +12,9 @@ APPLIED = "applied"
 REPOSITORY_TESTS = "tests "
 """Begins the part of a step that runs the repository's own tests in a conversation; no test script runs in it."""
 
+COMMAND = "command "
+"""Begins the part of a step that is a command in a session."""
+
 PROBE = "probe"
 """Ends the part of a step that asks what the environment has to run them."""
 

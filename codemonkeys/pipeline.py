@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 
+from codemonkeys.agent.trajectory import run_agent
 from codemonkeys.context.choosing import ContextFile, choose_context
+from codemonkeys.context.for_tests import Excerpt
 from codemonkeys.context.relevance import find_relevant
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
@@ -14,7 +16,7 @@ from codemonkeys.selection.after_wave import after_wave
 from codemonkeys.selection.deciding import Choice, select
 from codemonkeys.selection.stop_policy import Decision
 
-__all__ = ["find_context", "run_trajectory", "select", "solve_task"]
+__all__ = ["find_context", "run_agent", "run_trajectory", "select", "solve_task"]
 
 
 async def solve_task(work: Work) -> Choice | None:
@@ -27,7 +29,7 @@ async def solve_task(work: Work) -> Choice | None:
         excerpt = group.create_task(excerpt_of(work, context))
         for wave in waves(work.settings.generation):
             earlier = await describe_earlier(work, candidates)
-            trajectories = [group.create_task(run_trajectory(work, s, context, earlier, excerpt)) for s in wave]
+            trajectories = [group.create_task(trajectory(work, s, context, earlier, excerpt)) for s in wave]
             candidates += [candidate for t in trajectories if (candidate := await t)]
             decision = await after_wave(work, candidates, wave.stop)
             if decision is not Decision.ANOTHER_WAVE:
@@ -40,6 +42,17 @@ async def solve_task(work: Work) -> Choice | None:
     return await select(work, candidates)
 
 
+def trajectory(
+    work: Work, sample: int, context: asyncio.Task[Sequence[ContextFile]], earlier: str, excerpt: asyncio.Task[Excerpt]
+) -> Coroutine[None, None, Candidate | None]:
+    """A trajectory of the kind that is this sample's turn."""
+    if work.settings.generation.kind_of(sample) == "agent":
+        return run_agent(work, sample, context, earlier)
+    return run_trajectory(work, sample, context, earlier, excerpt)
+
+
 async def find_context(work: Work) -> Sequence[ContextFile]:
-    """The files that the edit conversations see."""
+    """The files that trajectories see; none, at no cost, if no trajectory sees any."""
+    if not work.settings.shows_files:
+        return []
     return await choose_context(work, await find_relevant(work))

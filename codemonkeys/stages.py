@@ -80,6 +80,14 @@ EDIT = Stage(
     exported=True,
     shortened_by=("context.tokens",),
 )
+AGENT = Stage(
+    *("agent", "generation", 3, "writer"),
+    reserve="edit",
+    per_sample=True,
+    exported=True,
+    evidence=TESTED,
+    shortened_by=("agent.history_tokens", "context.tokens"),
+)
 MEMORY = Stage("memory", "generation", 4)
 VOTES = Stage("votes", "selection", 5, evidence=TESTED)
 REGRESSION = Stage("regression", "selection", 6, evidence=("breaks",))
@@ -111,7 +119,10 @@ SELECT = Stage(
 
 STAGES = {
     stage.name: stage
-    for stage in (ENVIRONMENT, DIGEST, RELEVANCE, RANK, TEST, EDIT, MEMORY, VOTES, REGRESSION, JUDGE, BALLOT, SELECT)
+    for stage in (
+        *(ENVIRONMENT, DIGEST, RELEVANCE, RANK, TEST, EDIT, AGENT),
+        *(MEMORY, VOTES, REGRESSION, JUDGE, BALLOT, SELECT),
+    )
 }
 """All stages by name, in the order in which reports list them."""
 

@@ -13,15 +13,22 @@ from sandboxes.base import (
     SandboxError,
     Script,
 )
+from sandboxes.layers import Entry, Layer
+from sandboxes.sessions import Session, SessionSandbox, Step
 
 __all__ = [
     "Backend",
+    "Entry",
     "Environment",
     "EnvironmentKind",
     "Execution",
+    "Layer",
     "Limits",
     "Reason",
     "Sandbox",
     "SandboxError",
     "Script",
+    "Session",
+    "SessionSandbox",
+    "Step",
 ]

@@ -1,15 +1,17 @@
 # Process 1 of a container: waits for scripts, has inside.pl run each, and sees to it that nothing of one is left.
 #
-#   perl -e TEXT ONCE WAIT USER OWNER PLACES TEXT_OF_INSIDE
+#   perl -e TEXT ONCE WAIT USER OWNER PLACES TEXT_OF_INSIDE TEXT_OF_LAYERS MOST_BYTES MOST_ENTRIES
 #
 # ONCE: end after one script. WAIT: seconds to wait for a script before it ends by itself. USER: who runs scripts, as
 # uid:gid:groups. OWNER: the uid that owns FOLDER, where scripts are placed; no script runs as that user. PLACES: how
 # many folders can be written; their paths and the folders they are filled from follow, in pairs.
 #
 # A job comes on standard input as a count and that many strings, each after its length: a word that nobody can guess,
-# the seconds the script may take, the name and text of the script, the patch, and the arguments of inside.pl. Standard output
-# carries what the script wrote and then the word; standard error what inside.pl told, then `codemonkeys: over WORD`.
-# `codemonkeys: ready` says that it waits, and is said only when nothing of the script before can be left.
+# the seconds the script may take, the name and text of the script, the patch, whether it is a command of a session, a
+# layer to be laid before it (see layers.pl), and the arguments of inside.pl. Standard output carries what the script
+# wrote and then the word, and of a command what has changed and `WORD end`; standard error what inside.pl told, then
+# `codemonkeys: over WORD`. `codemonkeys: ready` says that it waits, and is said only when nothing of the script before
+# can be left but, of a command, its files.
 #
 # It ends, and with it every process of the container, when its standard input does: when its owner is gone.
 use strict;
@@ -19,7 +21,8 @@ use POSIX qw(:sys_wait_h);
 
 my ($once, $wait, $user, $owner, $count) = splice @ARGV, 0, 5;
 my @places = map { [splice @ARGV, 0, 2] } 1 .. $count;
-my ($inside) = @ARGV;
+my ($inside, $layers, @most) = @ARGV;
+my $reference = '/codemonkeys/..reference';    # no name that a script's removal takes
 my $folder = '/codemonkeys';
 my ($patient, $grace) = (20, 3);    # seconds for the patch, and for inside.pl to notice that the time is over
 my @clean;    # state_now() before the first script
@@ -106,6 +109,9 @@ sub difference {
 sub fill {
     my $copy = 'while [ $# -gt 0 ]; do if [ -n "$2" ]; then cp -a "$2/." "$1" || exit; fi; shift 2; done';
     run_as_user('sh', '-c', $copy, 'fill', map { @$_ } @places);
+    # What changes from now on is later; the kernel's clock of files has a tick of some milliseconds.
+    as_owner(sub { utime undef, undef, $reference });
+    select undef, undef, undef, 0.02;
 }
 
 sub empty {
@@ -133,10 +139,32 @@ sub place {
         umask 0;
         for my $name (keys %files) {
             sysopen my $file, "$folder/$name", O_WRONLY | O_CREAT | O_EXCL, 0444 or return 0;
-            syswrite($file, $files{$name}) == length $files{$name} or return 0;
+            !length $files{$name} or syswrite($file, $files{$name}) == length $files{$name} or return 0;
         }
         return 1;
     }) or give_up('the script could not be placed');
+}
+
+# Lays what an earlier session has changed.
+sub lay {
+    my ($layer) = @_;
+    place('..layer' => $layer);
+    run_as_user('perl', '-e', $layers, 'lay', "$folder/..layer", map { @$_ } @places);
+    as_owner(sub { unlink "$folder/..layer" });
+}
+
+# What has changed since the folders were filled.
+sub changes {
+    return run_as_user('perl', '-e', $layers, 'pack', $reference, @most, map { @$_ } @places);
+}
+
+sub write_out {
+    my ($bytes) = @_;
+    my $from = 0;
+    while ($from < length $bytes) {
+        my $written = syswrite(STDOUT, $bytes, 65536, $from) // POSIX::_exit(0);
+        $from += $written;
+    }
 }
 
 sub receive {
@@ -208,6 +236,7 @@ $SIG{PIPE} = 'IGNORE';
 my $kills = oom_kills();
 # Podman lets nobody say at the start of a container whose they are to be.
 chown($uid, $gid, map { $_->[0] } @places) == @places and chown($owner, $owner, $folder) or give_up("chown: $!");
+place('..reference' => '');
 fill();
 if (!$once) {    # once filled, the folders themselves are as they will be
     empty();
@@ -220,12 +249,19 @@ while (1) {
     # No alarm: this process has no handler of a signal, so that no script can send it one.
     vec(my $ready = '', fileno STDIN, 1) = 1;
     POSIX::_exit(0) unless select $ready, undef, undef, $wait;
-    my ($word, $seconds, $name, $text, $patch, @arguments) = map { receive(number()) } 1 .. number();
+    my ($word, $seconds, $name, $text, $patch, $kept, $layer, @arguments) = map { receive(number()) } 1 .. number();
+    lay($layer) if length $layer;
     place($name => $text, length $patch ? ('.patch' => $patch) : ());
     my $told = run_script($seconds, @arguments);
     my $ended = end_all();
-    syswrite STDOUT, $word;
+    write_out($word);
+    write_out(changes() . "$word end") if $kept and $ended;
     syswrite STDERR, "$told\ncodemonkeys: over $word\n";
+    if ($kept) {
+        give_up('memory ran out') if !$ended or oom_kills() ne $kills;
+        as_owner(sub { unlink glob "$folder/* $folder/.[!.]*"; 1 });
+        next;
+    }
     last if $once or !$ended;
     give_up('memory ran out') if oom_kills() ne $kills;
     empty();

@@ -15,6 +15,7 @@ from typing import Any
 from sandboxes import inside
 from sandboxes.base import Environment, Execution, Limits, SandboxError, Script
 from sandboxes.engine import remove
+from sandboxes.layers import EMPTY, MOST_BYTES, MOST_ENTRIES, Entry, Layer
 from sandboxes.ready import Ready
 
 _START_SECONDS = 120.0
@@ -52,6 +53,8 @@ class Container:
         self.identity = identity
         self._stream = stream
         self._ready = ready
+        self.holds = EMPTY.id
+        """The layer of the session whose files it has."""
 
     @classmethod
     def start(
@@ -85,21 +88,30 @@ class Container:
         """Whether it still waits for a script: the connection is open, and it has said nothing."""
         return self._stream.silent()
 
-    def run(self, environment: Environment, script: Script, patch: str | None, limits: Limits) -> Execution:
-        """Run a script. Raises OSError (TimeoutError included) when the connection fails."""
+    def run(
+        self, environment: Environment, script: Script, patch: str | None, limits: Limits, layer: Layer | None = None
+    ) -> tuple[Execution, bytes]:
+        """Run a script, with a layer as a command of a session: the result, and what has changed, packed.
+
+        Raises OSError (TimeoutError included) when the connection fails.
+        """
         word = uuid.uuid4().hex.encode()
         uid, gid, groups = self._ready.user.split(":")
         who = f"--groups={groups}" if groups else "--clear-groups"
         prefix = (*_DROP, f"--reuid={uid}", f"--regid={gid}", who)
         arguments = inside.command(environment, script, patch, limits, prefix)[3:]
         files = inside.files(script, patch)
+        lay = b"" if layer is None or layer.id == self.holds else packed_layer(layer)
         job = [word, b"%d" % (limits.seconds + 1), script.name.encode(), files[script.name], files.get(".patch", b"")]
+        job += [b"" if layer is None else b"1", lay]
         self._stream.send(_packed([*job, *(argument.encode(errors="surrogateescape") for argument in arguments)]))
         deadline = time.monotonic() + limits.seconds + _GRACE
-        output, told = self._stream.read_until(b"codemonkeys: over %s\n" % word, word, deadline)
-        if not output.endswith(word):
-            return inside.failed(told.strip() or "the container ended in the middle", output)
-        return inside.execution(output.removesuffix(word), told)
+        last = word if layer is None else b"%s end" % word
+        output, told = self._stream.read_until(b"codemonkeys: over %s\n" % word, last, deadline)
+        if not output.endswith(last):
+            return inside.failed(told.strip() or "the container ended in the middle", output), b""
+        output, _, changed = output.partition(word)
+        return inside.execution(output, told), changed.removesuffix(last)
 
     def interrupt(self) -> None:
         """Abort a call of `run` in another thread."""
@@ -174,6 +186,38 @@ class Stream:
             self._received += more
 
 
+def packed_layer(layer: Layer) -> bytes:
+    """A layer, as layers.pl reads it."""
+    parts: list[bytes] = []
+    for path, kind, mode, content, changed in layer.entries:
+        name = path.encode("utf-8", "surrogateescape")
+        head = b"%s %d %d %d %d\n" % (kind.encode(), mode, changed // 10**9, len(name), len(content))
+        parts += [head, name, content]
+    return b"".join([*parts, b"end 0 0 0 0\n"])
+
+
+def unpacked_layer(packed: bytes) -> Layer | str:
+    """The layer that layers.pl wrote, or why there is none."""
+    entries: list[Entry] = []
+    at = 0
+    try:
+        while True:
+            end = packed.index(b"\n", at)
+            kind, mode, seconds, of_path, of_content = packed[at:end].split()
+            if kind == b"much":
+                return f"the command left more than {MOST_BYTES >> 20} MiB or {MOST_ENTRIES} files"
+            if kind == b"end":
+                return Layer.of(entries)
+            path, at = packed[end + 1 : end + 1 + int(of_path)], end + 1 + int(of_path) + int(of_content)
+            content = packed[end + 1 + int(of_path) : at]
+            name: Any = kind.decode()
+            entries.append(
+                Entry(path.decode("utf-8", "surrogateescape"), name, int(mode), content, int(seconds) * 10**9)
+            )
+    except ValueError as error:
+        return f"what the command left cannot be kept ({error})"
+
+
 def _frame(channel: int, data: bytes) -> bytes:
     return bytes([channel, 0, 0, 0]) + len(data).to_bytes(4, "big") + data if data else b""
 
@@ -186,16 +230,18 @@ def _create(engine: Any, ready: Ready, kind: Kind, labels: dict[str, str], once:
     """Create a container without network, privileges or a writable root; returns its id."""
     uid = ready.user.partition(":")[0]
     owner = next(owner for owner in _OWNERS if str(owner) != uid)
-    program, nested = (Path(__file__).with_name(name).read_text("utf-8") for name in ("container.pl", "inside.pl"))
+    names = ("container.pl", "inside.pl", "layers.pl")
+    program, nested, layers = (Path(__file__).with_name(name).read_text("utf-8") for name in names)
     settings = map(str, (int(once), max(int(wait), 1), ready.user, owner, len(ready.places)))
     command = ["perl", "-e", program, *settings, *(word for place in ready.places for word in place), nested]
+    command += [layers, str(MOST_BYTES), str(MOST_ENTRIES)]
     memory, period = (kind.memory_mb + ready.size_mb) << 20, 100_000
     scratch = {}
     for path, template in ready.places:
         mode = "1777" if not template else "0755"
         size = kind.disk_mb + (ready.size_mb if template else 0)
         scratch[path] = f"size={size}m,mode={mode},rw,exec,nosuid,nodev"
-    scratch[inside.FOLDER] = "size=64m,mode=0755,rw,noexec,nosuid,nodev"
+    scratch[inside.FOLDER] = "size=160m,mode=0755,rw,noexec,nosuid,nodev"
     shared = scratch.pop("/dev/shm", None)
     made = engine.api.create_container(
         ready.image,

@@ -11,17 +11,21 @@ from typing import Any
 
 from sandboxes import inside
 from sandboxes.base import Backend, Environment, Execution, Limits, Reason, SandboxError, Script
-from sandboxes.container import Container, Kind
+from sandboxes.container import Container, Kind, unpacked_layer
 from sandboxes.engine import LABEL, export_folder, knock, labels_of, open_engine, orphans, remove, unavailable
 from sandboxes.guard import Guard
+from sandboxes.layers import EMPTY, Layer
 from sandboxes.pool import Pool
 from sandboxes.ready import Ready, make_ready
+from sandboxes.sessions import Session, Step, step_of
 
 __all__ = ["BACKEND", "DockerSandbox", "export_folder", "unavailable"]
 
 _MOST = 16
 """Maximum number of waiting containers over all environments; and, separately, of kept ones."""
 _CLOSE_SECONDS = 20.0
+_SESSION = "session"
+"""Begins what a container that has a session's files is kept for; no patch begins so."""
 
 
 class DockerSandbox:
@@ -84,24 +88,46 @@ class DockerSandbox:
         self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
     ) -> Execution:
         """Run a script in a container of the environment's image; see `Sandbox.run`."""
-        limits = limits or Limits()
+        return self._execute(environment, script, patch, limits or Limits()).execution
+
+    def step(
+        self, environment: Environment, script: Script, layer: Layer = EMPTY, limits: Limits | None = None
+    ) -> Step:
+        """Run a command in the container that has the session's files, if there is one; see `SessionSandbox.step`."""
+        return self._execute(environment, script, None, limits or Limits(), layer)
+
+    def open(self, environment: Environment, limits: Limits | None = None, layer: Layer = EMPTY) -> Session:
+        """Open a session; see `SessionSandbox.open`."""
+        return Session(self, environment, limits or Limits(), layer)
+
+    def _execute(
+        self, environment: Environment, script: Script, patch: str | None, limits: Limits, layer: Layer | None = None
+    ) -> Step:
+        """`layer`: of a command in a session."""
+        before = EMPTY if layer is None else layer
         if environment.image is None:
-            return inside.failed(f"environment {environment.name} has no container image")
+            return Step(inside.failed(f"environment {environment.name} has no container image"), before)
         if self._closed.is_set():
-            return inside.failed("the sandbox was closed")
+            return Step(inside.failed("the sandbox was closed"), before)
         if refusal := inside.refusal(environment, script, limits):
-            return inside.failed(refusal)
+            return Step(inside.failed(refusal), before)
         kind = Kind.of(environment, limits)
         candidate = patch if self._reuse else None
+        if layer is not None:
+            candidate = f"{_SESSION} {layer.id}"
         container = None
+        after, dropped = before, ""
         try:
             container = self._pool.take(kind, candidate)
             with self._lock:
                 self._busy.add(container)
             if self._closed.is_set():  # `close` did not see this container
-                return inside.failed("the sandbox was closed")
-            done = container.run(environment, script, patch, limits)
-            if self._reuse and done.reason is not Reason.SANDBOX_FAILED:
+                return Step(inside.failed("the sandbox was closed"), before)
+            done, changed = container.run(environment, script, patch, limits, layer)
+            if layer is not None:
+                _, after, dropped = step_of(environment, layer, done, unpacked_layer(changed))
+                container.holds, candidate = after.id, f"{_SESSION} {after.id}"
+            if (self._reuse or layer is not None) and done.reason is not Reason.SANDBOX_FAILED and not dropped:
                 self._put_back(kind, candidate, container)
                 container = None
         except Exception as error:  # of the engine, and of texts and environments that cannot be passed on
@@ -112,8 +138,8 @@ class DockerSandbox:
                     self._busy.discard(container)
                 container.close()
         if self._closed.is_set() and done.reason is Reason.SANDBOX_FAILED:
-            return inside.failed("the sandbox was closed", done.output.encode())
-        return done
+            done = inside.failed("the sandbox was closed", done.output.encode())
+        return Step(done, after, dropped)
 
     def close(self) -> None:
         """Kill and remove all containers; calls in flight return SANDBOX_FAILED."""

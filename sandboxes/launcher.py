@@ -6,16 +6,19 @@ import contextlib
 import marshal
 import os
 import select
+import selectors
 import socket
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from sandboxes.base import SandboxError
+from sandboxes.base import Limits, SandboxError
+from sandboxes.layers import MOST_BYTES
 
 _PROGRAM = f"""import sys
 sys.path.append({str(Path(__file__).parent.parent)!r})
@@ -26,10 +29,10 @@ zygote.main(int(sys.argv[1]), [Path(folder) for folder in sys.argv[2:]])
 
 
 class Process:
-    """A run that waits for its plan; `output` and `report` are pipes to read to their end afterwards."""
+    """A run that waits for its plan; `output`, `report` and `layer` are pipes to read to their end afterwards."""
 
-    def __init__(self, plan: int, output: int, report: int) -> None:
-        self.output, self.report = output, report
+    def __init__(self, plan: int, output: int, report: int, layer: int) -> None:
+        self.output, self.report, self.layer = output, report, layer
         self._plan = plan
 
     def give(self, plan: dict[str, Any]) -> None:
@@ -50,8 +53,34 @@ class Process:
     def end(self) -> None:
         """Stop it and close its pipes."""
         self.stop()
-        os.close(self.output)
-        os.close(self.report)
+        for pipe in (self.output, self.report, self.layer):
+            os.close(pipe)
+
+
+def read_all(process: Process, limits: Limits, stop: threading.Event, grace: float) -> tuple[bytes, str, bytes]:
+    """The script's output, up to the limit, the report of `inside.pl`, and what was gathered; all has ended then.
+
+    `grace`: seconds after the time limit when it is stopped from outside.
+    """
+    output, report, layer = bytearray(), bytearray(), bytearray()
+    deadline = time.monotonic() + limits.seconds + grace
+    pipes = (process.output, output, limits.output_bytes), (process.report, report, 1 << 16)
+    with selectors.DefaultSelector() as selector:
+        for pipe, kept, most in (*pipes, (process.layer, layer, 2 * MOST_BYTES)):
+            selector.register(pipe, selectors.EVENT_READ, (kept, most))
+        while selector.get_map():
+            if stop.is_set():
+                process.stop()
+            elif time.monotonic() > deadline:
+                process.stop()
+                report[:] = f"the sandbox did not exit by itself {grace:g} s after the time limit".encode()
+            for key, _ in selector.select(0.2):
+                data = os.read(key.fd, 1 << 16)
+                if not data:
+                    selector.unregister(key.fileobj)
+                kept, most = key.data
+                kept += data[: max(most - len(kept), 0)]
+    return bytes(output), report.decode(errors="replace"), bytes(layer)
 
 
 class Launcher:
@@ -71,8 +100,9 @@ class Launcher:
         theirs_plan, ours_plan = os.pipe()
         ours_output, theirs_output = os.pipe()
         ours_report, theirs_report = os.pipe()
-        process = Process(ours_plan, ours_output, ours_report)
-        theirs = [theirs_plan, theirs_output, theirs_report]
+        ours_layer, theirs_layer = os.pipe()
+        process = Process(ours_plan, ours_output, ours_report, ours_layer)
+        theirs = [theirs_plan, theirs_output, theirs_report, theirs_layer]
         try:
             self._send(marshal.dumps(entrances), theirs)
         except OSError as error:

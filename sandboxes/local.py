@@ -7,24 +7,24 @@ import functools
 import os
 import platform
 import resource
-import selectors
 import shutil
 import tempfile
 import threading
-import time
 import weakref
 from pathlib import Path
 from typing import Any
 
 from sandboxes import cgroups, host, inside, unaccounted
 from sandboxes.base import Backend, Environment, Execution, Limits, SandboxError, Script
-from sandboxes.launcher import Launcher, Process
+from sandboxes.launcher import Launcher, read_all
+from sandboxes.layers import EMPTY, MOST_BYTES, MOST_ENTRIES, Layer
+from sandboxes.sessions import Session, Step, read_layer, step_of
 from sandboxes.spares import Spares, StartedRun
 
 _BUBBLEWRAP = "/usr/bin/bwrap"
 _TOOLS = {"perl": "perl-base", "bash": "bash", "git": "git", "setpriv": "util-linux"}
 """Required tools, and the Debian and Ubuntu packages that provide them."""
-_GRACE = 10.0
+GRACE = 10.0
 """Seconds after the time limit when a run is stopped from outside, should the inside have failed to."""
 _HELPERS = 4
 """Our own processes that count towards a script's limit: the namespace's parent, process 1, bubblewrap, git."""
@@ -71,42 +71,62 @@ class LocalSandbox:
         self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
     ) -> Execution:
         """Run a script on throw-away copies of the environment's folders; see `Sandbox.run`."""
-        return self._execute(environment, script, patch, limits or Limits(), writable=False)
+        return self._execute(environment, script, patch, limits or Limits())[0]
+
+    def step(
+        self, environment: Environment, script: Script, layer: Layer = EMPTY, limits: Limits | None = None
+    ) -> Step:
+        """Run a script on throw-away copies with a layer over them; see `SessionSandbox.step`."""
+        result, gathered = self._execute(environment, script, None, limits or Limits(), layer=layer)
+        return step_of(environment, layer, result, read_layer(gathered))
+
+    def open(self, environment: Environment, limits: Limits | None = None, layer: Layer = EMPTY) -> Session:
+        """Open a session; see `SessionSandbox.open`."""
+        return Session(self, environment, limits or Limits(), layer)
 
     def build(self, environment: Environment, script: Script, limits: Limits | None = None) -> Execution:
         """Run a script that prepares the environment: its changes to the folders are kept.
 
         Everything else is as in `run`: no network, a private /tmp and home, limits.
         """
-        return self._execute(environment, script, None, limits or Limits(), writable=True)
+        return self._execute(environment, script, None, limits or Limits(), writable=True)[0]
 
     def close(self) -> None:
         """Kill running scripts; calls in flight return SANDBOX_FAILED."""
         self._closed.set()
         with self._idle:
-            self._idle.wait_for(lambda: self._running == 0, _GRACE)
+            self._idle.wait_for(lambda: self._running == 0, GRACE)
         self._spares.close()
         self._launcher.close()
-        cgroups.remove_busy(_GRACE)
+        cgroups.remove_busy(GRACE)
 
     def _execute(
-        self, environment: Environment, script: Script, patch: str | None, limits: Limits, writable: bool
-    ) -> Execution:
+        self,
+        environment: Environment,
+        script: Script,
+        patch: str | None,
+        limits: Limits,
+        writable: bool = False,
+        layer: Layer | None = None,
+    ) -> tuple[Execution, bytes]:
+        """The result, and what the script has changed if there is a layer, as `upper.gather` writes it."""
         if platform.system() != "Linux":
-            return inside.failed("the local sandbox needs Linux")
+            return inside.failed("the local sandbox needs Linux"), b""
         if refusal := inside.refusal(environment, script, limits):
-            return inside.failed(refusal)
+            return inside.failed(refusal), b""
         with self._idle:
             if self._closed.is_set():
-                return inside.failed("the sandbox was closed")
+                return inside.failed("the sandbox was closed"), b""
             self._running += 1
         run = None
         try:
             run = self._spares.take(limits) or self._start(limits)
             plan = make_plan(environment, script, patch, limits, writable, run.group is not None, self._bubblewrap)
+            if layer is not None:
+                plan |= {"layer": [tuple(entry) for entry in layer.entries]}
             return self._watch(run, plan, limits)
         except Exception as error:  # also of texts and environments that cannot be passed on
-            return inside.unforeseen(error)
+            return inside.unforeseen(error), b""
         finally:
             if run:
                 run.end()
@@ -123,36 +143,14 @@ class LocalSandbox:
                 group.remove()
             raise
 
-    def _watch(self, run: StartedRun, plan: dict[str, Any], limits: Limits) -> Execution:
+    def _watch(self, run: StartedRun, plan: dict[str, Any], limits: Limits) -> tuple[Execution, bytes]:
         run.process.give(plan)
         with contextlib.suppress(OSError, SandboxError):  # without a spare, the next run is started when needed
             self._spares.add(self._start(limits))
-        output, report = _read(run.process, limits, self._closed)
+        output, report, layer = read_all(run.process, limits, self._closed, GRACE)
         if self._closed.is_set():
-            return inside.failed("the sandbox was closed", output)
-        return inside.execution(output, report, run.group.oom_kills() if run.group else 0)
-
-
-def _read(process: Process, limits: Limits, stop: threading.Event) -> tuple[bytes, str]:
-    """The script's output, up to the limit, and the report of `inside.pl`; returns when all processes have ended."""
-    output, report = bytearray(), bytearray()
-    deadline = time.monotonic() + limits.seconds + _GRACE
-    with selectors.DefaultSelector() as selector:
-        for pipe, kept, most in ((process.output, output, limits.output_bytes), (process.report, report, 1 << 16)):
-            selector.register(pipe, selectors.EVENT_READ, (kept, most))
-        while selector.get_map():
-            if stop.is_set():
-                process.stop()
-            elif time.monotonic() > deadline:
-                process.stop()
-                report[:] = f"the sandbox did not exit by itself {_GRACE:g} s after the time limit".encode()
-            for key, _ in selector.select(0.2):
-                data = os.read(key.fd, 1 << 16)
-                if not data:
-                    selector.unregister(key.fileobj)
-                kept, most = key.data
-                kept += data[: max(most - len(kept), 0)]
-    return bytes(output), report.decode(errors="replace")
+            return inside.failed("the sandbox was closed", output), b""
+        return inside.execution(output, report, run.group.oom_kills() if run.group else 0), layer
 
 
 def check_folders(environment: Environment) -> None:
@@ -207,6 +205,8 @@ def make_plan(
         "variables": {"PATH": inside.PATH, "HOME": "/root", **dict(environment.variables)},
         "command": ["/usr/bin/perl", *command[1:]],
         "bubblewrap": _BUBBLEWRAP if bubblewrap else None,
+        "layer": None,
+        "most": (MOST_BYTES, MOST_ENTRIES),
     }
     return plan if environment.root else plan | _on_this_machine(environment)
 

@@ -12,47 +12,37 @@ import resource
 import signal
 import socket
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
-from sandboxes import unaccounted
+from sandboxes import unaccounted, upper
+from sandboxes.syscalls import (
+    ATTR_NODEV,
+    ATTR_NOSUID,
+    ATTR_RDONLY,
+    IFF_UP,
+    KEYCTL_JOIN_SESSION_KEYRING,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    NEW_NAMESPACES,
+    SIOCSIFFLAGS,
+    SYS_KEYCTL,
+    check,
+    detach,
+    libc,
+    mount,
+    pivot,
+    restrict,
+)
+from sandboxes.upper import Place
 
-libc = ctypes.CDLL(None, use_errno=True)
-
-# From <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>, <linux/keyctl.h>, <linux/sockios.h>.
-NEW_NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000  # ns uts ipc user pid net
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 4096, 16384, 1 << 18
-MNT_DETACH = 2
-SYS_MOUNT_SETATTR = 442
-ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV = 1, 2, 4
-AT_FDCWD, AT_RECURSIVE = -100, 0x8000
-PR_SET_PDEATHSIG = 1
-SYS_KEYCTL = {"x86_64": 250, "ppc64le": 271, "s390x": 280, "armv7l": 311}.get(os.uname().machine, 219)
-KEYCTL_JOIN_SESSION_KEYRING = 1
-SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 TERMINALS = 64
 """Pseudo terminals that a run may open; the kernel has a few thousand for all."""
-
-
-def check(result: int, doing: str) -> None:
-    """Raise OSError if a call of libc failed."""
-    if result:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{doing}: {os.strerror(number)}")
-
-
-def mount(source: str, target: str, kind: str = "", flags: int = MS_BIND | MS_REC, data: str = "") -> None:
-    """mount(2); without a file system type, a recursive bind mount."""
-    arguments = (source.encode(), target.encode(), kind.encode() or None, flags, data.encode() or None)
-    check(libc.mount(*arguments), f"mount {kind or 'bind'} {source} on {target}")
-
-
-def restrict(target: str, attributes: int, recursive: bool = True) -> None:
-    """mount_setattr(2): add attributes to a mount, by default recursively."""
-    settings = struct.pack("QQQQ", attributes, 0, 0, 0)
-    flags = AT_RECURSIVE if recursive else 0
-    check(
-        libc.syscall(SYS_MOUNT_SETATTR, AT_FDCWD, target.encode(), flags, settings, len(settings)), f"restrict {target}"
-    )
 
 
 def show(source: str, path: str, attributes: int) -> None:
@@ -69,26 +59,10 @@ def memory(path: str, options: str, flags: int = 0) -> str:
     return target
 
 
-def pivot(new: str, old: str) -> None:
-    """pivot_root(2), and change to the new root."""
-    check(libc.pivot_root(new.encode(), old.encode()), f"pivot_root to {new}")
-    os.chdir("/")
-
-
-def detach(target: str) -> None:
-    """Lazily unmount (umount2) a mount and all below it."""
-    check(libc.umount2(target.encode(), MNT_DETACH), f"detach {target}")
-
-
 def write(path: str, text: str) -> None:
     """Write to a file of the kernel."""
     with open(path, "w", encoding="ascii") as file:
         file.write(text)
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies."""
-    check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
 def unshare() -> None:
@@ -142,10 +116,21 @@ def make_first_root(plan: dict[str, Any]) -> None:
     mount("tmpfs", "/scratch", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=755,size={plan['disk_mb']}m")
 
 
-def make_root(plan: dict[str, Any]) -> None:
-    """Build the new root at /new, except /proc, which belongs to the process namespace that is entered later."""
+def make_root(plan: dict[str, Any]) -> list[Place]:
+    """Build the new root at /new, except /proc, which belongs to the process namespace that is entered later.
+
+    Returns the folders that can be written, with what a plan's layer has changed in them.
+    """
+    places = [""] * bool(plan["root"]) + [*plan["scratch"], *(path for path, _ in plan["folders"])]
+    laid: list[Place] = []
+
+    def fill(path: str, held: str, lower: str = "") -> None:
+        laid.append(Place(path, held, lower))
+        if plan["layer"]:
+            upper.lay(plan["layer"], laid[-1], places)
+
     if plan["root"]:
-        lay(plan["root"], "/new", plan["writable"])
+        lay(plan["root"], "/new", plan["writable"], partial(fill, ""))
     else:
         mount("tmpfs", "/new", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
         for path, target in plan["links"].items():
@@ -164,30 +149,36 @@ def make_root(plan: dict[str, Any]) -> None:
         held = f"/scratch/{path.replace('/', '-')}"
         os.mkdir(held)
         os.chmod(held, mode)
+        fill(path, held)
         show(held, path, ATTR_NOSUID | ATTR_NODEV)
     for path, outside in plan["folders"]:
-        lay(outside, place(path), plan["writable"])
+        lay(outside, place(path), plan["writable"], partial(fill, path))
     placed = memory(plan["placed_at"], "mode=755")
     for name, text in plan["placed"].items():
         put(f"{placed}/{name}", encoded(text))
     place("/proc")
     for path in ("/dev", plan["placed_at"], *([] if plan["root"] else ["/"])):
         restrict(f"/new{path}", ATTR_RDONLY, recursive=False)
+    return laid
 
 
-def lay(outside: str, target: str, writable: bool) -> None:
-    """Mount a folder of the old root: writable itself, or as an overlay whose changes go to the scratch file system."""
+def lay(outside: str, target: str, writable: bool, fill: Callable[[str, str], None]) -> None:
+    """Mount a folder of the old root: writable itself, or as an overlay whose changes go to the scratch file system.
+
+    `fill`: called with the folder of the changes and the one below it, before they are joined.
+    """
     if writable:
         mount(f"/old{outside}", target)
         restrict(target, ATTR_NOSUID | ATTR_NODEV)
         return
     number = len(os.listdir("/scratch"))
-    lower, upper, work = (f"/{kind}{number}" for kind in ("lower", "scratch/upper", "scratch/work"))
-    for folder in (lower, upper, work):
+    lower, changes, work = (f"/{kind}{number}" for kind in ("lower", "scratch/upper", "scratch/work"))
+    for folder in (lower, changes, work):
         os.mkdir(folder)
     mount(f"/old{outside}", lower)  # its own name could contain characters with a meaning in overlay options
-    os.chmod(upper, os.stat(lower).st_mode & 0o7777)
-    options = f"lowerdir={lower},upperdir={upper},workdir={work},userxattr"
+    os.chmod(changes, os.stat(lower).st_mode & 0o7777)
+    fill(changes, lower)
+    options = f"lowerdir={lower},upperdir={changes},workdir={work},userxattr"
     mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options)
 
 
@@ -276,12 +267,14 @@ def settle() -> None:
     check(libc.sethostname(b"sandbox", 7), "sethostname")
 
 
-def become_first_process(plan: dict[str, Any]) -> NoReturn:
-    """Build and enter the root, then execute the plan's command."""
+def become_first_process(plan: dict[str, Any], parent: socket.socket) -> NoReturn:
+    """Build and enter the root, then execute the plan's command. `parent`: is handed what the run will change."""
     if plan["unaccounted"]:
         unaccounted.keep_sockets_small()
     make_first_root(plan)
-    make_root(plan)
+    places = make_root(plan)
+    if plan["layer"] is not None:
+        upper.hand_over(parent, places, plan["most"])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name, value in plan["rlimits"].items():
         resource.setrlimit(getattr(resource, name), (value, value))

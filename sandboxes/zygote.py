@@ -1,11 +1,11 @@
 """The process from which the runs of a `local` sandbox are forked; launcher.py starts it.
 
 Each sandbox keeps one, as starting Python takes longer than everything done here. Its standard input is a socket. For
-every run it receives the `cgroup.procs` files to join (as `marshal` writes them) and three descriptors: a pipe for the
-plan (again by `marshal`), and the run's standard output and error. It forks for each run; the fork proceeds as far as
-possible without a plan, and ends when the plan's pipe is closed. When its owner dies it ends with all runs, and removes
-the owner's control groups. It has no environment variables and runs no code from a plan's folders. Failures of a run
-are reported on the run's standard error.
+every run it receives the `cgroup.procs` files to join (as `marshal` writes them) and four descriptors: a pipe for the
+plan (again by `marshal`), the run's standard output and error, and a pipe for what it has changed. It forks for each
+run; the fork proceeds as far as possible without a plan, and ends when the plan's pipe is closed. When its owner dies
+it ends with all runs, and removes the owner's control groups. It has no environment variables and runs no code from a
+plan's folders. Failures of a run are reported on the run's standard error.
 """
 
 from __future__ import annotations
@@ -19,36 +19,48 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from sandboxes import cgroups, namespace
+from sandboxes import cgroups, namespace, upper
+from sandboxes.syscalls import die_with_parent
+
+LAYER = 3
+"""The descriptor for what a run has changed."""
 
 
 def run(parent: int, entrances: list[str]) -> None:
-    """Create the namespaces and their first process; wait until it exits or standard input is closed."""
-    namespace.die_with_parent()
+    """Create the namespaces and their first process; wait until it exits or standard input is closed.
+
+    Of a run that has ended by itself, and whose plan asks for it, write what it has changed.
+    """
+    die_with_parent()
     if os.getppid() != parent:
         os._exit(1)  # the parent died before the call above took effect
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for processes in entrances:
         namespace.write(processes, "0")
     namespace.unshare()
-    parent_alive, parent_end = os.pipe()
+    ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
-        namespace.die_with_parent()
-        os.close(parent_end)
-        if not os.read(parent_alive, 1):
+        die_with_parent()
+        ours.close()
+        os.close(LAYER)
+        if not theirs.recv(1):
             os._exit(1)  # the same race
         namespace.settle()
         with open(0, "rb", closefd=False) as given:
             plan = marshal.load(given)
-        namespace.become_first_process(plan)
-    os.write(parent_end, b".")
+        namespace.become_first_process(plan, theirs)
+    theirs.close()
+    ours.send(b".")
     process, ended = os.pidfd_open(child), select.poll()
     ended.register(process, select.POLLIN)
     ended.register(0, 0)  # its closing only, not the plan
-    if process not in dict(ended.poll()):
+    if process in dict(ended.poll()):
+        os.waitpid(child, 0)
+        upper.gather(ours, LAYER)
+    else:
         os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+        os.waitpid(child, 0)
 
 
 def serve(owner: int) -> bool:
@@ -57,7 +69,7 @@ def serve(owner: int) -> bool:
     here, alive = os.getpid(), os.pidfd_open(owner)
     requests = socket.socket(fileno=0)
     while os.getppid() == owner and alive not in select.select([0, alive], [], [])[0]:
-        request, descriptors, _, _ = socket.recv_fds(requests, 1 << 16, 3)
+        request, descriptors, _, _ = socket.recv_fds(requests, 1 << 16, 4)
         if not request:  # a dying process closes its files first
             return bool(select.select([alive], [], [], 10)[0])
         try:
@@ -68,8 +80,9 @@ def serve(owner: int) -> bool:
         if child == 0:
             os.close(alive)
             for number, descriptor in enumerate(descriptors):
-                os.dup2(descriptor, number)
-                os.close(descriptor)
+                if descriptor != number:
+                    os.dup2(descriptor, number, inheritable=number != LAYER)
+                    os.close(descriptor)
             answer(here, marshal.loads(request))
         for descriptor in descriptors:
             os.close(descriptor)

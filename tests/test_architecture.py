@@ -28,6 +28,7 @@ LAYERS = [
     {"context"},
     {"repository_tests"},
     {"generation"},
+    {"agent"},
     {"selection"},
     {"pipeline"},
     {"runs"},

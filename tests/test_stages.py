@@ -16,7 +16,7 @@ from codemonkeys.report.savings import GENERATION
 from codemonkeys.settings import ContextSettings, load_settings
 from codemonkeys.stages import ASKING, CONTEXT_MODES, RESERVES, STAGES, reserve_of, sharing
 
-ORDER = ["begin", "environment", "digest", "relevance", "rank", "test", "edit", "memory"]
+ORDER = ["begin", "environment", "digest", "relevance", "rank", "test", "edit", "agent", "memory"]
 ORDER += ["votes", "regression", "judge", "ballot", "select"]
 
 
@@ -24,7 +24,7 @@ def test_the_tables_are_those_of_the_version_before() -> None:
     """By these a run of that version was scheduled, reserved and reported; tests have followed the context since."""
     assert set(STAGES) == set(ORDER) - {"begin"}
     assert {name for name in STAGES if STAGES[name].role == "scan"} == {"digest", "relevance"}
-    assert GENERATION == ("test", "edit")
+    assert GENERATION == ("test", "edit", "agent")
     assert RESERVES == ("relevance", "rank", "edit", "select") and SELECTION == "select"
     assert (sharing("relevance"), sharing("select")) == (("digest", "relevance"), ("judge", "ballot", "select"))
     assert [reserve_of(name) for name in ("digest", "ballot", "test", "votes")] == [
@@ -35,17 +35,17 @@ def test_the_tables_are_those_of_the_version_before() -> None:
     ]
     assert PHASES == {
         "selection": ("votes", "regression", "judge", "ballot", "select"),
-        "generation": ("test", "edit", "memory"),
+        "generation": ("test", "edit", "agent", "memory"),
         "context": ("environment", "digest", "relevance", "rank"),
     }
     assert STAGES_OF_EVIDENCE == {
-        "edited": ("test", "votes"),
+        "edited": ("test", "agent", "votes"),
         "breaks": ("regression",),
         "scores": ("judge",),
-        "ballots": ("test", "votes", "ballot"),
-        "conversation": ("test", "votes", "select"),
+        "ballots": ("test", "agent", "votes", "ballot"),
+        "conversation": ("test", "agent", "votes", "select"),
     }
-    equal = {"environment": "relevance", "digest": "relevance", "rank": "test"}
+    equal = {"environment": "relevance", "digest": "relevance", "rank": "test", "agent": "edit"}
     ranks = {stage: ORDER.index(equal.get(stage, stage)) for stage in STAGES}
     assert sorted(STAGES, key=lambda s: (priority(s, 0), s)) == sorted(STAGES, key=lambda s: (-ranks[s], s))
     assert all(priority(stage, 999) < priority_to_begin(0) for stage in STAGES)

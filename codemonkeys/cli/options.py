@@ -43,7 +43,8 @@ Config = Annotated[
     list[str] | None, typer.Option("--config", "-c", help="Settings: a YAML file, or key=value. Repeatable.")
 ]
 ProfileName = Annotated[
-    str | None, typer.Option("--profile", help="Preset of settings: paper, balanced (the defaults) or cheap.")
+    str | None,
+    typer.Option("--profile", help="Preset of settings: paper, balanced (the defaults), cheap, agent, agent-cheap."),
 ]
 Sandbox = Annotated[
     str | None,

@@ -15,11 +15,11 @@ from codemonkeys.models.counting import EXACT, counting_of
 from codemonkeys.models.prices import price_of
 from codemonkeys.models.roles import ModelSet, call_parameters
 from codemonkeys.models.windows import window_of
-from codemonkeys.planning.costs import StageCost
 from codemonkeys.planning.experience import Experience, read_experience
 from codemonkeys.planning.measures import CountingModel
 from codemonkeys.planning.models import PlannedModel, PlannedModels
 from codemonkeys.planning.plan import Plan, make_plan
+from codemonkeys.planning.stage_cost import StageCost
 from codemonkeys.runs.estimate_file import write_estimate
 from codemonkeys.runs.windows import fit_settings, windows_of
 from codemonkeys.settings import Settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
@@ -18,9 +18,10 @@ from codemonkeys.engine.events import Event
 from codemonkeys.engine.first_answers import FirstAnswers
 from codemonkeys.engine.queues import PriorityQueue
 from codemonkeys.engine.step_context import StepContext
-from codemonkeys.engine.windows import fit
+from codemonkeys.engine.windows import fit, shorten
 from codemonkeys.errors import BadInput, BudgetReached, ModelError, NoAnswer
 from codemonkeys.journal.calls import NOT_SENT
+from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Model, Request
 from codemonkeys.models.batching import Unanswered
 from codemonkeys.models.roles import ModelSet
@@ -105,6 +106,15 @@ class ModelCalls:
             return (await self.bounds.size_of(message, model)).tokens
 
         return await fit(self._models.fitted(request), self._journal.windows.get(model.name), count)
+
+    async def shortened(self, key: StepKey, messages: Sequence[Message], tokens: int) -> tuple[Message, ...]:
+        """A conversation of at most about so many tokens, its oldest outputs shortened as far as it has to be."""
+        model = self._models.of(key.stage, key.sample)
+
+        async def count(message: Message) -> int:
+            return (await self.bounds.size_of(message, model)).tokens
+
+        return await shorten(messages, tokens, count)
 
     def slot_to_begin(self, task: str) -> AbstractAsyncContextManager[None]:
         """A slot behind every call that queues: another task begins only when that keeps no call waiting."""

@@ -45,10 +45,12 @@ class Conversation:
         max_tokens: int,
         gate: PrefixGate | None = None,
         first_turn: int = 0,
+        history_tokens: int | None = None,
     ) -> None:
         """`turns`: model calls at most. `gate`: of the system message, when several conversations share it.
 
-        `first_turn`: the number of the first turn, for stages that count repetitions as turns.
+        `first_turn`: the number of the first turn, for stages that count repetitions as turns. `history_tokens`: how
+        long it may become before old outputs are shortened; None: as long as fits into the model's window.
         """
         self._work = work
         self._stage = stage
@@ -58,6 +60,7 @@ class Conversation:
         self._temperature = temperature
         self._max_tokens = max_tokens
         self._gate = gate
+        self._history_tokens = history_tokens
         self._ending, self._longest = "stop", max_tokens
         self.turn = first_turn - 1
         """The turn of the last answer."""
@@ -113,8 +116,11 @@ class Conversation:
 
     async def _call(self) -> Message:
         key = self._work.key(self._stage, self._sample, self.turn + 1)
+        messages = tuple(self._messages)
+        if self._history_tokens is not None:
+            messages = await self._work.steps.calls.shortened(key, messages, self._history_tokens)
         request = Request(
-            *(key, tuple(self._messages), self._temperature, self._max_tokens),
+            *(key, messages, self._temperature, self._max_tokens),
             cache=True,
             cache_hour=self._work.settings.keeps_caches_an_hour,
         )

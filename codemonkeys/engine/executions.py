@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Executor
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 from codemonkeys.engine.events import Event
@@ -13,8 +12,12 @@ from codemonkeys.engine.queues import ExecutionSlots, PriorityQueue
 from codemonkeys.engine.step_context import StepContext
 from codemonkeys.errors import ExecutionFailed
 from codemonkeys.journal.executions import execution_hash
+from codemonkeys.journal.layers import pack
+from codemonkeys.journal.writer import Stored
 from codemonkeys.keys import StepKey
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
+from sandboxes.layers import EMPTY, Layer
+from sandboxes.sessions import SessionSandbox, Step
 
 SANDBOX_ATTEMPTS = 3
 
@@ -26,6 +29,8 @@ class ExecutionRequest(NamedTuple):
     script: Script
     patch: str | None
     limits: Limits
+    layer: Layer | None = None
+    """What has changed before, of a command in a session."""
 
     def hash(self) -> str:
         """SHA-256 of all that decides what it answers."""
@@ -39,7 +44,7 @@ class Executions:
         self._context, self._journal, self._in_flight = context, context.journal, context.in_flight
         self._sandbox, self._threads = sandbox, threads
         self._queue = PriorityQueue(slots)
-        self._running: dict[str, asyncio.Future[Execution]] = {}
+        self._running: dict[str, asyncio.Future[Step]] = {}
         """Executions under way, by the hash of their request."""
 
     async def run(self, key: StepKey, request: ExecutionRequest) -> Execution:
@@ -47,52 +52,82 @@ class Executions:
 
         Raises ExecutionFailed when the sandbox itself fails again and again, StepChanged, RunInterrupted.
         """
+        return (await self.step(key, request)).execution
+
+    async def step(self, key: StepKey, request: ExecutionRequest) -> Step:
+        """Run a script, as `run` does, in a session if the request has a layer."""
         executions, request_hash = self._journal.executions, request.hash()
         stored = executions.stored(key)
         if stored is not None:
             if self._context.answers(stored, request_hash, key):
-                return executions.result(stored)
+                return self._stored(stored, request)
             executions.supersede(stored)
-        if (result := await self._equal(request_hash)) is not None:
-            put = partial(executions.put, key, request_hash, *request[:3], result)
-            await self._journal.group_commit(partial(put, reused=True, attempts=0))
-            return result
-        running: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
+        if (step := await self._equal(request_hash, request)) is not None:
+            await self._put(key, request_hash, request, step, reused=True, attempts=0)
+            return step
+        running: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
         self._running[request_hash] = running
         try:
             async with self._queue.slot(self._context.priority_of(key), request.limits.memory_mb):
-                result = await self._in_flight.complete(self._attempt(key, request_hash, request))
-            running.set_result(result)
+                step = await self._in_flight.complete(self._attempt(key, request_hash, request))
+            running.set_result(step)
         except BaseException as error:
             running.set_exception(error if isinstance(error, Exception) else ExecutionFailed(f"{key}: cancelled"))
             running.exception()  # Retrieved here: nobody else may be waiting for it.
             raise
         finally:
             del self._running[request_hash]
-        return result
+        return step
 
-    async def _equal(self, request_hash: str) -> Execution | None:
+    def _stored(self, stored: Stored, request: ExecutionRequest) -> Step:
+        result = self._journal.executions.result(stored)
+        return Step(result, EMPTY) if request.layer is None else Step(result, *self._journal.layers.of(stored))
+
+    async def _equal(self, request_hash: str, request: ExecutionRequest) -> Step | None:
         """The result of an equal execution that has ended or is under way."""
         if (stored := self._journal.executions.equal(request_hash)) is not None:
-            return self._journal.executions.result(stored)
+            return self._stored(stored, request)
         running = self._running.get(request_hash)
         return None if running is None else await asyncio.shield(running)
 
-    async def _attempt(self, key: StepKey, request_hash: str, request: ExecutionRequest) -> Execution:
+    async def _put(
+        self, key: StepKey, request_hash: str, request: ExecutionRequest, step: Step, *, reused: bool, attempts: int
+    ) -> None:
+        """Store a step, and what a command has left with it."""
+        loop, kept = asyncio.get_running_loop(), None
+        if request.layer is not None and step.execution.reason is not Reason.SANDBOX_FAILED:
+            kept = await loop.run_in_executor(self._threads, pack, step.layer)
+
+        def put() -> None:
+            executions, (environment, script, patch, _, _) = self._journal.executions, request
+            executions.put(key, request_hash, environment, script, patch, step.execution, reused, attempts)
+            if kept is not None:
+                self._journal.layers.put(key, kept, step.dropped)
+
+        await self._journal.group_commit(put)
+
+    async def _attempt(self, key: StepKey, request_hash: str, request: ExecutionRequest) -> Step:
         """Run it until the sandbox itself does not fail, a few times at most."""
         loop = asyncio.get_running_loop()
         for attempt in range(1, SANDBOX_ATTEMPTS + 1):
             self._in_flight.check()
-            result = self._redacted(await loop.run_in_executor(self._threads, self._sandbox.run, *request))
-            put = partial(self._journal.executions.put, key, request_hash, *request[:3], result)
-            await self._journal.group_commit(partial(put, reused=False, attempts=attempt))
+            step = await loop.run_in_executor(self._threads, self._carry_out, request)
+            step = step._replace(execution=self._redacted(step.execution))
+            await self._put(key, request_hash, request, step, reused=False, attempts=attempt)
             self._context.notify(Event("execution", key.task, key.stage))
-            if result.reason is not Reason.SANDBOX_FAILED:
-                return result
+            if step.execution.reason is not Reason.SANDBOX_FAILED:
+                return step
         raise ExecutionFailed(
-            f"{key}: the {self._sandbox.name} sandbox failed {SANDBOX_ATTEMPTS} times: {result.detail}. "
+            f"{key}: the {self._sandbox.name} sandbox failed {SANDBOX_ATTEMPTS} times: {step.execution.detail}. "
             f"See `codemonkeys doctor`, then {self._journal.how_to_go_on()}"
         )
+
+    def _carry_out(self, request: ExecutionRequest) -> Step:
+        environment, script, patch, limits, layer = request
+        if layer is None:
+            return Step(self._sandbox.run(environment, script, patch, limits), EMPTY)
+        assert isinstance(self._sandbox, SessionSandbox)  # as was seen to when the run was opened
+        return self._sandbox.step(environment, script, layer, limits)
 
     def _redacted(self, result: Execution) -> Execution:
         """The result without the values of secrets in its texts; what only looks like one may be code, and stays."""

@@ -135,7 +135,7 @@ def parse_answer(text: str, marker: str, allowed: Collection[Kind] = KINDS) -> A
     edits: list[Edit] = []
     look_ups: list[LookUp] = []
     others: list[Answer] = []
-    for part in _Parser(text, marker, allowed).parts():
+    for part in AnswerParser(text, marker, allowed).parts():
         if isinstance(part, Answer):
             others.append(part)
         elif isinstance(part, LookUp):
@@ -195,7 +195,7 @@ _FENCE = re.compile(r"\s*(```|~~~)[\w+.#-]*\s*")
 _CLOSING_FENCE = re.compile(r"\s*(```|~~~)\s*")
 
 
-class _Parser:
+class AnswerParser:
     """Parses one answer line by line."""
 
     def __init__(self, text: str, marker: str, allowed: Collection[Kind]) -> None:

@@ -33,6 +33,8 @@ class EditedTree:
 
     snapshot: Snapshot
     changes: Changes = Changes({})
+    edited_as_shown: bool = False
+    """Whether edits are made to what is shown, and not to the snapshot."""
 
     def paths(self) -> list[str]:
         """Paths of all files, in order."""
@@ -78,7 +80,7 @@ def show(tree: EditedTree, asked: Show, limit: int) -> Found:
     told = f"lines {asked.first} to {end} of {len(lines)}"
     if end < last:
         told += f", which is as much as is shown at a time; go on from line {end + 1}"
-    if asked.path in tree.changes.files:
+    if asked.path in tree.changes.files and not tree.edited_as_shown:
         told += ", with your edit in them (a SEARCH block needs the original lines)"
     return Found(f"{told}.", "\n".join(shown))
 

@@ -33,12 +33,15 @@ class Changes:
     """Path to the new file, None if deleted; sorted by path. Only files that differ."""
 
 
-def apply_edits(snapshot: Snapshot, edits: Iterable[Edit]) -> Changes:
-    """Apply edits in order, each to the result of the ones before it.
+NOTHING = Changes({})
+
+
+def apply_edits(snapshot: Snapshot, edits: Iterable[Edit], start: Changes = NOTHING) -> Changes:
+    """Apply edits in order, each to the result of the ones before it; the first one to the snapshot with `start`.
 
     Raises EditRefused: with a message about each edit that cannot be applied, or if the edits together change nothing.
     """
-    tree = _Tree(snapshot)
+    tree = _Tree(snapshot, start)
     refusals: list[str] = []
     for number, edit in enumerate(edits, 1):
         try:
@@ -50,7 +53,7 @@ def apply_edits(snapshot: Snapshot, edits: Iterable[Edit]) -> Changes:
         rest = [f"{more} more edits were refused."] if more > 0 else []
         raise EditRefused("\n\n".join([*refusals[:_SHOWN_REFUSALS], *rest]))
     changes = Changes(tree.difference())
-    if not changes.files:
+    if changes == start:
         raise EditRefused("The edits together leave every file as it was. Write edits that change something.")
     return changes
 
@@ -63,10 +66,16 @@ def _word(edit: Edit) -> str:
 class _Tree:
     """A snapshot with edits applied on top."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, start: Changes) -> None:
         self.snapshot = snapshot
         self.modes = {entry.path: entry.mode for entry in snapshot.entries}
         self.written: dict[str, File | None] = {}
+        for path, file in start.files.items():
+            self.written[path] = file
+            if file is None:
+                self.modes.pop(path, None)
+            else:
+                self.modes[path] = file.mode
 
     def apply(self, edit: Edit) -> None:
         match edit:

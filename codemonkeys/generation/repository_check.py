@@ -11,7 +11,7 @@ from codemonkeys.prompting import cut_middle
 from codemonkeys.repository_tests.base import Report
 from codemonkeys.repository_tests.comparing import compare
 from codemonkeys.repository_tests.relevant_tests import touched_names
-from codemonkeys.stages import EDIT
+from codemonkeys.stages import EDIT, Stage
 
 SHOWN = 5
 """Different failures that are shown."""
@@ -35,8 +35,8 @@ class RepositoryView(TypedDict):
 class RepositoryChecks:
     """Those of one conversation: a patch is checked once."""
 
-    def __init__(self, work: Work, sample: int) -> None:
-        self._work, self._sample = work, sample
+    def __init__(self, work: Work, sample: int, stage: Stage = EDIT) -> None:
+        self._work, self._sample, self._stage = work, sample, stage
         self._checked = {""}
 
     async def first(self, turn: int, patch: str) -> RepositoryView | None:
@@ -44,10 +44,12 @@ class RepositoryChecks:
         if patch in self._checked:
             return None
         self._checked.add(patch)
-        return await check_repository(self._work, self._sample, turn, patch)
+        return await check_repository(self._work, self._sample, turn, patch, self._stage)
 
 
-async def check_repository(work: Work, sample: int, turn: int, patch: str) -> RepositoryView | None:
+async def check_repository(
+    work: Work, sample: int, turn: int, patch: str, stage: Stage = EDIT
+) -> RepositoryView | None:
     """Run the tests that concern a patch; None where they are not to run, or tell nothing.
 
     What is run is shared by all trajectories, and with the selection where it asks for the same.
@@ -57,12 +59,12 @@ async def check_repository(work: Work, sample: int, turn: int, patch: str) -> Re
         return None
 
     def key(_: int, part: str) -> StepKey:
-        return StepKey(work.task.id, EDIT.name, sample, turn, f"{REPOSITORY_TESTS}{part}")
+        return StepKey(work.task.id, stage.name, sample, turn, f"{REPOSITORY_TESTS}{part}")
 
     found = await compare(work, key, dict.fromkeys(patch_paths(patch), 1), touched_names(patch), [patch])
     broken = found.broken[0] if found.broken else None
     told = {**found.note(), "broken": None if broken is None else list(broken)}
-    await work.note(EDIT, f"repository tests {turn}", told, sample)
+    await work.note(stage, f"repository tests {turn}", told, sample)
     if broken is None:
         return None
     output = failures(found.reports[0], broken, settings.sandbox.output_characters)

@@ -10,7 +10,7 @@ from codemonkeys.engine.scripts import ISSUE_FIXED, ISSUE_PRESENT, ExecutionView
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.repository_check import RepositoryView
 from codemonkeys.models.base import Message
-from codemonkeys.stages import EDIT
+from codemonkeys.stages import EDIT, Stage
 from sandboxes.base import Execution
 
 WORTH = 2
@@ -33,13 +33,13 @@ class Results:
         return exit_code(self.original) == ISSUE_PRESENT and exit_code(self.edited) == ISSUE_FIXED
 
 
-async def run_script(work: Work, sample: int, turn: int, patch: str, script: str) -> Results:
+async def run_script(work: Work, sample: int, turn: int, patch: str, script: str, stage: Stage = EDIT) -> Results:
     """Run a test script on the original and on the edited repository, as far as there is a script and an edit."""
     original = edited = None
     if script:
-        original = await work.run(EDIT, sample, turn, "original", script)
+        original = await work.run(stage, sample, turn, "original", script)
         if patch:
-            edited = await work.run(EDIT, sample, turn, "edited", script, patch)
+            edited = await work.run(stage, sample, turn, "edited", script, patch)
     return Results(patch, script, original, edited)
 
 
@@ -55,11 +55,16 @@ class ToldResults:
 
         `repository`: what the repository's own tests say of the edit, if that is new.
         """
+        values = self.values(results, repository)
+        return self.work.tell("edit.result", **values, turns_left=turns_left)
+
+    def values(self, results: Results, repository: RepositoryView | None = None) -> dict[str, Any]:
+        """What a message tells of results, which count as told from now on."""
         told, self.told = self.told, results
         same_script = told.script == results.script
         original, edited = self.view(results.original), self.view(results.edited)
         before = self.view(told.edited) if same_script else None
-        values: dict[str, Any] = {
+        return {
             "patch": results.patch,
             "patch_known": told.patch == results.patch,
             "original": original,
@@ -67,9 +72,7 @@ class ToldResults:
             "edited": edited,
             "difference": edited and difference(before, original, edited),
             "repository": repository,
-            "turns_left": turns_left,
         }
-        return self.work.tell("edit.result", **values)
 
     def view(self, execution: Execution | None) -> ExecutionView | None:
         """An execution as it is told."""

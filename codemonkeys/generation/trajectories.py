@@ -51,7 +51,8 @@ async def run_trajectory(
 
 async def excerpt_of(work: Work, context: Awaitable[Context] | Context) -> Excerpt:
     """What test conversations see of the context; nothing, at once, if they do not wait for it."""
-    if work.settings.generation.early_tests or work.is_begun_by_older:
+    generation = work.settings.generation
+    if generation.early_tests or work.is_begun_by_older or not generation.count("edit"):
         return NOTHING
     return await excerpt_for_tests(work, await context if isinstance(context, Awaitable) else context)
 

@@ -7,14 +7,17 @@ import json
 
 from codemonkeys.journal import texts
 from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
-from codemonkeys.keys import APPLIED, REPOSITORY_TESTS, StepKey
+from codemonkeys.keys import APPLIED, COMMAND, REPOSITORY_TESTS, StepKey
 from codemonkeys.stages import ENVIRONMENT, REGRESSION
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
+from sandboxes.layers import Layer
 
 
-def execution_hash(environment: Environment, script: Script, patch: str | None, limits: Limits) -> str:
-    """SHA-256 of everything that determines the result of an execution."""
-    content = [environment.name, vars(script), patch, vars(limits)]
+def execution_hash(
+    environment: Environment, script: Script, patch: str | None, limits: Limits, layer: Layer | None = None
+) -> str:
+    """SHA-256 of everything that determines the result of an execution. `layer`: of a command in a session."""
+    content = [environment.name, vars(script), patch, vars(limits), *([] if layer is None else [layer.id])]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -94,8 +97,9 @@ class StoredExecutions:
         """Whether test scripts of a task ran, and none ended with an exit code that says anything about the issue."""
         row = self._writer.connection.execute(
             "SELECT max(reason = 'exited' AND exit_code IN (0, 2)) FROM execution_steps "
-            "WHERE task = ? AND stage NOT IN (?, ?) AND part <> ? AND part NOT LIKE ? AND state = 'done'",
-            (task, ENVIRONMENT.name, REGRESSION.name, APPLIED, f"{REPOSITORY_TESTS}%"),
+            "WHERE task = ? AND stage NOT IN (?, ?) AND part <> ? AND part NOT LIKE ? AND part NOT LIKE ? "
+            "AND state = 'done'",
+            (task, ENVIRONMENT.name, REGRESSION.name, APPLIED, f"{REPOSITORY_TESTS}%", f"{COMMAND}%"),
         ).fetchone()
         return bool(row[0] == 0)
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from codemonkeys.errors import UnknownDataset
 from codemonkeys.journal import texts
-from codemonkeys.keys import StepKey
+from codemonkeys.keys import COMMAND, StepKey
 from codemonkeys.models.base import Completion, Usage, comparable_digest, reason_stored
+from codemonkeys.stages import AGENT
 
 
 def rows(connection: sqlite3.Connection, query: str, *parameters: Any) -> list[dict[str, Any]]:
@@ -124,6 +125,17 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
         "candidates": candidates,
         "votes": rows(connection, "SELECT * FROM votes WHERE task = ? ORDER BY candidate, test", task),
         "signals": signals(connection, task),
+        "commands": rows(
+            connection,
+            # SQLite takes the text of the row that has the maximum.
+            "SELECT e.sample, count(*) AS commands, sum(e.exit_code > 0) AS failed, "
+            "sum(e.reason <> 'exited') AS stopped, sum(e.seconds) AS seconds, "
+            "max(e.turn * 100 + substr(e.part, ?)) AS latest, t.plain AS last "
+            "FROM execution_steps e LEFT JOIN texts t ON t.hash = e.script_hash "
+            "WHERE e.task = ? AND e.stage = ? AND e.part LIKE ? AND e.state = 'done' "
+            "GROUP BY e.sample ORDER BY e.sample",
+            *(len(COMMAND) + 1, task, AGENT.name, f"{COMMAND}%"),
+        ),
         "conversations": rows(
             connection,
             "SELECT stage, sample, count(*) AS calls, sum(cost_usd) AS cost_usd, max(finish_reason) AS finish_reason "

@@ -7,11 +7,15 @@ from typing import Any
 
 from codemonkeys.settings.model_settings import decisive
 
+NEW_SECTIONS = frozenset({"agent"})
+"""Sections of the settings that earlier versions did not have; a run of theirs goes on without them."""
+
 
 def difference(stored: dict[str, Any], given: dict[str, Any]) -> str | None:
     """What differs, as a phrase with both values; None if a session may go on with these settings."""
     was, now_asked = deciding(stored), deciding(given)
-    differing = sorted(k for k in {*was, *now_asked} if not same(k, was.get(k), now_asked.get(k)))
+    names = {*was, *now_asked} - (NEW_SECTIONS - was.keys())
+    differing = sorted(k for k in names if not same(k, was.get(k), now_asked.get(k)))
     if not differing:
         return None
     where, before, after = first_difference(differing[0], was.get(differing[0]), now_asked.get(differing[0]))

@@ -9,6 +9,7 @@ from codemonkeys.journal.schema_bill import COSTS
 from codemonkeys.journal.schema_choices import CHOICES
 from codemonkeys.journal.schema_controls import CONTROLS
 from codemonkeys.journal.schema_initial import INITIAL
+from codemonkeys.journal.schema_sessions import SESSIONS
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
@@ -154,6 +155,7 @@ MIGRATIONS = {
     "m010_costs": COSTS,
     "m011_batches": BATCHES,
     "m012_choices": CHOICES,
+    "m013_sessions": SESSIONS,
 }
 """Statements by name, oldest first. Never change a released one: add a new one below it."""
 

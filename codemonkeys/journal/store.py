@@ -14,7 +14,9 @@ from codemonkeys.errors import RunExists
 from codemonkeys.journal import run_files, texts
 from codemonkeys.journal.batches import StoredBatches
 from codemonkeys.journal.calls import StoredCalls
+from codemonkeys.journal.conversation_use import Use, conversation_use
 from codemonkeys.journal.executions import StoredExecutions
+from codemonkeys.journal.layers import StoredLayers
 from codemonkeys.journal.same_settings import difference
 from codemonkeys.journal.writer import KeyIndex, Writer, now
 from codemonkeys.keys import StepKey
@@ -59,6 +61,7 @@ class Journal:
             self._writer = Writer(connection, name, self.folder, run_files.connect_to_read(path))
             self.calls = StoredCalls(self._writer)
             self.executions = StoredExecutions(self._writer)
+            self.layers = StoredLayers(self._writer)
             # The connection that writes would wait for a commit, and nearly every note that is looked for is missing.
             self._notes = KeyIndex(self._writer.reader, "SELECT stage, sample, kind FROM notes WHERE task = ?")
             self.batches = StoredBatches(self._writer)
@@ -98,6 +101,10 @@ class Journal:
         self.calls.mark_started_as_lost()
         if self.batches.read_left():
             self.calls.recompute_totals()
+
+    def conversation_use(self, task: str, stage: str, sample: int, turn: int) -> Use:
+        """What a conversation has used to the end of a turn."""
+        return conversation_use(self._writer.reader, task, stage, sample, turn)
 
     @property
     def choice(self) -> str:

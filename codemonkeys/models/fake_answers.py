@@ -39,6 +39,10 @@ def answer(request: Request) -> str:
         case stages.EDIT.name:
             line = f"Written by trajectory {request.key.sample} of a dry run."
             body = f"<<<<<<< CREATE {marker(system)} {FILE}\n{line}\n>>>>>>> END {marker(system)}"
+        case stages.AGENT.name:
+            line = f"Written by trajectory {request.key.sample} of a dry run."
+            body = f"<<<<<<< TEST {marker(system)}\n{TEST.format(file=FILE)}>>>>>>> END {marker(system)}\n"
+            body += f"<<<<<<< CREATE {marker(system)} {FILE}\n{line}\n>>>>>>> END {marker(system)}"
         case stages.JUDGE.name:
             return "YES"
         case _:

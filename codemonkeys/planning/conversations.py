@@ -33,6 +33,13 @@ class ConversationProfile:
 EDIT_PROFILE = ConversationProfile((1, 1, 0.83, 0.66, 0.57, 0.51, 0.46, 0.41), answer=870, first=1_500, reply=1_300)
 TEST_PROFILE = ConversationProfile((1, 1, 0.65, 0.45, 0.32, 0.24, 0.19, 0.15), answer=985, first=100, reply=900)
 SELECT_PROFILE = ConversationProfile((1, 1, 1, 1, 0.5, 0.3, 0.1, 0.1, 0, 0), answer=1_360, first=100, reply=2_300)
+AGENT_PROFILE = ConversationProfile(
+    (*(1.0,) * 8, *(0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4), *(0.35, 0.3, 0.25), 0.2),
+    answer=300,
+    first=200,
+    reply=900,
+)
+"""Of an agent: an assumption, until a run of yours tells more (`--experience`). About twenty short steps."""
 PATCH = 600
 """Tokens of a candidate's patch."""
 JUDGE_PROFILE = ConversationProfile((1,), answer=700, first=PATCH, reply=0)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from codemonkeys.engine.bounds import MESSAGE_TOKENS
 from codemonkeys.models.base import Usage
 from codemonkeys.models.batch_prices import USUAL
 from codemonkeys.models.roles import longest_answer
+from codemonkeys.planning.agents import agent_cost
 from codemonkeys.planning.conversations import (
     EDIT_PROFILE,
     JUDGE_PROFILE,
@@ -20,6 +20,7 @@ from codemonkeys.planning.conversations import (
 from codemonkeys.planning.experience import Experience
 from codemonkeys.planning.measures import Measures
 from codemonkeys.planning.models import PlannedModels
+from codemonkeys.planning.stage_cost import CONTEXT_SHARE, FEWER_TOKENS, StageCost, stage_cost, total, upper_bound
 from codemonkeys.selection.deciding import (
     ModelEvidence,
     add_ballots,
@@ -29,11 +30,9 @@ from codemonkeys.selection.deciding import (
     model_evidence_for,
 )
 from codemonkeys.settings import Settings
-from codemonkeys.stages import BALLOT, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST
+from codemonkeys.stages import AGENT, BALLOT, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST
 
 RANK_ANSWER = 530
-CONTEXT_SHARE = 74_570 / 128_000
-"""Mean fill level of the context."""
 RELEVANT_FILES = 46
 """Number of relevant files, which the ranking sees."""
 SUMMARY = 50
@@ -57,40 +56,6 @@ PAPER_SOURCE = 2_940_000
 """Tokens of a task's source files if no repository is on this machine."""
 
 
-FEWER_TOKENS = 1.25
-"""A provider may count fewer tokens than we do, so its longest answer may have more of ours."""
-
-
-@dataclass(frozen=True)
-class StageCost:
-    """Estimated cost of a stage, for one or more tasks. Tokens and calls are expected values."""
-
-    calls: float = 0.0
-    usage: Usage = Usage()
-    expected_usd: float | None = 0.0
-    """None if the price is unknown."""
-    most_calls: int = 0
-    """Upper bound."""
-    most_usd: float | None = 0.0
-    """Upper bound; None if the price is unknown."""
-
-    def __add__(self, other: StageCost) -> StageCost:
-        mine, its = self.usage, other.usage
-        usage = Usage(
-            mine.prompt_tokens + its.prompt_tokens,
-            mine.completion_tokens + its.completion_tokens,
-            mine.cache_read_tokens + its.cache_read_tokens,
-            mine.cache_write_tokens + its.cache_write_tokens,
-        )
-        expected = _sum(self.expected_usd, other.expected_usd)
-        most = _sum(self.most_usd, other.most_usd)
-        return StageCost(self.calls + other.calls, usage, expected, self.most_calls + other.most_calls, most)
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other
-
-
 def costs(
     measures: Measures, settings: Settings, models: PlannedModels, experience: Experience | None = None
 ) -> dict[str, StageCost]:
@@ -106,10 +71,13 @@ def costs(
         RANK.name: _rank(measures, settings, models),
         TEST.name: _test(measures, settings, models),
         EDIT.name: _edit(measures, settings, models),
+        AGENT.name: agent_cost(measures, settings, models),
         JUDGE.name: _judge(measures, settings, models),
         BALLOT.name: _select(measures, settings, models, BALLOT.name, ballots),
         SELECT.name: _select(measures, settings, models, SELECT.name, int(evidence is add_conversation)),
     }
+    if not settings.shows_files:
+        found |= dict.fromkeys((DIGEST.name, RELEVANCE.name, RANK.name), StageCost())
     found = {name: _learned(name, cost, settings, models, experience) for name, cost in found.items()}
     for stage in settings.operation.batch.stages:  # The upper bound stays: what a batch does not answer goes out alone.
         expected = found[stage].expected_usd
@@ -128,22 +96,6 @@ def _learned(
     return replace(cost, calls=calls, usage=usage, expected_usd=models.expected(name, calls, usage))
 
 
-def upper_bound(
-    models: PlannedModels, stage: str, system: float, first: float, turns: int, answer: int, reply: float
-) -> float | None:
-    """Upper bound of a conversation's cost: every turn is used, nothing is cached, all messages have maximum length."""
-    grown = answer * FEWER_TOKENS + reply + 2 * MESSAGE_TOKENS
-    prompts = (system + first + 2 * MESSAGE_TOKENS + turn * grown for turn in range(turns))
-    return models.most(stage, [(prompt, answer) for prompt in prompts])
-
-
-def _stage(
-    models: PlannedModels, stage: str, calls: float, usage: Usage, most_calls: int, most_usd: float | None
-) -> StageCost:
-    expected = models.expected(stage, calls, usage)
-    return StageCost(calls, usage, expected, most_calls, None if expected is None else most_usd)
-
-
 def _relevance(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
     longest = longest_answer(settings, "scan")
     calls = prompt = completion = 0.0
@@ -160,8 +112,8 @@ def _relevance(measures: Measures, settings: Settings, models: PlannedModels) ->
             each = upper_bound(
                 models, RELEVANCE.name, measures.systems[RELEVANCE.name], batch.prompt, 2, longest, measures.repair
             )
-            most_usd = _sum(most_usd, each)
-    return _stage(models, RELEVANCE.name, calls, Usage(round(prompt), round(completion)), most_calls, most_usd)
+            most_usd = total(most_usd, each)
+    return stage_cost(models, RELEVANCE.name, calls, Usage(round(prompt), round(completion)), most_calls, most_usd)
 
 
 def _digest(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
@@ -171,13 +123,13 @@ def _digest(measures: Measures, settings: Settings, models: PlannedModels) -> St
     completion = sum(batch.files for batch in batches) * DIGEST_ANSWER
     most_usd: float | None = 0.0
     for batch in batches:
-        most_usd = _sum(
+        most_usd = total(
             most_usd,
             upper_bound(
                 models, DIGEST.name, system, batch.prompt, 2, longest_answer(settings, "scan"), measures.repair
             ),
         )
-    return _stage(models, DIGEST.name, len(batches), Usage(prompt, completion), 2 * len(batches), most_usd)
+    return stage_cost(models, DIGEST.name, len(batches), Usage(prompt, completion), 2 * len(batches), most_usd)
 
 
 def _rank(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
@@ -197,7 +149,7 @@ def _rank(measures: Measures, settings: Settings, models: PlannedModels) -> Stag
         longest_answer(settings, "primary"),
         measures.users[RANK.name],
     )
-    return _stage(models, RANK.name, calls, usage, 2 * count, None if each is None else count * each)
+    return stage_cost(models, RANK.name, calls, usage, 2 * count, None if each is None else count * each)
 
 
 def _test(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
@@ -205,7 +157,8 @@ def _test(measures: Measures, settings: Settings, models: PlannedModels) -> Stag
     system, shown, paths = measures.systems[TEST.name], 0, 0
     if not generation.early_tests:
         shown, paths = min(settings.context.test_tokens, measures.source + measures.tests), measures.paths
-    typical = Conversations(generation.samples, generation.test_turns, system + shown, TEST_PROFILE.first, TEST_PROFILE)
+    samples = generation.count("edit")
+    typical = Conversations(samples, generation.test_turns, system + shown, TEST_PROFILE.first, TEST_PROFILE)
     reply = measures.users[TEST.name] + output
     each = upper_bound(
         *(models, TEST.name),
@@ -216,8 +169,7 @@ def _test(measures: Measures, settings: Settings, models: PlannedModels) -> Stag
         reply,
     )
     calls, usage = typical.usage()
-    samples = generation.samples
-    return _stage(
+    return stage_cost(
         models, TEST.name, calls, usage, samples * generation.test_turns, None if each is None else samples * each
     )
 
@@ -226,10 +178,8 @@ def _edit(measures: Measures, settings: Settings, models: PlannedModels) -> Stag
     generation, output = settings.generation, settings.sandbox.output_characters
     fullest = min(settings.context.tokens, measures.source + measures.tests)
     typical_context = min(round(CONTEXT_SHARE * settings.context.tokens), measures.source)
-    system = measures.systems[EDIT.name]
-    typical = Conversations(
-        generation.samples, generation.edit_turns, system + typical_context, EDIT_PROFILE.first, EDIT_PROFILE
-    )
+    system, samples = measures.systems[EDIT.name], generation.count("edit")
+    typical = Conversations(samples, generation.edit_turns, system + typical_context, EDIT_PROFILE.first, EDIT_PROFILE)
     script = longest_answer(settings, "writer") * FEWER_TOKENS
     patch = 2 * script
     earlier = 0 if generation.diversity == "none" else generation.memory_characters
@@ -242,8 +192,7 @@ def _edit(measures: Measures, settings: Settings, models: PlannedModels) -> Stag
         measures.users[EDIT.name] + patch + (2 + generation.repository_tests) * output,
     )
     calls, usage = typical.usage()
-    samples = generation.samples
-    return _stage(
+    return stage_cost(
         models, EDIT.name, calls, usage, samples * generation.edit_turns, None if each is None else samples * each
     )
 
@@ -267,7 +216,7 @@ def _judge(measures: Measures, settings: Settings, models: PlannedModels) -> Sta
         longest_answer(settings, "judge"),
         0,
     )
-    return _stage(models, JUDGE.name, calls, usage, count, None if each is None else count * each)
+    return stage_cost(models, JUDGE.name, calls, usage, count, None if each is None else count * each)
 
 
 def _select(measures: Measures, settings: Settings, models: PlannedModels, stage: str, count: int) -> StageCost:
@@ -289,4 +238,4 @@ def _select(measures: Measures, settings: Settings, models: PlannedModels, stage
         measures.users[SELECT.name] + (1 + finalists) * output,
     )
     calls, usage = typical.usage()
-    return _stage(models, stage, calls, usage, count * turns, None if each is None else count * each)
+    return stage_cost(models, stage, calls, usage, count * turns, None if each is None else count * each)

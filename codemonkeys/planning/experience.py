@@ -11,7 +11,7 @@ from codemonkeys.journal import run_files
 from codemonkeys.journal.queries import rows, run_row
 from codemonkeys.models.base import Usage
 from codemonkeys.settings import Settings
-from codemonkeys.stages import EDIT, TEST
+from codemonkeys.stages import AGENT, EDIT, TEST
 
 TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")
 
@@ -34,7 +34,7 @@ class Experience:
         """Calls of a task and their tokens in a run of these settings; None if the stage was never called."""
         if not self.calls.get(stage):
             return None
-        drawn = settings.generation.samples / self.samples if stage in (TEST.name, EDIT.name) else 1.0
+        drawn = settings.generation.samples / self.samples if stage in (TEST.name, EDIT.name, AGENT.name) else 1.0
         calls = self.calls[stage] * drawn
         prompt, completion, read, written = (round(calls * each) for each in self.tokens[stage])
         return calls, Usage(prompt, completion, read, written)

@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+from codemonkeys.agent.commands import MOST
+from codemonkeys.agent.desk import LISTED
 from codemonkeys.context.beyond import by_likeness, shown
 from codemonkeys.context.digests import shown_for_digest
 from codemonkeys.context.environment import MOST_CHARACTERS
@@ -24,7 +27,7 @@ from codemonkeys.models.tokens import count_tokens
 from codemonkeys.models.windows import Window
 from codemonkeys.runs.runner import open_work
 from codemonkeys.settings import Settings
-from codemonkeys.stages import CONTEXT_MODES, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST
+from codemonkeys.stages import AGENT, CONTEXT_MODES, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Environment, Execution, Limits, Script
@@ -35,6 +38,9 @@ LISTED_TOKENS = 60
 
 LONGEST_VERDICT = "It did not end within 100000 seconds and was stopped for using more than 1000000 MiB of memory."
 """At least as long as any verdict line of an execution."""
+
+LONGEST_PATH = "path/" * 20
+"""A long path of a new file."""
 
 LONGEST_ENVIRONMENT = "1." * (MOST_CHARACTERS // 2 + 40)
 """At least as many tokens as any text about an environment, with what says that it was cut."""
@@ -165,6 +171,13 @@ def _measure_work(work: Work) -> Measures:
     results = [{"number": c["number"], **result} for c in candidates]
     repository = {"passing": 100, "broken": 100, "output": ""}
     both, turns = {"original": result, "edited": result, "repository": repository}, {"turns_left": 1}
+    agent = {"files": [], "paths": [], "steps": 100, "seconds": seconds, "repository": work.environment.repository}
+    commands: dict[str, Any] = {
+        "found": [{"asked": " ", "told": LONGEST_VERDICT, "output": ""}] * MOST,
+        "files": {"left": [LONGEST_PATH] * LISTED},
+        "problem": "results",
+        "steps_left": 1,
+    }
     whole = {"patch_known": False, "original_known": False, "difference": None}
     return Measures(
         passes=tuple(passes),
@@ -179,6 +192,7 @@ def _measure_work(work: Work) -> Measures:
             RANK.name: count(work.prompts("rank.system", files=[], **aims)),
             TEST.name: count(work.prompts("test.system", seconds=seconds, files=[], nearest=nearest, **script)),
             EDIT.name: count(work.prompts("edit.system", files=[], turns=10, room=100_000, **script)),
+            AGENT.name: count(work.prompts("agent.system", **agent, **script)),
             JUDGE.name: count(work.prompts("judge.system", files=[])),
             SELECT.name: count(work.prompts("select.system", may_refuse=True, **several)),
         },
@@ -186,6 +200,7 @@ def _measure_work(work: Work) -> Measures:
             RANK.name: count(work.prompts("rank.user")) + LISTED_TOKENS,
             TEST.name: count(work.prompts("test.result", result=result, **turns)) + LISTED_TOKENS,
             EDIT.name: count(work.prompts("edit.result", patch=" ", **both, **whole, **turns)) + LISTED_TOKENS,
+            AGENT.name: count(work.prompts("agent.result", results={"patch": " ", **both, **whole}, **commands)),
             JUDGE.name: count(work.prompts("judge.user", patch=" ")),
             SELECT.name: count(work.prompts("select.result", original=result, results=results, **turns))
             + LISTED_TOKENS,

@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
-from codemonkeys.planning.costs import PAPER_SOURCE, StageCost, costs
+from codemonkeys.planning.costs import PAPER_SOURCE, costs
 from codemonkeys.planning.experience import Experience
 from codemonkeys.planning.measures import LISTED_TOKENS, Batch, CountingModel, Measures, counting_steps, measure
 from codemonkeys.planning.models import PlannedModels
+from codemonkeys.planning.stage_cost import StageCost
 from codemonkeys.settings import Settings
 from codemonkeys.stages import ASKING, CONTEXT_MODES
 from codemonkeys.tasks.base import Task

@@ -86,11 +86,46 @@ _EVIDENCE = (
     {**_APART, "votes_differ": False, "regressions": 0, "tests": [], "scripts": []},
 )
 
+_TOLD: Values = {
+    "found": [
+        {"asked": "BASH", "told": "exit code 0.", "output": "it breaks"},
+        {"asked": "TEST", "told": "kept.", "output": ""},
+    ],
+    "results": None,
+    "problem": "",
+    "files": {"left": ["new.py", "x.log"]},
+    "steps_left": 9,
+}
+_WHOLE = {name: value for name, value in _RESULT.items() if name != "turns_left"}
+
+_CHANGED: tuple[Values, ...] = (
+    {},
+    {"patch": _PATCH, "original": _PRESENT, "edited": _FIXED, "repository": _BREAKS},
+    {"patch": _PATCH, "patch_known": True, "original": _PRESENT, "original_known": True, "edited": _FIXED},
+    {"patch": _PATCH, "repository": {**_BREAKS, "broken": 0}},
+    *(
+        {"original": _PRESENT, "edited": _FIXED, "difference": {"since": since, "output": output}}
+        for since in ("before", "unedited")
+        for output in ("", "-it breaks\n+it works")
+    ),
+)
+
 SAMPLES: dict[str, tuple[Values, ...]] = {
+    "agent.repair": tuple({**_PROBLEM, "steps_left": left} for left in (1, 2)),
+    "agent.result": (
+        *({**_TOLD, "problem": problem} for problem in ("nothing", "test", "results")),
+        *({**_TOLD, "steps_left": left, "files": {"left": []}} for left in (0, 1, 5)),
+        *({**_TOLD, "results": {**_WHOLE, **results}} for results in _CHANGED),
+    ),
+    "agent.system": tuple(
+        {"files": files, "paths": paths, "script": _SCRIPT, "steps": 40, "seconds": "100", "repository": "/testbed"}
+        for files, paths in (([], []), ([_FILE], []), ([], ["src/module.py"]))
+    ),
+    "agent.user": ({},),
     "answer.broken": ({"stage": "edit", "max_tokens": 8192, "empty": False},),
     "answer.cut": tuple(
         {"stage": stage, "max_tokens": 8192, "empty": empty}
-        for stage in ("relevance", "rank", "test", "edit", "select", "judge")
+        for stage in ("relevance", "rank", "test", "edit", "agent", "select", "judge")
         for empty in (False, True)
     ),
     "beyond.repair": (_PROBLEM,),

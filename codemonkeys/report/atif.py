@@ -14,7 +14,7 @@ from typing import Any
 
 from codemonkeys import __version__
 from codemonkeys.journal import queries, texts
-from codemonkeys.keys import PROBE, REPOSITORY_TESTS
+from codemonkeys.keys import COMMAND, PROBE, REPOSITORY_TESTS
 from codemonkeys.redact import machine_folders, redact, without_folders
 from codemonkeys.stages import ASKING, RELEVANCE, SELECT
 
@@ -153,6 +153,9 @@ def _call_id(execution: Json) -> str:
 
 
 def _tool_call(connection: sqlite3.Connection, execution: Json) -> Json:
+    if execution["part"].startswith(COMMAND):
+        command = {"command": texts.get(connection, execution["script_hash"])}
+        return {"tool_call_id": _call_id(execution), "function_name": "bash", "arguments": command}
     looked_up = execution["part"].startswith(REPOSITORY_TESTS)
     on = ("edited" if execution["patch_hash"] else "original") if looked_up else execution["part"]
     arguments = {"on": on, "script": texts.get(connection, execution["script_hash"])}
@@ -180,7 +183,7 @@ def _calls(connection: sqlite3.Connection, task: str) -> list[Json]:
 def _executions(connection: sqlite3.Connection, task: str) -> dict[Any, list[Json]]:
     query = (
         "SELECT stage, sample, turn, part, reason, exit_code, output_hash, script_hash, patch_hash "
-        "FROM execution_steps WHERE task = ? AND state = 'done' AND stage IN ('test', 'edit', 'select') "
+        "FROM execution_steps WHERE task = ? AND state = 'done' AND stage IN ('test', 'edit', 'agent', 'select') "
         f"AND part NOT LIKE '{REPOSITORY_TESTS}%{PROBE}' "
         "ORDER BY stage, turn, part DESC, sample"
     )

@@ -14,7 +14,7 @@ from codemonkeys.generation.flags import suspicious
 from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import one_line
 from codemonkeys.report.tables import diff_view, dollars, heading, new_table, plain, spend_table, unanswered_line
-from codemonkeys.stages import EDIT, RANK, REGRESSION, RELEVANCE, STAGES, base_stage
+from codemonkeys.stages import AGENT, EDIT, RANK, REGRESSION, RELEVANCE, STAGES, base_stage
 
 
 def evidence_view(story: dict[str, Any]) -> RenderableType:
@@ -121,8 +121,8 @@ def candidates_table(story: dict[str, Any]) -> Table:
 
 def unapproved(sample: int, notes: Sequence[dict[str, Any]]) -> str:
     """Why a model has not approved of its edit."""
-    early = (EDIT.name, sample, "ended early") in {(note["stage"], note["sample"], note["kind"]) for note in notes}
-    return "no, ended early" if early else "no, out of turns"
+    ended = {(note["stage"], note["sample"]) for note in notes if note["kind"] == "ended early"}
+    return "no, ended early" if ended & {(EDIT.name, sample), (AGENT.name, sample)} else "no, out of turns"
 
 
 def changed_lines(patch: str) -> str:
@@ -153,6 +153,16 @@ def context_view(notes: Sequence[dict[str, Any]]) -> Group:
     return Group(*lines)
 
 
+def agents_table(commands: Sequence[dict[str, Any]]) -> Table:
+    """One line per agent that ran commands: how many, what became of them, and the last one."""
+    table = new_table("sample", "commands", "failed", "stopped", "seconds", "last", numbers=("sample", "commands"))
+    for row in commands:
+        counts = (row["sample"] + 1, row["commands"], row["failed"], row["stopped"])
+        last = one_line(row["last"] or "")
+        table.add_row(*map(str, counts), f"{row['seconds']:.1f}", plain(last[:60]))
+    return table
+
+
 def task_view(story: dict[str, Any]) -> RenderableType:
     """Everything that happened to one task."""
     conversations = new_table("stage", "sample", "calls", "cost", numbers=("sample", "calls", "cost"))
@@ -166,6 +176,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
         *chosen_member(story),
         *section("Context", context, bool(context.renderables)),
         *section("Conversations", conversations, bool(conversations.rows)),
+        *section("Agents", agents_table(story.get("commands", ())), bool(story.get("commands"))),
         *(plain(f"{n['stage']} sample {n['sample'] + 1} ended early: {n['body']}", "yellow") for n in early),
         *(plain(line, "yellow") for line in unusable_answers(story["unusable"])),
         *(heading("Candidates"), candidates_table(story)),

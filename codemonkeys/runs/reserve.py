@@ -12,7 +12,7 @@ from codemonkeys.models.base import Model
 from codemonkeys.models.parameters import Parameters
 from codemonkeys.models.roles import ModelSet, longest_answer
 from codemonkeys.settings import Settings
-from codemonkeys.stages import CONTEXT_MODES, EDIT, RANK, RELEVANCE, Stage
+from codemonkeys.stages import AGENT, CONTEXT_MODES, EDIT, RANK, RELEVANCE, Stage
 from codemonkeys.tasks.snapshot import Entry
 
 BYTES_PER_TOKEN = 3
@@ -21,6 +21,8 @@ PROMPT_TOKENS = 3_000
 """What a message says beside the files it shows."""
 ANSWER_TOKENS = 512
 """A generous answer of relevance or ranking. They may be longer, but hardly all of them."""
+STEPS = 8
+"""Steps within which an agent has usually changed something."""
 FILE_LINE_TOKENS = 100
 """A file in the list that is ranked."""
 
@@ -32,12 +34,12 @@ def minimum_reserve(
     entries: Iterable[Entry],
     issue: str,
 ) -> dict[str, float]:
-    """US dollars by stage: relevance, the rankings, and the first answer of one edit conversation.
+    """US dollars by stage: relevance, the rankings, and the first patch of one trajectory.
 
     `entries`: what the codebase holds. Each stage can pay for its longest possible answer at least once, at the upper
     bound that its calls will have, so that one after another they go out even where the rest of the money is reserved.
-    An edit conversation may fall to any of the writers: it is reserved for the dearest. Tests are not reserved for: a
-    trajectory that cannot pay for one goes on without.
+    The trajectory may be of any kind, by any of the writers: it is reserved for the dearest. Tests are not reserved
+    for: a trajectory that cannot pay for one goes on without.
     """
     context = settings.context
     tokens = {e.path: e.size // BYTES_PER_TOKEN + 1 for e in entries if is_source(e.path)}
@@ -54,10 +56,27 @@ def minimum_reserve(
     def asked(stage: Stage, sample: int = 0) -> tuple[Model, Parameters]:
         return models.of(stage.name, sample), models.parameters_of(stage.name, sample)
 
+    generation, outputs = settings.generation, settings.sandbox.output_characters // BYTES_PER_TOKEN
+    seen = listed if settings.agent.context == "paths" else shown if settings.agent.context == "files" else told
+    steps = min(STEPS, settings.agent.steps)
+    # What an agent is told grows from step to step, up to its limit.
+    grown = [
+        min(seen + step * (ANSWER_TOKENS + outputs), max(seen, settings.agent.history_tokens)) for step in range(steps)
+    ]
+
+    def first_patch(sample: int) -> float:
+        """Of a trajectory, what it takes until there is something to submit."""
+        if generation.kind_of(sample) == "agent":
+            return several(bounds, *asked(AGENT, sample), len(grown), sum(grown), longest("writer"))
+        return several(bounds, *asked(EDIT, sample), 1, shown, longest("writer"))
+
+    drawn = min(writers * len(generation.kinds), max(writers, generation.samples))
+    if not settings.shows_files:
+        rankings = reading = 0
     return {
         RELEVANCE.name: passes * several(bounds, *asked(RELEVANCE), reading, files + reading * told, longest("scan")),
         RANK.name: several(bounds, *asked(RANK), rankings, context.rankings * listed, longest("primary")),
-        EDIT.name: max(several(bounds, *asked(EDIT, each), 1, shown, longest("writer")) for each in range(writers)),
+        EDIT.name: max(first_patch(each) for each in range(drawn)),
     }
 
 

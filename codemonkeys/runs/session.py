@@ -13,7 +13,7 @@ from typing import Any
 from codemonkeys.engine.events import Notify, note, silent
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.stop import Stop
-from codemonkeys.errors import RunInterrupted
+from codemonkeys.errors import BadSettings, RunInterrupted
 from codemonkeys.journal.choices import ChoiceJournal, NamedChoice
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
@@ -32,6 +32,8 @@ from codemonkeys.stages import CONTEXT_MODES
 from codemonkeys.tasks.backends import choose_backend
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
+from codemonkeys.wording import option
+from sandboxes.sessions import SessionSandbox
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,11 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
             settings = with_early_tests(settings)
         settings = fit_settings(settings, models, journal.windows, lambda line: options.notify(note(line)))
         sandbox = opened.enter_context(closing(backend.open(journal.name, reuse=settings.sandbox.reuse)))
+        if settings.generation.count("agent") and not isinstance(sandbox, SessionSandbox):
+            raise BadSettings(
+                f"the {kind} sandbox has no sessions, in which agents work: choose another with "
+                f"{option('sandbox', 'NAME')}, or set generation.kinds=[edit]"
+            )
         digests = open_digests(settings, home)
         if digests is not None:
             opened.enter_context(closing(digests))

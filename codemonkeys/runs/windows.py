@@ -11,7 +11,7 @@ from codemonkeys.models.base import Model
 from codemonkeys.models.roles import ModelSet, stage_answer
 from codemonkeys.models.windows import Window, Windowed
 from codemonkeys.settings import Settings, build
-from codemonkeys.stages import ASKING, BALLOT, EDIT, JUDGE, RELEVANCE, SELECT, TEST, role_of
+from codemonkeys.stages import AGENT, ASKING, BALLOT, EDIT, JUDGE, RELEVANCE, SELECT, TEST, role_of
 
 INSTRUCTIONS = 3_000
 """Tokens for what a prompt says beside the files and results that it shows: template and issue."""
@@ -95,6 +95,12 @@ def shares(settings: Settings, stage: str, room: int) -> dict[str, int]:
     """How much of the room in a prompt of a stage each setting may take, in tokens; outputs in characters."""
     if stage == RELEVANCE.name:
         return dict.fromkeys(("context.file_tokens", "context.batch_tokens", "context.outline_batch_tokens"), room)
+    if stage == AGENT.name:
+        if not settings.generation.count("agent"):
+            return {}
+        # Half of the room at least is left to what it looks at.
+        whole = {"context.tokens": room // 2} if settings.agent.context == "files" else {}
+        return {"agent.history_tokens": max(2_000, room), **whole}
     if stage not in (TEST.name, EDIT.name, JUDGE.name, BALLOT.name, SELECT.name):
         return {}
     generation, context = settings.generation, settings.context

@@ -1,5 +1,6 @@
 """Settings: one tree, and where its values come from."""
 
+from codemonkeys.settings.agent_settings import AgentSettings
 from codemonkeys.settings.loading import build, load_settings, merge
 from codemonkeys.settings.model_settings import ModelSettings
 from codemonkeys.settings.selection_settings import SelectionSettings
@@ -14,6 +15,7 @@ from codemonkeys.settings.tree import (
 )
 
 __all__ = [
+    "AgentSettings",
     "BatchSettings",
     "ContextSettings",
     "GenerationSettings",

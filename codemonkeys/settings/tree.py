@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from codemonkeys.settings.agent_settings import AgentSettings
 from codemonkeys.settings.model_settings import ModelSettings, checked_variable
 from codemonkeys.settings.section import RegularFile, Section, memory_mb
 from codemonkeys.settings.selection_settings import SelectionSettings
@@ -62,6 +63,10 @@ class GenerationSettings(Section):
 
     samples: int = Field(10, ge=1)
     """Trajectories per task."""
+    kinds: tuple[Literal["edit", "agent"], ...] = Field(("edit",), min_length=1)
+    """Kinds of trajectories, assigned round-robin, so that each model gets each kind. `edit`: a test conversation, then
+    an edit conversation, of few turns, which see what the context stage found. `agent`: looks around by commands in a
+    sandbox (section `agent`)."""
     test_turns: int = Field(4, ge=1)
     """Maximum model calls per test conversation; malformed answers count."""
     edit_turns: int = Field(4, ge=1)
@@ -88,6 +93,14 @@ class GenerationSettings(Section):
     repository_tests: bool = True
     """After an edit run the repository's own tests that concern it, chosen and limited as for `selection.regression_*`,
     and show the model which fail."""
+
+    def kind_of(self, sample: int) -> str:
+        """The kind of a trajectory."""
+        return self.kinds[sample // max(1, len(self.models)) % len(self.kinds)]
+
+    def count(self, kind: str) -> int:
+        """How many trajectories of a task are of a kind."""
+        return sum(self.kind_of(sample) == kind for sample in range(self.samples))
 
     @model_validator(mode="after")
     def _memory_needs_waves(self) -> GenerationSettings:
@@ -236,9 +249,15 @@ class Settings(BaseSettings):
     """Folder with templates that override built-in ones of the same name."""
     context: ContextSettings = ContextSettings()
     generation: GenerationSettings = GenerationSettings()
+    agent: AgentSettings = AgentSettings()
     selection: SelectionSettings = SelectionSettings()
     sandbox: SandboxSettings = SandboxSettings()
     operation: OperationSettings = OperationSettings()
+
+    @property
+    def shows_files(self) -> bool:
+        """Whether any trajectory is shown what the context stage finds."""
+        return bool(self.generation.count("edit")) or self.agent.context != "none"
 
     @property
     def keeps_caches_an_hour(self) -> bool:

@@ -3,8 +3,9 @@
     for check in conformance.CHECKS:
         check(sandbox, environment)
 
-A check raises AssertionError if the sandbox fails it. The environment's repository must have been created by
-`prepare_repository`, and it needs `python`, `bash` and `git`. Checks take up to about ten seconds each.
+and, of a sandbox that has sessions, `SESSION_CHECKS` too. A check raises AssertionError if the sandbox fails it. The
+environment's repository must have been created by `prepare_repository`, and it needs `python`, `bash` and `git`. Checks
+take up to about ten seconds each.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sandboxes.base import Environment, Sandbox
-from sandboxes.conformance import isolation, limits, outcomes, shared
+from sandboxes.conformance import isolation, limits, outcomes, sessions, shared
 from sandboxes.conformance.common import prepare_repository, processes_with
+from sandboxes.sessions import SessionSandbox
 
-__all__ = ["CHECKS", "Check", "prepare_repository", "processes_with"]
+__all__ = ["CHECKS", "SESSION_CHECKS", "Check", "SessionCheck", "prepare_repository", "processes_with"]
 
 Check = Callable[[Sandbox, Environment], None]
+SessionCheck = Callable[[SessionSandbox, Environment], None]
 
 CHECKS: tuple[Check, ...] = (
     outcomes.exit_codes_are_faithful,
@@ -59,4 +62,18 @@ CHECKS: tuple[Check, ...] = (
     shared.no_key_of_the_kernel_is_found,
     shared.no_lock_is_shared,
     shared.terminals_are_limited,
+)
+
+SESSION_CHECKS: tuple[SessionCheck, ...] = (
+    sessions.files_persist_and_processes_do_not,
+    sessions.what_holds_of_a_run_holds_of_a_command,
+    sessions.limits_hold_for_each_command,
+    sessions.a_snapshot_restores_and_forks,
+    sessions.nothing_changed_is_an_equal_layer,
+    sessions.files_are_read_and_written,
+    sessions.the_diff_is_exact,
+    sessions.the_diff_does_not_rest_on_what_git_was_told,
+    sessions.a_repository_that_was_removed_comes_back,
+    sessions.what_is_too_much_is_dropped,
+    sessions.many_sessions_do_not_meet,
 )

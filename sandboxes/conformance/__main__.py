@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sandboxes.base import Environment, Sandbox
-from sandboxes.conformance import CHECKS, prepare_repository
+from sandboxes.conformance import CHECKS, SESSION_CHECKS, prepare_repository
+from sandboxes.sessions import SessionSandbox
 
 Factory = Callable[[Path], tuple[Sandbox, Environment]]
 
@@ -46,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 2
         try:
             sandbox.ensure(environment)
-            chosen = [check for check in CHECKS if given.k in check.__name__]
+            of_sessions = SESSION_CHECKS if isinstance(sandbox, SessionSandbox) else ()
+            chosen: list[Callable[..., None]] = [c for c in (*CHECKS, *of_sessions) if given.k in c.__name__]
             for check in chosen:
                 started = time.monotonic()
                 try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sandboxes.base import Environment, Execution, Reason, Sandbox
 from sandboxes.conformance.common import exited, python
-from sandboxes.namespace import SYS_KEYCTL
+from sandboxes.syscalls import SYS_KEYCTL
 
 _ADD_KEY = {"x86_64": 248, "ppc64le": 269, "s390x": 278, "armv7l": 309}.get(os.uname().machine, 217)
 _SESSION, _SEARCH, _UNLINK = -3, 10, 9

@@ -57,6 +57,17 @@ def test_the_sandbox_runs_what_ours_runs_alike(place: Place) -> None:
 
 
 @pytest.mark.slow
+def test_agents_are_refused_where_there_are_no_sessions(place: Place) -> None:
+    """Before anything is spent; the name of the run stays free."""
+    agents = ("-c", "generation.kinds=[edit,agent]")
+    words = ("solve", place.source, "--run", "agents", "-m", "fake", *agents, *ONE_SAMPLE)
+    assert place(*words, "--sandbox", "sandbox:BACKEND").code == 0, "the only sample is no agent"
+    done = place(*words[:3], "none", *words[4:-2], "--sandbox", "sandbox:BACKEND")
+    assert done.code == 2 and "has no sessions, in which agents work" in done.err
+    assert not (place.folder / "runs" / "none").exists()
+
+
+@pytest.mark.slow
 def test_a_run_keeps_its_sandbox(place: Place, tmp_path: Path) -> None:
     """A resume finds it by the same name, or says what is missing."""
     place.solve("kept", "-m", "fake", "--sandbox", "sandbox:BACKEND", *ONE_SAMPLE)

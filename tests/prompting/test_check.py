@@ -80,7 +80,7 @@ def test_samples_are_what_the_code_gives(
 
         return replace(request, key=request.key._replace(turn=max(0, request.key.turn - turns)))
 
-    generation = {"samples": 4, "wave": 2, "diversity": "memory"}
+    generation = {"samples": 4, "wave": 2, "diversity": "memory", "kinds": ["edit", "agent"]}
     settings: dict[str, Any] = {
         "generation": generation,
         "context": {"mode": mode, "lexical_files": 2},

@@ -22,11 +22,20 @@ CHECKS = [
     pytest.param(check, id=check.__name__, marks=[pytest.mark.slow] * (check.__name__ in SLOW))
     for check in conformance.CHECKS
 ]
+SESSION_CHECKS = [pytest.param(check, id=check.__name__) for check in conformance.SESSION_CHECKS]
+every_session_check = pytest.mark.parametrize("check", SESSION_CHECKS)
 every_check = pytest.mark.parametrize("check", CHECKS)
 
 
 @every_check
 def test_local(check: conformance.Check, local: LocalSandbox, local_environment: Environment) -> None:
+    check(local, local_environment)
+
+
+@every_session_check
+def test_sessions_of_local(
+    check: conformance.SessionCheck, local: LocalSandbox, local_environment: Environment
+) -> None:
     check(local, local_environment)
 
 
@@ -41,6 +50,14 @@ def test_local_on_an_image(check: conformance.Check, image_environment: Environm
 @pytest.mark.docker
 @every_check
 def test_docker(check: conformance.Check, docker_sandbox: DockerSandbox, docker_environment: Environment) -> None:
+    check(docker_sandbox, docker_environment)
+
+
+@pytest.mark.docker
+@every_session_check
+def test_sessions_of_docker(
+    check: conformance.SessionCheck, docker_sandbox: DockerSandbox, docker_environment: Environment
+) -> None:
     check(docker_sandbox, docker_environment)
 
 
