@@ -20,6 +20,8 @@ from tests.cli.command import fork_server
 DATA = Path(os.environ.get("CODEMONKEYS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 settings.register_profile("untimed", deadline=None)  # A busy machine is slow, not wrong.
 settings.load_profile("untimed")
+CALLS_LITELLM = ("tests/models/", "tests/engine/test_batches.py")
+"""Tests for which a process imports litellm, which takes seconds: one worker does, not each."""
 REQUIRED = os.environ.get("CODEMONKEYS_TEST_REQUIRE", "").split()
 
 
@@ -42,6 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("docker"):
             item.add_marker("slow")
+        if item.nodeid.startswith(CALLS_LITELLM):
+            item.add_marker(pytest.mark.xdist_group("litellm"))
 
 
 @pytest.hookimpl(tryfirst=True)

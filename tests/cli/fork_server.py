@@ -28,6 +28,7 @@ import sys
 import tempfile
 import termios
 import threading
+from functools import cache
 
 exit_code: int | None = None
 
@@ -56,8 +57,13 @@ LIBRARIES = (
 
 def preload() -> None:
     """Import all that commands import; leave nothing else behind."""
+    import typer.main
+
     import codemonkeys
+    from codemonkeys.cli import main as application
+    from codemonkeys.context import languages
     from codemonkeys.models import litellm_calls, tokens
+    from codemonkeys.prompting import rendering
 
     for module in pkgutil.walk_packages(codemonkeys.__path__, "codemonkeys."):
         if not module.name.endswith("__main__"):
@@ -66,6 +72,12 @@ def preload() -> None:
     litellm_calls.load()
     for name in LIBRARIES:
         importlib.import_module(name)
+    # Typer reads the annotations of all commands at each call, and jinja2 compiles a template at its first use.
+    typer.main.get_command = cache(typer.main.get_command)
+    typer.main.get_command(application)
+    for template in rendering.shipped_folder().glob("*.jinja"):
+        rendering.template(template.stem, None, False)
+    languages.grammar("python")
     assert threading.active_count() == 1, f"a fork would lose {threading.enumerate()}"
     # What is there stays there: no collection in a fork copies its pages.
     gc.collect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -35,18 +36,17 @@ def framed(*reports: str, exit_code: int = 1, printed: str = "") -> str:
     return "\n".join(["", *lines, *(f"codemonkeys-report {encoded(report)}" for report in reports)]) + "\n"
 
 
-@pytest.mark.parametrize("name", list(RUNNERS.built_in))
 @given(output=texts, report=texts, value=values)
-def test_no_output_is_an_error_or_counts_against_a_patch(name: str, output: str, report: str, value: object) -> None:
-    """What cannot be understood is no evidence: neither broken tests nor passing ones."""
-    runner = RUNNERS.get(name)
+def test_no_output_is_an_error_or_counts_against_a_patch(output: str, report: str, value: object) -> None:
+    """What cannot be understood is no evidence, to no runner: neither broken tests nor passing ones."""
     keys = ("tests", "texts", "timed_out", "said", "testResults", "passes", "pending", "failures")
     shapes = [json.dumps(value), json.dumps(dict.fromkeys(keys, value)), *(json.dumps({key: value}) for key in keys)]
-    for told in (output, framed(report), *shapes, *map(framed, shapes), framed(), output + framed(report, report)):
-        found = runner.parse(told)
-        assert found.why or all(isinstance(status, Status) for status in found.outcomes.values())
+    said = [output, framed(report), *shapes, *map(framed, shapes), framed(), output + framed(report, report)]
+    for name, told in product(RUNNERS.built_in, said):
+        found = RUNNERS.get(name).parse(told)
+        assert found.why or all(isinstance(status, Status) for status in found.outcomes.values()), name
         if found.why:
-            assert found.broken(["a"]) is None and not found.outcomes
+            assert found.broken(["a"]) is None and not found.outcomes, name
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_languages(snapshot: Snapshot, path: str, one: str, same: str, different
 
 SOURCES = [
     FIXED,
-    inspect.getsource(textwrap),
+    inspect.getsource(textwrap.dedent),
     "async def f(*a, b=1, **c):\n    x[1:2, ...] = {**c, 'k': [i for i in a if i]}\n    return lambda y, *z: (yield)\n",
     "try:\n    a; b\nexcept* (E, F) as e:\n    'no doc'\nelse:\n    del a, b\nfor i, in x: pass\nassert (a, b), c\n",
 ]

@@ -142,6 +142,7 @@ def test_what_candidates_break_is_found_whatever_they_say(tmp_path: Path, make_r
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.data
 def test_wrong_candidates_of_a_real_task_break_what_the_right_ones_keep(
     tmp_path: Path, shared_home: Path, data_dir: Path
