@@ -93,7 +93,7 @@ def without_folders(text: str, folders: Mapping[str, str]) -> str:
     """A text in which folders are replaced by what stands for them, the longest first; whole names only."""
     for folder in sorted(folders, key=len, reverse=True):
         if folder in text:
-            text = re.sub(rf"(?<![\w.-]){re.escape(folder)}(?![\w.-])", lambda _, short=folders[folder]: short, text)
+            text = re.sub(rf"(?<![\w.-]){re.escape(folder)}(?![\w.-])", folders[folder], text)
     return text
 
 
