@@ -23,18 +23,27 @@ def show(
             help="Show one answer of the task, with its reasoning as far as the provider tells it: edit.1.2.",
         ),
     ] = None,
+    messages: Annotated[
+        str | None,
+        typer.Option(
+            "--messages",
+            metavar="STAGE[/SAMPLE]",
+            help="Show conversations of the task as they were sent: edit/1, all samples of edit, or all.",
+        ),
+    ] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Show the patch of every candidate of the task.")] = False,
     runs: Runs = None,
     json: Json = False,
 ) -> None:
     """Show a run, or one of its tasks.
 
-    For a run: its tasks and spend. For a task: its stages, candidates, votes and the chosen patch.
+    For a run: its tasks and spend. For a task: its stages, candidates, votes and the chosen patch. What is longer than
+    the terminal goes through the pager (variable PAGER; `cat` for none).
     """
-    from codemonkeys.cli import reading
+    from codemonkeys.cli import showing
 
-    if answer is not None:
-        end(lambda: reading.show_answer(holding(runs, run), run, task, answer, json))
-    end(lambda: reading.show(holding(runs, run), run, task, json))
+    part = showing.Part(answer, messages, diff)
+    end(lambda: showing.show(holding(runs, run), run, task, json, part))
 
 
 def status(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,22 @@ def out() -> Console:
     """Console on standard output; lines to a file or pipe are not wrapped."""
     width = None if sys.stdout.isatty() else FILE_WIDTH
     return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+
+
+def show_long(content: RenderableType | Callable[[int], RenderableType]) -> None:
+    """Print to standard output; through the pager where that is a terminal with too few lines.
+
+    `content`: what to print, or what draws it for a width in columns.
+    """
+    console = out()
+    drawn = content(console.width) if callable(content) else content
+    if not console.is_terminal or len(console.render_lines(drawn, pad=False)) < console.height:
+        console.print(drawn)
+        return
+    # Colours as such, and no pager where everything fits after all.
+    os.environ.setdefault("LESS", "-FRX")
+    with console.pager(styles=True):
+        console.print(drawn)
 
 
 def print_json(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""`show`, `status`, `export` and `settings`."""
+"""`status`, `export` and `settings`."""
 
 from __future__ import annotations
 
@@ -14,70 +14,16 @@ from rich.live import Live
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.cli.places import holding, places
-from codemonkeys.errors import BadInput, JournalError
+from codemonkeys.errors import JournalError
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.choices import read_as
 from codemonkeys.settings import ModelSettings
-from codemonkeys.wording import option
 
 if TYPE_CHECKING:
     from codemonkeys.report.run_status import RunStatus
 
 WATCH_SECONDS = 2.0
 """Seconds between two refreshes of `status --watch`."""
-
-
-def show_answer(runs: Path, name: str, task: str | None, answer: str, as_json: bool) -> Exit:
-    """Show one answer of a task, with its reasoning."""
-    from codemonkeys.report.answer_view import answer_of, answer_view
-
-    if task is None:
-        raise BadInput(f"{option('answer', answer)}: name the task too, as in codemonkeys show {name} TASK")
-    with run_files.reading(run_files.database_of(runs, name)) as connection:
-        found = answer_of(connection, task, answer)
-    if as_json:
-        print_json(found)
-    else:
-        out().print(answer_view(found))
-    return Exit.DONE
-
-
-def show(runs: Path, name: str, task: str | None, as_json: bool) -> Exit:
-    """Show a run, or one of its tasks."""
-    from codemonkeys.generation.flags import suspicious
-    from codemonkeys.journal.caches import cache_use
-    from codemonkeys.report.ensemble import stored_choices
-    from codemonkeys.report.model_roles import stored_parameters
-    from codemonkeys.report.tables import missed_caches, plain, spend_table, tasks_table, total_cost
-    from codemonkeys.report.task_view import task_view
-
-    with run_files.reading(run_files.database_of(runs, name)) as connection:
-        story = queries.task_story(connection, task) if task else queries.run_overview(connection)
-        choices, caches = stored_choices(connection), [] if task else cache_use(connection)
-    for one in [story] if task else story["tasks"]:
-        one |= choices.get(one["id"], {})
-    if as_json:
-        for candidate in story["candidates"] if task else ():
-            candidate["flags"] = list(suspicious(candidate["patch"]))
-        print_json(story)
-        return Exit.DONE
-    console = out()
-    if task:
-        console.print(task_view(story))
-        return Exit.DONE
-    console.print(plain(f"{name}  {story['source']}  started {story['created_at']}", "bold"))
-    for line in stored_parameters(story["settings"]):
-        console.print(plain(line))
-    console.print()
-    console.print(tasks_table(story["tasks"], console.width))
-    console.print()
-    console.print(spend_table(story["spend"], caches))
-    for line in missed_caches(caches):
-        console.print(plain(line, "yellow"))
-    if story["tasks"]:
-        console.print(plain(f"\nTo show one task in full: codemonkeys show {name} {story['tasks'][0]['id']}"))
-    console.print(plain(f"Spent: {total_cost(story['spend'])}"))
-    return Exit.DONE
 
 
 def status(named: Path | None, name: str | None, watch: bool, as_json: bool) -> Exit:

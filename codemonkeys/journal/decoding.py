@@ -5,15 +5,16 @@ from __future__ import annotations
 import sqlite3
 import zlib
 
+_AT = "{0}.task, {0}.stage, {0}.sample + 1 AS sample, {0}.turn + 1 AS turn"
 VIEWS = {
-    "messages": "SELECT c.id AS call, c.task, c.stage, c.sample, c.turn, m.key + 1 AS position, "
+    "messages": f"SELECT c.id AS call, {_AT.format('c')}, m.key + 1 AS position, "
     "json_extract(m.value, '$[0]') AS role, decoded(t.plain, t.compressed) AS content "
     "FROM main.call_steps c, json_each(c.request, '$.messages') m "
     "JOIN main.texts t ON t.hash = json_extract(m.value, '$[1]')",
-    "answers": "SELECT c.id AS call, c.task, c.stage, c.sample, c.turn, c.state, c.finish_reason, "
+    "answers": f"SELECT c.id AS call, {_AT.format('c')}, c.state, c.finish_reason, "
     "decoded(a.plain, a.compressed) AS answer, decoded(r.plain, r.compressed) AS reasoning FROM main.call_steps c "
     "JOIN main.texts a ON a.hash = c.answer_hash LEFT JOIN main.texts r ON r.hash = c.reasoning_hash",
-    "outputs": "SELECT e.id AS execution, e.task, e.stage, e.sample, e.turn, e.part, e.reason, e.exit_code, "
+    "outputs": f"SELECT e.id AS execution, {_AT.format('e')}, e.part, e.reason, e.exit_code, "
     "decoded(s.plain, s.compressed) AS script, decoded(p.plain, p.compressed) AS patch, "
     "decoded(o.plain, o.compressed) AS output FROM main.execution_steps e "
     "JOIN main.texts s ON s.hash = e.script_hash LEFT JOIN main.texts p ON p.hash = e.patch_hash "
@@ -21,7 +22,7 @@ VIEWS = {
     "issues": "SELECT k.id AS task, decoded(t.plain, t.compressed) AS issue FROM main.tasks k "
     "JOIN main.texts t ON t.hash = k.issue_hash",
 }
-"""Queries by name of the view; docs/files.md describes them."""
+"""Queries by name of the view; docs/files.md describes them. Samples and turns count from 1, as people do."""
 STEPS = 100_000
 """Steps of a query between two chances to interrupt it."""
 

@@ -11,7 +11,7 @@ from codemonkeys.errors import UnknownDataset
 from codemonkeys.journal import texts
 from codemonkeys.keys import COMMAND, StepKey
 from codemonkeys.models.base import Completion, Usage, comparable_digest, reason_stored
-from codemonkeys.stages import AGENT
+from codemonkeys.stages import AGENT, TEST
 
 
 def rows(connection: sqlite3.Connection, query: str, *parameters: Any) -> list[dict[str, Any]]:
@@ -124,6 +124,7 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
         "notes": [{**note, "body": json.loads(note["body"])} for note in notes],
         "candidates": candidates,
         "votes": rows(connection, "SELECT * FROM votes WHERE task = ? ORDER BY candidate, test", task),
+        "scripts": _test_scripts(connection, task),
         "signals": signals(connection, task),
         "commands": rows(
             connection,
@@ -155,6 +156,16 @@ def task_story(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
         "spend": spend(connection, task),
         "unanswered": unanswered(connection, task),
     }
+
+
+def _test_scripts(connection: sqlite3.Connection, task: str) -> int:
+    """Number of samples that wrote a test script: one that ran, or that a candidate came with."""
+    query = (
+        "SELECT count(*) FROM (SELECT sample FROM execution_steps WHERE task = ?1 AND state = 'done' AND stage = ?2 "
+        "UNION SELECT sample FROM candidates WHERE task = ?1 AND test_hash IS NOT NULL)"
+    )
+    (found,) = connection.execute(query, (task, TEST.name)).fetchone()
+    return int(found)
 
 
 def signals(connection: sqlite3.Connection, task: str, choice: str = "") -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ def evidence_view(story: dict[str, Any]) -> RenderableType:
     ran = signals.get(("regression tests", 0), {}).get("value")
     notes: list[RenderableType] = []
     if not tests:
-        notes.append(Text("No test script ran." if story["ensemble"] else "No test script was written."))
+        notes.append(Text(no_votes(story)))
     notes += [plain(f"The repository's own tests: {why}") for why in without_regressions(story["notes"])]
     if not tests and not ran:
         return Group(*notes)
@@ -54,6 +54,17 @@ def evidence_view(story: dict[str, Any]) -> RenderableType:
         table.add_row(f"breaks, of the repository's {ran:.0f}", "", *cells)
         notes += [plain(line) for number, found in broken.items() for line in broken_tests(number, found)]
     return Group(table, *notes)
+
+
+def no_votes(story: dict[str, Any]) -> str:
+    """Why there are no votes, in a sentence."""
+    written = story["scripts"]
+    if not written:
+        return "No test script ran." if story["ensemble"] else "No test script was written."
+    scripts = f"{written} test script{'s were' if written > 1 else ' was'} written"
+    if not story["candidates"]:
+        return f"{scripts}; there is no candidate to run {'them' if written > 1 else 'it'} on."
+    return f"{scripts}; none ran on the candidates."
 
 
 LISTED = 5
@@ -117,6 +128,19 @@ def candidates_table(story: dict[str, Any]) -> Table:
             str(c["number"]), *(plain(cells[name]) for name in origin), changed_lines(c["patch"]), same, chosen
         )
     return table
+
+
+def candidate_diffs(story: dict[str, Any]) -> RenderableType:
+    """The patch of every candidate; equal ones once."""
+    parts: list[RenderableType] = []
+    for c in story["candidates"]:
+        same = c["duplicate_of"]
+        chosen = ", chosen" if c["number"] == story["candidate"] else ""
+        who = c.get("source") if story["ensemble"] else f"sample {c['sample'] + 1}"
+        parts.append(heading(safe_terminal(f"Candidate {c['number']}, {who}, {changed_lines(c['patch'])}{chosen}")))
+        parts.append(diff_view(c["patch"]) if same is None else Text(f"equivalent to candidate {same}"))
+        parts += [plain(f"touches {flag}", "yellow") for flag in c.get("flags", ())]
+    return Group(*parts) if parts else Text("The task has no candidate.")
 
 
 def unapproved(sample: int, notes: Sequence[dict[str, Any]]) -> str:

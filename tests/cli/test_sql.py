@@ -42,7 +42,7 @@ def test_texts_can_be_read_and_nothing_written(
     code, out, _ = sql("SELECT substr(answer, 1, 40) AS [\x1b[31mhead] FROM answers WHERE stage = 'edit'")
     assert code == 0 and "[bold]" in out and "\x1b" not in out and "\x07" not in out
     code, out, _ = sql(
-        "SELECT role, content FROM messages WHERE stage = 'edit' AND position = 1 AND turn = 0", "--json"
+        "SELECT role, content FROM messages WHERE stage = 'edit' AND position = 1 AND turn = 1", "--json"
     )
     assert code == 0 and json.loads(out)[0]["role"] == "system" and "a.py" in json.loads(out)[0]["content"]
     code, out, _ = sql("SELECT count(*) AS n FROM outputs WHERE script <> '' AND output = 'ran'", "--json")

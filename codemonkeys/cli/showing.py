@@ -1,0 +1,112 @@
+"""`show`: a run, one of its tasks, or a part of a task."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+
+from codemonkeys.cli.console import print_json, show_long
+from codemonkeys.cli.exits import Exit
+from codemonkeys.errors import BadInput
+from codemonkeys.journal import queries, run_files
+from codemonkeys.wording import flag, option
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of a task is shown; all of it by default."""
+
+    answer: str | None = None
+    """`STAGE.SAMPLE.TURN`."""
+    messages: str | None = None
+    """`STAGE/SAMPLE`, `STAGE` or `all`."""
+    diff: bool = False
+    """The patches of all candidates."""
+
+    @property
+    def options(self) -> list[str]:
+        """The options that name a part."""
+        named = [option(name, value) for name, value in (("answer", self.answer), ("messages", self.messages)) if value]
+        return [*named, *([flag("diff")] if self.diff else [])]
+
+
+def show(runs: Path, name: str, task: str | None, as_json: bool, part: Part = Part()) -> Exit:
+    """Show a run, one of its tasks, or a part of a task. Raises BadInput, UnknownDataset."""
+    if len(part.options) > 1:
+        raise BadInput(f"{' and '.join(part.options)}: only one of them at a time")
+    if part.options and task is None:
+        raise BadInput(f"{part.options[0]}: name the task too, as in codemonkeys show {name} TASK")
+    with run_files.reading(run_files.database_of(runs, name)) as connection:
+        if task is None:
+            return _show_run(connection, name, as_json)
+        if part.answer is not None:
+            return _show_answer(connection, task, part.answer, as_json)
+        if part.messages is not None:
+            return _show_messages(connection, task, part.messages, as_json)
+        return _show_task(connection, task, as_json, part.diff)
+
+
+def _show_answer(connection: sqlite3.Connection, task: str, answer: str, as_json: bool) -> Exit:
+    from codemonkeys.report.answer_view import answer_of, answer_view
+
+    found = answer_of(connection, task, answer)
+    if as_json:
+        print_json(found)
+    else:
+        show_long(answer_view(found))
+    return Exit.DONE
+
+
+def _show_messages(connection: sqlite3.Connection, task: str, name: str, as_json: bool) -> Exit:
+    from codemonkeys.report.messages_view import messages_of, messages_view
+
+    turns = messages_of(connection, task, name)
+    if as_json:
+        print_json(turns)
+    else:
+        show_long(messages_view(turns))
+    return Exit.DONE
+
+
+def _show_task(connection: sqlite3.Connection, task: str, as_json: bool, only_diffs: bool) -> Exit:
+    from codemonkeys.generation.flags import suspicious
+    from codemonkeys.report.ensemble import stored_choices
+    from codemonkeys.report.task_view import candidate_diffs, task_view
+
+    story = queries.task_story(connection, task) | stored_choices(connection).get(task, {})
+    for candidate in story["candidates"]:
+        candidate["flags"] = list(suspicious(candidate["patch"]))
+    if as_json:
+        print_json(story["candidates"] if only_diffs else story)
+    else:
+        show_long(candidate_diffs(story) if only_diffs else task_view(story))
+    return Exit.DONE
+
+
+def _show_run(connection: sqlite3.Connection, name: str, as_json: bool) -> Exit:
+    from codemonkeys.journal.caches import cache_use
+    from codemonkeys.report.ensemble import stored_choices
+    from codemonkeys.report.model_roles import stored_parameters
+    from codemonkeys.report.tables import missed_caches, plain, spend_table, tasks_table, total_cost
+
+    story, choices, caches = queries.run_overview(connection), stored_choices(connection), cache_use(connection)
+    for one in story["tasks"]:
+        one |= choices.get(one["id"], {})
+    if as_json:
+        print_json(story)
+        return Exit.DONE
+
+    def draw(width: int) -> RenderableType:
+        parts: list[RenderableType] = [plain(f"{name}  {story['source']}  started {story['created_at']}", "bold")]
+        parts += [plain(line) for line in stored_parameters(story["settings"])]
+        parts += [plain(""), tasks_table(story["tasks"], width), plain(""), spend_table(story["spend"], caches)]
+        parts += [plain(line, "yellow") for line in missed_caches(caches)]
+        if story["tasks"]:
+            parts.append(plain(f"\nTo show one task in full: codemonkeys show {name} {story['tasks'][0]['id']}"))
+        return Group(*parts, plain(f"Spent: {total_cost(story['spend'])}"))
+
+    show_long(draw)
+    return Exit.DONE
