@@ -98,7 +98,7 @@ def test_doctor_shows_no_key(run: Run) -> None:
 
 def test_settings_are_all_explained(run: Run) -> None:
     shown = json.loads(run("settings", "--json").out)
-    assert {"paper", "balanced", "cheap"} == shown["profiles"].keys()
+    assert {"paper", "balanced", "cheap", "agent", "agent-cheap"} == shown["profiles"].keys()
     listed = shown["settings"]
     assert {"generation.samples", "operation.budget", "context.mode"} <= {row["name"] for row in listed}
     assert all(row["meaning"] for row in listed)

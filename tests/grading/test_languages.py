@@ -31,6 +31,9 @@ from tests.images import LANGUAGES
 from tests.tasks.harbor_tasks import harbor_task
 from tests.tasks.test_formats import written
 
+pytestmark = pytest.mark.xdist_group("languages")
+"""Its images are made, and removed, once."""
+
 
 class Example(NamedTuple):
     """A task: files at its base, at the fix and its tests, and what the tests do."""

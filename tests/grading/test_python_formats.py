@@ -30,6 +30,9 @@ from tests.grading.python_rows import (
 )
 from tests.tasks.test_formats import written
 
+pytestmark = pytest.mark.xdist_group("python formats")
+"""Its images are made, and removed, once."""
+
 
 @pytest.fixture(scope="module")
 def prepared(data_dir: Path) -> Iterator[None]:
