@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from codemonkeys.engine.scripts import ExecutionView
+from codemonkeys.engine.scripts import ExecutionView, stopped
 from codemonkeys.engine.work import Work
 from codemonkeys.models.base import Message
 from codemonkeys.settings import SandboxSettings
@@ -18,18 +18,9 @@ LEFT_OUT = "[the rest is left out, as the conversation has become long]"
 
 def ended(result: Execution, settings: SandboxSettings) -> str:
     """How a command ended, in a sentence."""
-    match result.reason:
-        case Reason.EXITED:
-            return f"exit code {result.exit_code}."
-        case Reason.KILLED:
-            return f"it was killed by signal {result.signal}."
-        case Reason.TIMED_OUT:
-            return f"it did not end within {settings.seconds:g} seconds and was stopped."
-        case Reason.OUT_OF_MEMORY:
-            return f"it was stopped for using more than {settings.memory_mb} MiB of memory."
-        case Reason.OUTPUT_LIMIT:
-            return "it was stopped for printing without end."
-    return "it did not run."
+    if result.reason is Reason.EXITED:
+        return f"exit code {result.exit_code}."
+    return f"it {stopped(result, settings)}."
 
 
 def message_of(work: Work, told: dict[str, Any], steps_left: int) -> Message:

@@ -104,6 +104,20 @@ def view_of(result: Execution, settings: SandboxSettings) -> ExecutionView:
     return ExecutionView(_verdict(result, settings), output or "(it printed nothing)")
 
 
+def stopped(result: Execution, settings: SandboxSettings) -> str:
+    """What ended an execution that did not end by itself, as the rest of a sentence; of others, that it did not run."""
+    match result.reason:
+        case Reason.KILLED:
+            return f"was killed by signal {result.signal}"
+        case Reason.TIMED_OUT:
+            return f"did not end within {settings.seconds:g} seconds and was stopped"
+        case Reason.OUT_OF_MEMORY:
+            return f"was stopped for using more than {settings.memory_mb} MiB of memory"
+        case Reason.OUTPUT_LIMIT:
+            return "was stopped for printing without end"
+    return "did not run"
+
+
 def _verdict(result: Execution, settings: SandboxSettings) -> str:
     match result.reason:
         case Reason.EXITED if result.exit_code == ISSUE_PRESENT:
@@ -112,14 +126,8 @@ def _verdict(result: Execution, settings: SandboxSettings) -> str:
             return "It ended with exit code 0: issue fixed."
         case Reason.EXITED:
             return f"It ended with exit code {result.exit_code}: it could not tell."
-        case Reason.KILLED:
-            return f"It was killed by signal {result.signal}."
-        case Reason.TIMED_OUT:
-            return f"It did not end within {settings.seconds:g} seconds and was stopped."
-        case Reason.OUT_OF_MEMORY:
-            return f"It was stopped for using more than {settings.memory_mb} MiB of memory."
-        case Reason.OUTPUT_LIMIT:
-            return "It was stopped for printing without end."
+        case Reason.KILLED | Reason.TIMED_OUT | Reason.OUT_OF_MEMORY | Reason.OUTPUT_LIMIT:
+            return f"It {stopped(result, settings)}."
         case Reason.PATCH_FAILED:
             return "It did not run: the edit could not be applied."
         case Reason.SANDBOX_FAILED:
