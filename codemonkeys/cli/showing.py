@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Group, RenderableType
 
@@ -13,6 +15,8 @@ from codemonkeys.cli.exits import Exit
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries, run_files
 from codemonkeys.wording import flag, option
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class Part:
 
 def show(runs: Path, name: str, task: str | None, as_json: bool, part: Part = Part()) -> Exit:
     """Show a run, one of its tasks, or a part of a task. Raises BadInput, UnknownDataset."""
+    from codemonkeys.report.answer_view import answer_of, answer_view
+    from codemonkeys.report.messages_view import messages_of, messages_view
+
     if len(part.options) > 1:
         raise BadInput(f"{' and '.join(part.options)}: only one of them at a time")
     if part.options and task is None:
@@ -43,31 +50,17 @@ def show(runs: Path, name: str, task: str | None, as_json: bool, part: Part = Pa
         if task is None:
             return _show_run(connection, name, as_json)
         if part.answer is not None:
-            return _show_answer(connection, task, part.answer, as_json)
+            return _show_found(answer_of(connection, task, part.answer), answer_view, as_json)
         if part.messages is not None:
-            return _show_messages(connection, task, part.messages, as_json)
+            return _show_found(messages_of(connection, task, part.messages), messages_view, as_json)
         return _show_task(connection, task, as_json, part.diff)
 
 
-def _show_answer(connection: sqlite3.Connection, task: str, answer: str, as_json: bool) -> Exit:
-    from codemonkeys.report.answer_view import answer_of, answer_view
-
-    found = answer_of(connection, task, answer)
+def _show_found(found: T, view: Callable[[T], RenderableType], as_json: bool) -> Exit:
     if as_json:
         print_json(found)
     else:
-        show_long(answer_view(found))
-    return Exit.DONE
-
-
-def _show_messages(connection: sqlite3.Connection, task: str, name: str, as_json: bool) -> Exit:
-    from codemonkeys.report.messages_view import messages_of, messages_view
-
-    turns = messages_of(connection, task, name)
-    if as_json:
-        print_json(turns)
-    else:
-        show_long(messages_view(turns))
+        show_long(view(found))
     return Exit.DONE
 
 
@@ -79,11 +72,10 @@ def _show_task(connection: sqlite3.Connection, task: str, as_json: bool, only_di
     story = queries.task_story(connection, task) | stored_choices(connection).get(task, {})
     for candidate in story["candidates"]:
         candidate["flags"] = list(suspicious(candidate["patch"]))
-    if as_json:
-        print_json(story["candidates"] if only_diffs else story)
-    else:
-        show_long(candidate_diffs(story) if only_diffs else task_view(story))
-    return Exit.DONE
+    if as_json and only_diffs:
+        print_json(story["candidates"])
+        return Exit.DONE
+    return _show_found(story, candidate_diffs if only_diffs else task_view, as_json)
 
 
 def _show_run(connection: sqlite3.Connection, name: str, as_json: bool) -> Exit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +20,14 @@ PASSED = frozenset({"PASSED", "XFAIL"})
 
 
 @dataclass(frozen=True)
-class LogWay:
+class LogWay(ABC):
     """What is common to data sets that are graded by the log of their tests."""
 
     scripts: Path
     """The folder with what else the data set is graded by, if that is not in its rows."""
     needs_image: bool = False
 
-    def check(self, key: AnswerKey) -> None:
+    def check(self, key: AnswerKey) -> None:  # noqa: B027 (most data sets need nothing more)
         """Raise BadInput for a task that cannot be graded."""
 
     def script(self, job: Job, seconds: float) -> ContainerScript:
@@ -60,9 +61,9 @@ class LogWay:
             return Verdict(id, Outcome.INFRASTRUCTURE, f"its repository is not as it should be in its image: {said}")
         return None if applied == b"0" else Verdict(id, Outcome.PATCH_FAILED, said)
 
+    @abstractmethod
     def statuses(self, job: Job, log: str) -> Mapping[str, str]:
         """What the log says of each test. Raises EnvironmentFailed if a parser cannot run."""
-        raise NotImplementedError
 
     def judge(self, job: Job, statuses: Mapping[str, str]) -> Verdict:
         """The verdict by the statuses: all tests of both lists have passed."""
