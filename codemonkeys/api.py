@@ -182,6 +182,7 @@ async def evaluate(
     repeats: int = 1,
     again: bool = False,
     scripts: str | Path | None = None,
+    keep_images: int | None = None,
     choice: str | None = None,
     on_verdict: Callable[[Verdict], None] = quiet,
 ) -> list[Verdict]:
@@ -190,11 +191,12 @@ async def evaluate(
     `predictions`: name of a run in `runs`, a submission (file or folder), or predictions by task id. `tasks`: the
     source of the tasks; that of the run if None. `folder`: for logs and the summary, laid out as swebench does; the
     run's own, or the current one, if None. `run_id`: names the grading in the logs. `sandbox`, `isolated`, `workers`,
-    `repeats`, `again`, `scripts`: see `GradingOptions`. `choice`: a named choice of the run. `on_verdict` is told each
-    verdict as it falls, maybe from another thread.
+    `repeats`, `again`, `scripts`, `keep_images`: see `GradingOptions`. `choice`: a named choice of the run.
+    `on_verdict` is told each verdict as it falls, maybe from another thread.
     Raises BadInput and its kin, RunBusy, SandboxUnavailable.
     """
-    options = GradingOptions(sandbox, isolated, workers, repeats, again, None if scripts is None else Path(scripts))
+    parsers = None if scripts is None else Path(scripts)
+    options = GradingOptions(sandbox, isolated, workers, repeats, again, parsers, keep_images)
     output = None if folder is None else Path(folder)
     if not isinstance(predictions, Mapping):
         path = Path(predictions)

@@ -19,6 +19,7 @@ SETTINGS = {
     "batch": "operation.batch.stages",
     "no_batch": "operation.batch.stages=()",
     "budget": "operation.budget",
+    "keep_images": "operation.keep_images",
     "task_budget": "operation.task_budget",
     "rule": "selection.rule",
     "rule_of_choice": "rule",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Concatenate, Literal, Protocol
+from typing import Concatenate, Literal, Protocol, runtime_checkable
 
 EnvironmentKind = Literal["folders", "image"]
 """How an environment is given to a sandbox: folders of this machine (or the root file system of an image, exported to
@@ -125,6 +125,15 @@ class Sandbox(Protocol):
 
     def close(self) -> None:
         """Kill what still runs and clean up; calls in flight return SANDBOX_FAILED."""
+        ...
+
+
+@runtime_checkable
+class ImageSandbox(Sandbox, Protocol):
+    """A sandbox that keeps something ready in images, so that these cannot be removed."""
+
+    def release(self, image: str) -> None:
+        """Give up what is ready in an image, by its id; scripts may still run in it, and then it is made ready anew."""
         ...
 
 

@@ -141,6 +141,14 @@ class DockerSandbox:
             done = inside.failed("the sandbox was closed", done.output.encode())
         return Step(done, after, dropped)
 
+    def release(self, image: str) -> None:
+        """Remove the containers that wait for scripts in an image; see `ImageSandbox.release`."""
+        with self._lock:
+            made = [self._ready.pop(key).image for key in list(self._ready) if key[0] == image]
+        self._pool.drop(image)
+        for ready in made:
+            self._remove_all(ancestor=ready)
+
     def close(self) -> None:
         """Kill and remove all containers; calls in flight return SANDBOX_FAILED."""
         self._closed.set()
@@ -225,11 +233,11 @@ class DockerSandbox:
             self._busy.discard(container)
         self._pool.give_back(kind, candidate, container)
 
-    def _remove_all(self) -> None:
-        """Remove containers that have not exited by themselves, and wait until none is left."""
+    def _remove_all(self, **which: str) -> None:
+        """Remove containers that have not exited by themselves, and wait until none is left; `which`: more filters."""
         from docker.errors import DockerException
 
-        filters = {"label": f"{LABEL}.sandbox={self._labels[f'{LABEL}.sandbox']}"}
+        filters = {"label": f"{LABEL}.sandbox={self._labels[f'{LABEL}.sandbox']}", **which}
         end = time.monotonic() + _CLOSE_SECONDS
         with contextlib.suppress(DockerException, OSError):
             while left := self._engine.api.containers(all=True, filters=filters):

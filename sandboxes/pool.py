@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from sandboxes.base import SandboxError
@@ -70,6 +70,16 @@ class Pool:
             self._kept.setdefault((kind, patch), deque()).append(future)
             self._kept.move_to_end((kind, patch))
             _shrink(self._kept, self._most)
+
+    def drop(self, image: str) -> None:
+        """Close the containers of an image that wait, and those that are kept; returns once they are gone."""
+        with self._lock:
+            waiting = [self._waiting.pop(kind) for kind in list(self._waiting) if kind.environment.image == image]
+            kept = [self._kept.pop(key) for key in list(self._kept) if key[0].environment.image == image]
+        futures = [future for queue in (*waiting, *kept) for future in queue]
+        for future in futures:
+            _release(future)
+        wait(futures)
 
     def close(self) -> None:
         """Close all containers and end all threads."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from codemonkeys.cli.exits import end
-from codemonkeys.cli.options import ApiBase, Choice, Config, Json, Model, Runs, Sandbox
+from codemonkeys.cli.options import ApiBase, Choice, Config, Json, KeepImages, Model, Runs, Sandbox
 from codemonkeys.cli.places import HERE, holding
 
 
@@ -121,6 +121,7 @@ def evaluate(
             help="Folder with scripts or parsers of the data set's harness, as a clone. Default: that of the rows.",
         ),
     ] = None,
+    keep_images: KeepImages = None,
     choice: Choice = None,
     runs: Runs = None,
     json: Json = False,
@@ -132,7 +133,7 @@ def evaluate(
     from codemonkeys.cli import evaluating
     from codemonkeys.grading.service import GradingOptions
 
-    options = GradingOptions(sandbox, isolated, workers, repeats, again, scripts)
+    options = GradingOptions(sandbox, isolated, workers, repeats, again, scripts, keep_images)
     end(lambda: evaluating.evaluate_command(predictions, dataset, options, output, runs, json, choice))
 
 

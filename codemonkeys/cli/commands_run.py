@@ -17,6 +17,7 @@ from codemonkeys.cli.options import (
     DryRun,
     Effort,
     Json,
+    KeepImages,
     Like,
     Model,
     OwnPrompts,
@@ -69,6 +70,7 @@ def solve(
     budget: Budget = None,
     task_budget: TaskBudget = None,
     batch: Batch = None,
+    keep_images: KeepImages = None,
     dry_run: DryRun = False,
     like: Like = None,
     accept_changes: AcceptChanges = False,
@@ -82,7 +84,8 @@ def solve(
     from codemonkeys.cli import solving
 
     given = settings_of(
-        model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort, batch
+        *(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort, batch),
+        keep_images=keep_images,
     )
     selection: dict[str, object] = {"ids": instance or [], "split": split, "filter": filter, "slice": slice}
     selection |= {"shuffle": shuffle, "limit": limit}
@@ -152,6 +155,7 @@ def resume(
     budget: Budget = None,
     task_budget: TaskBudget = None,
     batch: Batch = None,
+    keep_images: KeepImages = None,
     accept_changes: AcceptChanges = False,
     runs: Runs = None,
     json: Json = False,
@@ -163,6 +167,7 @@ def resume(
     from codemonkeys.cli import resuming
 
     operation = {"api_base": api_base, "budget": budget, "task_budget": task_budget, "batch": batches(batch)}
+    operation |= {"keep_images": keep_images}
     end(lambda: resuming.resume(holding(runs, run), run, operation, accept_changes, json))
 
 

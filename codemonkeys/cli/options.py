@@ -59,6 +59,15 @@ Batch = Annotated[
         help="Send what reads and ranks files through the provider's batch API: about half the price, within a day.",
     ),
 ]
+KeepImages = Annotated[
+    int | None,
+    typer.Option(
+        "--keep-images",
+        help="Container images that stay once their tasks have ended; others that were pulled are removed. Default: "
+        "all.",
+        min=0,
+    ),
+]
 AcceptChanges = Annotated[bool, typer.Option("--accept-changes", help="Redo stored steps whose request has changed.")]
 Choice = Annotated[
     str | None, typer.Option("--choice", help="Named choice of the run, as made by select. Default: the run's own.")
@@ -94,8 +103,10 @@ def settings_of(
     profile: str | None,
     effort: str | None = None,
     batch: bool | None = None,
+    keep_images: int | None = None,
 ) -> dict[str, object]:
     """Settings given by options."""
+    operation = {"api_base": api_base, "budget": budget, "task_budget": task_budget, "batch": batches(batch)}
     return {
         "model": f"replay:{replay}" if replay else model,
         "scan_model": scan_model,
@@ -103,7 +114,7 @@ def settings_of(
         "profile": profile,
         "prompts": prompts,
         "sandbox": {"kind": sandbox},
-        "operation": {"api_base": api_base, "budget": budget, "task_budget": task_budget, "batch": batches(batch)},
+        "operation": operation | {"keep_images": keep_images},
     }
 
 

@@ -37,7 +37,7 @@ def solve(
     settings, name = load_settings(configs, **without_none(given)), run_name(name)
     source, ids = choose(dataset, TaskFilter(**selection))
     request = request_of(source, settings, ids, runs, name)
-    for line in [*notices(source, ids), *disk_notices(request.tasks)]:
+    for line in [*notices(source, ids), *disk_notices(request.tasks, *images_kept(settings))]:
         say(line)
     tell_what_is_missing(request.tasks, settings)
     return finish(carry_out(request, runs, name, accept_changes), runs, as_json)
@@ -60,10 +60,15 @@ def plan(
     settings = load_settings(configs, **without_none(given))
     source, ids = choose(dataset, TaskFilter(**selection), cached=True)
     tasks = load_tasks(source, ids)
-    for line in [*notices(source, ids), *disk_notices(tasks)]:
+    for line in [*notices(source, ids), *disk_notices(tasks, *images_kept(settings))]:
         say(line)
     tell_what_is_missing(tasks, settings)
     return dry_run(tasks, settings, place, as_json)
+
+
+def images_kept(settings: Settings) -> tuple[int | None, int]:
+    """How many images stay, and of how many tasks they are needed at once."""
+    return settings.operation.keep_images, settings.operation.tasks
 
 
 def demo(runs: Path, name: str, sandbox: str | None, prompts: Path | None, as_json: bool) -> Exit:

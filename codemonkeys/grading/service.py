@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from codemonkeys.grading.containers import ContainerGrader, Way
 from codemonkeys.grading.evaluation import Grader, evaluate
+from codemonkeys.grading.few_images import FewImagesGrader
 from codemonkeys.grading.in_sandbox import WaySandboxGrader, check_in_sandbox
 from codemonkeys.grading.official import HarnessGrader
 from codemonkeys.grading.recall import Recall, recall_of
@@ -24,9 +26,11 @@ from codemonkeys.tasks.backends import AUTO, BACKENDS, choose_backend
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
 from codemonkeys.tasks.images import ensure_image
+from codemonkeys.tasks.kept_images import KeptImages
 from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.preflight import check_gradable
 from codemonkeys.tasks.sources import load_tasks
+from sandboxes.base import ImageSandbox
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class GradingOptions:
     """Also grade what earlier logs have a verdict for."""
     scripts: Path | None = None
     """The folder with scripts or parsers by which a data set is graded; None: the one that the rows lie in."""
+    keep_images: int | None = None
+    """Maximum number of images on disk of those that grading has to pull: as many tasks are graded at a time."""
 
 
 def quiet(verdict: Verdict) -> None:
@@ -125,7 +131,11 @@ def grade_predictions(
             graders.append(opened.enter_context(_open_ways(ways, own, keys, options, run_id)))
         if usual:
             graders.append(opened.enter_context(open_grader(usual, options, run_id)))
-        grader = SplitGrader(ways, graders[0], graders[-1])
+        grader: Grader = SplitGrader(ways, graders[0], graders[-1])
+        if options.keep_images is not None:
+            images = KeptImages(list(tasks.values()), default_home(), 0, partial(_release, graders))
+            opened.callback(images.close)
+            grader = FewImagesGrader(grader, tasks, images, max(options.keep_images, 1))
         return evaluate(
             predictions,
             keys,
@@ -138,6 +148,13 @@ def grade_predictions(
             dataset=source,
             on_verdict=on_verdict,
         )
+
+
+def _release(graders: Sequence[Grader], image: str) -> None:
+    """Remove the containers that graders keep in an image."""
+    for grader in graders:
+        if isinstance(grader, SandboxGrader | WaySandboxGrader) and isinstance(grader.sandbox, ImageSandbox):
+            grader.sandbox.release(image)
 
 
 @contextmanager

@@ -44,10 +44,21 @@ Solver = Callable[[Work], Awaitable[Choice | None]]
 """What a task goes through; None if it has no candidate."""
 Prepare = Callable[[Task], Workspace]
 """Prepares a task's snapshot and environment; blocks."""
+Release = Callable[[Task], None]
+"""Is told that a task needs its environment no more; blocks."""
+
+
+def keep(task: Task) -> None:
+    """Release nothing."""
 
 
 async def run_tasks(
-    tasks: Sequence[Task], settings: Settings, steps: Steps, prepare: Prepare, solver: Solver = solve_task
+    tasks: Sequence[Task],
+    settings: Settings,
+    steps: Steps,
+    prepare: Prepare,
+    solver: Solver = solve_task,
+    release: Release = keep,
 ) -> list[TaskResult]:
     """Solve tasks, some at a time; returns those that ended, in the order of `tasks`.
 
@@ -67,7 +78,7 @@ async def run_tasks(
 
     with steps.stop.calling(lambda: loop.call_soon_threadsafe(abort)):
         try:
-            return await _run_all(tasks, settings, steps, prepare, solver)
+            return await _run_all(tasks, settings, steps, prepare, solver, release)
         except asyncio.CancelledError:
             if not aborted:
                 steps.stop.draining = True
@@ -80,7 +91,7 @@ async def run_tasks(
 
 
 async def _run_all(
-    tasks: Sequence[Task], settings: Settings, steps: Steps, prepare: Prepare, solver: Solver
+    tasks: Sequence[Task], settings: Settings, steps: Steps, prepare: Prepare, solver: Solver, release: Release
 ) -> list[TaskResult]:
     steps.journal.add_tasks(tasks)
     steps.positions.update({task.id: position for position, task in enumerate(tasks)})
@@ -90,9 +101,15 @@ async def _run_all(
     async def one(task: Task) -> TaskResult | None:
         state = steps.journal.task_state(task.id)
         if state in FINAL:
+            await steps.in_thread(release, task)
             return TaskResult(task.id, state, "in an earlier session")
         async with slots:
-            return None if steps.stop.draining else await run_task(task, settings, steps, prepare, preparing, solver)
+            if steps.stop.draining:
+                return None
+            result = await run_task(task, settings, steps, prepare, preparing, solver)
+            if result is not None:
+                await steps.in_thread(release, task)
+            return result
 
     ended: dict[str, TaskResult | None] = {}
     try:

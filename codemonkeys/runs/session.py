@@ -25,14 +25,16 @@ from codemonkeys.prompting.rendering import template_sources
 from codemonkeys.runs.models import open_models
 from codemonkeys.runs.outcomes import State, TaskResult
 from codemonkeys.runs.predictions_file import keeping_predictions_file
-from codemonkeys.runs.runner import Prepare, Solver, run_tasks
+from codemonkeys.runs.runner import Prepare, Release, Solver, keep, run_tasks
 from codemonkeys.runs.windows import fit_settings, windows_of
 from codemonkeys.settings import Settings, build
 from codemonkeys.stages import CONTEXT_MODES
 from codemonkeys.tasks.backends import choose_backend
-from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.environments import default_home, prepare
+from codemonkeys.tasks.kept_images import KeptImages
 from codemonkeys.wording import option
+from sandboxes.base import ImageSandbox
 from sandboxes.sessions import SessionSandbox
 
 
@@ -105,10 +107,12 @@ class Session:
     journal: Journal
     steps: Steps
     prepare: Prepare
+    release: Release = keep
 
     async def run(self, solver: Solver, settings: Settings | None = None) -> list[TaskResult]:
         """Take every task through a solver; returns those that ended. `settings`: other ones than the run's."""
-        return await run_tasks(self.request.tasks, settings or self.settings, self.steps, self.prepare, solver)
+        tasks, used = self.request.tasks, settings or self.settings
+        return await run_tasks(tasks, used, self.steps, self.prepare, solver, self.release)
 
     def summary(self, ended: Sequence[TaskResult]) -> Summary:
         """How the session ended, given the tasks that did."""
@@ -170,7 +174,15 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
         )
         opened.callback(steps.close)
         opened.callback(tell_remarks, models, notify)
-        yield Session(request, settings, journal, steps, lambda task: prepare(task, home, backend.environment))
+        held = sandbox.release if isinstance(sandbox, ImageSandbox) else None
+        kept = KeptImages(tasks, home, settings.operation.keep_images, held, lambda line: notify(note(line)))
+        opened.callback(kept.close)
+
+        def prepare_task(task: Task) -> Workspace:
+            kept.begin(task)
+            return prepare(task, home, backend.environment)
+
+        yield Session(request, settings, journal, steps, prepare_task, kept.end)
 
 
 def tell_remarks(models: ModelSet, notify: Notify) -> None:

@@ -193,6 +193,9 @@ class OperationSettings(Section):
     """Maximum concurrent executions."""
     executions_memory_mb: int = Field(default_factory=lambda: memory_mb() * 4 // 5, ge=1)
     """Memory for all concurrent executions in MiB, each counted at its limit; one is always allowed."""
+    keep_images: int | None = Field(None, ge=0)
+    """Maximum number of container images that stay once their tasks have ended, the last used; those that codemonkeys
+    pulled before are removed, with their copies. By default all stay."""
     call_seconds: float = Field(600.0, gt=0)
     """Timeout of one model call, in seconds."""
     attempts: int = Field(8, ge=1)

@@ -19,7 +19,7 @@ from codemonkeys.redact import redact
 from codemonkeys.system.programs import failure
 from codemonkeys.tasks.base import TESTBED, Task
 from codemonkeys.tasks.build_once import locked
-from codemonkeys.tasks.pulling import check_engine_room, pull
+from codemonkeys.tasks.pulling import check_engine_room, note_pull, pull
 from codemonkeys.tasks.wheels import CURRENT_PYTHON, download_wheels
 
 BUILD_BYTES = 2 << 30
@@ -151,6 +151,7 @@ def ensure_image(task: Task, home: Path) -> str:
                     return found
                 refused = pull(client, task.image)
                 if refused is None:
+                    note_pull(home, task.image, task.id)
                     return str(client.images.get(task.image).id)
             if own is not None:
                 return build_image(client, built_image_name(task), task.id, read_context(own))
@@ -262,6 +263,13 @@ def identify_base(client: Any, context: Context) -> str:
     base = re.sub(r"\$\{?(\w+)\}?", lambda match: arguments.get(match[1], ""), first[1])
     image = get(client, base) if base else None
     return base if image is None else str(image.id)
+
+
+def ready_images_of(client: Any, image: str) -> list[str]:
+    """Ids of the images that the docker sandbox derived from an image."""
+    from sandboxes.engine import LABEL
+
+    return [str(made.id) for made in client.images.list(filters={"label": f"{LABEL}.image={image}"})]
 
 
 def images_of_ours(client: Any, tasks: set[str] | None = None) -> list[BuiltImage]:

@@ -12,6 +12,7 @@ from codemonkeys.errors import BadRecord, EnvironmentFailed
 from codemonkeys.tasks import images, pulling
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.sources import read_records
+from codemonkeys.wording import option
 
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 """Other names of architectures."""
@@ -48,10 +49,10 @@ def notices(source: str | Path, ids: Sequence[str]) -> list[str]:
     return [*lines, *(f"{format}: {note}" for format, note in notes)]
 
 
-def disk_notices(tasks: Sequence[Task]) -> list[str]:
+def disk_notices(tasks: Sequence[Task], keep: int | None = None, at_once: int = 1) -> list[str]:
     """One line on the disk that images will take which the engine does not have; none if it has all, or is not there.
 
-    Nothing is pulled.
+    Nothing is pulled. `keep`: images that stay once their tasks have ended; None: all. `at_once`: concurrent tasks.
     """
     wanted = dict.fromkeys(task.image for task in tasks if task.image is not None and task.folder is None)
     try:
@@ -62,12 +63,18 @@ def disk_notices(tasks: Sequence[Task]) -> list[str]:
         return []
     if not absent:
         return []
-    needed = len(absent) * IMAGE_BYTES
-    line = f"{len(absent)} images are not on the engine yet: they can take about {needed >> 30} GiB"
+    there = len(absent) if keep is None else min(len(absent), keep + at_once)
+    needed = there * IMAGE_BYTES
+    some = "" if there == len(absent) else f", {there} at a time,"
+    line = f"{len(absent)} images are not on the engine yet: they{some} can take about {needed >> 30} GiB"
     if place is None:
         return [line]
     free = shutil.disk_usage(place).free
-    short = "; that is not enough: solve fewer tasks at a time, or move the engine's folder" if free < needed else ""
+    short = (
+        f"; that is not enough: keep fewer with {option('keep_images', 'N')}, or move the engine's folder"
+        if free < needed
+        else ""
+    )
     return [f"{line} of the {free >> 30} GiB that {place} has free{short}"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import time
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.redact import redact
+from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.build_once import check_room
 
 PULL_BYTES = 8 << 30
@@ -32,6 +35,7 @@ def pull(client: Any, name: str) -> str | None:
     if mirrored is not None and _pull(client, mirrored) is None:
         repository, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "latest")
         client.api.tag(mirrored, repository, tag)
+        client.images.remove(mirrored)  # its second name
         return None
     return _pull(client, name)
 
@@ -63,6 +67,21 @@ def _pull(client: Any, name: str) -> str | None:
             break
         time.sleep(wait)
     return refused
+
+
+def note_pull(home: Path, image: str, task: str) -> None:
+    """Remember that an image was pulled here for a task: what was there before, or was built, is its owner's."""
+    write_whole(note_of_pull(home, image), json.dumps({"image": redact(image), "task": task}))
+
+
+def note_of_pull(home: Path, image: str) -> Path:
+    """The file that exists if codemonkeys pulled an image."""
+    return home / "images" / "pulled" / f"{key_of(image)}.json"
+
+
+def key_of(image: str) -> str:
+    """A file name for an image's name."""
+    return hashlib.sha256(image.encode()).hexdigest()[:24]
 
 
 def check_engine_room(client: Any, needed: int) -> None:

@@ -114,8 +114,10 @@ def test_what_is_still_to_be_pulled_is_said_before(monkeypatch: pytest.MonkeyPat
     tasks = [Task(f"a-{n}", "a/b", "HEAD", "x", image=f"codemonkeys-test/absent:{n % 2}") for n in range(3)]
     (line,) = disk_notices(tasks)
     assert line.startswith("2 images are not on the engine yet: they can take about 8 GiB of the ")
+    (line,) = disk_notices(tasks, 0, 1)
+    assert line.startswith("2 images are not on the engine yet: they, 1 at a time, can take about 4 GiB of the ")
     monkeypatch.setattr(preflight, "IMAGE_BYTES", 1 << 50)
-    assert "that is not enough: solve fewer tasks at a time" in disk_notices(tasks)[0]
+    assert "that is not enough: keep fewer with " in disk_notices(tasks)[0]
     assert disk_notices([]) == []
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     assert disk_notices(tasks) == []
