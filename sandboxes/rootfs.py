@@ -32,14 +32,15 @@ _SPARE_BYTES = 1 << 30
 """Disk space that must remain free after copying an image."""
 
 
-def export_image(image: str, home: Path, repository: str = "/testbed") -> Environment:
+def export_image(image: str, home: Path, repository: str = "/testbed", *, scrubbed: bool = True) -> Environment:
     """The environment of a container image for the `local` sandbox; the engine runs nothing of the image.
 
     The first call for an image id copies the root file system to a folder in `home`, atomically, and replaces the
     repository's history by a single verified commit (see history.py). As root, numeric owners are kept, except for the
     repository, which becomes ours; otherwise everything is ours. Devices, pipes and set-user-id bits are left out.
     Later calls need no engine if `image` is an id. The environment has the image's variables, and its id as name; add
-    `activate` with `dataclasses.replace`.
+    `activate` with `dataclasses.replace`. `scrubbed`: False leaves the history, and untracked files, as they are: for
+    hidden tests that need these, and never for what a model may see; give such copies a `home` of their own.
 
     Safe to call from many threads and processes. Raises SandboxError if the engine does not have the image, the disk
     has too little space, or the repository's history cannot be replaced.
@@ -52,7 +53,7 @@ def export_image(image: str, home: Path, repository: str = "/testbed") -> Enviro
         home.chmod(0o700)  # keep other users away from programs of images with their owners
         with _locked(home / f".{key}.lock"):
             if not (folder / _MARKER).is_file():
-                _export(identity, folder, home / f".{key}.making", repository)
+                _export(identity, folder, home / f".{key}.making", repository, scrubbed)
     marker = json.loads((folder / _MARKER).read_text("utf-8"))
     variables = tuple((name, value) for name, value in marker["variables"])
     return Environment(identity, image=identity, root=folder / "root", repository=repository, variables=variables)
@@ -79,7 +80,7 @@ def _inspect(image: str) -> dict[str, Any]:
         engine.close()
 
 
-def _export(image: str, folder: Path, making: Path, repository: str) -> None:
+def _export(image: str, folder: Path, making: Path, repository: str, scrubbed: bool) -> None:
     about = _inspect(image)
     free, needed = shutil.disk_usage(folder.parent).free, int(about["Size"]) + _SPARE_BYTES
     if free < needed:
@@ -94,7 +95,7 @@ def _export(image: str, folder: Path, making: Path, repository: str) -> None:
         _copy(image, root, repository)
         make_mount_points(root)
         environment = Environment(image, root=root, repository=repository)
-        left_out = _scrub(environment)
+        left_out = _scrub(environment) if scrubbed else ""
         make_mount_points(root)  # again, in case the script turned one into a link
         pairs = [setting.partition("=") for setting in about["Config"].get("Env") or ()]
         marker = {"image": image, "repository": repository, "variables": [[name, value] for name, _, value in pairs]}

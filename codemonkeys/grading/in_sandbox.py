@@ -28,17 +28,19 @@ OUTPUT = "output"
 class WaySandboxGrader:
     """Grades in a sandbox; `environment` returns that of a task, or raises EnvironmentFailed.
 
-    `ways`: by the `log_parser` of a key.
+    `ways`: by the `log_parser` of a key. `whole`: as `environment`, with the history of the image and its untracked
+    files; None where a sandbox cannot have these.
     """
 
     ways: Mapping[str, Way]
     environment: Callable[[str], Environment]
     sandbox: Sandbox
+    whole: Callable[[str], Environment] | None = None
     limits: Limits = LIMITS
 
     def check(self, key: AnswerKey) -> None:
-        """Raise BadRecord for a task whose tests need more of the image than its copy has."""
-        check_in_sandbox(key, self.ways[key.log_parser])
+        """Raise BadRecord for a task whose tests need more of the image than the sandbox has."""
+        check_in_sandbox(key, self.ways[key.log_parser], self.whole is not None)
 
     def grade(
         self, jobs: Sequence[Job], run_id: str, folder: object, workers: int, on_verdict: Callable[[Verdict], None]
@@ -57,7 +59,8 @@ class WaySandboxGrader:
                 done.result()
 
     def _run(self, way: Way, job: Job) -> ContainerResult:
-        environment = self.environment(job.prediction.instance_id)
+        prepare = self.whole if way.needs_image and self.whole is not None else self.environment
+        environment = prepare(job.prediction.instance_id)
         asked = way.script(job, self.limits.seconds)
         # As in a container, the script itself activates what it needs.
         variables = (*environment.variables, *asked.variables.items())
@@ -76,10 +79,10 @@ class WaySandboxGrader:
         return ContainerResult("", found.pop(OUTPUT, b"").decode("utf-8", "replace"), found)
 
 
-def check_in_sandbox(key: AnswerKey, way: Way) -> None:
-    """Raise BadRecord for a task that a way cannot grade in a sandbox."""
+def check_in_sandbox(key: AnswerKey, way: Way, whole: bool) -> None:
+    """Raise BadRecord for a task that a way cannot grade in a sandbox. `whole`: whether it can have all of an image."""
     way.check(key)
-    if way.needs_image:
+    if way.needs_image and not whole:
         raise BadRecord(
             f"{key.instance_id}: its tests need the history of its image, or files beside its code, which a sandbox "
             f"leaves out; use {option('sandbox', 'docker')}"

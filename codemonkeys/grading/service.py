@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.grading.containers import ContainerGrader, Way
 from codemonkeys.grading.evaluation import Grader, evaluate
 from codemonkeys.grading.few_images import FewImagesGrader
@@ -29,8 +30,9 @@ from codemonkeys.tasks.images import ensure_image
 from codemonkeys.tasks.kept_images import KeptImages
 from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.preflight import check_gradable
+from codemonkeys.tasks.roots import prepare_whole
 from codemonkeys.tasks.sources import load_tasks
-from sandboxes.base import ImageSandbox
+from sandboxes.base import Environment, EnvironmentKind, ImageSandbox, SandboxError
 
 
 @dataclass(frozen=True)
@@ -170,14 +172,29 @@ def _open_ways(
     if kind == "docker" or (kind == AUTO and BACKENDS.get("docker").unavailable() is None):
         yield ContainerGrader(ways, lambda id: ensure_image(tasks[id], home), options.isolated)
         return
-    for id in tasks:
-        check_in_sandbox(keys[id], ways[keys[id].log_parser])
     _, backend = choose_backend(kind, list(tasks.values()), home)
+    whole = partial(_whole, tasks, home) if backend.environment == "folders" else None
+    for id in tasks:
+        check_in_sandbox(keys[id], ways[keys[id].log_parser], whole is not None)
     sandbox = backend.open(f"evaluate-{run_id}")
     try:
-        yield WaySandboxGrader(ways, lambda id: prepare(tasks[id], home, backend.environment).environment, sandbox)
+        environment = partial(_prepared, tasks, home, backend.environment)
+        yield WaySandboxGrader(ways, environment, sandbox, whole)
     finally:
         sandbox.close()
+
+
+def _prepared(tasks: Mapping[str, Task], home: Path, kind: EnvironmentKind, id: str) -> Environment:
+    workspace = prepare(tasks[id], home, kind)
+    workspace.snapshot.close()
+    return workspace.environment
+
+
+def _whole(tasks: Mapping[str, Task], home: Path, id: str) -> Environment:
+    try:
+        return prepare_whole(tasks[id], home)
+    except SandboxError as error:
+        raise EnvironmentFailed(f"{id}: {error}") from error
 
 
 @contextmanager
@@ -190,6 +207,6 @@ def open_grader(tasks: Mapping[str, Task], options: GradingOptions, run_id: str)
         return
     sandbox = backend.open(f"evaluate-{run_id}")
     try:
-        yield SandboxGrader(lambda id: prepare(tasks[id], home, backend.environment).environment, sandbox)
+        yield SandboxGrader(partial(_prepared, tasks, home, backend.environment), sandbox)
     finally:
         sandbox.close()

@@ -16,6 +16,8 @@ from codemonkeys.tasks.base import TESTBED, Task
 from sandboxes.base import Environment
 from sandboxes.rootfs import export_image
 
+WHOLE = "whole-roots"
+"""Folder in a home folder of the copies that have their history, which only grading uses."""
 COPY_BYTES = 4 << 30
 """Estimated size of the copy of an image that has not been pulled; those of SWE-bench take 2 to 6 GB."""
 
@@ -33,24 +35,36 @@ def prepare_environment(task: Task, home: Path) -> Environment:
         if not image:
             raise
     environment = export_image(image, home / "roots", repository)
-    about = {"task": task.id, "name": task.image, "image": image, "repository": repository}
-    write_whole(_pointer(task, home), json.dumps(about))
+    _note(task, home / "roots", image, repository)
     return environment
+
+
+def prepare_whole(task: Task, home: Path) -> Environment:
+    """The environment of a task's hidden tests, with all that the image has; raises as `prepare_environment`."""
+    image, repository = images.image_and_repository(task, home)
+    environment = export_image(image, home / WHOLE, repository, scrubbed=False)
+    _note(task, home / WHOLE, image, repository)
+    return environment
+
+
+def _note(task: Task, place: Path, image: str, repository: str) -> None:
+    about = {"task": task.id, "name": task.image, "image": image, "repository": repository}
+    write_whole(_pointer(task, place), json.dumps(about))
 
 
 def find_copy(task: Task, home: Path) -> str | None:
     """Id of the task's image if a copy of its root file system exists."""
     try:
-        image = str(json.loads(_pointer(task, home).read_bytes())["image"])
+        image = str(json.loads(_pointer(task, home / "roots").read_bytes())["image"])
     except (OSError, ValueError, KeyError):
         return None
-    return image if _copies(image, home) else None
+    return image if _copies(image, home / "roots") else None
 
 
 def _copied_repository(task: Task, home: Path) -> str:
     """Where the repository lies in the copy that `find_copy` found."""
     try:
-        return str(json.loads(_pointer(task, home).read_bytes())["repository"])
+        return str(json.loads(_pointer(task, home / "roots").read_bytes())["repository"])
     except (OSError, ValueError, KeyError):  # a copy that an earlier version made
         return TESTBED
 
@@ -85,10 +99,10 @@ def copy_repository(environment: Environment, destination: Path) -> None:
 def copies(home: Path, tasks: set[str] | None = None) -> dict[Path, tuple[str, int]]:
     """Copies of the images of these tasks, or of all: folder to task and size in bytes."""
     found: dict[Path, tuple[str, int]] = {}
-    for pointer in sorted((home / "roots" / ".named").glob("*")):
-        entry = json.loads(pointer.read_bytes())
+    for pointer in sorted(pointer for name in ("roots", WHOLE) for pointer in (home / name / ".named").glob("*")):
+        entry, place = json.loads(pointer.read_bytes()), pointer.parent.parent
         if tasks is None or entry["task"] in tasks:
-            found |= {folder: (entry["task"], disk_usage(folder)) for folder in _copies(entry["image"], home)}
+            found |= {folder: (entry["task"], disk_usage(folder)) for folder in _copies(entry["image"], place)}
     return found
 
 
@@ -100,10 +114,10 @@ def disk_usage(folder: Path) -> int:
     return total
 
 
-def _copies(image: str, home: Path) -> list[Path]:
-    return [path.parent for path in (home / "roots").glob(f"{image.removeprefix('sha256:')}*/root")]
+def _copies(image: str, place: Path) -> list[Path]:
+    return [path.parent for path in place.glob(f"{image.removeprefix('sha256:')}*/root")]
 
 
-def _pointer(task: Task, home: Path) -> Path:
+def _pointer(task: Task, place: Path) -> Path:
     name = hashlib.sha256(f"{task.id} {task.image}{task.hidden and f' {task.hidden}'}".encode()).hexdigest()[:24]
-    return home / "roots" / ".named" / name
+    return place / ".named" / name

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from codemonkeys.errors import BadInput, BadRecord
-from codemonkeys.grading.pro import passed_tests, read_scripts, without_binary
+from codemonkeys.grading.in_sandbox import check_in_sandbox
+from codemonkeys.grading.pro import ProWay, passed_tests, read_scripts, without_binary
 from codemonkeys.grading.service import GradingOptions, grade_predictions
 from codemonkeys.grading.validation import validate
 from codemonkeys.grading.verdict import Outcome
+from codemonkeys.tasks import roots
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.sources import load_tasks
@@ -110,8 +112,10 @@ def test_missing_scripts_are_named_before_anything_runs(tmp_path: Path) -> None:
         said = str(error.value)
         assert f"{place / 'run_scripts' / 'a-1' / 'run_script.sh'} is missing" in said and "SWE-bench_Pro-os" in said
     scripts(tmp_path, "a-1")
+    way = ProWay(tmp_path)
+    check_in_sandbox(load_answer_keys(source, ["a-1"])["a-1"], way, whole=True)
     with pytest.raises(BadInput, match="need the history of its image"):
-        grade_predictions(predictions, source, GradingOptions("local"), "x", tmp_path)
+        check_in_sandbox(load_answer_keys(source, ["a-1"])["a-1"], way, whole=False)
 
 
 @pytest.fixture
@@ -142,7 +146,9 @@ def commits(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.docker
-def test_the_reference_resolves_and_others_do_not(commits: tuple[str, str], tmp_path: Path) -> None:
+def test_the_reference_resolves_and_others_do_not(
+    commits: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     patches = {
         "good": GOOD,
         "neutral": NEUTRAL,
@@ -167,5 +173,10 @@ def test_the_reference_resolves_and_others_do_not(commits: tuple[str, str], tmp_
     image = Environment("anvil", image=IMAGE)
     problems = validate(source, tasks, lambda id: image, DockerSandbox("unused"), tmp_path / "checks")
     assert problems == {"good-1": ()}, "`images check`: the reference fix resolves it, and nothing does not"
+    monkeypatch.setenv("CODEMONKEYS_HOME", str(tmp_path / "home"))
+    local = grade_predictions(predictions, source, GradingOptions("local", workers=2), "x", tmp_path / "local")
+    assert {v.id: v.outcome for v in local} == {id: v.outcome for id, v in verdicts.items()}
+    assert roots.find_copy(tasks["good-1"], tmp_path / "home") is None, "no solver sees a copy with history"
+    assert len(roots.copies(tmp_path / "home")) == 1, "`images clean` finds it"
     again = grade_predictions(predictions, source, options, "x", tmp_path / "out")
     assert {v.id: v.outcome for v in again} == {id: v.outcome for id, v in verdicts.items()}

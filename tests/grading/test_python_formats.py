@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -77,16 +78,20 @@ def test_the_reference_resolves_and_a_neutral_patch_does_not(
         for (id, key), reference in zip(keys.items(), keys_of(data_dir).values(), strict=True)
     }
     first, second = keys
-    options = GradingOptions("docker", isolated=True, workers=2)
     outcomes = []
-    for patches in ({first: references[first], second: NEUTRAL}, {first: NEUTRAL, second: references[second]}):
+    # Every sandbox that differs: most formats need no more of an image than solving does.
+    kinds = ("docker", "local") if format in ("R2E-Gym", "SWE-smith") else ("docker",)
+    pairs = ({first: references[first], second: NEUTRAL}, {first: NEUTRAL, second: references[second]})
+    for kind, patches in product(kinds, pairs):
+        options, out = GradingOptions(kind, isolated=True, workers=2), tmp_path / f"out-{kind}"
         predictions = {id: Prediction(id, "m", patch) for id, patch in patches.items()}
-        verdicts = {v.id: v for v in grade_predictions(predictions, source, options, "x", tmp_path / "out")}
+        verdicts = {v.id: v for v in grade_predictions(predictions, source, options, "x", out)}
         outcomes += [verdicts[first], verdicts[second]]
     said = [outcome.outcome for outcome in outcomes]
-    assert said == [Outcome.RESOLVED, Outcome.NOT_RESOLVED, Outcome.NOT_RESOLVED, Outcome.RESOLVED], outcomes
+    expected = [Outcome.RESOLVED, Outcome.NOT_RESOLVED, Outcome.NOT_RESOLVED, Outcome.RESOLVED]
+    assert said == expected * len(kinds), outcomes
     assert all(outcome.tests["FAIL_TO_PASS"][not outcome.resolved] for outcome in outcomes)
-    log = tmp_path / "out" / "logs" / "run_evaluation" / "x" / "m" / second
+    log = out / "logs" / "run_evaluation" / "x" / "m" / second
     assert "PASSED" in (log / "test_output.txt").read_text() and (log / "report.json").is_file()
     environments = {id: Environment(id, image=images.ensure_image(task, shared_home)) for id, task in tasks.items()}
     sandbox = DockerSandbox("checks")
