@@ -19,8 +19,8 @@ from codemonkeys.tasks.sources import load_tasks
 ROOT = Path(__file__).parent.parent
 BASE = "codemonkeys/python:3.11"
 LANGUAGES = "codemonkeys/languages:12"
-"""With Node.js, and a C compiler."""
-LANGUAGE_PACKAGES = "nodejs,tcc,libc6-dev,make"
+"""With Node.js, a C compiler, and a small package of each language."""
+LANGUAGE_PACKAGES = "nodejs,tcc,libc6-dev,make,node-ms,uthash-dev"
 TASKS = ("marshmallow-code__marshmallow-1359", "pallets__flask-5014", "pylint-dev__pylint-7993")
 
 

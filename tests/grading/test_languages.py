@@ -1,4 +1,4 @@
-"""Formats of data sets in several languages: a task in JavaScript and one in C, each in every format."""
+"""Formats of data sets in several languages: a real package of JavaScript and one of C, each in every format."""
 
 from __future__ import annotations
 
@@ -36,42 +36,68 @@ pytestmark = pytest.mark.xdist_group("languages")
 
 
 class Example(NamedTuple):
-    """A task: files at its base, at the fix and its tests, and what the tests do."""
+    """A task: a file of a package of Debian, what its base lacks, tests without and with the hidden ones."""
 
     language: str
-    files: dict[str, str]
-    fixed: dict[str, str]
-    tests: dict[str, str]
+    file: str
+    """Where the package has it."""
+    lacking: str
+    """The lines of it that are the fix."""
+    test: str
+    """Name of the file with the tests."""
+    old: str
+    new: str
     command: str
     before: str
     """What the new test does with the hidden tests alone, as Multi-SWE-bench calls it."""
 
 
 TEST_JS = """\
-const ring = require("./ring");
+const ms = require("./index");
 const check = (name, good) => console.log(good ? "ok" : "not ok", name);
-check("text", typeof ring("x") === "string");
+check("hours", ms("2h") === 7200000);
 """
-TEST_C = '#include <stdio.h>\n#include "ring.h"\nint main(void) {\n    puts("ok text");\n%s    return 0;\n}\n'
-TONE_H, TONE_C = "int tone(void);\n", "int tone(void) { return 1; }\n"
+TEST_C = """\
+#include <stdio.h>
+#include "utlist.h"
+typedef struct word { struct word *next; } word;
+int main(void) {
+    word a, b, *head = NULL, *each;
+    int count = 0;
+    LL_APPEND(head, &a);
+    LL_APPEND(head, &b);
+    LL_FOREACH(head, each) count++;
+    printf("%s hours\\n", count == 2 ? "ok" : "not ok");
+MORE    return 0;
+}
+"""
+MORE_C = '    LL_COUNT(head, each, count);\n    printf("%s weeks\\n", count == 2 ? "ok" : "not ok");\n'
+COUNT_C = """\
+#define LL_COUNT(head,el,counter)                                                              \\
+    LL_COUNT2(head,el,counter,next)                                                            \\
+
+"""
 EXAMPLES = {
     "javascript": Example(
         "javascript",
-        {"ring.js": 'module.exports = (word) => "dong " + word;\n', "test.js": TEST_JS},
-        {"ring.js": 'module.exports = (word) => "ding " + word;\n'},
-        {"test.js": f'{TEST_JS}check("ding", ring("x") === "ding x");\n'},
+        "/usr/share/nodejs/ms/index.js",
+        "    case 'weeks':\n    case 'week':\n    case 'w':\n      return n * w;\n",
+        "test.js",
+        TEST_JS,
+        f'{TEST_JS}check("weeks", ms("2w") === 1209600000);\n',
         "node test.js",
         "f2p_tests",
     ),
     "c": Example(
         "c",
-        {"ring.h": "int tone(void);\n", "ring.c": "int tone(void) { return 1; }\n", "test.c": TEST_C % ""},
-        {
-            "ring.h": "int tone(void);\nint ring(void);\n",
-            "ring.c": "int tone(void) { return 1; }\nint ring(void) { return 2; }\n",
-        },
-        {"test.c": TEST_C % '    printf("%s ding\\n", ring() == 2 ? "ok" : "not ok");\n'},
-        "tcc -Werror -o /tmp/test test.c ring.c && /tmp/test",
+        "/usr/include/utlist.h",
+        COUNT_C,
+        "test.c",
+        TEST_C.replace("MORE", ""),
+        TEST_C.replace(
+            "MORE", '    LL_COUNT(head, each, count);\n    printf("%s weeks\\n", count == 2 ? "ok" : "not ok");\n'
+        ),
+        "tcc -Werror -o /tmp/test test.c && /tmp/test",
         "n2p_tests",
     ),
 }
@@ -145,10 +171,13 @@ def build(client: Any, folder: Path, example: Example) -> Built:
         subprocess.run([*git, "reset", "-q", "--hard", "base"], check=False, capture_output=True)
         return changed
 
+    right = client.containers.run(LANGUAGES, ["cat", example.file], network_mode="none", remove=True).decode()
+    assert right.count(example.lacking) == 1, "the package has changed"
+    name = Path(example.file).name
     subprocess.run([*git, "init", "-q"], check=True)
-    committed(example.files)
+    committed({name: right.replace(example.lacking, ""), example.test: example.old})
     subprocess.run([*git, "tag", "base"], check=True)
-    gold, tests = committed(example.fixed), committed(example.tests)
+    gold, tests = committed({name: right}), committed({example.test: example.new})
     run = f"set -e\ncd /home/anvil\ngit apply --whitespace=nowarn /home/test.patch /home/fix.patch\n{example.command}\n"
     files = {
         f"repo/{path.relative_to(repository)}": path.read_bytes() for path in repository.rglob("*") if path.is_file()
@@ -184,12 +213,12 @@ def _common(example: Example, built: Built) -> dict[str, Any]:
         "instance_id": f"acme__anvil-{number_of(example.language)}",
         "repo": "acme/testbed",
         "base_commit": "5" * 40,
-        "problem_statement": "It rings.",
+        "problem_statement": "Weeks are missing.",
         "patch": built.gold,
         "test_patch": built.tests,
         "language": example.language,
-        "FAIL_TO_PASS": ["ding"],
-        "PASS_TO_PASS": ["text"],
+        "FAIL_TO_PASS": ["weeks"],
+        "PASS_TO_PASS": ["hours"],
     }
 
 
@@ -205,25 +234,25 @@ def _live(example: Example, built: Built) -> dict[str, Any]:
 
 
 def _poly(example: Example, built: Built) -> dict[str, Any]:
-    lists = {"F2P": "['ding']", "P2P": "['text']"}
+    lists = {"F2P": "['weeks']", "P2P": "['hours']"}
     return {**_common(example, built), **lists, "Dockerfile": "FROM x", "test_command": example.command}
 
 
 def _multi_swe(example: Example, built: Built) -> dict[str, Any]:
-    before = {"f2p_tests": (["text"], ["ding"]), "n2p_tests": ([], [])}[example.before]
+    before = {"f2p_tests": (["hours"], ["weeks"]), "n2p_tests": ([], [])}[example.before]
     lists: dict[str, dict[str, Any]] = {name: {} for name in ("f2p_tests", "p2p_tests", "s2p_tests", "n2p_tests")}
-    for test in ("ding", "text"):
+    for test in ("weeks", "hours"):
         lists["p2p_tests" if test in before[0] else example.before][test] = {"fix": "PASS"}
     return {
         "org": "Acme",
         "repo": "anvil",
         "number": number_of(example.language),
         "base": {"sha": "5" * 40},
-        "resolved_issues": [{"title": "It rings.", "body": ""}],
+        "resolved_issues": [{"title": "Weeks are missing.", "body": ""}],
         "fix_patch": built.gold,
         "test_patch": built.tests,
         "lang": example.language,
-        "run_result": {"passed_tests": ["text"], "failed_tests": [], "skipped_tests": []},
+        "run_result": {"passed_tests": ["hours"], "failed_tests": [], "skipped_tests": []},
         "test_patch_result": {"passed_tests": before[0], "failed_tests": before[1], "skipped_tests": []},
         **lists,
     }
@@ -334,13 +363,13 @@ def mixed(folder: Path, built: dict[str, Built]) -> Path:
     place = f'[environment]\ndocker_image = "{one.image}"\nworkdir = "/testbed"\n'
     task = harbor_task(folder / "harbor-ring", place, None)
     (task / "tests" / "test.sh").write_text(HARBOR_TEST)
-    (task / "tests" / "test.js").write_text(example.tests["test.js"])
+    (task / "tests" / "test.js").write_text(example.new)
     return folder
 
 
 HARBOR_TEST = """\
 #!/bin/bash
-cp /tests/test.js . && node test.js | grep -q '^ok ding' && reward=1
+cp /tests/test.js . && node test.js | grep -q '^ok weeks' && reward=1
 echo ${reward:-0} > /logs/verifier/reward.txt
 """
 
