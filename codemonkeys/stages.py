@@ -52,7 +52,7 @@ class Stage:
         return self.name
 
 
-TESTED = ("edited", "ballots", "conversation")
+TESTED = ("edited", "ballots", "conversation", "matches")
 """Evidence that rests on test scripts and their votes."""
 
 ENVIRONMENT = Stage("environment", "context", 1)
@@ -107,6 +107,13 @@ BALLOT = Stage(
     evidence=("ballots",),
     shortened_by=(*CHANGED, "selection.candidates"),
 )
+TOURNAMENT = Stage(
+    *("tournament", "selection", 8, "judge"),
+    reserve="select",
+    per_sample=True,
+    evidence=("matches",),
+    shortened_by=(*CHANGED, "selection.evidence_tokens"),
+)
 SELECT = Stage(
     *("select", "selection", 9, "judge"),
     reserve="select",
@@ -121,7 +128,7 @@ STAGES = {
     stage.name: stage
     for stage in (
         *(ENVIRONMENT, DIGEST, RELEVANCE, RANK, TEST, EDIT, AGENT),
-        *(MEMORY, VOTES, REGRESSION, JUDGE, BALLOT, SELECT),
+        *(MEMORY, VOTES, REGRESSION, JUDGE, BALLOT, TOURNAMENT, SELECT),
     )
 }
 """All stages by name, in the order in which reports list them."""

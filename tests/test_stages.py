@@ -17,7 +17,7 @@ from codemonkeys.settings import ContextSettings, load_settings
 from codemonkeys.stages import ASKING, CONTEXT_MODES, RESERVES, STAGES, reserve_of, sharing
 
 ORDER = ["begin", "environment", "digest", "relevance", "rank", "test", "edit", "agent", "memory"]
-ORDER += ["votes", "regression", "judge", "ballot", "select"]
+ORDER += ["votes", "regression", "judge", "ballot", "tournament", "select"]
 
 
 def test_the_tables_are_those_of_the_version_before() -> None:
@@ -26,7 +26,10 @@ def test_the_tables_are_those_of_the_version_before() -> None:
     assert {name for name in STAGES if STAGES[name].role == "scan"} == {"digest", "relevance"}
     assert GENERATION == ("test", "edit", "agent")
     assert RESERVES == ("relevance", "rank", "edit", "select") and SELECTION == "select"
-    assert (sharing("relevance"), sharing("select")) == (("digest", "relevance"), ("judge", "ballot", "select"))
+    assert (sharing("relevance"), sharing("select")) == (
+        ("digest", "relevance"),
+        ("judge", "ballot", "tournament", "select"),
+    )
     assert [reserve_of(name) for name in ("digest", "ballot", "test", "votes")] == [
         "relevance",
         "select",
@@ -34,7 +37,7 @@ def test_the_tables_are_those_of_the_version_before() -> None:
         "votes",
     ]
     assert PHASES == {
-        "selection": ("votes", "regression", "judge", "ballot", "select"),
+        "selection": ("votes", "regression", "judge", "ballot", "tournament", "select"),
         "generation": ("test", "edit", "agent", "memory"),
         "context": ("environment", "digest", "relevance", "rank"),
     }
@@ -44,8 +47,9 @@ def test_the_tables_are_those_of_the_version_before() -> None:
         "scores": ("judge",),
         "ballots": ("test", "agent", "votes", "ballot"),
         "conversation": ("test", "agent", "votes", "select"),
+        "matches": ("test", "agent", "votes", "tournament"),
     }
-    equal = {"environment": "relevance", "digest": "relevance", "rank": "test", "agent": "edit"}
+    equal = {"environment": "relevance", "digest": "relevance", "rank": "test", "agent": "edit", "tournament": "ballot"}
     ranks = {stage: ORDER.index(equal.get(stage, stage)) for stage in STAGES}
     assert sorted(STAGES, key=lambda s: (priority(s, 0), s)) == sorted(STAGES, key=lambda s: (-ranks[s], s))
     assert all(priority(stage, 999) < priority_to_begin(0) for stage in STAGES)

@@ -12,7 +12,7 @@ from codemonkeys.runs.models import NoModel, open_models
 from codemonkeys.runs.outcomes import State
 from codemonkeys.runs.pooled import abstain, rank_together
 from codemonkeys.runs.session import Options, RunRequest, Summary, open_journal, open_session
-from codemonkeys.selection.deciding import model_evidence_for
+from codemonkeys.selection.deciding import model_evidence_for, rule_without_models
 from codemonkeys.selection.rules import EITHER_TESTS, all_rules, find_rule
 from codemonkeys.settings import SelectionSettings, Settings
 from codemonkeys.wording import option
@@ -51,9 +51,8 @@ async def choose(ensemble: Ensemble, settings: Settings, options: Options) -> Su
 
 def first_rule(settings: Settings, selection: SelectionSettings) -> Settings:
     """The settings, with the shortlist's rule in place of the rule."""
-    return settings.model_copy(
-        update={"selection": settings.selection.model_copy(update={"rule": selection.shortlist})}
-    )
+    update = {"rule": rule_without_models(selection)}
+    return settings.model_copy(update={"selection": settings.selection.model_copy(update=update)})
 
 
 def check_ensemble(ensemble: Ensemble, settings: Settings) -> None:

@@ -25,7 +25,7 @@ from codemonkeys.stages import choice_of, stage_of_choice
 from codemonkeys.wording import option
 
 CHOICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
-OF_MODELS = ("belief", "ballot", "conversation")
+OF_MODELS = ("belief", "ballot", "conversation", "match")
 """Kinds of signals that a model gave: each choice has its own."""
 
 

@@ -9,6 +9,7 @@ from codemonkeys.journal.schema_bill import COSTS
 from codemonkeys.journal.schema_choices import CHOICES
 from codemonkeys.journal.schema_controls import CONTROLS
 from codemonkeys.journal.schema_initial import INITIAL
+from codemonkeys.journal.schema_matches import MATCHES
 from codemonkeys.journal.schema_sessions import SESSIONS
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ MIGRATIONS = {
     "m011_batches": BATCHES,
     "m012_choices": CHOICES,
     "m013_sessions": SESSIONS,
+    "m014_matches": MATCHES,
 }
 """Statements by name, oldest first. Never change a released one: add a new one below it."""
 

@@ -20,7 +20,18 @@ from codemonkeys.planning.conversations import (
 from codemonkeys.planning.experience import Experience
 from codemonkeys.planning.measures import Measures
 from codemonkeys.planning.models import PlannedModels
-from codemonkeys.planning.stage_cost import CONTEXT_SHARE, FEWER_TOKENS, StageCost, stage_cost, total, upper_bound
+from codemonkeys.planning.stage_cost import (
+    CONTEXT_SHARE,
+    EVIDENCE,
+    FAILURES,
+    FEWER_TOKENS,
+    TOUCHED,
+    StageCost,
+    stage_cost,
+    total,
+    upper_bound,
+)
+from codemonkeys.planning.tournaments import tournament_cost
 from codemonkeys.selection.deciding import (
     ModelEvidence,
     add_ballots,
@@ -30,7 +41,7 @@ from codemonkeys.selection.deciding import (
     model_evidence_for,
 )
 from codemonkeys.settings import Settings
-from codemonkeys.stages import AGENT, BALLOT, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST
+from codemonkeys.stages import AGENT, BALLOT, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST, TOURNAMENT
 
 RANK_ANSWER = 530
 RELEVANT_FILES = 46
@@ -46,12 +57,6 @@ DIGEST_LENGTH = 0.1
 """Tokens of a digest per token of its outline; measured by `benchmarks/context_tokens.py`."""
 DIGEST_ANSWER = 70
 """Per file: 50 words."""
-TOUCHED = 16_000
-"""Tokens of the files that the candidates touch."""
-FAILURES = 500
-"""Tokens of the line that says what a candidate fails, of a hundred scripts."""
-EVIDENCE = 4_000
-"""Tokens of the scripts and outputs that tell candidates apart."""
 PAPER_SOURCE = 2_940_000
 """Tokens of a task's source files if no repository is on this machine."""
 
@@ -74,6 +79,7 @@ def costs(
         AGENT.name: agent_cost(measures, settings, models),
         JUDGE.name: _judge(measures, settings, models),
         BALLOT.name: _select(measures, settings, models, BALLOT.name, ballots),
+        TOURNAMENT.name: tournament_cost(measures, settings, models),
         SELECT.name: _select(measures, settings, models, SELECT.name, int(evidence is add_conversation)),
     }
     if not settings.shows_files:

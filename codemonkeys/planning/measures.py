@@ -27,7 +27,7 @@ from codemonkeys.models.tokens import count_tokens
 from codemonkeys.models.windows import Window
 from codemonkeys.runs.runner import open_work
 from codemonkeys.settings import Settings
-from codemonkeys.stages import AGENT, CONTEXT_MODES, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST
+from codemonkeys.stages import AGENT, CONTEXT_MODES, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST, TOURNAMENT
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Environment, Execution, Limits, Script
@@ -194,6 +194,7 @@ def _measure_work(work: Work) -> Measures:
             EDIT.name: count(work.prompts("edit.system", files=[], turns=10, room=100_000, **script)),
             AGENT.name: count(work.prompts("agent.system", **agent, **script)),
             JUDGE.name: count(work.prompts("judge.system", files=[])),
+            TOURNAMENT.name: count(work.prompts("tournament.system", files=[])),
             SELECT.name: count(work.prompts("select.system", may_refuse=True, **several)),
         },
         users={
@@ -202,11 +203,18 @@ def _measure_work(work: Work) -> Measures:
             EDIT.name: count(work.prompts("edit.result", patch=" ", **both, **whole, **turns)) + LISTED_TOKENS,
             AGENT.name: count(work.prompts("agent.result", results={"patch": " ", **both, **whole}, **commands)),
             JUDGE.name: count(work.prompts("judge.user", patch=" ")),
+            TOURNAMENT.name: count(work.prompts("tournament.user", **_match(work.settings.selection.match_size))),
             SELECT.name: count(work.prompts("select.result", original=result, results=results, **turns))
             + LISTED_TOKENS,
         },
         tests=sum(tests.values()),
     )
+
+
+def _match(size: int) -> dict[str, Any]:
+    """What a vote of a tournament is told, without patches, lines of failures, scripts and tests."""
+    shown = [{"number": n, "patch": "", "flags": ()} for n in range(1, size + 1)]
+    return {"candidates": shown, "voting": 10, "regressions": 10, "fails": [], "tests": [], "scripts": []}
 
 
 def _beyond(work: Work, files: Sequence[SourceFile]) -> tuple[Batch, ...]:

@@ -13,6 +13,13 @@ CONTEXT_SHARE = 74_570 / 128_000
 FEWER_TOKENS = 1.25
 """A provider may count fewer tokens than we do, so its longest answer may have more of ours."""
 
+TOUCHED = 16_000
+"""Tokens of the files that the candidates touch."""
+FAILURES = 500
+"""Tokens of the line that says what a candidate fails, of a hundred scripts."""
+EVIDENCE = 4_000
+"""Tokens of the scripts and outputs that tell candidates apart."""
+
 
 @dataclass(frozen=True)
 class StageCost:

@@ -86,6 +86,8 @@ _EVIDENCE = (
     {**_APART, "votes_differ": False, "regressions": 0, "tests": [], "scripts": []},
 )
 
+_FLAGGED: tuple[tuple[int, tuple[str, ...]], ...] = ((1, ()), (2, ("conftest: conftest.py",)))
+
 _TOLD: Values = {
     "found": [
         {"asked": "BASH", "told": "exit code 0.", "output": "it breaks"},
@@ -185,6 +187,11 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
         {**_SELECT, "regressions": 0, "example": "", "may_refuse": False},
     ),
     "select.user": _EVIDENCE,
+    "tournament.system": ({"files": [_FILE]}, {"files": []}),
+    "tournament.user": tuple(
+        {"candidates": [{"number": n, "patch": _PATCH, "flags": flags} for n, flags in _FLAGGED], **view}
+        for view in (*_EVIDENCE, {**_APART, "voting": 0, "regressions": 0, "scripts": [], "tests": []})
+    ),
     "test.repair": (_PROBLEM,),
     "test.result": ({"result": _PRESENT, "turns_left": 2}, {"result": _FIXED, "turns_left": 1}),
     "test.system": (

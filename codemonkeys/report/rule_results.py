@@ -24,7 +24,7 @@ from codemonkeys.stages import STAGES
 
 STAGES_OF_EVIDENCE: Mapping[str, tuple[str, ...]] = {
     kind: tuple(stage.name for stage in STAGES.values() if kind in stage.evidence)
-    for kind in ("edited", "breaks", "scores", "ballots", "conversation")
+    for kind in ("edited", "breaks", "scores", "ballots", "conversation", "matches")
 }
 """Stages that produce each kind of evidence."""
 AS_RUN = "as the run chose"

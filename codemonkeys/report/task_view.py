@@ -13,6 +13,7 @@ from rich.text import Text
 from codemonkeys.generation.flags import suspicious
 from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import one_line
+from codemonkeys.report.matches_view import matches_table
 from codemonkeys.report.tables import diff_view, dollars, heading, new_table, plain, spend_table, unanswered_line
 from codemonkeys.stages import AGENT, EDIT, RANK, REGRESSION, RELEVANCE, STAGES, base_stage
 
@@ -195,6 +196,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
             conversations.add_row(row["stage"], str(row["sample"] + 1), str(row["calls"]), dollars(row["cost_usd"]))
     early = [n for n in story["notes"] if n["kind"] == "ended early"]
     context = context_view(story["notes"])
+    matches = matches_table(story["signals"])
     parts: list[RenderableType] = [
         Text.assemble((safe_terminal(story["id"]), "bold"), "  ", plain(story["state"]), "  ", plain(story["reason"])),
         *chosen_member(story),
@@ -206,6 +208,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
         *(heading("Candidates"), candidates_table(story)),
         *(plain(line, "yellow") for line in refused_members(story["notes"])),
         *(heading("Votes" if story["votes"] else "Tests"), evidence_view(story), *warnings_of(story)),
+        *section("Tournament", matches, bool(matches.rows)),
         *(heading("Chosen patch"), diff_view(story["patch"]) if story["patch"] else Text("none")),
         *section("Spend", spend_table(story["spend"]), bool(story["spend"]) or not story["ensemble"]),
         *unanswered_line(story["unanswered"]),

@@ -20,7 +20,7 @@ from codemonkeys.runs.outcomes import FINAL, State, TaskResult
 from codemonkeys.runs.pooled import rank_together
 from codemonkeys.runs.session import Options, Summary, open_journal, open_session
 from codemonkeys.selection.collect_evidence import stored_evidence
-from codemonkeys.selection.deciding import Choice, conclude, model_evidence_for, select
+from codemonkeys.selection.deciding import Choice, conclude, model_evidence_for, rule_without_models, select
 from codemonkeys.selection.evidence import Evidence
 from codemonkeys.selection.rules import EITHER_TESTS, Rule, find_rule
 from codemonkeys.selection.stored_candidates import read_candidates, read_scripts, was_executed
@@ -126,7 +126,7 @@ def one_by_one(settings: Settings, rule: Rule) -> Settings:
     """The settings by which single tasks are decided: a rule that learns from all of them comes after."""
     if not rule.pooled or model_evidence_for(settings.selection.rule) is not None:
         return settings
-    selection = settings.selection.model_copy(update={"rule": settings.selection.shortlist})
+    selection = settings.selection.model_copy(update={"rule": rule_without_models(settings.selection)})
     return settings.model_copy(update={"selection": selection})
 
 

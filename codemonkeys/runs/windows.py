@@ -11,7 +11,7 @@ from codemonkeys.models.base import Model
 from codemonkeys.models.roles import ModelSet, stage_answer
 from codemonkeys.models.windows import Window, Windowed
 from codemonkeys.settings import Settings, build
-from codemonkeys.stages import AGENT, ASKING, BALLOT, EDIT, JUDGE, RELEVANCE, SELECT, TEST, role_of
+from codemonkeys.stages import AGENT, ASKING, BALLOT, EDIT, JUDGE, RELEVANCE, SELECT, TEST, TOURNAMENT, role_of
 
 INSTRUCTIONS = 3_000
 """Tokens for what a prompt says beside the files and results that it shows: template and issue."""
@@ -101,7 +101,7 @@ def shares(settings: Settings, stage: str, room: int) -> dict[str, int]:
         # Half of the room at least is left to what it looks at.
         whole = {"context.tokens": room // 2} if settings.agent.context == "files" else {}
         return {"agent.history_tokens": max(2_000, room), **whole}
-    if stage not in (TEST.name, EDIT.name, JUDGE.name, BALLOT.name, SELECT.name):
+    if stage not in (TEST.name, EDIT.name, JUDGE.name, BALLOT.name, TOURNAMENT.name, SELECT.name):
         return {}
     generation, context = settings.generation, settings.context
     is_test = stage == TEST.name
@@ -115,7 +115,7 @@ def shares(settings: Settings, stage: str, room: int) -> dict[str, int]:
     if is_test:
         return {**shown, "context.test_tokens": files}
     shown["context.tokens"] = files
-    if stage in (BALLOT.name, SELECT.name):
+    if stage in (BALLOT.name, TOURNAMENT.name, SELECT.name):
         shown["selection.evidence_tokens"] = history // 2
     if stage == EDIT.name:
         shown |= {"context.aim_tokens": files, "context.most_tokens": files}

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from codemonkeys.engine.scripts import ISSUE_FIXED, ISSUE_PRESENT
 from codemonkeys.engine.work import Work
@@ -15,7 +15,7 @@ from codemonkeys.generation.flags import runner_flags
 from codemonkeys.journal import queries, texts
 from codemonkeys.journal.queries import rows
 from codemonkeys.selection.controls import control_votes, decided_without
-from codemonkeys.selection.evidence import Evidence, ScriptOutcome
+from codemonkeys.selection.evidence import Evidence, Match, ScriptOutcome
 from codemonkeys.selection.regression import Regressions, run_regressions
 from codemonkeys.selection.votes import Matrix, number_candidates, vote
 from sandboxes.base import Reason
@@ -103,7 +103,8 @@ def stored_evidence(connection: sqlite3.Connection, task: str, choice: str = "")
         return None
     test_of = {row["script_hash"]: number for number, row in enumerate(original)}
     signals: dict[str, dict[int, float | None]] = {}
-    for row in queries.signals(connection, task, choice):
+    found = queries.signals(connection, task, choice)
+    for row in found:
         signals.setdefault(row["kind"], {})[row["number"]] = row["value"]
     breaks = {n: None if value is None else int(value) for n, value in signals.get("breaks", {}).items()}
     chosen = {
@@ -125,7 +126,15 @@ def stored_evidence(connection: sqlite3.Connection, task: str, choice: str = "")
         scores=expand_classes(classes, signals.get("belief", {})),
         ballots=chosen["ballot"],
         conversation=chosen["conversation"],
+        matches=tuple(match_of(row["value"], json.loads(row["detail"])) for row in found if row["kind"] == "match"),
     )
+
+
+def match_of(winner: float, detail: dict[str, Any]) -> Match:
+    """A match from its signal, which has numbers of candidates in place of positions."""
+    votes = tuple(None if vote is None else vote - 1 for vote in detail["votes"])
+    group = tuple(number - 1 for number in detail["candidates"])
+    return Match(detail["round"], group, votes, int(winner) - 1, detail["whole"])
 
 
 def unless_empty(names: Iterable[str]) -> tuple[str, ...]:

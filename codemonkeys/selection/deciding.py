@@ -15,11 +15,14 @@ from codemonkeys.selection.asking import judge_candidates, vote_by_ballots
 from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence, expand_classes
 from codemonkeys.selection.conversation import converse, example_test, make_finalists
 from codemonkeys.selection.evidence import Evidence, Ranking, ScriptOutcome
-from codemonkeys.selection.rules import find_rule
+from codemonkeys.selection.rules import EXECUTION, RULES, find_rule
+from codemonkeys.selection.tournament import as_signals, play
 from codemonkeys.settings import SelectionSettings
 
-MODEL_FIELDS = frozenset({"scores", "ballots", "conversation"})
+MODEL_FIELDS = frozenset({"scores", "ballots", "conversation", "matches"})
 """Fields of Evidence that take model calls to fill."""
+OF_SHORTLIST = "matches"
+"""The one of them by which a shortlist can be ranked."""
 
 
 class Choice(NamedTuple):
@@ -45,10 +48,10 @@ def check_rules(settings: SelectionSettings, together: bool = False) -> None:
                 f"selection.{setting}={name} learns from many tasks at once, so it cannot decide a single task; "
                 "choose another rule, or compare it with the others in `codemonkeys study`"
             )
-        if setting == "shortlist" and MODEL_FIELDS.intersection(rule.needs):
+        if setting == "shortlist" and MODEL_FIELDS.intersection(rule.needs) - {OF_SHORTLIST}:
             raise BadSettings(
-                f"selection.{setting}={name} asks a model, but the shortlist is ranked before any model call; "
-                "choose a rule over tests or texts"
+                f"selection.{setting}={name} asks a model, but the shortlist is ranked before such calls; "
+                "choose a rule over tests or texts, or tournament"
             )
 
 
@@ -64,20 +67,28 @@ async def decide(work: Work, inputs: SelectionInput) -> Choice:
     """
     settings = work.settings.selection
     evidence, failed = inputs.evidence, ""
-    order = complete_ranking(evidence, find_rule(settings.shortlist).rank(evidence))
-    if len(order) > 1 and (collect := model_evidence_for(settings.rule)):
-        try:
-            evidence = await collect(work, inputs, order)
-        except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-            if work.journal.choice and isinstance(error, BudgetReached):
-                raise
-            failed = f"the model could not continue: {error}"
+    try:
+        for collect in collectors(settings):
+            order = complete_ranking(evidence, shortlist_ranking(settings, evidence))
+            if len(order) > 1:
+                evidence = await collect(work, replace(inputs, evidence=evidence), order)
+    except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
+        if work.journal.choice and isinstance(error, BudgetReached):
+            raise
+        failed = f"the model could not continue: {error}"
     return conclude(settings, evidence, failed)
+
+
+def shortlist_ranking(settings: SelectionSettings, evidence: Evidence) -> Ranking:
+    """The candidates by `selection.shortlist`; by tests alone as long as that lacks answers of a model."""
+    rule = find_rule(settings.shortlist)
+    ranking = rule.rank(evidence)
+    return RULES[EXECUTION].rank(evidence) if not ranking.order and OF_SHORTLIST in rule.needs else ranking
 
 
 def conclude(settings: SelectionSettings, evidence: Evidence, failed: str = "") -> Choice:
     """What `selection.rule` and, behind it, the shortlist choose by evidence. `failed`: why a model gave none of it."""
-    shortlist = find_rule(settings.shortlist).rank(evidence)
+    shortlist = shortlist_ranking(settings, evidence)
     order = complete_ranking(evidence, shortlist)
     if len(order) == 1:
         return choose(evidence, order[0], "the only distinct candidate")
@@ -132,6 +143,18 @@ async def add_ballots(work: Work, inputs: SelectionInput, order: Sequence[int]) 
     return replace(inputs.evidence, ballots=await vote_by_ballots(work, inputs, shortlist))
 
 
+async def add_matches(work: Work, inputs: SelectionInput, order: Sequence[int], until: int = 1) -> Evidence:
+    """Add the matches of a tournament of all candidates, until at most `until` are left."""
+    matches = await play(work, inputs, order, until)
+    await work.signals({"match": as_signals(matches)})
+    return replace(inputs.evidence, matches=matches)
+
+
+async def add_matches_for_shortlist(work: Work, inputs: SelectionInput, order: Sequence[int]) -> Evidence:
+    """Add the matches that tell which candidates are on the shortlist."""
+    return await add_matches(work, inputs, order, work.settings.selection.candidates)
+
+
 ModelEvidence = Callable[[Work, SelectionInput, Sequence[int]], Awaitable[Evidence]]
 """Adds evidence by model calls; the sequence holds all distinct candidates, best first."""
 
@@ -141,6 +164,7 @@ MODEL_EVIDENCE: dict[str, ModelEvidence] = {
     "hybrid": add_beliefs,
     "top judge": add_shortlist_beliefs,
     "ballots": add_ballots,
+    "tournament": add_matches,
 }
 """By built-in rule."""
 
@@ -148,6 +172,7 @@ _BY_FIELD: dict[str, ModelEvidence] = {
     "conversation": add_conversation,
     "scores": add_beliefs,
     "ballots": add_ballots,
+    "matches": add_matches,
 }
 """For any other rule, by the field of Evidence that it needs."""
 
@@ -157,3 +182,20 @@ def model_evidence_for(name: str) -> ModelEvidence | None:
     if name in MODEL_EVIDENCE:
         return MODEL_EVIDENCE[name]
     return next((_BY_FIELD[need] for need in find_rule(name).needs if need in _BY_FIELD), None)
+
+
+def collectors(settings: SelectionSettings) -> tuple[ModelEvidence, ...]:
+    """What models are asked for, in order: what ranks the shortlist, then what the rule needs of it.
+
+    A rule that calls no model needs no shortlist, but where it abstains: then tests alone rank it.
+    """
+    of_rule = model_evidence_for(settings.rule)
+    if of_rule is None:
+        return ()
+    ranks = OF_SHORTLIST in find_rule(settings.shortlist).needs and of_rule is not add_matches
+    return (add_matches_for_shortlist, of_rule) if ranks else (of_rule,)
+
+
+def rule_without_models(settings: SelectionSettings) -> str:
+    """The rule by which single tasks are decided until a rule that learns from all of them can be."""
+    return EXECUTION if OF_SHORTLIST in find_rule(settings.shortlist).needs else settings.shortlist

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class ScriptOutcome(StrEnum):
@@ -17,6 +18,20 @@ class ScriptOutcome(StrEnum):
     """The candidate does not apply, so the script did not run."""
     UNTRUSTED = "untrusted"
     """The script said fixed, and the candidate failed a control: it decides how a process ends that imports it."""
+
+
+class Match(NamedTuple):
+    """A match of a tournament: candidates of a group, compared by a model in several votes."""
+
+    round: int
+    """From 1."""
+    candidates: tuple[int, ...]
+    """The group, the best by the ranking before the tournament first."""
+    votes: tuple[int | None, ...]
+    """What each deciding vote prefers: a candidate, or None for none of them."""
+    winner: int
+    whole: bool = False
+    """Whether the first votes disagreed, so that votes decided that saw all evidence."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,8 @@ class Evidence:
     """Choice of each ballot (not candidate): index of a candidate, or None for none of them."""
     conversation: tuple[int | None, ...] = ()
     """Choice of the selection conversation in a single entry: an index, or None for none. Empty if not held."""
+    matches: tuple[Match, ...] = ()
+    """The matches of a tournament, in the order of play. Empty if none was held."""
 
 
 @dataclass(frozen=True)

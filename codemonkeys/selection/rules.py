@@ -56,6 +56,9 @@ RULES = {
     ),
     "conversation": Rule("CodeMonkeys, arXiv 2501.14723, section 2.3", rules_judges.conversation, ("conversation",)),
     "ballots": Rule("Trae Agent, arXiv 2507.23370", rules_judges.ballots, ("ballots",)),
+    "tournament": Rule(
+        "Recursive Tournament Voting, arXiv 2604.16529, as a cascade", rules_judges.tournament, ("matches",)
+    ),
 }
 """Built-in rules: those that read patches alone, then those that use tests, then those that learn or ask a model."""
 

@@ -15,6 +15,7 @@ NEEDS = {
     "scores": "no judge was asked",
     "ballots": "no ballot was cast",
     "conversation": "no selection conversation was held",
+    "matches": "no tournament was held",
 }
 """Fields of Evidence that a rule can need, each with the reason to abstain without it."""
 _OF_CANDIDATES = ("edited", "breaks", "scores")

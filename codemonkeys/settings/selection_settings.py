@@ -13,10 +13,11 @@ class SelectionSettings(Section):
     rule: str = "conversation"
     """`conversation`: a selection conversation about the shortlist; `judge`: a judge's belief in every candidate;
     `top judge`: the same for the shortlist only; `hybrid`: the better half by a judge, then tests; `ballots`: several
-    conversations, each in shuffled order; a rule that calls no model, by its name in `codemonkeys study`; or a rule of
-    your own, as `module:attribute`."""
+    conversations, each in shuffled order; `tournament`: matches of two, whose winners go on; a rule that calls no
+    model, by its name in `codemonkeys study`; or a rule of your own, as `module:attribute`."""
     shortlist: str = "behaviour clusters"
-    """Rule that ranks the shortlist, and decides when the model does not; it must not call a model."""
+    """Rule that ranks the shortlist, and decides when the model does not. It must not call a model, except
+    `tournament`, which then plays until at most `candidates` are left."""
     candidates: int = Field(3, ge=1)
     """Maximum size of the shortlist that goes to the selection conversation."""
     model: str | None = None
@@ -32,6 +33,12 @@ class SelectionSettings(Section):
     """Judge answers per candidate; its belief is the share that say yes."""
     ballots: int = Field(5, ge=1)
     """Maximum number of ballots; voting ends early once a choice has an absolute majority."""
+    match_size: int = Field(2, ge=2)
+    """For `tournament`: candidates that a match compares. Models judge pairs better than longer lists (arXiv
+    2604.16529)."""
+    match_votes: int = Field(4, ge=1)
+    """For `tournament`: maximum votes, with all evidence, of a match in which the first two votes, with little
+    evidence, disagree. A multiple of `match_size` shows each candidate in every place equally often."""
     regression_files: int = Field(10, ge=0)
     """Number of the repository's own test files to run on every candidate, most relevant first; 0 runs none."""
     regression_seconds: float = Field(120.0, gt=0)

@@ -133,14 +133,17 @@ def test_a_role_wins_over_a_name_and_a_name_over_what_the_stage_asks_for(tmp_pat
         1,
     )
     assert (seen["edit"]["model"], seen["edit"]["max_tokens"], seen["edit"]["temperature"]) == ("one", 11, 0.5)
-    for stage in ("judge", "ballot", "select"):
+    for stage in ("judge", "ballot", "tournament", "select"):
         assert (seen[stage]["temperature"], seen[stage]["top_p"]) == (0.9, 0.2)
         assert (seen[stage]["a"], seen[stage]["b"]) == (1, 2)
 
 
 def test_the_judge_may_be_a_model_of_its_own(tmp_path: Path) -> None:
     seen = seen_by_stage({"selection": {"model": "openai/wise"}}, tmp_path)
-    assert [stage for stage, (body, _) in seen.items() if body["model"] == "wise"] == ["judge", "ballot", "select"]
+    assert [stage for stage, (body, _) in seen.items() if body["model"] == "wise"] == [
+        *("judge", "ballot"),
+        *("tournament", "select"),
+    ]
 
 
 def test_what_is_asked_is_stored_with_the_step(tmp_path: Path) -> None:

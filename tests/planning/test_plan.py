@@ -51,7 +51,7 @@ def endless(request: Request) -> str:
     stage, words = request.key.stage, " word" * (request.max_tokens - 60)
     if stage in ("digest", "relevance", "rank"):
         return f"{words}[]" if request.key.turn == 0 else f"{words}\n{answer(request)}"
-    if stage in ("select", "ballot", "judge"):
+    if stage in ("select", "ballot", "judge", "tournament"):
         return words
     body = answer(replace(request, key=request.key._replace(turn=0, stage="test" if stage == "test" else "edit")))
     return f"{words}\n{body}" if marker(request.messages[0].content) in body else body
@@ -72,7 +72,14 @@ def reserved(runs: Path) -> dict[str, tuple[float, float, int]]:
 @pytest.mark.parametrize("answered", [answer, endless])
 @pytest.mark.parametrize(
     ("mode", "rule"),
-    [("full", "conversation"), ("outline", "judge"), ("digest", "ballots"), ("full", "top judge"), ("full", "hybrid")],
+    [
+        ("full", "conversation"),
+        ("outline", "judge"),
+        ("digest", "ballots"),
+        ("full", "top judge"),
+        ("full", "hybrid"),
+        ("full", "tournament"),
+    ],
 )
 @pytest.mark.slow
 def test_no_stage_exceeds_its_upper_bound(

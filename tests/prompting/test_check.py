@@ -51,7 +51,7 @@ def test_a_wrong_variable_is_found_in_any_branch_of_any_stage(name: str, text: s
 
 @pytest.mark.parametrize(
     ("rule", "mode"),
-    [("conversation", "digest"), ("judge", "digest"), ("ballots", "digest"), ("conversation", "lexical")],
+    [("conversation", "digest"), ("judge", "digest"), ("ballots", "digest"), ("tournament", "lexical")],
 )
 @pytest.mark.slow
 def test_samples_are_what_the_code_gives(
@@ -91,8 +91,8 @@ def test_samples_are_what_the_code_gives(
     expected = {name: set().union(*samples) for name, samples in SAMPLES.items()}
     assert {name: names for name, names in given.items() if names != expected[name]} == {}
     missing = expected.keys() - given.keys()
-    asking = {"conversation": "select.", "judge": "judge.", "ballots": "select."}[rule]
-    rare = ("select.", "judge.", "answer.", {"digest": "beyond.", "lexical": "digest."}[mode])
+    asking = {"conversation": "select.", "judge": "judge.", "ballots": "select.", "tournament": "tournament."}[rule]
+    rare = ("select.", "judge.", "tournament.", "answer.", {"digest": "beyond.", "lexical": "digest."}[mode])
     optional = {"select.result", "edit.earlier"} | {name for name in expected if name.startswith(rare)}
     assert missing <= optional and any(name.startswith(asking) for name in given)
     assert RUN.keys() == {"repo", "issue", "runs_on"}

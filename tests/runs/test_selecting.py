@@ -115,7 +115,7 @@ def test_models_are_asked_once_and_each_choice_has_its_own_bill(runs: Path) -> N
     }
 
 
-@pytest.mark.parametrize("rule", ["conversation", "ballots", "top judge"])
+@pytest.mark.parametrize("rule", ["conversation", "ballots", "top judge", "tournament"])
 def test_every_rule_that_asks_a_model_has_steps_of_its_own(rule: str, runs: Path) -> None:
     before = own(runs)
     assert select(runs, rule, model=JUDGING, name="again").predicted == 2

@@ -111,7 +111,7 @@ def test_budget_in_the_middle_ends_with_the_votes(tmp_path: Path, make_snapshot:
     def dear(request: Request) -> str:
         raise BudgetReached("no money left")
 
-    for rule in ("conversation", "judge", "ballots"):
+    for rule in ("conversation", "judge", "ballots", "tournament"):
         choice, _ = decided(tmp_path / rule, make_snapshot(SNAPSHOT, rule), [1, 2], dear, rule=rule)
         assert choice.number == 2 and "no money left" in choice.reason
 

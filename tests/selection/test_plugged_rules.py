@@ -119,7 +119,7 @@ def test_numbers_of_numpy_are_numbers(module: str, tmp_path: Path) -> None:
     [
         ("number", "it is of type int, neither a Rule nor a function of Evidence"),
         ("Rule", "it is of type type, neither"),
-        ("ODD", "it needs own; a rule can need edited, breaks, scores, ballots, conversation"),
+        ("ODD", "it needs own; a rule can need edited, breaks, scores, ballots, conversation, matches"),
         ("missing", "has no attribute 'missing'"),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_model_is_asked_for_what_a_rule_needs(module: str) -> None:
     assert model_evidence_for(f"{module}:last") is None and model_evidence_for("votes") is None
     for name, rule in RULES.items():
         assert (model_evidence_for(name) is not None) == bool(
-            {"scores", "ballots", "conversation"}.intersection(rule.needs)
+            {"scores", "ballots", "conversation", "matches"}.intersection(rule.needs)
         )
         assert model_evidence_for(name) is MODEL_EVIDENCE.get(name)
 
@@ -159,9 +159,10 @@ def test_installed_rules_are_listed_after_ours_and_never_in_their_place(
 
 
 def plain_types(hint: object) -> Iterator[object]:
-    """The types that an annotation is made of."""
-    if typing.get_args(hint):
-        for part in typing.get_args(hint):
+    """The types that an annotation is made of, and those of the fields of a named tuple."""
+    inner = typing.get_args(hint) or (typing.get_type_hints(hint).values() if hasattr(hint, "_fields") else ())
+    if inner:
+        for part in inner:
             yield from plain_types(part)
     elif hint is not Ellipsis:
         yield hint
@@ -175,7 +176,7 @@ def test_evidence_holds_texts_and_numbers_and_no_label() -> None:
             assert isinstance(kind, type) and (kind in (str, int, float, bool, NoneType) or issubclass(kind, Enum)), (
                 name
             )
-    told_by = {"original", "edited", "regressions", "breaks", "scores", "ballots", "conversation"}
+    told_by = {"original", "edited", "regressions", "breaks", "scores", "ballots", "conversation", "matches"}
     written = {"patches", "classes", "sources", "families", "own", "approved"}
     assert {field.name for field in fields(Evidence)} == {"task"} | told_by | written
     assert not re.search(r"gold|hidden|verdict|resolved|label", " ".join(hints))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codemonkeys.selection.evidence import Evidence, ScriptOutcome
+from codemonkeys.selection.evidence import Evidence, Match, ScriptOutcome
 from codemonkeys.selection.rules import AGREEMENT, EITHER_TESTS, EXECUTION, RULES
 from codemonkeys.selection.rules_tests import behaviour_classes
 
@@ -168,6 +168,16 @@ def test_ballots_end_early_and_ties_are_no_confidence() -> None:
 ROWS = st.sampled_from(sorted(TOLD))
 
 
+def any_match(count: int) -> st.SearchStrategy[Match]:
+    """A match among some of so many candidates, equal ones and empty ones too."""
+    positions = st.integers(0, count - 1)
+    groups = st.lists(positions, min_size=1, max_size=3, unique=True).map(tuple)
+    votes = st.lists(st.none() | positions, max_size=4).map(tuple)
+    return st.builds(
+        lambda number, group, votes: Match(number, group, votes, group[0]), st.integers(1, 3), groups, votes
+    )
+
+
 @st.composite
 def any_evidence(draw: st.DrawFn) -> Evidence:
     """Evidence of any kind and any gaps, as long as it is well formed."""
@@ -188,6 +198,7 @@ def any_evidence(draw: st.DrawFn) -> Evidence:
         "scores": each(st.none() | st.floats(0, 1)),
         "ballots": each(st.none() | st.integers(0, count - 1), 3) if count else (),
         "conversation": each(st.none() | st.integers(0, count - 1), 1) if count else (),
+        "matches": each(any_match(count), 3) if count else (),
     }
     known["edited"] = tuple(each(st.sampled_from(list(ScriptOutcome)), tests) for _ in range(count))
     kept = draw(st.sets(st.sampled_from(sorted(known))))
@@ -236,3 +247,17 @@ def test_naming_the_rules_needs_no_heavy_library() -> None:
 def test_page_describes_every_rule() -> None:
     page = (Path(__file__).parents[2] / "docs" / "selection.md").read_text()
     assert re.findall(r"^\| `([\w ]+)` \|", page.split("## Agreement")[0], re.M) == list(RULES)
+
+
+def test_a_tournament_is_won_by_the_one_that_nobody_beats() -> None:
+    four = evidence(patch("aaaa"), patch("bbb"), patch("cc"), patch("d"))
+    first = (Match(1, (0, 3), (3, 3), 3), Match(1, (1, 2), (1, 2, 1, 1), 1, whole=True))
+    found = RULES["tournament"].rank(replace(four, matches=(*first, Match(2, (1, 3), (3, 3, None, 3), 3, whole=True))))
+    # Of those beaten in one round, the one with the larger share of votes precedes.
+    assert found.order == (3, 1, 2, 0) and found.confidence == 0.75
+    assert found.reason == "won 2 matches, with at least 3 of 4 votes"
+    tied = RULES["tournament"].rank(replace(four, matches=(*first, Match(2, (1, 3), (3, 1, 3, 1), 1, whole=True))))
+    assert tied.order[:2] == (1, 3) and tied.confidence == 0.0
+    unfinished = RULES["tournament"].rank(replace(four, matches=first))
+    assert set(unfinished.order[:2]) == {1, 3} and unfinished.confidence == 0.0
+    assert unfinished.reason == "one of 2 that no other has beaten"
