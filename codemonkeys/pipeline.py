@@ -11,9 +11,10 @@ from codemonkeys.context.for_tests import Excerpt
 from codemonkeys.context.relevance import find_relevant
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
-from codemonkeys.generation.trajectories import describe_earlier, excerpt_of, run_trajectory, waves
+from codemonkeys.generation.trajectories import excerpt_of, run_trajectory, waves
 from codemonkeys.selection.after_wave import after_wave
 from codemonkeys.selection.deciding import Choice, select
+from codemonkeys.selection.lessons import earlier_waves
 from codemonkeys.selection.stop_policy import Decision
 
 __all__ = ["find_context", "run_agent", "run_trajectory", "select", "solve_task"]
@@ -28,7 +29,7 @@ async def solve_task(work: Work) -> Choice | None:
         context = group.create_task(find_context(work))
         excerpt = group.create_task(excerpt_of(work, context))
         for wave in waves(work.settings.generation):
-            earlier = await describe_earlier(work, candidates)
+            earlier = await earlier_waves(work, candidates, wave.start)
             trajectories = [group.create_task(trajectory(work, s, context, earlier, excerpt)) for s in wave]
             candidates += [candidate for t in trajectories if (candidate := await t)]
             decision = await after_wave(work, candidates, wave.stop)

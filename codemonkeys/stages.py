@@ -89,10 +89,20 @@ AGENT = Stage(
     shortened_by=("agent.history_tokens", "context.tokens"),
 )
 MEMORY = Stage("memory", "generation", 4)
+DISTILL = Stage(
+    *("distill", "generation", 4, "scan"),
+    per_sample=True,
+    shortened_by=("generation.distill_characters",),
+)
 VOTES = Stage("votes", "selection", 5, evidence=TESTED)
 REGRESSION = Stage("regression", "selection", 6, evidence=("breaks",))
 CHANGED = ("context.tokens",)
 """What bounds the files that candidates change, which these stages show."""
+COMPARE = Stage(
+    *("compare", "generation", 4, "judge"),
+    per_sample=True,
+    shortened_by=(*CHANGED, "selection.evidence_tokens"),
+)
 JUDGE = Stage(
     *("judge", "selection", 7, "judge"),
     reserve="select",
@@ -128,7 +138,7 @@ STAGES = {
     stage.name: stage
     for stage in (
         *(ENVIRONMENT, DIGEST, RELEVANCE, RANK, TEST, EDIT, AGENT),
-        *(MEMORY, VOTES, REGRESSION, JUDGE, BALLOT, TOURNAMENT, SELECT),
+        *(MEMORY, DISTILL, COMPARE, VOTES, REGRESSION, JUDGE, BALLOT, TOURNAMENT, SELECT),
     )
 }
 """All stages by name, in the order in which reports list them."""

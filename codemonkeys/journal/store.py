@@ -18,6 +18,7 @@ from codemonkeys.journal.conversation_use import Use, conversation_use
 from codemonkeys.journal.executions import StoredExecutions
 from codemonkeys.journal.layers import StoredLayers
 from codemonkeys.journal.same_settings import difference
+from codemonkeys.journal.transcripts import Said, transcript
 from codemonkeys.journal.writer import KeyIndex, Writer, now
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Price
@@ -105,6 +106,10 @@ class Journal:
     def conversation_use(self, task: str, stage: str, sample: int, turn: int) -> Use:
         """What a conversation has used to the end of a turn."""
         return conversation_use(self._writer.reader, task, stage, sample, turn)
+
+    def transcript(self, task: str, stage: str, sample: int) -> list[Said]:
+        """What was said in a conversation so far, without its system message."""
+        return transcript(self._writer.reader, task, stage, sample)
 
     @property
     def choice(self) -> str:

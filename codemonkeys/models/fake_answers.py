@@ -43,6 +43,8 @@ def answer(request: Request) -> str:
             line = f"Written by trajectory {request.key.sample} of a dry run."
             body = f"<<<<<<< TEST {marker(system)}\n{TEST.format(file=FILE)}>>>>>>> END {marker(system)}\n"
             body += f"<<<<<<< CREATE {marker(system)} {FILE}\n{line}\n>>>>>>> END {marker(system)}"
+        case stages.DISTILL.name:
+            return "HYPOTHESIS: Dry run.\nTRIED: Dry run.\nSEEN: Dry run.\nOPEN: Dry run."
         case stages.JUDGE.name:
             return "YES"
         case _:

@@ -6,6 +6,7 @@ from codemonkeys.engine.bounds import MESSAGE_TOKENS
 from codemonkeys.models.base import Usage
 from codemonkeys.models.roles import longest_answer
 from codemonkeys.planning.conversations import AGENT_PROFILE
+from codemonkeys.planning.distilling import told_of_earlier
 from codemonkeys.planning.measures import Measures
 from codemonkeys.planning.models import PlannedModels
 from codemonkeys.planning.stage_cost import CONTEXT_SHARE, FEWER_TOKENS, StageCost, stage_cost
@@ -27,7 +28,7 @@ def agent_cost(measures: Measures, settings: Settings, models: PlannedModels) ->
     left = round((1 - CONTEXT_SHARE) * shown["files"]) if settings.agent.context == "files" else 0
     usual = system - left
     calls, usage = _typical(count, steps, usual, settings.agent.history_tokens)
-    each = _most(measures, settings, models, system)
+    each = _most(measures, settings, models, system + told_of_earlier(settings))
     return stage_cost(models, AGENT.name, calls, usage, count * steps, None if each is None else count * each)
 
 

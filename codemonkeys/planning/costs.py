@@ -17,6 +17,7 @@ from codemonkeys.planning.conversations import (
     ConversationProfile,
     Conversations,
 )
+from codemonkeys.planning.distilling import compare_cost, distill_cost, told_of_earlier
 from codemonkeys.planning.experience import Experience
 from codemonkeys.planning.measures import Measures
 from codemonkeys.planning.models import PlannedModels
@@ -41,7 +42,20 @@ from codemonkeys.selection.deciding import (
     model_evidence_for,
 )
 from codemonkeys.settings import Settings
-from codemonkeys.stages import AGENT, BALLOT, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST, TOURNAMENT
+from codemonkeys.stages import (
+    AGENT,
+    BALLOT,
+    COMPARE,
+    DIGEST,
+    DISTILL,
+    EDIT,
+    JUDGE,
+    RANK,
+    RELEVANCE,
+    SELECT,
+    TEST,
+    TOURNAMENT,
+)
 
 RANK_ANSWER = 530
 RELEVANT_FILES = 46
@@ -77,6 +91,8 @@ def costs(
         TEST.name: _test(measures, settings, models),
         EDIT.name: _edit(measures, settings, models),
         AGENT.name: agent_cost(measures, settings, models),
+        DISTILL.name: distill_cost(measures, settings, models),
+        COMPARE.name: compare_cost(measures, settings, models),
         JUDGE.name: _judge(measures, settings, models),
         BALLOT.name: _select(measures, settings, models, BALLOT.name, ballots),
         TOURNAMENT.name: tournament_cost(measures, settings, models),
@@ -188,11 +204,10 @@ def _edit(measures: Measures, settings: Settings, models: PlannedModels) -> Stag
     typical = Conversations(samples, generation.edit_turns, system + typical_context, EDIT_PROFILE.first, EDIT_PROFILE)
     script = longest_answer(settings, "writer") * FEWER_TOKENS
     patch = 2 * script
-    earlier = 0 if generation.diversity == "none" else generation.memory_characters
     each = upper_bound(
         *(models, EDIT.name),
         system + fullest + measures.paths,
-        measures.users[EDIT.name] + script + output + earlier,
+        measures.users[EDIT.name] + script + output + told_of_earlier(settings),
         generation.edit_turns,
         longest_answer(settings, "writer"),
         measures.users[EDIT.name] + patch + (2 + generation.repository_tests) * output,

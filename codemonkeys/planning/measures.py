@@ -20,6 +20,7 @@ from codemonkeys.context.reading import SourceFile, as_outline, fitting, pack, s
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import CodeMonkeysError
+from codemonkeys.generation.distilling import PART_CHARACTERS, PARTS
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.roles import ModelSet
@@ -27,7 +28,19 @@ from codemonkeys.models.tokens import count_tokens
 from codemonkeys.models.windows import Window
 from codemonkeys.runs.runner import open_work
 from codemonkeys.settings import Settings
-from codemonkeys.stages import AGENT, CONTEXT_MODES, DIGEST, EDIT, JUDGE, RANK, RELEVANCE, SELECT, TEST, TOURNAMENT
+from codemonkeys.stages import (
+    AGENT,
+    CONTEXT_MODES,
+    DIGEST,
+    DISTILL,
+    EDIT,
+    JUDGE,
+    RANK,
+    RELEVANCE,
+    SELECT,
+    TEST,
+    TOURNAMENT,
+)
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Environment, Execution, Limits, Script
@@ -44,6 +57,10 @@ LONGEST_PATH = "path/" * 20
 
 LONGEST_ENVIRONMENT = "1." * (MOST_CHARACTERS // 2 + 40)
 """At least as many tokens as any text about an environment, with what says that it was cut."""
+
+
+_SAID = [{"stage": stage, "messages": [{"role": "user", "text": ""}] * 40} for stage in ("test", "edit")]
+"""The messages of a trajectory, without their texts."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +212,7 @@ def _measure_work(work: Work) -> Measures:
             AGENT.name: count(work.prompts("agent.system", **agent, **script)),
             JUDGE.name: count(work.prompts("judge.system", files=[])),
             TOURNAMENT.name: count(work.prompts("tournament.system", files=[])),
+            DISTILL.name: count(work.prompts("distill.system")),
             SELECT.name: count(work.prompts("select.system", may_refuse=True, **several)),
         },
         users={
@@ -204,6 +222,7 @@ def _measure_work(work: Work) -> Measures:
             AGENT.name: count(work.prompts("agent.result", results={"patch": " ", **both, **whole}, **commands)),
             JUDGE.name: count(work.prompts("judge.user", patch=" ")),
             TOURNAMENT.name: count(work.prompts("tournament.user", **_match(work.settings.selection.match_size))),
+            DISTILL.name: count(work.prompts("distill.user", conversations=_SAID)),
             SELECT.name: count(work.prompts("select.result", original=result, results=results, **turns))
             + LISTED_TOKENS,
         },
@@ -213,7 +232,8 @@ def _measure_work(work: Work) -> Measures:
 
 def _match(size: int) -> dict[str, Any]:
     """What a vote of a tournament is told, without patches, lines of failures, scripts and tests."""
-    shown = [{"number": n, "patch": "", "flags": ()} for n in range(1, size + 1)]
+    summary = dict.fromkeys(PARTS, " ".join(["part"] * (PART_CHARACTERS // 4)))
+    shown = [{"number": n, "patch": "", "flags": (), "summary": summary} for n in range(1, size + 1)]
     return {"candidates": shown, "voting": 10, "regressions": 10, "fails": [], "tests": [], "scripts": []}
 
 

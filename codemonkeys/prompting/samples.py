@@ -86,7 +86,14 @@ _EVIDENCE = (
     {**_APART, "votes_differ": False, "regressions": 0, "tests": [], "scripts": []},
 )
 
-_FLAGGED: tuple[tuple[int, tuple[str, ...]], ...] = ((1, ()), (2, ("conftest: conftest.py",)))
+_SUMMARY = {"hypothesis": "x is wrong.", "tried": "x = 2", "seen": "It works.", "open": "The case of None."}
+_FLAGGED: tuple[Values, ...] = (
+    {"number": 1, "patch": _PATCH, "flags": (), "summary": _SUMMARY},
+    {"number": 2, "patch": _PATCH, "flags": ("conftest: conftest.py",), "summary": None},
+)
+_SAID = [{"role": role, "text": "It breaks."} for role in ("user", "assistant")]
+_LESSON: Values = {"sample": 0, "summary": _SUMMARY, "patch": "", "scripts": 0, "tests": 0}
+_TESTED: Values = {**_LESSON, "summary": None, "patch": _PATCH, "scripts": 2, "passed": 1, "tests": 3, "broken": None}
 
 _TOLD: Values = {
     "found": [
@@ -136,6 +143,13 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
     "digest.repair": ({**_PROBLEM, "count": 2},),
     "digest.system": ({},),
     "digest.user": ({"files": [_SHORT]}, {"files": [_SHORT, _FILE]}),
+    "distill.lessons": (
+        {"lessons": [_LESSON, _TESTED, {**_TESTED, "summary": _SUMMARY, "broken": 0}], "drawn": 4},
+        {"lessons": [_TESTED], "drawn": 1},
+    ),
+    "distill.repair": (_PROBLEM,),
+    "distill.system": ({},),
+    "distill.user": ({"conversations": [{"stage": stage, "messages": _SAID} for stage in ("test", "edit")]},),
     "edit.earlier": ({"tried": [{"patch": _PATCH, **_PRESENT}, {"patch": _PATCH, "verdict": "", "output": ""}]},),
     "edit.look_up": (
         {
@@ -189,7 +203,7 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
     "select.user": _EVIDENCE,
     "tournament.system": ({"files": [_FILE]}, {"files": []}),
     "tournament.user": tuple(
-        {"candidates": [{"number": n, "patch": _PATCH, "flags": flags} for n, flags in _FLAGGED], **view}
+        {"candidates": list(_FLAGGED), **view}
         for view in (*_EVIDENCE, {**_APART, "voting": 0, "regressions": 0, "scripts": [], "tests": []})
     ),
     "test.repair": (_PROBLEM,),

@@ -14,6 +14,7 @@ from codemonkeys.generation.flags import suspicious
 from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import one_line
 from codemonkeys.report.matches_view import matches_table
+from codemonkeys.report.summaries_view import summaries_table
 from codemonkeys.report.tables import diff_view, dollars, heading, new_table, plain, spend_table, unanswered_line
 from codemonkeys.stages import AGENT, EDIT, RANK, REGRESSION, RELEVANCE, STAGES, base_stage
 
@@ -196,13 +197,14 @@ def task_view(story: dict[str, Any]) -> RenderableType:
             conversations.add_row(row["stage"], str(row["sample"] + 1), str(row["calls"]), dollars(row["cost_usd"]))
     early = [n for n in story["notes"] if n["kind"] == "ended early"]
     context = context_view(story["notes"])
-    matches = matches_table(story["signals"])
+    matches, summaries = matches_table(story["signals"]), summaries_table(story["notes"])
     parts: list[RenderableType] = [
         Text.assemble((safe_terminal(story["id"]), "bold"), "  ", plain(story["state"]), "  ", plain(story["reason"])),
         *chosen_member(story),
         *section("Context", context, bool(context.renderables)),
         *section("Conversations", conversations, bool(conversations.rows)),
         *section("Agents", agents_table(story.get("commands", ())), bool(story.get("commands"))),
+        *section("Summaries", summaries, bool(summaries.rows)),
         *(plain(f"{n['stage']} sample {n['sample'] + 1} ended early: {n['body']}", "yellow") for n in early),
         *(plain(line, "yellow") for line in unusable_answers(story["unusable"])),
         *(heading("Candidates"), candidates_table(story)),

@@ -11,7 +11,20 @@ from codemonkeys.models.base import Model
 from codemonkeys.models.roles import ModelSet, stage_answer
 from codemonkeys.models.windows import Window, Windowed
 from codemonkeys.settings import Settings, build
-from codemonkeys.stages import AGENT, ASKING, BALLOT, EDIT, JUDGE, RELEVANCE, SELECT, TEST, TOURNAMENT, role_of
+from codemonkeys.stages import (
+    AGENT,
+    ASKING,
+    BALLOT,
+    COMPARE,
+    DISTILL,
+    EDIT,
+    JUDGE,
+    RELEVANCE,
+    SELECT,
+    TEST,
+    TOURNAMENT,
+    role_of,
+)
 
 INSTRUCTIONS = 3_000
 """Tokens for what a prompt says beside the files and results that it shows: template and issue."""
@@ -19,6 +32,9 @@ TURN = 2_200
 """Tokens that a turn adds to a conversation, as in the paper: an answer, and the results of its execution."""
 SMALLEST = 1_000
 """Tokens that must be left to files and results."""
+
+WITH_EVIDENCE = (COMPARE.name, BALLOT.name, TOURNAMENT.name, SELECT.name)
+"""Stages whose prompts hold what tells candidates apart."""
 
 
 class Bound(NamedTuple):
@@ -95,13 +111,15 @@ def shares(settings: Settings, stage: str, room: int) -> dict[str, int]:
     """How much of the room in a prompt of a stage each setting may take, in tokens; outputs in characters."""
     if stage == RELEVANCE.name:
         return dict.fromkeys(("context.file_tokens", "context.batch_tokens", "context.outline_batch_tokens"), room)
+    if stage == DISTILL.name:
+        return {"generation.distill_characters": room} if settings.generation.diversity == "distill" else {}
     if stage == AGENT.name:
         if not settings.generation.count("agent"):
             return {}
         # Half of the room at least is left to what it looks at.
         whole = {"context.tokens": room // 2} if settings.agent.context == "files" else {}
         return {"agent.history_tokens": max(2_000, room), **whole}
-    if stage not in (TEST.name, EDIT.name, JUDGE.name, BALLOT.name, TOURNAMENT.name, SELECT.name):
+    if stage not in (TEST.name, EDIT.name, JUDGE.name, *WITH_EVIDENCE):
         return {}
     generation, context = settings.generation, settings.context
     is_test = stage == TEST.name
@@ -115,7 +133,7 @@ def shares(settings: Settings, stage: str, room: int) -> dict[str, int]:
     if is_test:
         return {**shown, "context.test_tokens": files}
     shown["context.tokens"] = files
-    if stage in (BALLOT.name, TOURNAMENT.name, SELECT.name):
+    if stage in WITH_EVIDENCE:
         shown["selection.evidence_tokens"] = history // 2
     if stage == EDIT.name:
         shown |= {"context.aim_tokens": files, "context.most_tokens": files}

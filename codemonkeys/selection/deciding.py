@@ -9,6 +9,7 @@ from typing import NamedTuple
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BadSettings, BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.candidate import Candidate
+from codemonkeys.generation.distilling import distill
 from codemonkeys.repository_tests.runners import AUTO, RUNNERS
 from codemonkeys.selection.agreement import support
 from codemonkeys.selection.asking import judge_candidates, vote_by_ballots
@@ -145,6 +146,8 @@ async def add_ballots(work: Work, inputs: SelectionInput, order: Sequence[int]) 
 
 async def add_matches(work: Work, inputs: SelectionInput, order: Sequence[int], until: int = 1) -> Evidence:
     """Add the matches of a tournament of all candidates, until at most `until` are left."""
+    if work.settings.generation.diversity == "distill" and not work.journal.choice:
+        await distill(work, [numbered.candidate.sample for numbered in inputs.matrix.candidates])
     matches = await play(work, inputs, order, until)
     await work.signals({"match": as_signals(matches)})
     return replace(inputs.evidence, matches=matches)

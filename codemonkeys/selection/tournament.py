@@ -20,6 +20,7 @@ from codemonkeys.engine.conversation import Conversation
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.answers import Kind, MalformedAnswer, parse_answer
+from codemonkeys.generation.distilling import summary_of
 from codemonkeys.models.base import Message
 from codemonkeys.prompting import cut_middle, neutral
 from codemonkeys.selection.collect_evidence import SelectionInput
@@ -218,7 +219,11 @@ def message_of_vote(game: Game, order: Sequence[int], patches: dict[int, str], v
 
 def told_of(game: Game, index: int) -> dict[str, Any]:
     """What a vote is told of a candidate, beside its patch and what tests say."""
-    return {"flags": game.inputs.flags.get(index + 1, ())}
+    numbers = {numbered.number: numbered.candidate.sample for numbered in game.inputs.matrix.candidates}
+    return {
+        "flags": game.inputs.flags.get(index + 1, ()),
+        "summary": summary_of(game.work, numbers[index + 1]),
+    }
 
 
 def renumbered(view: dict[str, Any], place: dict[int, int]) -> dict[str, Any]:

@@ -82,14 +82,21 @@ class GenerationSettings(Section):
     """Models that write tests and edits, assigned to trajectories round-robin; by default the primary model."""
     wave: int | None = Field(None, ge=1)
     """Trajectories per wave; a wave starts when the one before has finished. By default all run in one wave."""
-    diversity: Literal["none", "memory"] = "none"
-    """`memory` shows each trajectory what earlier waves tried and how it failed, to steer it elsewhere. Candidates
-    become more diverse; models not trained for it may get worse (EvoScale, arXiv 2505.23604)."""
+    diversity: Literal["none", "memory", "distill"] = "none"
+    """What a wave is told of earlier ones. `memory`: what they tried and how it failed, to steer it elsewhere; models
+    not trained for it may get worse (EvoScale, arXiv 2505.23604). `distill`: summaries of the best few, made by the
+    scan model, so that it begins where they ended (Parallel-Distill-Refine, arXiv 2604.16529)."""
+    distill_best: int = Field(3, ge=1)
+    """For `distill`: number of trajectories that a wave is told of."""
+    distill_by: Literal["evidence", "tournament"] = "evidence"
+    """For `distill`: what ranks them: `selection.shortlist`, by tests alone, or a tournament besides."""
+    distill_characters: int = Field(32_000, ge=1_000)
+    """For `distill`: maximum characters of a trajectory from which its summary is made; the oldest are left out."""
     readings: bool = True
     """Ask each trajectory but the first for a different reading of the issue (template `edit.reading`), unless it is
     shown what earlier waves tried."""
     memory_characters: int = Field(6_000, ge=500)
-    """Maximum characters about earlier waves that a trajectory is shown."""
+    """Maximum characters of patches and outputs of earlier waves that a trajectory is shown."""
     repository_tests: bool = True
     """After an edit run the repository's own tests that concern it, chosen and limited as for `selection.regression_*`,
     and show the model which fail."""
@@ -104,8 +111,8 @@ class GenerationSettings(Section):
 
     @model_validator(mode="after")
     def _memory_needs_waves(self) -> GenerationSettings:
-        if self.diversity == "memory" and self.wave is None:
-            raise ValueError("diversity=memory needs more than one wave: set wave too, such as wave=2")
+        if self.diversity != "none" and self.wave is None:
+            raise ValueError(f"diversity={self.diversity} needs more than one wave: set wave too, such as wave=2")
         return self
 
 

@@ -80,7 +80,8 @@ def test_samples_are_what_the_code_gives(
 
         return replace(request, key=request.key._replace(turn=max(0, request.key.turn - turns)))
 
-    generation = {"samples": 4, "wave": 2, "diversity": "memory", "kinds": ["edit", "agent"]}
+    diversity = "distill" if rule in ("judge", "tournament") else "memory"
+    generation = {"samples": 4, "wave": 2, "diversity": diversity, "kinds": ["edit", "agent"]}
     settings: dict[str, Any] = {
         "generation": generation,
         "context": {"mode": mode, "lexical_files": 2},
@@ -92,7 +93,11 @@ def test_samples_are_what_the_code_gives(
     assert {name: names for name, names in given.items() if names != expected[name]} == {}
     missing = expected.keys() - given.keys()
     asking = {"conversation": "select.", "judge": "judge.", "ballots": "select.", "tournament": "tournament."}[rule]
-    rare = ("select.", "judge.", "tournament.", "answer.", {"digest": "beyond.", "lexical": "digest."}[mode])
+    unused = (
+        {"digest": "beyond.", "lexical": "digest."}[mode],
+        {"memory": "distill.", "distill": "edit.earlier"}[diversity],
+    )
+    rare = ("select.", "judge.", "tournament.", "answer.", *unused)
     optional = {"select.result", "edit.earlier"} | {name for name in expected if name.startswith(rare)}
     assert missing <= optional and any(name.startswith(asking) for name in given)
     assert RUN.keys() == {"repo", "issue", "runs_on"}

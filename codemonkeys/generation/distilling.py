@@ -1,0 +1,103 @@
+"""Short structured summaries of trajectories, made once each by the cheap model.
+
+The distilling of Parallel-Distill-Refine (arXiv 2604.16529): what a trajectory took for the cause, what it tried, what
+it saw, and what it left open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from codemonkeys.engine.conversation import WITH_REPAIR, Conversation, UnusableAnswer
+from codemonkeys.engine.work import Work
+from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
+from codemonkeys.journal.transcripts import Said
+from codemonkeys.prompting import cut_middle
+from codemonkeys.stages import AGENT, DISTILL, EDIT, TEST, Stage
+
+SUMMARY = "summary"
+"""Kind of the note that holds a summary."""
+PARTS = ("hypothesis", "tried", "seen", "open")
+"""What a summary has, each a paragraph."""
+PART_CHARACTERS = 600
+"""Maximum length of each; the rest of a longer one is cut off."""
+OUTPUT_CHARACTERS = 1_500
+"""Of what a trajectory was told, so much of each message is shown, and twice as much of each answer."""
+
+Summary = Mapping[str, str]
+"""Text by part."""
+
+_PART = re.compile(rf"^[ \t#*_>-]*({'|'.join(PARTS)})[*_ ]*:[*_ ]*", re.I | re.M)
+
+
+async def distill(work: Work, samples: Iterable[int]) -> None:
+    """Make and store a summary of each of these trajectories, unless it has one; it may come to none."""
+    async with asyncio.TaskGroup() as group:
+        for sample in samples:
+            if summary_of(work, sample) is None:
+                group.create_task(_distill(work, sample))
+
+
+def summary_of(work: Work, sample: int) -> dict[str, str] | None:
+    """The stored summary of a trajectory; None if it has none."""
+    found: dict[str, str] | None = work.journal.note(work.task.id, DISTILL.name, sample, SUMMARY)
+    return found
+
+
+async def _distill(work: Work, sample: int) -> None:
+    conversations = conversations_of(work, sample)
+    if not conversations:
+        return
+    talk = Conversation(
+        *(work, DISTILL, sample, work.prompts("distill.system"), WITH_REPAIR, 0.0),
+        work.settings.context.max_tokens,
+        gate=work.gate("distill"),
+    )
+
+    def repair(problem: str) -> str:
+        return work.prompts("distill.repair", problem=problem)
+
+    try:
+        summary = await talk.ask(work.prompts("distill.user", conversations=conversations), parse_summary, repair)
+    except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
+        work.give_up(DISTILL, sample, error)
+        return
+    if summary is not None:
+        await work.note(DISTILL, SUMMARY, summary, sample)
+
+
+def conversations_of(work: Work, sample: int) -> list[dict[str, Any]]:
+    """The conversations of a trajectory, cut to what a summary is made from: stage, and messages in order."""
+    stages: tuple[Stage, ...] = (AGENT,) if work.settings.generation.kind_of(sample) == "agent" else (TEST, EDIT)
+    said = {stage.name: work.journal.transcript(work.task.id, stage.name, sample) for stage in stages}
+    held = {name: messages for name, messages in said.items() if messages}
+    share = work.settings.generation.distill_characters // max(1, len(held))
+    return [{"stage": name, "messages": fitted(messages, share)} for name, messages in held.items()]
+
+
+def fitted(messages: list[Said], characters: int) -> list[dict[str, str]]:
+    """Messages cut to so many characters in all: each in its middle, then the oldest left out."""
+    kept: list[dict[str, str]] = []
+    for message in reversed(messages):
+        most = OUTPUT_CHARACTERS * (1 + (message.role == "assistant"))
+        text = cut_middle(message.text, min(most, characters))
+        if kept and len(text) > characters:
+            break
+        kept.append({"role": message.role, "text": text})
+        characters = max(0, characters - len(text))
+    return kept[::-1]
+
+
+def parse_summary(answer: str) -> dict[str, str]:
+    """The parts of a summary, each begun by its name and a colon. Raises UnusableAnswer."""
+    found: dict[str, str] = {}
+    begins = [*_PART.finditer(answer)]
+    for begin, end in zip(begins, [*(match.start() for match in begins[1:]), len(answer)], strict=False):
+        found[begin[1].lower()] = answer[begin.end() : end].strip()[:PART_CHARACTERS]
+    missing = [part.upper() for part in PARTS if not found.get(part)]
+    if missing:
+        raise UnusableAnswer(f"it lacks {', '.join(missing)}.")
+    return {part: found[part] for part in PARTS}
