@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 
+from codemonkeys.agent.kinds import trajectories_of
 from codemonkeys.agent.trajectory import run_agent
 from codemonkeys.context.choosing import ContextFile, choose_context
-from codemonkeys.context.for_tests import Excerpt
 from codemonkeys.context.relevance import find_relevant
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
@@ -30,8 +30,8 @@ async def solve_task(work: Work) -> Choice | None:
         excerpt = group.create_task(excerpt_of(work, context))
         for wave in waves(work.settings.generation):
             earlier = await earlier_waves(work, candidates, wave.start)
-            trajectories = [group.create_task(trajectory(work, s, context, earlier, excerpt)) for s in wave]
-            candidates += [candidate for t in trajectories if (candidate := await t)]
+            trajectories = [group.create_task(t) for t in trajectories_of(work, wave, context, earlier, excerpt)]
+            candidates += [candidate for t in trajectories for candidate in await t if candidate]
             decision = await after_wave(work, candidates, wave.stop)
             if decision is not Decision.ANOTHER_WAVE:
                 break
@@ -41,15 +41,6 @@ async def solve_task(work: Work) -> Choice | None:
     if decision is Decision.ABSTAIN:
         return Choice(None, "", f"none of {len(candidates)} candidates is to be trusted")
     return await select(work, candidates)
-
-
-def trajectory(
-    work: Work, sample: int, context: asyncio.Task[Sequence[ContextFile]], earlier: str, excerpt: asyncio.Task[Excerpt]
-) -> Coroutine[None, None, Candidate | None]:
-    """A trajectory of the kind that is this sample's turn."""
-    if work.settings.generation.kind_of(sample) == "agent":
-        return run_agent(work, sample, context, earlier)
-    return run_trajectory(work, sample, context, earlier, excerpt)
 
 
 async def find_context(work: Work) -> Sequence[ContextFile]:

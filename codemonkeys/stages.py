@@ -88,6 +88,11 @@ AGENT = Stage(
     evidence=TESTED,
     shortened_by=("agent.history_tokens", "context.tokens"),
 )
+BRANCH = Stage(
+    *("branch", "generation", 3, "writer"),
+    per_sample=True,
+    shortened_by=("agent.history_tokens", "context.tokens"),
+)
 MEMORY = Stage("memory", "generation", 4)
 DISTILL = Stage(
     *("distill", "generation", 4, "scan"),
@@ -138,7 +143,7 @@ STAGES = {
     stage.name: stage
     for stage in (
         *(ENVIRONMENT, DIGEST, RELEVANCE, RANK, TEST, EDIT, AGENT),
-        *(MEMORY, DISTILL, COMPARE, VOTES, REGRESSION, JUDGE, BALLOT, TOURNAMENT, SELECT),
+        *(BRANCH, MEMORY, DISTILL, COMPARE, VOTES, REGRESSION, JUDGE, BALLOT, TOURNAMENT, SELECT),
     )
 }
 """All stages by name, in the order in which reports list them."""

@@ -16,7 +16,20 @@ from codemonkeys.report.savings import GENERATION
 from codemonkeys.settings import ContextSettings, load_settings
 from codemonkeys.stages import ASKING, CONTEXT_MODES, RESERVES, STAGES, reserve_of, sharing
 
-ORDER = ["begin", "environment", "digest", "relevance", "rank", "test", "edit", "agent", "memory", "distill", "compare"]
+ORDER = [
+    "begin",
+    "environment",
+    "digest",
+    "relevance",
+    "rank",
+    "test",
+    "edit",
+    "agent",
+    "branch",
+    "memory",
+    "distill",
+    "compare",
+]
 ORDER += ["votes", "regression", "judge", "ballot", "tournament", "select"]
 
 
@@ -24,7 +37,7 @@ def test_the_tables_are_those_of_the_version_before() -> None:
     """By these a run of that version was scheduled, reserved and reported; tests have followed the context since."""
     assert set(STAGES) == set(ORDER) - {"begin"}
     assert {name for name in STAGES if STAGES[name].role == "scan"} == {"digest", "relevance", "distill"}
-    assert GENERATION == ("test", "edit", "agent")
+    assert GENERATION == ("test", "edit", "agent", "branch")
     assert RESERVES == ("relevance", "rank", "edit", "select") and SELECTION == "select"
     assert (sharing("relevance"), sharing("select")) == (
         ("digest", "relevance"),
@@ -38,7 +51,7 @@ def test_the_tables_are_those_of_the_version_before() -> None:
     ]
     assert PHASES == {
         "selection": ("votes", "regression", "judge", "ballot", "tournament", "select"),
-        "generation": ("test", "edit", "agent", "memory", "distill", "compare"),
+        "generation": ("test", "edit", "agent", "branch", "memory", "distill", "compare"),
         "context": ("environment", "digest", "relevance", "rank"),
     }
     assert STAGES_OF_EVIDENCE == {
@@ -50,7 +63,7 @@ def test_the_tables_are_those_of_the_version_before() -> None:
         "matches": ("test", "agent", "votes", "tournament"),
     }
     equal = {"environment": "relevance", "digest": "relevance", "rank": "test", "agent": "edit", "tournament": "ballot"}
-    equal |= {"distill": "memory", "compare": "memory"}
+    equal |= {"distill": "memory", "compare": "memory", "branch": "edit"}
     ranks = {stage: ORDER.index(equal.get(stage, stage)) for stage in STAGES}
     assert sorted(STAGES, key=lambda s: (priority(s, 0), s)) == sorted(STAGES, key=lambda s: (-ranks[s], s))
     assert all(priority(stage, 999) < priority_to_begin(0) for stage in STAGES)

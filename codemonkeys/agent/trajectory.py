@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from typing import NamedTuple
 
 from codemonkeys.agent.commands import Command, parse_commands
 from codemonkeys.agent.desk import Desk
@@ -14,16 +15,31 @@ from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.editing import reading
-from codemonkeys.models.base import Message
+from codemonkeys.models.base import Completion, Message
 from codemonkeys.stages import AGENT
 
 
+class Fork(NamedTuple):
+    """Where a trajectory leaves another one."""
+
+    root: int
+    """The sample of the other one."""
+    answers: tuple[Completion, ...]
+    """Those before, and the one by which it leaves it."""
+
+
 async def run_agent(
-    work: Work, sample: int, context: Awaitable[Sequence[ContextFile]] | Sequence[ContextFile], earlier: str = ""
+    work: Work,
+    sample: int,
+    context: Awaitable[Sequence[ContextFile]] | Sequence[ContextFile],
+    earlier: str = "",
+    fork: Fork | None = None,
+    said: list[Message] | None = None,
 ) -> Candidate | None:
     """Have an agent resolve the issue; None if it changes nothing.
 
     `context`: the files that the context stage found, or an awaitable for them. `earlier`: what earlier waves tried.
+    `fork`: what it goes on from. `said`: is filled with the conversation.
     """
     settings = work.settings.agent
     files = await context if isinstance(context, Awaitable) else context
@@ -43,9 +59,11 @@ async def run_agent(
         *(work, AGENT, sample, system, settings.steps, generation.temperature, generation.max_tokens),
         gate=work.gate(f"agent {model}"),
         history_tokens=settings.history_tokens,
+        said=said,
+        known=fork.answers if fork else (),
     )
     desk = Desk(work, sample)
-    before = earlier or reading(work, sample)
+    before = earlier or reading(work, fork.root if fork else sample)
     message: str | Message = (f"{before}\n" if before else "") + work.prompts("agent.user")
 
     def parse(answer: str) -> tuple[Command, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from inspect import isawaitable
 from typing import Any, TypeVar, overload
 
 from codemonkeys.engine.prefix_gate import PrefixGate
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import FilteredAnswer, RejectedRequest
-from codemonkeys.models.base import Message, Request
+from codemonkeys.models.base import Completion, Message, Request
 from codemonkeys.stages import Stage
 
 T = TypeVar("T")
@@ -46,16 +46,23 @@ class Conversation:
         gate: PrefixGate | None = None,
         first_turn: int = 0,
         history_tokens: int | None = None,
+        said: list[Message] | None = None,
+        known: Sequence[Completion] = (),
     ) -> None:
         """`turns`: model calls at most. `gate`: of the system message, when several conversations share it.
 
         `first_turn`: the number of the first turn, for stages that count repetitions as turns. `history_tokens`: how
-        long it may become before old outputs are shortened; None: as long as fits into the model's window.
+        long it may become before old outputs are shortened; None: as long as fits into the model's window. `said`:
+        holds all that is said; what is in it already, the system message first, was said before. `known`: answers of
+        the first turns, which are not asked for.
         """
         self._work = work
         self._stage = stage
         self._sample = sample
-        self._messages = [Message("system", system)]
+        self._messages = [] if said is None else said
+        if not self._messages:
+            self._messages.append(Message("system", system))
+        self._known = known
         self._end = first_turn + turns
         self._temperature = temperature
         self._max_tokens = max_tokens
@@ -117,7 +124,8 @@ class Conversation:
     async def _call(self) -> Message:
         key = self._work.key(self._stage, self._sample, self.turn + 1)
         messages = tuple(self._messages)
-        if self._history_tokens is not None:
+        known = self._known[key.turn] if key.turn < len(self._known) else None
+        if self._history_tokens is not None and known is None:
             messages = await self._work.steps.calls.shortened(key, messages, self._history_tokens)
         request = Request(
             *(key, messages, self._temperature, self._max_tokens),
@@ -128,7 +136,7 @@ class Conversation:
         if self._stage.role == "writer":
             self._check_refused(request, refused)
         try:
-            completion = await self._work.steps.calls.call(request)
+            completion = known or await self._work.steps.calls.call(request)
         except (FilteredAnswer, RejectedRequest) as error:
             if self._stage.role == "writer":
                 note = {"request": request.hash(""), "why": str(error)}

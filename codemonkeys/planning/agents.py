@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codemonkeys.agent.branching import SAMPLED
 from codemonkeys.engine.bounds import MESSAGE_TOKENS
 from codemonkeys.models.base import Usage
 from codemonkeys.models.roles import longest_answer
@@ -11,7 +12,7 @@ from codemonkeys.planning.measures import Measures
 from codemonkeys.planning.models import PlannedModels
 from codemonkeys.planning.stage_cost import CONTEXT_SHARE, FEWER_TOKENS, StageCost, stage_cost
 from codemonkeys.settings import Settings
-from codemonkeys.stages import AGENT
+from codemonkeys.stages import AGENT, BRANCH
 
 REWRITTEN = 0.5
 """Share of a full history that is written to the cache anew when its oldest outputs are replaced."""
@@ -30,6 +31,23 @@ def agent_cost(measures: Measures, settings: Settings, models: PlannedModels) ->
     calls, usage = _typical(count, steps, usual, settings.agent.history_tokens)
     each = _most(measures, settings, models, system + told_of_earlier(settings))
     return stage_cost(models, AGENT.name, calls, usage, count * steps, None if each is None else count * each)
+
+
+def branch_cost(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
+    """Estimated cost of the answers that are sampled to find where agents disagree, each on a cached history."""
+    count = settings.generation.count("agent") if settings.generation.branch else 0
+    calls, most = SAMPLED * -(-max(0, count - 1) // 2), SAMPLED * max(0, count - 1)
+    if not calls:
+        return stage_cost(models, BRANCH.name, 0.0, Usage(), 0, 0.0)
+    agents = agent_cost(measures, settings, models)
+    read = round(agents.usage.prompt_tokens / max(agents.calls, 1.0))
+    answer = longest_answer(settings, "writer")
+    system = measures.systems[AGENT.name] + measures.paths + min(settings.context.tokens, measures.source)
+    longest = max(settings.agent.history_tokens, system) + measures.users[AGENT.name] + told_of_earlier(settings)
+    longest += 6 * settings.sandbox.output_characters + 4 * answer
+    each = models.most(BRANCH.name, [(longest, answer)])
+    usage = Usage(calls * read, calls * AGENT_PROFILE.answer, calls * read, 0)
+    return stage_cost(models, BRANCH.name, calls, usage, most, None if each is None else most * each)
 
 
 def _typical(count: int, steps: int, system: int, longest: int) -> tuple[float, Usage]:

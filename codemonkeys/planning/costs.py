@@ -7,7 +7,7 @@ from dataclasses import replace
 from codemonkeys.models.base import Usage
 from codemonkeys.models.batch_prices import USUAL
 from codemonkeys.models.roles import longest_answer
-from codemonkeys.planning.agents import agent_cost
+from codemonkeys.planning.agents import agent_cost, branch_cost
 from codemonkeys.planning.conversations import (
     EDIT_PROFILE,
     JUDGE_PROFILE,
@@ -45,6 +45,7 @@ from codemonkeys.settings import Settings
 from codemonkeys.stages import (
     AGENT,
     BALLOT,
+    BRANCH,
     COMPARE,
     DIGEST,
     DISTILL,
@@ -91,6 +92,7 @@ def costs(
         TEST.name: _test(measures, settings, models),
         EDIT.name: _edit(measures, settings, models),
         AGENT.name: agent_cost(measures, settings, models),
+        BRANCH.name: branch_cost(measures, settings, models),
         DISTILL.name: distill_cost(measures, settings, models),
         COMPARE.name: compare_cost(measures, settings, models),
         JUDGE.name: _judge(measures, settings, models),

@@ -67,6 +67,9 @@ class GenerationSettings(Section):
     """Kinds of trajectories, assigned round-robin, so that each model gets each kind. `edit`: a test conversation, then
     an edit conversation, of few turns, which see what the context stage found. `agent`: looks around by commands in a
     sandbox (section `agent`)."""
+    branch: bool = False
+    """Agents of a wave and of one model share what the first of them does, up to steps where sampled next commands
+    disagree. It costs fewer tokens than as many independent agents (EGSS, arXiv 2602.05242), and takes longer."""
     test_turns: int = Field(4, ge=1)
     """Maximum model calls per test conversation; malformed answers count."""
     edit_turns: int = Field(4, ge=1)

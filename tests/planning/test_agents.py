@@ -85,3 +85,13 @@ def bounds(tmp_path: Any) -> Any:
     journal = Journal(tmp_path, "run", "source", {})
     yield UpperBounds(journal.calls, OperationSettings())
     journal.close()
+
+
+def test_branching_adds_what_is_sampled() -> None:
+    kinds = {"kinds": ["agent"], "samples": 8}
+    alone, branched = estimated(generation=kinds), estimated(generation={**kinds, "branch": True})
+    assert alone["branch"].most_calls == 0 and alone["agent"] == branched["agent"]
+    found = branched["branch"]
+    assert (found.calls, found.most_calls) == (12, 21)
+    assert found.expected_usd is not None and found.most_usd is not None and 0 < found.expected_usd < found.most_usd
+    assert estimated(generation={**kinds, "samples": 1, "branch": True})["branch"].most_calls == 0
