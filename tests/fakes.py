@@ -11,6 +11,7 @@ from codemonkeys.engine.steps import Steps
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Model, Price, Request, Usage
 from codemonkeys.models.counting import EXACT, Counting
+from codemonkeys.models.fake import Called
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.settings import OperationSettings
 from codemonkeys.tasks.base import Task
@@ -24,7 +25,7 @@ PLACE = Environment("place")
 class AnsweringModel:
     """A model that answers by a function, and counts."""
 
-    answer: Callable[[Request], str]
+    answer: Callable[[Request], str | Called]
     name: str = "answering"
     price: Price | None = field(default_factory=Price)
     requests: list[Request] = field(default_factory=list)
@@ -35,8 +36,10 @@ class AnsweringModel:
 
     async def complete(self, request: Request) -> Completion:
         self.requests.append(request)
-        text = self.answer(request)
-        return Completion(text, "stop", Usage(10, len(text)), self.name)
+        said = self.answer(request)
+        said = Called((), said) if isinstance(said, str) else said
+        usage = Usage(10, len(said.text) + sum(len(call.arguments) for call in said.calls))
+        return Completion(said.text, said.finish_reason, usage, self.name, calls=said.calls)
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from codemonkeys.engine.work import Work
 from codemonkeys.models.base import Request
+from codemonkeys.models.fake import Called
 from codemonkeys.prompting import Prompts
 from codemonkeys.selection.control_scripts import TITLE
 from codemonkeys.settings import load_settings
@@ -28,7 +29,7 @@ def present(script: str, patch: str | None) -> Execution:
 def room(
     tmp_path: Path,
     snapshot: Snapshot,
-    answer: Callable[[Request], str],
+    answer: Callable[[Request], str | Called],
     run: Callable[[str, str | None], Execution] = present,
     sandbox: Sandbox | None = None,
     **given: Any,

@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
-from codemonkeys.agent.commands import Bash, Command, Edits, in_words, parse_commands
-from codemonkeys.agent.trajectory import Fork, run_agent
+from codemonkeys.agent.commands import Bash, Command, Edits, Unreadable, in_words, parse_commands
+from codemonkeys.agent.tools import TOOLS, commands_of
+from codemonkeys.agent.trajectory import Fork, gives_tools, run_agent
 from codemonkeys.context.choosing import ContextFile
 from codemonkeys.engine.conversation import Conversation, UnusableAnswer
 from codemonkeys.engine.work import Work
@@ -135,6 +136,7 @@ async def sample_answer(work: Work, root: int, before: Sequence[Message], step: 
         first_turn=turn,
         history_tokens=work.settings.agent.history_tokens,
         said=list(before[:-1]),
+        tools=TOOLS if gives_tools(work, root) else (),
     )
     try:
         if await talk.ask(before[-1], lambda answer: answer) is None:
@@ -161,7 +163,8 @@ CHANGING = ("edit", "test", "bash")
 def signature_of(work: Work, answer: Completion) -> Signature:
     """Kind and target of each command of an answer."""
     try:
-        return tuple(target_of(command) for command in parse_commands(answer.text, work.marker))
+        commands = commands_of(answer.calls) if answer.calls else parse_commands(answer.text, work.marker)
+        return tuple(target_of(command) for command in commands)
     except UnusableAnswer:
         return ()
 
@@ -182,6 +185,8 @@ def target_of(command: Command) -> str:
                 for edit in edits
             ]
             return f"edit {' '.join(places)}"
+        case Unreadable():
+            return "unreadable"
         case Show(path, first):
             return f"show {path} {first // NEARBY}"
         case _ if isinstance(command, LookUp):

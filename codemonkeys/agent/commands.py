@@ -13,7 +13,7 @@ TEST, DONE. Text around blocks is ignored.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from codemonkeys.generation.answers import KINDS, Answer, AnswerParser, Edit, MalformedAnswer
@@ -56,7 +56,14 @@ class Submit:
     """Say that the work is done."""
 
 
-Command = Bash | Edits | LookUp | WriteTest | Add | Submit
+@dataclass(frozen=True)
+class Unreadable:
+    """A tool call that is no command; the others of its answer are carried out."""
+
+    problem: str
+
+
+Command = Bash | Edits | LookUp | WriteTest | Add | Submit | Unreadable
 
 
 def parse_commands(text: str, marker: str) -> tuple[Command, ...]:
@@ -79,13 +86,20 @@ def parse_commands(text: str, marker: str) -> tuple[Command, ...]:
                 found[len(found) - isinstance(last, Edits) :] = [
                     Edits((*(last.edits if isinstance(last, Edits) else ()), part))
                 ]
-    if not found:
+    return checked(found, "DONE")
+
+
+def checked(commands: Sequence[Command], done: str) -> tuple[Command, ...]:
+    """The commands of an answer if they can be carried out together, else MalformedAnswer. `done`: how one submits."""
+    if not commands:
         raise MalformedAnswer("The answer holds no command.")
-    if len(found) > MOST:
-        raise MalformedAnswer(f"The answer holds {len(found)} commands; nothing was carried out. Write at most {MOST}.")
-    if any(isinstance(command, Submit) for command in found[:-1]):
-        raise MalformedAnswer("DONE must be the last command of an answer; nothing was carried out.")
-    return tuple(found)
+    if len(commands) > MOST:
+        raise MalformedAnswer(
+            f"The answer holds {len(commands)} commands; nothing was carried out. Write at most {MOST}."
+        )
+    if any(isinstance(command, Submit) for command in commands[:-1]):
+        raise MalformedAnswer(f"{done} must be the last command of an answer; nothing was carried out.")
+    return tuple(commands)
 
 
 def _parts(text: str, marker: str) -> Iterator[Edit | LookUp | Answer | Bash | Add]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
-from codemonkeys.agent.commands import Add, Bash, Command, Edits, Submit, WriteTest, in_words
+from codemonkeys.agent.commands import Add, Bash, Command, Edits, Submit, Unreadable, WriteTest, in_words
 from codemonkeys.agent.files import changes_of_layer, of_the_patch, with_changes
 from codemonkeys.agent.messages import ended
 from codemonkeys.engine.executions import ExecutionRequest
@@ -80,6 +80,8 @@ class Desk:
         problem = ""
         if isinstance(commands[-1], Submit):
             problem = self._problem(results, repository, in_advance=len(commands) > 1)
+            if any(isinstance(command, Unreadable) for command in commands):
+                problem = problem or "unreadable"
         told = {"found": found, "results": values, "problem": problem, "files": {"left": self._left()}}
         return Outcome(isinstance(commands[-1], Submit) and not problem, told)
 
@@ -106,6 +108,8 @@ class Desk:
                 return Found("the test script is kept.")
             case Add(path):
                 return await self._add(path)
+            case Unreadable(problem):
+                return Found(problem)
             case Show():
                 return await self.work.in_thread(show, self._tree, command, limit)
             case Find():

@@ -8,14 +8,15 @@ from typing import NamedTuple
 from codemonkeys.agent.commands import Command, parse_commands
 from codemonkeys.agent.desk import Desk
 from codemonkeys.agent.limits import limit_reached
-from codemonkeys.agent.messages import message_of
+from codemonkeys.agent.messages import message_of, results_of
+from codemonkeys.agent.tools import TOOLS, commands_of
 from codemonkeys.context.choosing import ContextFile
-from codemonkeys.engine.conversation import Conversation
+from codemonkeys.engine.conversation import Conversation, Said
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.editing import reading
-from codemonkeys.models.base import Completion, Message
+from codemonkeys.models.base import Completion, Message, Recorded
 from codemonkeys.stages import AGENT
 
 
@@ -42,6 +43,8 @@ async def run_agent(
     `fork`: what it goes on from. `said`: is filled with the conversation.
     """
     settings = work.settings.agent
+    root = fork.root if fork else sample
+    tools = TOOLS if gives_tools(work, root) else ()
     files = await context if isinstance(context, Awaitable) else context
     model = work.models.of(AGENT.name, sample).name
     seconds = f"{work.settings.sandbox.seconds:g}"
@@ -53,6 +56,7 @@ async def run_agent(
         steps=settings.steps,
         seconds=seconds,
         repository=work.environment.repository,
+        tools=bool(tools),
     )
     generation = work.settings.generation
     talk = Conversation(
@@ -61,16 +65,17 @@ async def run_agent(
         history_tokens=settings.history_tokens,
         said=said,
         known=fork.answers if fork else (),
+        tools=tools,
     )
     desk = Desk(work, sample)
-    before = earlier or reading(work, fork.root if fork else sample)
-    message: str | Message = (f"{before}\n" if before else "") + work.prompts("agent.user")
+    before = earlier or reading(work, root)
+    message: Said = (f"{before}\n" if before else "") + work.prompts("agent.user")
 
     def parse(answer: str) -> tuple[Command, ...]:
-        return parse_commands(answer, work.marker)
+        return commands_of(talk.answer.calls) if talk.answer.calls else parse_commands(answer, work.marker)
 
     def repair(problem: str) -> str:
-        return work.prompts("agent.repair", problem=problem, steps_left=talk.turns_left)
+        return work.prompts("agent.repair", problem=problem, steps_left=talk.turns_left, tools=bool(tools))
 
     while talk.turns_left:
         try:
@@ -87,5 +92,18 @@ async def run_agent(
         if talk.turns_left and (reached := limit_reached(work, sample, talk.turn)):
             work.give_up(AGENT, sample, reached)
             break
-        message = message_of(work, outcome.told, talk.turns_left)
+        if calls := talk.answer.calls:
+            message = results_of(work, calls, outcome.told, talk.turns_left)
+        else:
+            message = message_of(work, outcome.told, talk.turns_left)
     return Candidate(sample, desk.patch, desk.script, approved=False, source=model) if desk.patch else None
+
+
+def gives_tools(work: Work, sample: int) -> bool:
+    """Whether an agent gives its commands by native tool calls, as was decided when the run began, or was recorded."""
+    setting, model = work.settings.agent.calls, work.models.of(AGENT.name, sample)
+    if setting != "auto":
+        return setting == "tools"
+    if isinstance(model, Recorded):
+        return model.has_calls(work.key(AGENT, sample, 0))
+    return model.name in work.journal.tool_models

@@ -48,20 +48,20 @@ class UpperBounds:
         tokens = size = 0
         if self._price(model) is None and self._operation.limits_of(model.name).tokens_a_minute is None:
             return Size(1, 1)
-        for message in request.messages:
+        for message in request.prompt:
             one = await self.size_of(message, model)
             tokens += one.tokens + MESSAGE_TOKENS
             size += one.bytes + MESSAGE_TOKENS
         return Size(tokens, size)
 
     async def size_of(self, message: Message, model: Model) -> Size:
-        """The length of a message, with the thinking that is sent back."""
+        """The length of a message, with the thinking and the tool calls that are sent back."""
         if message.digest not in self._sizes:
             self._sizes[message.digest] = await _measure(model, message.content)
         size = self._sizes[message.digest]
-        if message.thinking:
-            thought = await _measure(model, message.thinking)
-            size = Size(size.tokens + thought.tokens, size.bytes + thought.bytes)
+        if attached := message.attached:
+            more = await _measure(model, attached)
+            size = Size(size.tokens + more.tokens, size.bytes + more.bytes)
         return size
 
     def of(self, request: Request, model: Model, size: Size) -> float:

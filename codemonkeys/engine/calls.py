@@ -159,7 +159,9 @@ class ModelCalls:
         """The answer without secrets. Thinking blocks with one are dropped: a changed block has no valid signature."""
         values = self._context.secrets.values
         thinking = answer.thinking if values(answer.thinking) == answer.thinking else ""
-        return replace(answer, text=values(answer.text), reasoning=values(answer.reasoning), thinking=thinking)
+        calls = tuple(call.cleaned(values) for call in answer.calls)
+        text, reasoning = values(answer.text), values(answer.reasoning)
+        return replace(answer, text=text, reasoning=reasoning, thinking=thinking, calls=calls)
 
     def _record_retry(self, model: str, status: str, words: str) -> None:
         """An attempt failed and is made again: whoever wonders why a run is slow finds it in the journal."""

@@ -10,6 +10,7 @@ from codemonkeys.engine.prefix_gate import PrefixGate
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import FilteredAnswer, RejectedRequest
 from codemonkeys.models.base import Completion, Message, Request
+from codemonkeys.models.tool_calls import Tool
 from codemonkeys.stages import Stage
 
 T = TypeVar("T")
@@ -20,8 +21,14 @@ WITH_REPAIR = 2
 NO_ANSWER = "(no answer)"
 """Stands for an answer without text: some providers refuse an empty message when it is sent back as history."""
 
+NOT_CARRIED_OUT = "Not carried out."
+"""The result of each tool call but the last in an answer that cannot be used; the last one is told why."""
+
 INCOMPLETE = {"length": "answer.cut", "broken": "answer.broken"}
 """Finish reasons of answers that are not whole, and the templates that say so to the model."""
+
+Said = str | Message | Sequence[Message]
+"""What the model is told: one message, or the results of the tools that it called."""
 
 Repair = Callable[[str], str]
 """The message that asks again, given what was wrong with the answer."""
@@ -48,13 +55,14 @@ class Conversation:
         history_tokens: int | None = None,
         said: list[Message] | None = None,
         known: Sequence[Completion] = (),
+        tools: tuple[Tool, ...] = (),
     ) -> None:
         """`turns`: model calls at most. `gate`: of the system message, when several conversations share it.
 
         `first_turn`: the number of the first turn, for stages that count repetitions as turns. `history_tokens`: how
         long it may become before old outputs are shortened; None: as long as fits into the model's window. `said`:
         holds all that is said; what is in it already, the system message first, was said before. `known`: answers of
-        the first turns, which are not asked for.
+        the first turns, which are not asked for. `tools`: what the model may call.
         """
         self._work = work
         self._stage = stage
@@ -68,9 +76,12 @@ class Conversation:
         self._max_tokens = max_tokens
         self._gate = gate
         self._history_tokens = history_tokens
+        self._tools = tools
         self._ending, self._longest = "stop", max_tokens
         self.turn = first_turn - 1
         """The turn of the last answer."""
+        self.answer = Message("assistant", NO_ANSWER)
+        """The last answer, which has the calls of its tools; each is to be answered in what is said next."""
 
     @property
     def turns_left(self) -> int:
@@ -79,15 +90,13 @@ class Conversation:
 
     @overload
     async def ask(
-        self, message: str | Message, parse: Callable[[str], Coroutine[Any, Any, T]], repair: Repair | None = None
+        self, message: Said, parse: Callable[[str], Coroutine[Any, Any, T]], repair: Repair | None = None
     ) -> T | None: ...
 
     @overload
-    async def ask(
-        self, message: str | Message, parse: Callable[[str], T], repair: Repair | None = None
-    ) -> T | None: ...
+    async def ask(self, message: Said, parse: Callable[[str], T], repair: Repair | None = None) -> T | None: ...
 
-    async def ask(self, message: str | Message, parse: Callable[[str], Any], repair: Repair | None = None) -> Any:
+    async def ask(self, message: Said, parse: Callable[[str], Any], repair: Repair | None = None) -> Any:
         """Say something and return the parsed answer, asking again while it is unusable; None out of turns.
 
         `parse`: a function or a coroutine function; raises UnusableAnswer. Without `repair` it is asked once. Raises
@@ -100,10 +109,17 @@ class Conversation:
             except UnusableAnswer as problem:
                 if repair is None:
                     return None
-                message = repair(str(problem))
+                message = self._answered(repair(str(problem)))
         return None
 
-    async def _say_whole(self, message: str | Message) -> str:
+    def _answered(self, text: str) -> Said:
+        """Something to say, as the results of the last answer's calls if it has any: providers insist on results."""
+        if not (calls := self.answer.calls):
+            return text
+        told = [*[NOT_CARRIED_OUT] * (len(calls) - 1), text]
+        return [Message("tool", result, call_id=call.id) for call, result in zip(calls, told, strict=True)]
+
+    async def _say_whole(self, message: Said) -> str:
         """The answer to a message. Raises UnusableAnswer for one that was cut: what it lacks may undo what it says."""
         text = await self._say(message)
         if self._ending not in INCOMPLETE:
@@ -111,15 +127,21 @@ class Conversation:
         told = {"stage": self._stage.name, "max_tokens": self._longest, "empty": text == NO_ANSWER}
         raise UnusableAnswer(self._work.prompts(INCOMPLETE[self._ending], **told).strip())
 
-    async def _say(self, message: str | Message) -> str:
-        self._messages.append(message if isinstance(message, Message) else Message("user", message))
+    async def _say(self, message: Said) -> str:
+        match message:
+            case str():
+                self._messages.append(Message("user", message))
+            case Message():
+                self._messages.append(message)
+            case _:
+                self._messages.extend(message)
         gated = self._gate is not None and not self._work.steps.calls.in_batches(self._stage.name)
         if self._gate is not None and gated and len(self._messages) == 2:
-            answer = await self._gate.call(self._call)
+            self.answer = await self._gate.call(self._call)
         else:
-            answer = await self._call()
-        self._messages.append(answer)
-        return answer.content
+            self.answer = await self._call()
+        self._messages.append(self.answer)
+        return self.answer.content
 
     async def _call(self) -> Message:
         key = self._work.key(self._stage, self._sample, self.turn + 1)
@@ -130,6 +152,7 @@ class Conversation:
         request = Request(
             *(key, messages, self._temperature, self._max_tokens),
             cache=True,
+            tools=self._tools,
             cache_hour=self._work.settings.keeps_caches_an_hour,
         )
         refused = f"refused {key.turn}"
@@ -146,7 +169,8 @@ class Conversation:
         self._ending = completion.finish_reason
         if self._ending in INCOMPLETE:
             self._longest = (await self._work.steps.calls.fitted(request)).max_tokens
-        return Message("assistant", completion.text or NO_ANSWER, completion.thinking)
+        text = completion.text or ("" if completion.calls else NO_ANSWER)
+        return Message("assistant", text, completion.thinking, completion.calls)
 
     def _check_refused(self, request: Request, refused: str) -> None:
         """Raise RejectedRequest if the same request was refused in an earlier session.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from codemonkeys.engine.bounds import MESSAGE_TOKENS
 from codemonkeys.errors import PromptTooLong
@@ -39,11 +40,12 @@ async def fit(request: Request, window: Window | None, count: Count) -> Request:
     messages, caution = request.messages, max(window.margin, CAUTION)
     thinking = request.parameters.thinking_tokens
     # No token is shorter than a byte: most calls fit for certain, without counting.
-    tokens = sum(bytes_of(message) + MESSAGE_TOKENS for message in messages)
+    tokens = sum(bytes_of(message) + MESSAGE_TOKENS for message in request.prompt)
     if tokens * caution + longest > window.tokens:
         room = window.room(request.max_tokens, thinking)
-        messages = await shorten(messages, room, count)
-        tokens = sum([await count(message) + MESSAGE_TOKENS for message in messages])
+        tools = sum([await count(message) + MESSAGE_TOKENS for message in request.prompt[: -len(messages)]])
+        messages = await shorten(messages, room - tools, count)
+        tokens = tools + sum([await count(message) + MESSAGE_TOKENS for message in messages])
         if tokens > room:
             raise PromptTooLong(
                 f"{request.key}: not sent: its prompt has about {tokens:,} tokens. The model may count up to "
@@ -62,20 +64,23 @@ async def shorten(messages: Sequence[Message], room: float, count: Count) -> tup
     """
     told: list[Message] = []
     sizes: list[int] = []
-    for message in messages:
+    last = 0
+    for message, following in zip_longest(messages, messages[1:]):
+        last = len(told) if message.role == "assistant" else last
         told.append(message)
         sizes.append(await count(message) + MESSAGE_TOKENS)
-        if message.role != "user" or sum(sizes) <= room:
+        answers_follow = following is None or following.role == "assistant"
+        if message.role == "assistant" or not answers_follow or sum(sizes) <= room:
             continue
         kept = sizes[0] + KEPT * (room - sizes[0])
         for at, old in enumerate(told):
             # What the model was told last is what it is to act on: it goes only if nothing else helps.
-            if old.shorter is not None and sum(sizes) > (room if old is message else kept):
-                told[at] = Message(old.role, old.shorter())
+            if old.shorter is not None and sum(sizes) > (room if at > last else kept):
+                told[at] = Message(old.role, old.shorter(), call_id=old.call_id)
                 sizes[at] = await count(told[at]) + MESSAGE_TOKENS
     return tuple(told)
 
 
 def bytes_of(message: Message) -> int:
-    """Length of a message in UTF-8, with the thinking that is sent back."""
-    return len(f"{message.content}{message.thinking}".encode("utf-8", "surrogatepass"))
+    """Length of a message in UTF-8, with the thinking and the tool calls that are sent back."""
+    return len(f"{message.content}{message.attached}".encode("utf-8", "surrogatepass"))

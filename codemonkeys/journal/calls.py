@@ -15,6 +15,7 @@ from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Request, Usage, reason_stored, reason_to_store
 from codemonkeys.models.counting import ADDED_TOKENS
+from codemonkeys.models.tool_calls import dump_calls, load_calls
 from codemonkeys.stages import choice_of
 from codemonkeys.wording import option
 
@@ -89,20 +90,18 @@ class StoredCalls:
 
     def answer(self, stored: Stored) -> Completion:
         """The answer of a stored call."""
-        row = self._writer.reader.execute(
-            "SELECT answer_hash, finish_reason, prompt_tokens, completion_tokens, cache_read_tokens, "
-            "cache_write_tokens, usage, answered_by, seconds, attempts, reasoning_hash, thinking "
+        reader = self._writer.reader
+        row = reader.execute(
+            "SELECT answer_hash, finish_reason, answered_by, seconds, attempts, reasoning_hash, thinking, "
+            "tool_calls_hash, usage, prompt_tokens, completion_tokens, cache_read_tokens, cache_write_tokens "
             "FROM call_steps WHERE id = ?",
             (stored.id,),
         ).fetchone()
-        answer, finish_reason, prompt, completion, cache_read, cache_write, raw, *rest = row
-        answered_by, seconds, attempts, reasoning, thinking = rest
-        usage = None if raw is None else Usage(prompt, completion, cache_read, cache_write, json.loads(raw))
-        text, reason = texts.get(self._writer.reader, answer), reason_stored(finish_reason)
-        thought = texts.get(self._writer.reader, reasoning)
-        return Completion(
-            *(text, reason, usage, answered_by, seconds, attempts), reasoning=thought, thinking=thinking or ""
-        )
+        answer, finish_reason, answered_by, seconds, attempts, reasoning, thinking, calls, raw, *counts = row
+        text, called, thought = (texts.get(reader, digest) for digest in (answer, calls, reasoning))
+        usage = None if raw is None else Usage(*counts, raw=json.loads(raw))
+        about = (reason_stored(finish_reason), usage, answered_by, seconds, attempts)
+        return Completion(text, *about, thought, thinking or "", load_calls(called))
 
     def begin(
         self,
@@ -138,6 +137,8 @@ class StoredCalls:
                 content["parameters"] = given
             if signed := [position for position, message in enumerate(request.messages) if message.thinking]:
                 content["thinking"] = signed
+            if request.tools:
+                content["tools"] = texts.put(connection, request.described_tools)
             cursor = connection.execute(
                 "INSERT INTO call_steps (task, stage, sample, turn, state, request_hash, request, model, "
                 "reserved_usd, started_at, batch) VALUES (?, ?, ?, ?, 'started', ?, ?, ?, ?, ?, ?)",
@@ -170,13 +171,14 @@ class StoredCalls:
             connection.execute(
                 "UPDATE call_steps SET state = 'done', answer_hash = ?, finish_reason = ?, prompt_tokens = ?, "
                 "completion_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, usage = ?, answered_by = ?, "
-                "seconds = ?, attempts = ?, reasoning_hash = ?, thinking = ?, ended_at = ?, cost_usd = ?, "
-                "counted_tokens = ? WHERE id = ?",
+                "seconds = ?, attempts = ?, reasoning_hash = ?, tool_calls_hash = ?, thinking = ?, ended_at = ?, "
+                "cost_usd = ?, counted_tokens = ? WHERE id = ?",
                 (
                     *(texts.put(connection, answer.text), reason_to_store(answer.finish_reason)),
                     *columns_of(answer.usage),
                     *(answer.model, answer.seconds, answer.attempts),
                     texts.put(connection, answer.reasoning) if answer.reasoning else None,
+                    texts.put(connection, dump_calls(answer.calls)) if answer.calls else None,
                     *(answer.thinking or None, now(), bill.cost, bill.counted, step),
                 ),
             )

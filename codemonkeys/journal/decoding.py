@@ -12,8 +12,9 @@ VIEWS = {
     "FROM main.call_steps c, json_each(c.request, '$.messages') m "
     "JOIN main.texts t ON t.hash = json_extract(m.value, '$[1]')",
     "answers": f"SELECT c.id AS call, {_AT.format('c')}, c.state, c.finish_reason, "
-    "decoded(a.plain, a.compressed) AS answer, decoded(r.plain, r.compressed) AS reasoning FROM main.call_steps c "
-    "JOIN main.texts a ON a.hash = c.answer_hash LEFT JOIN main.texts r ON r.hash = c.reasoning_hash",
+    "decoded(a.plain, a.compressed) AS answer, decoded(r.plain, r.compressed) AS reasoning, "
+    "decoded(l.plain, l.compressed) AS tool_calls FROM main.call_steps c JOIN main.texts a ON a.hash = c.answer_hash "
+    "LEFT JOIN main.texts r ON r.hash = c.reasoning_hash LEFT JOIN main.texts l ON l.hash = c.tool_calls_hash",
     "outputs": f"SELECT e.id AS execution, {_AT.format('e')}, e.part, e.reason, e.exit_code, "
     "decoded(s.plain, s.compressed) AS script, decoded(p.plain, p.compressed) AS patch, "
     "decoded(o.plain, o.compressed) AS output FROM main.execution_steps e "
@@ -32,8 +33,8 @@ def decode(connection: sqlite3.Connection) -> None:
     connection.create_function("decoded", 2, decoded, deterministic=True)
     columns = {row[1] for row in connection.execute("PRAGMA table_info(call_steps)")}
     for name, query in VIEWS.items():
-        if "reasoning_hash" not in columns:  # of a version that did not keep it
-            query = query.replace("c.reasoning_hash", "NULL")
+        for added in {"reasoning_hash", "tool_calls_hash"} - columns:  # of a version that did not keep it
+            query = query.replace(f"c.{added}", "NULL")
         connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
     connection.set_progress_handler(lambda: 0, STEPS)
     connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action in FORBIDDEN else sqlite3.SQLITE_OK)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from codemonkeys.errors import UnknownDataset
 from codemonkeys.journal import texts
 from codemonkeys.keys import COMMAND, StepKey
 from codemonkeys.models.base import Completion, Usage, comparable_digest, reason_stored
+from codemonkeys.models.tool_calls import ToolCall, load_calls
 from codemonkeys.stages import AGENT, TEST
 
 
@@ -200,21 +201,23 @@ def predictions(connection: sqlite3.Connection) -> list[dict[str, Any]]:
 
 def answers(connection: sqlite3.Connection) -> Iterator[tuple[StepKey, Completion]]:
     """Every answer of the run with its step key, as stored in a recording."""
-    query = (
-        "SELECT task, stage, sample, turn, answer_hash, finish_reason, prompt_tokens, completion_tokens, "
-        "cache_read_tokens, cache_write_tokens, usage, answered_by, seconds, attempts "
-        "FROM call_steps WHERE state = 'done' ORDER BY task, stage, sample, turn"
-    )
-    for row in connection.execute(query):
-        prompt, completion, cache_read, cache_write, raw = tuple(row)[6:11]
-        usage = None if raw is None else Usage(prompt, completion, cache_read, cache_write, json.loads(raw))
+    counts = ("prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")
+    for row in rows(connection, "SELECT * FROM call_steps WHERE state = 'done' ORDER BY task, stage, sample, turn"):
+        raw = row["usage"]
+        usage = None if raw is None else Usage(*(row[name] for name in counts), raw=json.loads(raw))
         yield (
-            StepKey(*tuple(row)[:4]),
+            StepKey(row["task"], row["stage"], row["sample"], row["turn"]),
             Completion(
                 texts.get(connection, row["answer_hash"]),
                 *(reason_stored(row["finish_reason"]), usage, row["answered_by"], row["seconds"], row["attempts"]),
+                calls=tool_calls_of(connection, row),
             ),
         )
+
+
+def tool_calls_of(connection: sqlite3.Connection, row: Mapping[str, Any]) -> tuple[ToolCall, ...]:
+    """The tool calls of an answer, from its row in `call_steps`; early versions had none."""
+    return load_calls(texts.get(connection, row.get("tool_calls_hash")))
 
 
 def request_messages(connection: sqlite3.Connection) -> dict[StepKey, list[str]]:

@@ -11,6 +11,7 @@ from codemonkeys.journal.schema_controls import CONTROLS
 from codemonkeys.journal.schema_initial import INITIAL
 from codemonkeys.journal.schema_matches import MATCHES
 from codemonkeys.journal.schema_sessions import SESSIONS
+from codemonkeys.journal.schema_tools import TOOL_CALLS
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
@@ -158,6 +159,7 @@ MIGRATIONS = {
     "m012_choices": CHOICES,
     "m013_sessions": SESSIONS,
     "m014_matches": MATCHES,
+    "m015_tool_calls": TOOL_CALLS,
 }
 """Statements by name, oldest first. Never change a released one: add a new one below it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -40,11 +40,12 @@ class Journal:
         settings: dict[str, Any],
         windows: Mapping[str, Window] = MappingProxyType({}),
         prompts: Mapping[str, str] = MappingProxyType({}),
+        tool_models: Collection[str] = (),
     ) -> None:
         """Open or create a run.
 
-        `windows`: of its models by name, and `prompts`: the templates by name, if it is created; a run keeps the
-        windows that it began with.
+        `windows`: of its models by name, `prompts`: the templates by name, and `tool_models`: names of the models that
+        are given native tools, if it is created; a run keeps the windows and the tools that it began with.
 
         `settings` are all settings of the run, JSON-serialisable; those under `operation`, and those of connections
         under `models`, may change between sessions, the others determine results and may not. Raises RunExists if the
@@ -66,15 +67,22 @@ class Journal:
             # The connection that writes would wait for a commit, and nearly every note that is looked for is missing.
             self._notes = KeyIndex(self._writer.reader, "SELECT stage, sample, kind FROM notes WHERE task = ?")
             self.batches = StoredBatches(self._writer)
-            self._begin_run(source, settings, windows, prompts)
+            self._begin_run(source, settings, windows, prompts, tool_models)
             self.windows = {row[0]: Window(*row[1:]) for row in connection.execute("SELECT * FROM windows")}
             """What fits into each model, as far as it was known when the run began; nothing for older runs."""
+            self.tool_models = {row[0] for row in connection.execute("SELECT model FROM tool_models")}
+            """Models that were known to have native tool calls when the run began; none for older runs."""
         except BaseException:
             self.discard_unused()
             raise
 
     def _begin_run(
-        self, source: str, settings: dict[str, Any], windows: Mapping[str, Window], prompts: Mapping[str, str]
+        self,
+        source: str,
+        settings: dict[str, Any],
+        windows: Mapping[str, Window],
+        prompts: Mapping[str, str],
+        tool_models: Collection[str],
     ) -> None:
         given = {"source": source, **settings}
         row = self._writer.connection.execute("SELECT source, settings, version FROM run").fetchone()
@@ -96,6 +104,7 @@ class Journal:
                 connection.executemany("INSERT INTO windows VALUES (?, ?, ?, ?)", rows)
                 templates = [(prompt, texts.put(connection, text, plain=True)) for prompt, text in prompts.items()]
                 connection.executemany("INSERT INTO prompts VALUES (?, ?)", templates)
+                connection.executemany("INSERT INTO tool_models VALUES (?)", [(model,) for model in tool_models])
             else:  # One row, also where the folder has another name now; early versions added one then.
                 connection.execute("DELETE FROM run WHERE rowid > (SELECT min(rowid) FROM run)")
                 connection.execute("UPDATE run SET name = ?, settings = ?", (self.name, text))

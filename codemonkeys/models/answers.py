@@ -13,16 +13,17 @@ from codemonkeys.models.finish import ending_of, reason_in
 from codemonkeys.models.reasoning import reasoning_of, signed_thinking
 from codemonkeys.models.retry import Passing
 from codemonkeys.models.thoughts import split_thoughts
+from codemonkeys.models.tool_calls import read_calls
 from codemonkeys.models.usage import counts_nothing, read_usage
 from codemonkeys.redact import redact
 
 
-def read_answer(record: Mapping[str, Any], what: str, model: str, seconds: float) -> Completion:
+def read_answer(record: Mapping[str, Any], what: str, model: str, seconds: float, *, tools: bool = False) -> Completion:
     """The answer that a record holds. Whatever is raised instead carries the usage, if the provider told it.
 
-    `what`: the call, in messages. `seconds`: how long it took. Raises NoAnswer, FilteredAnswer; Passing for an answer
-    that broke off for a reason that may pass, or holds no choice; for an error in place of an answer, or beside one,
-    what `failures.judge_error` makes of it.
+    `what`: the call, in messages. `seconds`: how long it took. `tools`: whether there were any to call.
+    Raises NoAnswer, FilteredAnswer; Passing for an answer that broke off for a reason that may pass, or holds no
+    choice; for an error in place of an answer, or beside one, what `failures.judge_error` makes of it.
     """
     usage = read_usage(with_service_tier(record))
     choice = first_choice(record)
@@ -41,22 +42,24 @@ def read_answer(record: Mapping[str, Any], what: str, model: str, seconds: float
         reason = reason if ending == "stop" else native
     message = mapping(choice.get("message"))
     text, reasoning = read_message(message, choice.get("text"))
+    calls = read_calls(message) if tools else ()
+    said_something = bool(text.strip() or calls)
     told: dict[str, Any] = {"usage": usage, "reasoning": reasoning}
-    if ending == "broken" or (ending == "error" and not text.strip()):
+    if ending == "broken" or (ending == "error" and not said_something):
         raise broken(f"with an answer that broke off ({reason})", usage, record)
     if ending == "filtered":
         raise FilteredAnswer(
             f"{what}: the provider's content filter withheld the answer; another model may answer", **told
         )
     refusal = message.get("refusal")
-    if ending == "refused" or (refusal and not text.strip()):
+    if ending == "refused" or (refusal and not said_something):
         words = f": {shorten(refusal)}" if isinstance(refusal, str) and refusal else ""
         raise FilteredAnswer(
             redact(f"{what}: the model refused to answer{words}; another model may answer"),
             finish_reason="refused",
             **told,
         )
-    if not text.strip():
+    if not said_something:
         if counts_nothing(record.get("usage")):
             raise broken("without text, and counted no token", usage, record)
         raise NoAnswer(
@@ -67,7 +70,8 @@ def read_answer(record: Mapping[str, Any], what: str, model: str, seconds: float
     named = record.get("model")
     answered_by = named if isinstance(named, str) and named else model
     finish, signed = "broken" if ending == "error" else ending, signed_thinking(message)
-    return Completion(text, finish, usage, answered_by, seconds, reasoning=reasoning, thinking=signed)
+    told |= {"thinking": signed, "calls": calls}
+    return Completion(text, finish, model=answered_by, seconds=seconds, **told)
 
 
 def with_own_words(record: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,16 +14,21 @@ from codemonkeys.keys import StepKey
 from codemonkeys.models.parameters import DEFAULT_PARAMETERS, Parameters
 from codemonkeys.models.price import Price as Price
 from codemonkeys.models.price import Usage as Usage
+from codemonkeys.models.tool_calls import Tool, ToolCall
 
 
 @dataclass(frozen=True)
 class Message:
     """One message of a conversation."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
     thinking: str = ""
     """Of an answer that is sent back: its signed thinking blocks, as JSON."""
+    calls: tuple[ToolCall, ...] = ()
+    """Of an answer that is sent back: its tool calls."""
+    call_id: str = ""
+    """Of the result of a tool call: the id of that call."""
     shorter: Callable[[], str] | None = field(default=None, repr=False, compare=False)
     """What to say instead once the conversation does not fit into the model's window; None: it stays as it is."""
 
@@ -31,6 +36,20 @@ class Message:
     def digest(self) -> str:
         """SHA-256 of the content, under which a journal stores it."""
         return hashlib.sha256(self.content.encode("utf-8", "replace")).hexdigest()
+
+    @property
+    def attached(self) -> str:
+        """What is sent with the content: thinking, and tool calls as JSON."""
+        return self.thinking + (json.dumps([call.chat() for call in self.calls]) if self.calls else "")
+
+    def decisive(self) -> tuple[object, ...]:
+        """What of a message determines the answer to it, JSON-able; as short as before there was any more to it."""
+        more: list[object] = [self.thinking] if self.thinking else []
+        if self.calls:
+            more.append({"calls": [call.record() for call in self.calls]})
+        if self.call_id:
+            more.append({"call_id": self.call_id})
+        return (self.role, self.content, *more)
 
 
 def comparable_digest(text: str) -> str:
@@ -66,20 +85,34 @@ class Request:
     """Have what is cached kept for an hour instead of minutes, where that can be asked for."""
     parameters: Parameters = DEFAULT_PARAMETERS
     """Of the model in the role that answers."""
+    tools: tuple[Tool, ...] = ()
+    """What the model may call."""
     book_attempt: Book = field(default=book_nothing, repr=False, compare=False)
     """To be awaited before a retry if the failed attempt may have been charged; raises if another is not affordable."""
     _hashes: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
 
-    def hash(self, model: str) -> str:
-        """SHA-256 of everything that determines the answer: model, messages, temperature, max_tokens, parameters.
+    @cached_property
+    def described_tools(self) -> str:
+        """The tools, as JSON; empty without any."""
+        return json.dumps([tool.chat() for tool in self.tools]) if self.tools else ""
 
-        Without parameters and thinking it is what it was before there were any, so that older runs resume.
+    @property
+    def prompt(self) -> tuple[Message, ...]:
+        """All that the model reads, for whoever counts it: the tools, then the messages."""
+        return (Message("system", self.described_tools), *self.messages) if self.tools else self.messages
+
+    def hash(self, model: str) -> str:
+        """SHA-256 of all that determines the answer: model, messages, temperature, max_tokens, parameters, tools.
+
+        Without parameters, thinking and tools it is what it was before there were any, so that older runs resume.
         """
         if model not in self._hashes:
-            messages = [(m.role, m.content, *([m.thinking] if m.thinking else [])) for m in self.messages]
+            messages = [message.decisive() for message in self.messages]
             content: list[object] = [model, messages, self.temperature, self.max_tokens]
             if given := self.parameters.given():
                 content.append(json.dumps(given, sort_keys=True))
+            if self.tools:
+                content.append({"tools": self.described_tools})
             self._hashes[model] = hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
         return self._hashes[model]
 
@@ -118,6 +151,8 @@ class Completion:
     """What the model thought, as far as the provider tells it: kept, but no part of the answer."""
     thinking: str = ""
     """Signed thinking blocks, as JSON, which the provider wants back with the answer."""
+    calls: tuple[ToolCall, ...] = ()
+    """Tool calls, in the order in which they were written."""
 
 
 @runtime_checkable
@@ -162,6 +197,29 @@ class Parametrised(Protocol):
 
     def check_parameters(self, parameters: Parameters, max_tokens: int) -> None:
         """Raise BadSettings for one that it does not take. `max_tokens`: of an answer."""
+        ...
+
+
+@runtime_checkable
+class ToolCalling(Protocol):
+    """A model that knows whether it is to be given tools; others are given none unless the settings say so."""
+
+    @property
+    def takes_tools(self) -> bool:
+        """Whether it has native tool calls, as far as is known."""
+        ...
+
+    def check_tools(self) -> None:
+        """Raise BadSettings if tools would not reach it."""
+        ...
+
+
+@runtime_checkable
+class Recorded(Protocol):
+    """A model whose answers are recorded."""
+
+    def has_calls(self, key: StepKey) -> bool:
+        """Whether any answer of the conversation of a step has tool calls."""
         ...
 
 

@@ -177,6 +177,7 @@ def body(name: str, request: Request, completion_length: bool = False) -> dict[s
         "top_p": given.top_p,
         "reasoning_effort": given.effort,
         "service_tier": given.service_tier,
+        "tools": [tool.chat() for tool in request.tools] or None,
     }
     if leaves_temperature_to_the_model(name, given):
         del chosen["temperature"]

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from codemonkeys.errors import NoAnswer
 from codemonkeys.models.base import Completion, Price, Request, Usage
 from codemonkeys.models.counting import EXACT
 from codemonkeys.models.tokens import count_tokens
+from codemonkeys.models.tool_calls import ToolCall, dump_calls
 
 FREE = Price()
 
-Answerer = Callable[[Request], str]
+
+@dataclass(frozen=True)
+class Called:
+    """An answer with calls of tools."""
+
+    calls: tuple[ToolCall, ...]
+    text: str = ""
+    finish_reason: str = "stop"
+
+
+Answerer = Callable[[Request], str | Called]
 
 
 class FakeModel:
@@ -30,11 +42,13 @@ class FakeModel:
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request. Raises NoAnswer for a blank answer, and what the function raises."""
-        text = self._answer(request)
-        if not text.strip():
+        said = self._answer(request)
+        said = Called((), said) if isinstance(said, str) else said
+        if not said.text.strip() and not said.calls:
             raise NoAnswer(f"{request.key}: {self.name} answered without text")
-        prompt = sum(self.count_tokens(message.content) for message in request.messages)
-        return Completion(text, "stop", Usage(prompt, self.count_tokens(text)), self.name)
+        prompt = sum(self.count_tokens(f"{message.content}{message.attached}") for message in request.prompt)
+        usage = Usage(prompt, self.count_tokens(f"{said.text}{dump_calls(said.calls) if said.calls else ''}"))
+        return Completion(said.text, said.finish_reason, usage, self.name, calls=said.calls)
 
     async def close(self) -> None:
         """Nothing to release."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from codemonkeys import stages
 from codemonkeys.models.base import Request
-from codemonkeys.models.fake import FakeModel
+from codemonkeys.models.fake import Called, FakeModel
+from codemonkeys.models.tool_calls import ToolCall
 
 if TYPE_CHECKING:
     from codemonkeys.settings import OperationSettings
@@ -21,6 +22,18 @@ print("The file that the fake model's edit creates is", "there" if os.path.exist
 sys.exit(0 if os.path.exists("{file}") else 2)
 """
 FILE = "codemonkeys_dry_run.txt"
+
+
+def respond(request: Request) -> str | Called:
+    """What the fake model says in text, or by the tools that a request offers."""
+    if not request.tools:
+        return answer(request)
+    calls: list[tuple[str, dict[str, str]]] = [("submit", {})]
+    if request.key.turn == 0:
+        line = f"Written by trajectory {request.key.sample} of a dry run."
+        calls = [("write_test", {"script": TEST.format(file=FILE)}), ("create_file", {"path": FILE, "content": line})]
+    numbered = enumerate(calls, 1)
+    return Called(tuple(ToolCall(f"call{n}", name, json.dumps(arguments)) for n, (name, arguments) in numbered))
 
 
 def answer(request: Request) -> str:
@@ -64,4 +77,4 @@ def marker(system: str) -> str:
 
 def open_fake(spec: str, operation: OperationSettings) -> FakeModel:
     """The model `fake`."""
-    return FakeModel(answer)
+    return FakeModel(respond)

@@ -21,9 +21,9 @@ from codemonkeys.models.counting import counting_of
 from codemonkeys.models.endpoint import Endpoint, is_plain
 from codemonkeys.models.failures import judge, wants_completion_length
 from codemonkeys.models.litellm_calls import Heard, call, hearing, lost
-from codemonkeys.models.parameter_arguments import check_chat, check_known
+from codemonkeys.models.parameter_arguments import check_chat, check_known, check_takes_tools
 from codemonkeys.models.parameters import Parameters
-from codemonkeys.models.prices import price_of
+from codemonkeys.models.prices import entry_of, price_of
 from codemonkeys.models.reach import check_reach
 from codemonkeys.models.responses_api import call_responses, check_responses
 from codemonkeys.models.retry import Passing, Patience, Retry
@@ -105,6 +105,19 @@ class HostedModel:
             raise missing_key(self.name, missing)
         self._provider = provider
 
+    @property
+    def takes_tools(self) -> bool:
+        """Whether the registry file, or else litellm's list, says that the model has tool calls."""
+        entry = entry_of(self.name, self._registry)
+        return bool(entry and entry.get("supports_function_calling"))
+
+    def check_tools(self) -> None:
+        """Raise BadSettings where litellm would leave tools out of a request; see `ToolCalling`."""
+        if self._endpoint is None:
+            self._check_litellm()
+            assert self._provider is not None
+            check_takes_tools(self.name, self._provider)
+
     def check_parameters(self, parameters: Parameters, max_tokens: int) -> None:
         """Raise BadSettings for a parameter that litellm does not know for this model; see `Parametrised`."""
         self.check()
@@ -154,7 +167,7 @@ class HostedModel:
         try:
             async with asyncio.timeout(self._timeout):
                 record = await self._record(request, what, heard)
-            return read_answer(record, what, self.name, time.monotonic() - began)
+            return read_answer(record, what, self.name, time.monotonic() - began, tools=bool(request.tools))
         except ModelError:
             raise
         except Exception as error:
@@ -208,7 +221,7 @@ class HostedModel:
             try:
                 with held:
                     record = await self._record_of(self._holding_client(), request, what, heard)
-                return read_answer(record, what, self.name, time.monotonic() - began)
+                return read_answer(record, what, self.name, time.monotonic() - began, tools=bool(request.tools))
             except Exception as error:
                 if held.failure is not None:
                     raise held.failure from None

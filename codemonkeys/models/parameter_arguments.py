@@ -119,6 +119,17 @@ def check_chat(name: str, provider: str) -> None:
         )
 
 
+def check_takes_tools(name: str, provider: str) -> None:
+    """Raise BadSettings for a model to which litellm sends no tools."""
+    litellm: Any = load()
+    known = litellm.get_supported_openai_params(name.removeprefix(f"{provider}/"), custom_llm_provider=provider) or ()
+    if "tools" not in known:
+        raise BadSettings(
+            f"settings: agent.calls=tools: {name} takes no tools, as far as litellm {version('litellm')} knows: set "
+            "agent.calls to text, or leave it at auto"
+        )
+
+
 def own_arguments() -> frozenset[str]:
     """Names of arguments that litellm does not send as they are."""
     from litellm.types.utils import all_litellm_params

@@ -7,11 +7,13 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from codemonkeys.errors import BadSettings, UnusableModel
-from codemonkeys.models.base import Request
+from codemonkeys.models.base import Message, Request
 from codemonkeys.models.litellm_calls import client_type, load, silent
 from codemonkeys.models.parameter_arguments import (
     is_claude,
@@ -48,6 +50,9 @@ FETCH_TOKENS = frozenset(
 """Providers for which litellm may read credentials from the network while it prepares a request, and so block."""
 NO_KEY = "none"
 """Sent to an endpoint of the user's own when there is no key: the client insists on one."""
+
+ASKING = frozenset({"user", "tool"})
+"""Roles of the messages that are ours."""
 
 OWN_CLIENT = frozenset(
     """aiohttp_openai aleph_alpha amazon_nova anthropic_text cloudflare cohere cohere_chat custom gradient_ai maritalk
@@ -124,6 +129,8 @@ def arguments(
         "num_retries": 0,
         "drop_params": True,
     }
+    if request.tools:
+        found["tools"] = [tool.chat() for tool in request.tools]
     if request.parameters.given():
         if leaves_temperature_to_the_model(name, request.parameters):
             del found["temperature"]
@@ -147,7 +154,7 @@ def key_for_endpoint(name: str, api_base: str | None) -> str | None:
 def messages(name: str, request: Request) -> list[dict[str, Any]]:
     """A request's messages, with cache breakpoints where the model takes them."""
     # Others do not want to see them, nor does Claude when it does not think.
-    signs = thinks(request.parameters) and is_claude(name)
+    signs = (thinks(request.parameters) and is_claude(name)) or request.parameters.api == "responses"
     marked: set[int] = set()
     mark = {"type": "ephemeral"}
     if request.cache_hour and prefix(name) in HOUR_CACHES:
@@ -155,16 +162,27 @@ def messages(name: str, request: Request) -> list[dict[str, Any]]:
     if request.cache and takes_breakpoints(name):
         numbered = list(enumerate(request.messages))
         marked.update(number for number, message in numbered if message.role == "system")
-        marked.update([number for number, message in numbered if message.role == "user"][-2:])
+        marked.update(ends_of_turns(request.messages)[-2:])
     return [
         {
             "role": message.role,
-            "content": breakpoint_after(content, mark) if number in marked else content,
+            "content": breakpoint_after(content, mark)
+            if number in marked
+            else content or (None if message.calls else ""),
             **({"thinking_blocks": json.loads(message.thinking)} if message.thinking and signs else {}),
+            **({"tool_calls": [call.chat() for call in message.calls]} if message.calls else {}),
+            **({"tool_call_id": message.call_id} if message.call_id else {}),
         }
         for number, message in enumerate(request.messages)
         for content in [valid_text(message.content)]  # Names of files may hold bytes that no request can.
     ]
+
+
+def ends_of_turns(messages: Sequence[Message]) -> list[int]:
+    """Positions of the messages that models answer: of several results of tool calls, the last."""
+    roles = [*(message.role for message in messages), "assistant"]
+    pairs = enumerate(pairwise(roles))
+    return [number for number, (role, following) in pairs if role in ASKING and following not in ASKING]
 
 
 def breakpoint_after(content: str, mark: dict[str, str]) -> list[dict[str, Any]]:

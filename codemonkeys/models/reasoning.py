@@ -9,6 +9,9 @@ from typing import Any
 TEXTS = ("thinking", "text", "summary")
 """Names under which a part of the reasoning may hold its text."""
 
+SIGNATURES = ("signature", "encrypted_content")
+"""Names under which a provider gives what it wants back unchanged."""
+
 
 def reasoning_of(message: Mapping[str, Any]) -> str:
     """The reasoning of an answer's message as text; empty if it has none, or none that can be read."""
@@ -24,7 +27,7 @@ def reasoning_of(message: Mapping[str, Any]) -> str:
 def signed_thinking(message: Mapping[str, Any]) -> str:
     """Thinking blocks that the provider has signed, to be sent back unchanged, as JSON; empty without a signature."""
     blocks = parts(message.get("thinking_blocks"))
-    signed = [block for block in blocks if block.get("signature") or block.get("type") == "redacted_thinking"]
+    signed = [block for block in blocks if any(map(block.get, SIGNATURES)) or block.get("type") == "redacted_thinking"]
     return json.dumps(blocks) if blocks and len(signed) == len(blocks) else ""
 
 

@@ -4,7 +4,8 @@ A recording is JSON lines: first {"format": "codemonkeys-recording-2"}, then an 
 sample, turn, text, finish_reason, model, usage (prompt_tokens, completion_tokens, cache_read_tokens,
 cache_write_tokens, or null), and messages: SHA-256 of each message of the request, by which a replay detects that it
 sends other ones; what a message tells of the environment is left out, as it differs from machine to machine. Format 1
-has no messages.
+has no messages. Format 3 is written where answers have tool calls: a list of {id, name, arguments, extra}, `extra`
+being what the provider wants back with the call.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ from codemonkeys.models.base import (
     reason_to_store,
 )
 from codemonkeys.models.tokens import count_tokens
+from codemonkeys.models.tool_calls import ToolCall
 from codemonkeys.stages import base_stage
 from codemonkeys.system.files import write_whole
 
 FORMAT = "codemonkeys-recording-2"
-FORMATS = (FORMAT, "codemonkeys-recording-1")
+WITH_CALLS = "codemonkeys-recording-3"
+"""Of recordings with tool calls, which earlier versions cannot read."""
+FORMATS = (FORMAT, WITH_CALLS, "codemonkeys-recording-1")
 
 Digests = Mapping[StepKey, Sequence[str]]
 """SHA-256 of each message of a request, by its step."""
@@ -50,6 +54,7 @@ class ReplayModel:
         self._answers = answers
         self._source = source
         self._messages = messages or {}
+        self._calling = {(key.task, key.stage, key.sample) for key, answer in answers.items() if answer.calls}
         self._differing: Counter[str] = Counter()
         """Number of messages that differ from the recorded ones, by template."""
 
@@ -63,6 +68,10 @@ class ReplayModel:
     def count_tokens(self, text: str) -> int:
         """Number of tokens in a text, by the cl100k vocabulary."""
         return count_tokens(text)
+
+    def has_calls(self, key: StepKey) -> bool:
+        """Whether any answer of the conversation of a step has tool calls."""
+        return (key.task, key.stage, key.sample) in self._calling
 
     async def complete(self, request: Request) -> Completion:
         """Return the recorded answer for the request's step. Raises MissingRecording."""
@@ -108,6 +117,17 @@ class Counts(BaseModel):
     cache_write_tokens: int = Field(0, ge=0)
 
 
+class Call(BaseModel):
+    """A tool call of a recorded answer."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: str
+    name: str
+    arguments: str
+    extra: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
 class Line(BaseModel):
     """A recorded call: one line of the file."""
 
@@ -122,12 +142,14 @@ class Line(BaseModel):
     model: str
     usage: Counts | None
     messages: list[str] | None = None
+    calls: list[Call] | None = None
 
     @property
     def answer(self) -> Completion:
         """The answer, as a model gives it."""
         usage = None if self.usage is None else Usage(**self.usage.model_dump())
-        return Completion(self.text, reason_stored(self.finish_reason), usage, self.model)
+        calls = tuple(ToolCall(**call.model_dump()) for call in self.calls or ())
+        return Completion(self.text, reason_stored(self.finish_reason), usage, self.model, calls=calls)
 
 
 def read_recording(path: Path) -> dict[StepKey, Completion]:
@@ -171,7 +193,7 @@ def parse(line: bytes, path: Path, number: int) -> Any:
 
 def write_recording(path: Path, calls: Iterable[tuple[StepKey, Completion]], messages: Digests | None = None) -> None:
     """Write a recording atomically."""
-    rows: list[dict[str, Any]] = [{"format": FORMAT}]
+    rows: list[dict[str, Any]] = []
     for key, answer in calls:
         usage = answer.usage
         line = Line(
@@ -184,6 +206,9 @@ def write_recording(path: Path, calls: Iterable[tuple[StepKey, Completion]], mes
             model=answer.model,
             usage=None if usage is None else Counts(**{name: getattr(usage, name) for name in Counts.model_fields}),
             messages=list(messages[key]) if messages and key in messages else None,
+            calls=[Call(**call.record()) for call in answer.calls] or None,
         )
-        rows.append(line.model_dump(exclude=None if line.messages else {"messages"}))
-    write_whole(path, "".join(json.dumps(row) + "\n" for row in rows))
+        left_out = {name for name in ("messages", "calls") if not getattr(line, name)}
+        rows.append(line.model_dump(exclude=left_out))
+    head = {"format": WITH_CALLS if any("calls" in row for row in rows) else FORMAT}
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in [head, *rows]))

@@ -6,7 +6,7 @@ that litellm does not install. As in `litellm_calls`, no global is set, and each
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -77,12 +77,17 @@ async def call_responses(arguments: Mapping[str, Any], provider: str, client: An
     fields = {field: asked[field] for field in SENT if field in asked}
     if "reasoning_effort" in asked:
         fields["reasoning"] = {"effort": asked["reasoning_effort"]}
+    if "tools" in asked:
+        fields["tools"] = [{"type": "function", "strict": False, **tool["function"]} for tool in asked["tools"]]
+        if asked.get("reasoning_effort") not in (None, "none"):
+            # What was thought before a call goes back with it, and is not kept by the provider.
+            fields["include"] = ["reasoning.encrypted_content"]
     # Chat completions are not kept by the provider; neither are these, unless the user says so.
     fields["store"] = False
     try:
         answer = await handler.async_response_api_handler(
             model=bare,
-            input=asked["input"],
+            input=[item for message in asked["input"] for item in items_of(message)],
             responses_api_provider_config=config,
             response_api_optional_request_params=config.map_openai_params(
                 response_api_optional_params=fields, model=bare, drop_params=True
@@ -101,6 +106,18 @@ async def call_responses(arguments: Mapping[str, Any], provider: str, client: An
     return as_chat(answer.model_dump(mode="json"))
 
 
+def items_of(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A message of chat completions as items of a response's input."""
+    if message["role"] == "tool":
+        yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": message["content"]}
+        return
+    yield from message.get("thinking_blocks", ())
+    if message["content"]:
+        yield {"role": message["role"], "content": message["content"]}
+    for call in message.get("tool_calls", ()):
+        yield {"type": "function_call", "call_id": call["id"], **call["function"]}
+
+
 def as_chat(record: Mapping[str, Any]) -> dict[str, Any]:
     """A response as the record of a chat completion."""
     output = [item for item in record.get("output") or [] if isinstance(item, dict)]
@@ -115,6 +132,12 @@ def as_chat(record: Mapping[str, Any]) -> dict[str, Any]:
         "content": joined(texts) or None,
         "refusal": joined(refusals) or None,
         "reasoning_content": "\n\n".join(text for part in thoughts if (text := part.get("text"))) or None,
+        "thinking_blocks": [without_status(item) for item in output if item.get("encrypted_content")],
+        "tool_calls": [
+            {"id": item.get("call_id"), "function": {name: item.get(name) for name in ("name", "arguments")}}
+            for item in output
+            if item.get("type") == "function_call"
+        ],
     }
     failed = record.get("status") in ("failed", "cancelled")
     usage = record.get("usage")
@@ -126,6 +149,11 @@ def as_chat(record: Mapping[str, Any]) -> dict[str, Any]:
         "usage": usage and {**usage, **{chat: usage.get(own) for chat, own in USAGE.items()}},
         **({"error": record.get("error") or {"message": str(record["status"])}} if failed else {}),
     }
+
+
+def without_status(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item of the output as it goes back."""
+    return {name: value for name, value in item.items() if value is not None and name != "status"}
 
 
 def parts_of(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:

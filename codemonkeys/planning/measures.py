@@ -189,11 +189,13 @@ def _measure_work(work: Work) -> Measures:
     repository = {"passing": 100, "broken": 100, "output": ""}
     both, turns = {"original": result, "edited": result, "repository": repository}, {"turns_left": 1}
     agent = {"files": [], "paths": [], "steps": 100, "seconds": seconds, "repository": work.environment.repository}
+    agent["tools"] = False
     commands: dict[str, Any] = {
         "found": [{"asked": " ", "told": LONGEST_VERDICT, "output": ""}] * MOST,
         "files": {"left": [LONGEST_PATH] * LISTED},
         "problem": "results",
         "steps_left": 1,
+        "names": {"done": "DONE", "add": "ADD"},
     }
     whole = {"patch_known": False, "original_known": False, "difference": None}
     return Measures(

@@ -95,7 +95,9 @@ _SAID = [{"role": role, "text": "It breaks."} for role in ("user", "assistant")]
 _LESSON: Values = {"sample": 0, "summary": _SUMMARY, "patch": "", "scripts": 0, "tests": 0}
 _TESTED: Values = {**_LESSON, "summary": None, "patch": _PATCH, "scripts": 2, "passed": 1, "tests": 3, "broken": None}
 
+_AGENT: Values = {"script": _SCRIPT, "steps": 40, "seconds": "100", "repository": "/testbed"}
 _TOLD: Values = {
+    "names": {"done": "DONE", "add": "ADD"},
     "found": [
         {"asked": "BASH", "told": "exit code 0.", "output": "it breaks"},
         {"asked": "TEST", "told": "kept.", "output": ""},
@@ -120,15 +122,15 @@ _CHANGED: tuple[Values, ...] = (
 )
 
 SAMPLES: dict[str, tuple[Values, ...]] = {
-    "agent.repair": tuple({**_PROBLEM, "steps_left": left} for left in (1, 2)),
+    "agent.repair": tuple({**_PROBLEM, "steps_left": left, "tools": tools} for left, tools in ((1, False), (2, True))),
     "agent.result": (
-        *({**_TOLD, "problem": problem} for problem in ("nothing", "test", "results")),
+        *({**_TOLD, "problem": problem} for problem in ("nothing", "test", "results", "unreadable")),
         *({**_TOLD, "steps_left": left, "files": {"left": []}} for left in (0, 1, 5)),
         *({**_TOLD, "results": {**_WHOLE, **results}} for results in _CHANGED),
     ),
     "agent.system": tuple(
-        {"files": files, "paths": paths, "script": _SCRIPT, "steps": 40, "seconds": "100", "repository": "/testbed"}
-        for files, paths in (([], []), ([_FILE], []), ([], ["src/module.py"]))
+        {"files": files, "paths": paths, "tools": tools, **_AGENT}
+        for files, paths, tools in (([], [], False), ([_FILE], [], False), ([], ["src/module.py"], True))
     ),
     "agent.user": ({},),
     "answer.broken": ({"stage": "edit", "max_tokens": 8192, "empty": False},),

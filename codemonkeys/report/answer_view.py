@@ -11,6 +11,8 @@ from rich.console import Group, RenderableType
 
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries, texts
+from codemonkeys.models.tool_calls import ToolCall
+from codemonkeys.models.tool_calls import in_words as calls_in_words
 from codemonkeys.report.model_roles import in_words
 from codemonkeys.report.tables import heading, plain
 from codemonkeys.wording import option
@@ -40,6 +42,7 @@ def answer_of(connection: sqlite3.Connection, task: str, name: str) -> dict[str,
         "parameters": request.get("parameters", {}),
         "reasoning": texts.get(connection, row.get("reasoning_hash")),
         "answer": texts.get(connection, row["answer_hash"]),
+        "tool_calls": [each.record() for each in queries.tool_calls_of(connection, row)],
     }
 
 
@@ -55,4 +58,8 @@ def answer_view(answer: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [plain(head, "bold"), plain(in_words(parameters))]
     if answer["reasoning"]:
         parts += [heading("Reasoning"), plain(answer["reasoning"], "dim")]
-    return Group(*parts, heading("Answer"), plain(answer["answer"]))
+    parts += [heading("Answer"), plain(answer["answer"])]
+    if answer["tool_calls"]:
+        calls = [ToolCall(**record) for record in answer["tool_calls"]]
+        parts += [heading("Tool calls"), plain(calls_in_words(calls))]
+    return Group(*parts)

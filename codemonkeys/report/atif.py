@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import Any
 
 from codemonkeys import __version__
 from codemonkeys.journal import queries, texts
 from codemonkeys.keys import COMMAND, PROBE, REPOSITORY_TESTS
+from codemonkeys.models.tool_calls import ToolCall
 from codemonkeys.redact import machine_folders, redact, without_folders
 from codemonkeys.stages import ASKING, RELEVANCE, SELECT
 
@@ -114,14 +115,15 @@ def _conversation(
 ) -> list[Json]:
     """Messages, answers and executions of one conversation, in order. `seen`: where a system message first occurred."""
     steps: list[Json] = []
-    for call in calls:
+    for call, following in zip_longest(calls, calls[1:]):
         messages = json.loads(call["request"])["messages"]
         role, digest = messages[0]
         if not steps and role == "system":
             first = seen.setdefault(digest, id)
             text = texts.get(connection, digest) if first == id else f"[the same as the first step of {first}]"
             steps.append({"source": "system", "message": text})
-        steps.append({"source": "user", "message": texts.get(connection, messages[-1][1])})
+        if messages[-1][0] != "tool":  # Results of tool calls stand with the calls.
+            steps.append({"source": "user", "message": texts.get(connection, messages[-1][1])})
         step = {
             "source": "agent",
             "message": texts.get(connection, call["answer_hash"]),
@@ -141,11 +143,36 @@ def _conversation(
         # In the selection conversation, the sample of an execution is the candidate it ran on.
         sample = None if call["stage"] == SELECT.name else call["sample"]
         ran = executions.get((call["stage"], sample, call["turn"]), [])
-        if ran:
+        if called := queries.tool_calls_of(connection, call):
+            step |= _called(connection, called, following, ran)
+        elif ran:
             step["tool_calls"] = [_tool_call(connection, execution) for execution in ran]
             step["observation"] = {"results": [_result(connection, execution) for execution in ran]}
         steps.append(step)
     return steps
+
+
+def _called(
+    connection: sqlite3.Connection, calls: tuple[ToolCall, ...], following: Json | None, executions: list[Json]
+) -> Json:
+    """The tool calls of an answer, each with its result: what the model was told, or what ran if it was told no more.
+
+    `following`: the next call of the conversation.
+    """
+    told = json.loads(following["request"])["messages"][-len(calls) :] if following else []
+    contents = [texts.get(connection, digest) for role, digest in told if role == "tool"]
+    if not contents:
+        ran = {execution["part"]: execution for execution in executions}
+        parts = [ran.get(f"{COMMAND}{number}") for number, _ in enumerate(calls, 1)]
+        contents = ["" if part is None else _result(connection, part)["content"] for part in parts]
+    pairs = list(zip(calls, contents, strict=True))
+    return {
+        "tool_calls": [
+            {"tool_call_id": call.id, "function_name": call.name, "arguments": json.loads(call.sent_arguments())}
+            for call in calls
+        ],
+        "observation": {"results": [{"source_call_id": call.id, "content": text} for call, text in pairs]},
+    }
 
 
 def _call_id(execution: Json) -> str:

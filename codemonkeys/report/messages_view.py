@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries, texts
+from codemonkeys.models.tool_calls import ToolCall, in_words
 from codemonkeys.report.tables import dollars, heading, plain
 from codemonkeys.wording import option
 
@@ -72,6 +73,7 @@ def _turns(connection: sqlite3.Connection, calls: Sequence[dict[str, Any]]) -> l
                 "messages": [{"role": role, "text": texts.get(connection, digest)} for role, digest in new],
                 "reasoning": texts.get(connection, call.get("reasoning_hash")),
                 "answer": texts.get(connection, call["answer_hash"]) if answered else None,
+                "tool_calls": [each.record() for each in queries.tool_calls_of(connection, call)],
             }
         )
         before = messages
@@ -94,6 +96,9 @@ def messages_view(turns: Sequence[dict[str, Any]]) -> RenderableType:
             parts += [plain("\nreasoning:", "bold"), plain(turn["reasoning"], "dim")]
         if turn["answer"] is not None:
             parts += [plain("\nassistant:", "bold green"), plain(turn["answer"])]
+        if turn["tool_calls"]:
+            calls = [ToolCall(**record) for record in turn["tool_calls"]]
+            parts += [plain("\ntool calls:", "bold green"), plain(in_words(calls))]
         if turn["error"]:
             parts.append(plain(f"\nfailed: {turn['error']}", "red"))
     return Group(*parts)

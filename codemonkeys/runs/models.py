@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from codemonkeys.errors import BadInput, BadSettings, UnpricedModel
 from codemonkeys.models import open_model
-from codemonkeys.models.base import Completion, Model, Parametrised, Price, Remote, Request
+from codemonkeys.models.base import Completion, Model, Parametrised, Price, Remote, Request, ToolCalling
 from codemonkeys.models.batch_prices import WITH_BATCHES
 from codemonkeys.models.batching import Batching
 from codemonkeys.models.parameters import Parameters
@@ -62,6 +62,17 @@ def open_judge(settings: Settings) -> ModelSet:
     # In every role with the parameters and the connection of the judge: nothing else is opened.
     used = {name[0]: parameters_of(settings, "judge", name[0])}
     return open_models(settings.model_copy(update={**sections, "model": name[0], "scan_model": None, "models": used}))
+
+
+def tool_models_of(models: ModelSet, settings: Settings) -> list[str]:
+    """Names of the models that `agent.calls=auto` gives tools. Raises BadSettings where `tools` cannot be."""
+    if not settings.generation.count("agent"):
+        return []
+    known = {model.name: model for model in models.distinct() if isinstance(model, ToolCalling)}
+    if settings.agent.calls == "tools":
+        for model in known.values():
+            model.check_tools()
+    return sorted(name for name, model in known.items() if model.takes_tools)
 
 
 class NoModel:

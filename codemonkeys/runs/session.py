@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.windows import Window
 from codemonkeys.prompting.check import check_prompts
 from codemonkeys.prompting.rendering import template_sources
-from codemonkeys.runs.models import open_models
+from codemonkeys.runs.models import open_models, tool_models_of
 from codemonkeys.runs.outcomes import State, TaskResult
 from codemonkeys.runs.predictions_file import keeping_predictions_file
 from codemonkeys.runs.runner import Prepare, Release, Solver, keep, run_tasks
@@ -151,7 +151,8 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
         kind, backend = await asyncio.to_thread(choose_backend, settings.sandbox.kind, tasks, home)
         settings = settled(settings, kind)
         windows = windows_of(models, settings.context.token_margin)
-        journal = opened.enter_context(open_journal(request, settings, options, windows))
+        tools = tool_models_of(models, settings)
+        journal = opened.enter_context(open_journal(request, settings, options, windows, tools))
         if journal.is_begun_by_older:
             settings = with_early_tests(settings)
         settings = fit_settings(settings, models, journal.windows, lambda line: options.notify(note(line)))
@@ -208,18 +209,23 @@ def with_early_tests(settings: Settings) -> Settings:
 
 @contextmanager
 def open_journal(
-    request: RunRequest, settings: Settings, options: Options, windows: Mapping[str, Window] = MappingProxyType({})
+    request: RunRequest,
+    settings: Settings,
+    options: Options,
+    windows: Mapping[str, Window] = MappingProxyType({}),
+    tool_models: Collection[str] = (),
 ) -> Iterator[Journal]:
     """The run's journal: begun, or opened again if it was begun with equal settings and inputs.
 
-    `windows`: of its models by name, which a run that begins keeps.
+    `windows`: of its models by name, and `tool_models`: those that are given native tools, which a run that begins
+    keeps.
 
     A run that fails before its first step leaves no folder: its name stays free.
     """
     run = (options.runs, options.name, request.source, request.stored(settings), windows)
     journal: Journal
     if request.choice is None:
-        journal = Journal(*run, template_sources(settings.prompts))
+        journal = Journal(*run, template_sources(settings.prompts), tool_models)
     else:
         journal = ChoiceJournal(*run, choice=request.choice)
     try:

@@ -15,6 +15,10 @@ class AgentSettings(Section):
     context: Literal["none", "paths", "files"] = "paths"
     """What an agent is shown of the files that the context stage found: nothing, their paths, or the whole files. With
     `none`, and no other kind of trajectory, that stage is left out."""
+    calls: Literal["auto", "tools", "text"] = "auto"
+    """How commands are given: `tools`, the model's native tool calls; `text`, blocks between marker lines, which any
+    model can write; `auto`: tools for models of which litellm's list, or the file of operation.prices, says
+    `supports_function_calling`, as it stands when the run begins."""
     steps: int = Field(40, ge=1)
     """Maximum model calls of an agent; malformed answers count."""
     tokens: int | None = Field(None, ge=1)

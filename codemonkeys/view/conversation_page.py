@@ -9,7 +9,8 @@ from typing import Any
 
 from codemonkeys.errors import UnknownDataset
 from codemonkeys.journal import texts
-from codemonkeys.journal.queries import rows
+from codemonkeys.journal.queries import rows, tool_calls_of
+from codemonkeys.models.tool_calls import in_words
 from codemonkeys.report.task_view import ENDINGS
 from codemonkeys.view import diffs
 from codemonkeys.view.timelines import outcome_of
@@ -80,8 +81,9 @@ def turns_of(connection: sqlite3.Connection, task: str, stage: str, sample: int)
                 "cost_usd": call["cost"],
                 "sent_before": known,
                 "messages": [message(connection, *pair) for pair in messages[known:]],
-                "parameters": {name: value for name, value in request.items() if name != "messages"},
+                "parameters": {name: value for name, value in request.items() if name not in ("messages", "tools")},
                 "answer": text(connection, call["answer_hash"]),
+                "tool_calls": shown(in_words(tool_calls_of(connection, call)), call.get("tool_calls_hash")),
                 "reasoning": text(connection, call.get("reasoning_hash")),
                 "executions": executions,
                 "diff": diffs.of_patch(texts.get(connection, after)) if changed else [],
@@ -99,7 +101,11 @@ def message(connection: sqlite3.Connection, role: str, digest: str) -> dict[str,
 
 def text(connection: sqlite3.Connection, digest: str | None) -> dict[str, Any]:
     """A text as a page shows it: `whole` says that nothing is left out, `open` that it is not folded."""
-    found = texts.get(connection, digest)
+    return shown(texts.get(connection, digest), digest)
+
+
+def shown(found: str, digest: str | None) -> dict[str, Any]:
+    """A text and the hash under which it is stored as a page shows them."""
     return {
         "text": found[:LONGEST],
         "size": len(found),

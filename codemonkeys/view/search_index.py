@@ -160,7 +160,7 @@ def calls(connection: sqlite3.Connection, index: sqlite3.Connection) -> Iterator
         where = row["task"], row["stage"], row["sample"], row["turn"]
         for _, digest in json.loads(row["request"])["messages"]:
             yield Place(digest, "prompt", *where)
-        for kind, column in (("answer", "answer_hash"), ("reasoning", "reasoning_hash")):
+        for kind, column in (("answer", "answer_hash"), ("answer", "tool_calls_hash"), ("reasoning", "reasoning_hash")):
             if column in row.keys() and row[column] is not None:
                 yield Place(row[column], kind, *where)
         if row["state"] == "started":

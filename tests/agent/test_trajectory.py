@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from codemonkeys.engine.work import Work
 from codemonkeys.errors import CodeMonkeysError, RunInterrupted
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.models.base import Message, Price, Request
+from codemonkeys.models.fake import Called
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes import Environment, Execution, Limits, Script, Step
@@ -60,7 +61,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSandbox]:
 def desk(
     tmp_path: Path,
     make_snapshot: Callable[..., Snapshot],
-    answers: list[str] | Callable[[Request], str],
+    answers: Sequence[str | Called] | Callable[[Request], str | Called],
     box: Any,
     **given: Any,
 ) -> Iterator[Work]:
