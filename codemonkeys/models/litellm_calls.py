@@ -231,6 +231,8 @@ async def call(arguments: Mapping[str, Any], provider: str, client: Any, blocks:
     own_context = contextvars.copy_context()
     now = datetime.now(UTC)
     log = own_context.run(log_type(), arguments["model"], arguments["messages"], False, "acompletion", now, "", "")
+    if "tools" in arguments and has_mcp_handler():
+        arguments = {**arguments, "_skip_mcp_handler": True}
     prepare = partial(start, **arguments, acompletion=True, client=client.given, litellm_logging_obj=log)
     try:
         answer = await in_thread(prepare) if blocks else own_context.run(prepare)
@@ -238,6 +240,16 @@ async def call(arguments: Mapping[str, Any], provider: str, client: Any, blocks:
     except Exception as error:
         mapping = silent("litellm.litellm_core_utils.exception_mapping_utils")
         raise mapping.exception_type(arguments["model"], error, provider) from error
+
+
+@cache
+def has_mcp_handler() -> bool:
+    """Whether litellm looks for MCP servers among the tools of a call, by a package that it does not install.
+
+    None of ours is one.
+    """
+    load()
+    return find_spec("litellm.responses.mcp.chat_completions_handler") is not None
 
 
 def start(**arguments: Any) -> Any:
