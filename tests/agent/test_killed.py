@@ -1,0 +1,117 @@
+"""An agent whose process is killed at fifty moments: nothing is asked or run again but what was in flight."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codemonkeys.models.base import Request
+from codemonkeys.models.fake import Called
+from codemonkeys.tasks.snapshot import Snapshot
+from sandboxes.local import LocalSandbox
+from tests.agent.test_tools import EDITED, SUBMITTED, call, calls
+from tests.agent.test_tools import TEST as SCRIPT
+from tests.agent.test_trajectory import DONE, EDIT, FILES, TEST, bash, desk, run
+from tests.agent.test_trajectory import sandbox as sandbox
+
+KILLS = 25
+COMMANDS = (
+    ("mkdir made && echo 1 > made/count && rm tests/test_a.py",),
+    (
+        "echo 2 >> made/count; git stash -q; git stash pop -q; cat made/count",
+        "cat made/count > /tmp/seen; chmod +x a.py",
+    ),
+    ("cat /tmp/seen; ls tests made",),
+)
+IN_TEXT: list[str | Called] = ["".join(map(bash, each)) for each in COMMANDS] + [TEST, EDIT, DONE]
+BY_TOOLS: list[str | Called] = [
+    *(calls(*(call("bash", command=command) for command in each)) for each in COMMANDS),
+    calls(call("write_test", script=SCRIPT)),
+    calls(EDITED),
+    calls(SUBMITTED),
+]
+STEPS = (
+    "SELECT (SELECT count(*) FROM call_steps WHERE state = 'done') + "
+    "(SELECT count(*) FROM execution_steps WHERE state = 'done')"
+)
+
+
+def query(folder: Path, statement: str) -> list[tuple[object, ...]]:
+    """What the run's journal answers; nothing before there is one."""
+    try:
+        connection = sqlite3.connect(f"file:{folder}/run/run.db?mode=ro", uri=True)
+    except sqlite3.OperationalError:
+        return []
+    try:
+        return connection.execute(statement).fetchall()
+    except sqlite3.OperationalError:
+        return []
+    finally:
+        connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["text", "tools"])
+def test_a_killed_agent_goes_on_as_if_it_had_not_been(
+    form: str, tmp_path: Path, make_snapshot: Callable[..., Snapshot], sandbox: LocalSandbox
+) -> None:
+    answers = IN_TEXT if form == "text" else BY_TOOLS
+    asked = tmp_path / "asked"
+
+    def answer(request: Request) -> str | Called:
+        with asked.open("a") as file:
+            file.write(f"{request.key.turn}\n")
+        return answers[request.key.turn]
+
+    def work_on(folder: Path) -> str:
+        box = LocalSandbox(bubblewrap=False)
+        with desk(folder, make_snapshot, answer, box, agent={"calls": form}) as work:
+            candidate = run(work)
+        box.close()
+        assert candidate is not None and candidate.approved
+        return candidate.patch + candidate.test
+
+    make_snapshot(FILES)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        shutil.copytree(tmp_path / "repository", folder / "repository")
+    (tmp_path / "python").symlink_to(tmp_path.parent / "python")
+    expected = work_on(whole)
+    ((total,),) = query(whole, STEPS)
+    assert isinstance(total, int)
+    asked.unlink()
+    rng, signals = random.Random(50), []
+    for number in range(KILLS):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                work_on(killed)
+            finally:
+                os._exit(0)
+        enough, end = int(total * (number + rng.random()) / (KILLS + 1)), time.monotonic() + 60
+        done = query(killed, STEPS) or [(0,)]
+        while done[0][0] < enough and time.monotonic() < end:  # type: ignore[operator]
+            time.sleep(0.01)
+            done = query(killed, STEPS) or [(0,)]
+        time.sleep(rng.random() * 0.05)
+        os.kill(pid, signal.SIGKILL)
+        signals.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    assert signals.count(-signal.SIGKILL) >= KILLS - 2, signals
+    assert work_on(killed) == expected
+    states = dict(query(killed, "SELECT state, count(*) FROM call_steps GROUP BY state"))
+    assert states["done"] == len(answers)
+    lost = states.get("lost", 0)
+    assert isinstance(lost, int) and len(answers) <= len(asked.read_text().split()) <= len(answers) + lost
+    twice = (
+        "SELECT 1 FROM execution_steps WHERE reused = 0 AND state = 'done' GROUP BY request_hash HAVING count(*) > 1"
+    )
+    assert query(killed, twice) == []
+    assert query(killed, STEPS) == [(total,)]
