@@ -194,7 +194,7 @@ def applied(patch: str, repository: Path) -> str:
 def installed(folder: Path) -> str:
     """A Python with mini-swe-agent."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    pip = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, f"mini-swe-agent=={VERSION}"], check=True)
     return str(folder / "bin" / "python")
 

@@ -99,7 +99,7 @@ class StoredCalls:
         ).fetchone()
         answer, finish_reason, answered_by, seconds, attempts, reasoning, thinking, calls, raw, *counts = row
         text, called, thought = (texts.get(reader, digest) for digest in (answer, calls, reasoning))
-        usage = None if raw is None else Usage(*counts, raw=json.loads(raw))
+        usage = None if raw is None else Usage(*[*counts, json.loads(raw)])
         about = (reason_stored(finish_reason), usage, answered_by, seconds, attempts)
         return Completion(text, *about, thought, thinking or "", load_calls(called))
 

@@ -204,7 +204,7 @@ def answers(connection: sqlite3.Connection) -> Iterator[tuple[StepKey, Completio
     counts = ("prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")
     for row in rows(connection, "SELECT * FROM call_steps WHERE state = 'done' ORDER BY task, stage, sample, turn"):
         raw = row["usage"]
-        usage = None if raw is None else Usage(*(row[name] for name in counts), raw=json.loads(raw))
+        usage = None if raw is None else Usage(*[*(row[name] for name in counts), json.loads(raw)])
         yield (
             StepKey(row["task"], row["stage"], row["sample"], row["turn"]),
             Completion(

@@ -156,6 +156,8 @@ def test_an_agent_works_by_tools_and_is_shown_recorded_and_replayed(
         turns = messages_of(connection, work.task.id, "agent")
         assert turns[1]["messages"][-1]["role"] == "tool" and turns[2]["tool_calls"][0]["name"] == "edit_file"
         connection.close()
+        said = work.journal.transcript(work.task.id, AGENT.name, 0)
+        assert said[2].text.startswith("I look.\n\nbash\ncommand: cat a.py") or said[1].text.startswith("I look.")
         stored = [work.journal.calls.stored(work.key(stage, 0, turn)) for stage in [AGENT] for turn in range(3)]
         recorded = {work.key(AGENT, 0, n): work.journal.calls.answer(s) for n, s in enumerate(stored) if s}
     write_recording(tmp_path / "answers.jsonl", recorded.items())

@@ -86,7 +86,7 @@ def test_claude_gets_its_thinking_and_marks_back(monkeypatch: pytest.MonkeyPatch
         {"type": "text", "text": "I look."},
         {"type": "tool_use", "id": "t1", "name": "bash", "input": {"command": "ls"}},
     ]
-    body = {"id": "1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use"}
+    body: dict[str, Any] = {"id": "1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use"}
     body |= {"content": content, "usage": {"input_tokens": 9, "output_tokens": 9}}
     thinking = Parameters(thinking_tokens=1024)
     got, endpoint = ask(in_turn(Reply(body=json.dumps(body))), "anthropic/claude-sonnet-4-5", parameters=thinking)
@@ -108,7 +108,13 @@ def test_claude_gets_its_thinking_and_marks_back(monkeypatch: pytest.MonkeyPatch
 
 def test_the_responses_api(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    thought = {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "sealed", "status": None}
+    thought: dict[str, Any] = {
+        "type": "reasoning",
+        "id": "rs",
+        "summary": [],
+        "encrypted_content": "sealed",
+        "status": None,
+    }
     made = {
         "type": "function_call",
         "id": "fc",
