@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ COMMANDS = (
     ),
     ("cat /tmp/seen; ls tests made",),
 )
-IN_TEXT: list[str | Called] = ["".join(map(bash, each)) for each in COMMANDS] + [TEST, EDIT, DONE]
+IN_TEXT: list[str | Called] = [*("".join(map(bash, each)) for each in COMMANDS), TEST, EDIT, DONE]
 BY_TOOLS: list[str | Called] = [
     *(calls(*(call("bash", command=command) for command in each)) for each in COMMANDS),
     calls(call("write_test", script=SCRIPT)),
@@ -44,7 +45,7 @@ STEPS = (
 )
 
 
-def query(folder: Path, statement: str) -> list[tuple[object, ...]]:
+def query(folder: Path, statement: str) -> list[tuple[Any, ...]]:
     """What the run's journal answers; nothing before there is one."""
     try:
         connection = sqlite3.connect(f"file:{folder}/run/run.db?mode=ro", uri=True)
@@ -86,7 +87,6 @@ def test_a_killed_agent_goes_on_as_if_it_had_not_been(
     (tmp_path / "python").symlink_to(tmp_path.parent / "python")
     expected = work_on(whole)
     ((total,),) = query(whole, STEPS)
-    assert isinstance(total, int)
     asked.unlink()
     rng, signals = random.Random(50), []
     for number in range(KILLS):
@@ -98,7 +98,7 @@ def test_a_killed_agent_goes_on_as_if_it_had_not_been(
                 os._exit(0)
         enough, end = int(total * (number + rng.random()) / (KILLS + 1)), time.monotonic() + 60
         done = query(killed, STEPS) or [(0,)]
-        while done[0][0] < enough and time.monotonic() < end:  # type: ignore[operator]
+        while done[0][0] < enough and time.monotonic() < end:
             time.sleep(0.01)
             done = query(killed, STEPS) or [(0,)]
         time.sleep(rng.random() * 0.05)
@@ -106,10 +106,10 @@ def test_a_killed_agent_goes_on_as_if_it_had_not_been(
         signals.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert signals.count(-signal.SIGKILL) >= KILLS - 2, signals
     assert work_on(killed) == expected
-    states = dict(query(killed, "SELECT state, count(*) FROM call_steps GROUP BY state"))
+    states: dict[str, int] = dict(query(killed, "SELECT state, count(*) FROM call_steps GROUP BY state"))
     assert states["done"] == len(answers)
     lost = states.get("lost", 0)
-    assert isinstance(lost, int) and len(answers) <= len(asked.read_text().split()) <= len(answers) + lost
+    assert len(answers) <= len(asked.read_text().split()) <= len(answers) + lost
     twice = (
         "SELECT 1 FROM execution_steps WHERE reused = 0 AND state = 'done' GROUP BY request_hash HAVING count(*) > 1"
     )
