@@ -248,6 +248,9 @@ def unavailable(bubblewrap: bool | None = None) -> str | None:
             "Where control groups cannot be written, the local sandbox needs libseccomp to limit memory (Debian, "
             "Ubuntu: apt-get install libseccomp2); or use the docker sandbox."
         )
+    # With bubblewrap that is known of this process, and asking again takes two processes and more.
+    if (bubblewrap is None or bubblewrap) and bubblewrap_works():
+        return None
     done = _probe(bubblewrap)
     if done.exit_code == 0:
         return None
