@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codemonkeys.errors import BadInput, CorruptJournal, JournalError, NewerJournal, RunBusy
+from codemonkeys.journal.light_import import load_sqlite_utils
 from codemonkeys.journal.schema import migrations
 from codemonkeys.system.files import write_whole
 from codemonkeys.wording import option
@@ -132,6 +133,7 @@ def connect_to_write(path: Path) -> Database:
 
     Raises CorruptJournal, NewerJournal, JournalError.
     """
+    load_sqlite_utils()
     from sqlite_utils import Database
 
     existed = path.exists() and path.stat().st_size > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from codemonkeys.journal.light_import import load_sqlite_utils
 from codemonkeys.journal.schema_batches import BATCHES
 from codemonkeys.journal.schema_bill import COSTS
 from codemonkeys.journal.schema_choices import CHOICES
@@ -166,6 +167,7 @@ MIGRATIONS = {
 
 def migrations() -> Migrations:
     """All migrations, oldest first."""
+    load_sqlite_utils()
     from sqlite_utils import Migrations
 
     steps = Migrations("codemonkeys")
