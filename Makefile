@@ -11,7 +11,8 @@ LAYER := import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.
 THIS := $(INSTALL) --no-deps --no-build-isolation --editable .
 
 # Tests wait for engines, kills and limits for much of their time: one process more than there are cores keeps these busy.
-PYTEST := $(BIN)/pytest --numprocesses $(shell expr $$(nproc) + 1) --dist loadgroup
+# Groups begin in the order of tests/conftest.py, the longest first, and not by how many tests they have.
+PYTEST := $(BIN)/pytest --numprocesses $(shell expr $$(nproc) + 1) --dist loadgroup --no-loadscope-reorder
 
 # What processes import is compiled once: the tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE

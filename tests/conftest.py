@@ -37,10 +37,20 @@ def missing(need: str) -> str | None:
     return docker.unavailable()
 
 
+def begins(item: pytest.Item) -> int:
+    """When a test begins, in rising order."""
+    if not item.get_closest_marker("long"):
+        return 2
+    return 0 if item.get_closest_marker("xdist_group") else 1
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests begin first. What needs Docker is slow: this comes before pytest chooses by `-m`."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Long tests begin first, before all those that follow one another in one worker.
+
+    What needs Docker is slow: this comes before pytest chooses by `-m`.
+    """
+    items.sort(key=begins)
     for item in items:
         if item.get_closest_marker("docker"):
             item.add_marker("slow")

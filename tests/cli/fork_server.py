@@ -58,6 +58,7 @@ LIBRARIES = (
 def preload() -> None:
     """Import all that commands import; leave nothing else behind."""
     import typer.main
+    from sqlite_utils import plugins
 
     import codemonkeys
     from codemonkeys.cli import main as application
@@ -72,6 +73,7 @@ def preload() -> None:
     litellm_calls.load()
     for name in LIBRARIES:
         importlib.import_module(name)
+    plugins.ensure_plugins_loaded()
     # Typer reads the annotations of all commands at each call, and jinja2 compiles a template at its first use.
     typer.main.get_command = cache(typer.main.get_command)
     typer.main.get_command(application)

@@ -250,6 +250,7 @@ CHECKED = ("pallets__flask-5014", "pylint-dev__pylint-7993")
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.data
 @pytest.mark.parametrize("id", CHECKED)
 def test_official_verdicts_are_met_in_the_local_sandbox(
@@ -258,6 +259,7 @@ def test_official_verdicts_are_met_in_the_local_sandbox(
     check_official_verdicts(tmp_path, shared_home, data_dir, id, "local")
 
 
+@pytest.mark.long
 @pytest.mark.data
 @pytest.mark.docker
 @pytest.mark.parametrize("id", CHECKED)

@@ -273,6 +273,7 @@ def scripts(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.docker
 @pytest.mark.parametrize("format", list(ROWS))
 def test_only_the_reference_resolves_in_a_container_and_in_the_local_sandbox(

@@ -14,7 +14,7 @@ from tests.models.endpoint import Reply, Seen, answer, serve
 from tests.recorded import said_before
 from tests.runs.test_faults import Batch
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("batch")]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("batch")]
 
 KILLS = 10
 AGENTS = ["generation.kinds=[agent]", "agent.context=none", "generation.repository_tests=false", "context.tests=true"]
