@@ -35,7 +35,7 @@ LAYERS = [
     {"demo"},
     {"ensembles"},
     {"grading"},
-    {"report", "planning"},
+    {"report", "planning", "mining"},
     {"api", "view"},
     {"cli", "__main__"},
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from codemonkeys.cli import commands_demo, commands_read, commands_report, commands_run
+from codemonkeys.cli import commands_demo, commands_mine, commands_read, commands_report, commands_run
 from codemonkeys.cli.commands_images import images
 from codemonkeys.models.litellm_calls import silence
 from codemonkeys.system.memory import collect_rarely
@@ -31,6 +31,7 @@ for command in (
     commands_read.status,
     commands_read.export,
     commands_read.evaluate,
+    commands_mine.mine,
     commands_run.ensemble,
     commands_run.select,
     commands_report.report,

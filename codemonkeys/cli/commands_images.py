@@ -61,6 +61,9 @@ def images_check(
             help="Folder with scripts or parsers of the data set's harness, as a clone. Default: that of the rows.",
         ),
     ] = None,
+    sandbox: Annotated[
+        str, typer.Option("--sandbox", help="docker, or local to validate what the local sandbox builds instead.")
+    ] = "docker",
     json: Json = False,
 ) -> None:
     """Validate images with the reference fixes.
@@ -70,7 +73,7 @@ def images_check(
     """
     from codemonkeys.cli import images as commands
 
-    end(lambda: commands.check(dataset, instance or [], json, scripts))
+    end(lambda: commands.check(dataset, instance or [], json, scripts, sandbox))
 
 
 @images.command("clean")

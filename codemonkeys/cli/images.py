@@ -12,12 +12,12 @@ from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.errors import BadInput, EnvironmentFailed
 from codemonkeys.tasks import images, recipes, roots
+from codemonkeys.tasks.backends import BACKENDS
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, prepare
 from codemonkeys.tasks.recipes import Recipe
 from codemonkeys.tasks.sources import load_tasks
-from sandboxes.base import Environment, Reason, Sandbox, Script
-from sandboxes.docker import DockerSandbox
+from sandboxes.base import Environment, EnvironmentKind, Reason, Sandbox, Script
 
 TOOLS = ("bash", "git", "perl")
 
@@ -50,19 +50,27 @@ def build(source: str, ids: Sequence[str], file: Path | None, overrides: Recipe,
     return Exit.DONE if not failed else Exit.PARTIAL if built else Exit.FAILED
 
 
-def check(source: str, ids: Sequence[str], as_json: bool, scripts: Path | None = None) -> Exit:
-    """Validate images: the tools exist, and the hidden tests fail without a fix and pass with the reference fix."""
+def check(
+    source: str, ids: Sequence[str], as_json: bool, scripts: Path | None = None, sandbox_name: str = "docker"
+) -> Exit:
+    """Validate images: the tools exist, and the hidden tests fail without a fix and pass with the reference fix.
+
+    `sandbox_name`: the sandbox in which they run; with `local` the environments that it builds are validated.
+    """
     from codemonkeys.grading.validation import validate
 
     tasks = {task.id: replace(task, hidden="") for task in load_tasks(source, ids or None)}
     home = default_home()
     problems: dict[str, tuple[str, ...]] = {}
-    sandbox = DockerSandbox("images check")
+    backend = BACKENDS.get(sandbox_name)
+    if backend.environment == "folders" and (why := backend.unavailable()):
+        raise EnvironmentFailed(f"the sandbox {sandbox_name} cannot be used here: {why}")
+    sandbox, kind = backend.open("images check"), backend.environment
     try:
         for task in tasks.values():
-            problems[task.id] = missing_tools(task, home, sandbox)
+            problems[task.id] = missing_tools(task, home, sandbox, kind)
             if not problems[task.id]:
-                found = (source, {task.id: task}, lambda id: environment_of(tasks[id], home), sandbox)
+                found = (source, {task.id: task}, lambda id: environment_of(tasks[id], home, kind), sandbox)
                 problems |= validate(*found, home / "checks", scripts)
             say(f"{task.id}: {'; '.join(problems[task.id]) or 'ok'}")
     finally:
@@ -71,21 +79,23 @@ def check(source: str, ids: Sequence[str], as_json: bool, scripts: Path | None =
     if as_json:
         print_json(problems)
     else:
-        print(f"{good} of {len(tasks)} images are good. Logs: {home / 'checks'}")
+        what = "images" if kind == "image" else "environments"
+        print(f"{good} of {len(tasks)} {what} are good. Logs: {home / 'checks'}")
     return Exit.DONE if good == len(tasks) else Exit.PARTIAL if good else Exit.FAILED
 
 
-def environment_of(task: Task, home: Path) -> Environment:
-    """The task's environment on the container engine."""
-    workspace = prepare(task, home, "image")
+def environment_of(task: Task, home: Path, kind: EnvironmentKind = "image") -> Environment:
+    """The task's environment, by default on the container engine."""
+    workspace = prepare(task, home, kind)
     workspace.snapshot.close()
     return workspace.environment
 
 
-def missing_tools(task: Task, home: Path, sandbox: Sandbox) -> tuple[str, ...]:
+def missing_tools(task: Task, home: Path, sandbox: Sandbox, kind: EnvironmentKind = "image") -> tuple[str, ...]:
     """Problems that keep a task's image from running scripts; nothing is built or repaired."""
     try:
-        environment = environment_of(replace(task, folder=None) if task.folder and task.image else task, home)
+        published = kind == "image" and task.folder and task.image
+        environment = environment_of(replace(task, folder=None) if published else task, home, kind)
     except EnvironmentFailed as error:
         return (str(error),)
     tools = " ".join((*(["python"] if task.language == "python" else []), *TOOLS))

@@ -30,10 +30,11 @@ def pack_commit(repository: str, commit: str) -> bytes:
             run_online(*checkout, folder=tree, seconds=FETCH_SECONDS, variables=place)
         except EnvironmentFailed as error:
             raise EnvironmentFailed(f"commit {commit} of {repository} cannot be fetched: {error}") from error
-        return _pack(tree)
+        return pack_tree(tree)
 
 
-def _pack(tree: Path) -> bytes:
+def pack_tree(tree: Path) -> bytes:
+    """The files of a folder as a .tar.gz; equal bytes each time."""
     archived = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=archived, mode="wb", mtime=0) as compressed,

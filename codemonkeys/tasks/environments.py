@@ -8,7 +8,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -100,11 +100,8 @@ def prepare(task: Task, home: Path, kind: EnvironmentKind) -> Workspace:
 
 def _from_folder(task: Task, given: Path, home: Path) -> tuple[Environment, Path]:
     """Environment and repository for the local sandbox, built from a task folder; tasks with equal files share them."""
-    inputs = {name: (given / name).read_bytes() for name in INPUTS}
-    content = hashlib.sha256(repr((BUILD, sys.implementation.cache_tag)).encode())
-    for data in inputs.values():
-        content.update(hashlib.sha256(data).digest())
-    folder = home / "environments" / content.hexdigest()[:32]
+    inputs = read_inputs(given)
+    folder = environment_folder(inputs, home)
 
     def build(making: Path) -> None:
         for name in ("testbed", "venv", "build", "build/wheels"):
@@ -120,6 +117,19 @@ def _from_folder(task: Task, given: Path, home: Path) -> tuple[Environment, Path
 
     make_once(folder, build)
     return _local_environment(task, folder), folder / "testbed"
+
+
+def read_inputs(given: Path) -> dict[str, bytes]:
+    """The files of a task folder that an environment is built from, by name."""
+    return {name: (given / name).read_bytes() for name in INPUTS}
+
+
+def environment_folder(inputs: Mapping[str, bytes], home: Path) -> Path:
+    """Folder of the environment that is built from these files: `testbed` has the repository, `venv` the packages."""
+    content = hashlib.sha256(repr((BUILD, sys.implementation.cache_tag)).encode())
+    for data in inputs.values():
+        content.update(hashlib.sha256(data).digest())
+    return home / "environments" / content.hexdigest()[:32]
 
 
 def _local_environment(task: Task, folder: Path, *more: tuple[str, Path]) -> Environment:

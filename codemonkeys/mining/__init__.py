@@ -1,0 +1,1 @@
+"""Makes task repositories of the fixes in a repository's own history."""
