@@ -36,7 +36,7 @@ def main() -> int:
     loader = unittest.TestLoader()
     suite = unittest.TestSuite(loader.loadTestsFromName(module_of(path)) for path in sys.argv[1:])
     runner: Any = unittest.TextTestRunner
-    return int(not runner(resultclass=Result).run(suite).wasSuccessful())
+    return int(not runner(resultclass=Result, verbosity=0).run(suite).wasSuccessful())
 
 
 if __name__ == "__main__":
