@@ -42,7 +42,7 @@ def mine(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List only, which is the default.")] = False,
     json: Json = False,
 ) -> None:
-    """Make a SWE-bench 5 task repository of a repository's own merged fixes.
+    """Make tasks of the fixes that a repository has merged.
 
     Without --yes it lists what it would check, and why it leaves out other commits; nothing is run or written.
 
