@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -27,7 +28,7 @@ class Run(NamedTuple):
     problem: str = ""
     """Why nothing is known, if so."""
     said: str = ""
-    """The end of what the tests printed; untrusted."""
+    """What the tests printed of why they did not run, see `last_said`; untrusted."""
 
 
 class Decision(NamedTuple):
@@ -82,8 +83,7 @@ class Checker:
         log, ended, _ = rest.partition(END)
         if not began or not ended:
             return Run({}, "the script did not run to its end")
-        said = " ".join(line for line in log.split("\n") if not line.startswith(("+", "'")))
-        return Run(self.parser(log), "", " ".join(said.split())[-SAID:])
+        return Run(self.parser(log), "", last_said(log))
 
     def _execute(self, patch: str | None) -> Execution:
         script = Script(self.script, "eval.sh", ("bash",))
@@ -122,3 +122,10 @@ def _why_nothing(names: Sequence[str], kept: Sequence[str], flaky: Sequence[str]
 def _named(tests: Sequence[str]) -> str:
     more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
     return f"{tests[0]}{more}"
+
+
+def last_said(log: str) -> str:
+    """The line that most likely tells why no test ran: the last that names an error, else the last of all."""
+    lines = [" ".join(line.split()) for line in log.split("\n") if line.strip(" '") and not line.startswith("+")]
+    errors = [line for line in lines if re.search(r"\w*Error\b|^error|: error", line)]
+    return (errors or lines or ["nothing was printed"])[-1][:SAID]

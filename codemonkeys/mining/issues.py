@@ -25,6 +25,7 @@ _OF_MERGE = re.compile(
     r"|\S+ into \S+)|\s*see merge request\b.*",
     re.I,
 )
+_OF_PULL_REQUEST = re.compile(r"\s*merge pull request #\d+ from \S+", re.I)
 FEWEST_WORDS, FEWEST_CHARACTERS = 3, 15
 """What a text must have to be an issue."""
 
@@ -107,7 +108,8 @@ def issue_of(commit: Commit, merged: Sequence[str], issues: Mapping[int, str]) -
     numbers = tuple(number for number in numbers_in("\n\n".join((commit.message, *merged))) if number in issues)
     if numbers:
         return IssueText("\n\n".join(issues[number] for number in numbers), numbers)
-    said = "\n".join(line for line in commit.message.split("\n") if not (commit.merge and _OF_MERGE.fullmatch(line)))
+    ours = _OF_MERGE if commit.merge else _OF_PULL_REQUEST  # a merge may have been put in line again
+    said = "\n".join(line for line in commit.message.split("\n") if not ours.fullmatch(line))
     if not re.search(r"\w", said):
         said = "\n\n".join(dict.fromkeys(message.strip() for message in merged))
     return IssueText(said.strip(), ())

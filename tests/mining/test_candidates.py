@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from codemonkeys.cli.exits import Exit
 from codemonkeys.cli.mining import MineOptions, mine_command
 from codemonkeys.errors import BadInput
-from codemonkeys.mining.checking import PASSED, decide
+from codemonkeys.mining.checking import PASSED, decide, last_said
 from codemonkeys.mining.history import Commit, FileChange, date_of, path_of
 from codemonkeys.mining.issues import issue_of, numbers_in, read_issues, says_something
 from codemonkeys.mining.report import Report, Settled
@@ -90,6 +90,8 @@ def test_the_text_of_a_merge_is_the_issue_or_what_was_written_in_it() -> None:
     merge = Commit("1" * 40, "2" * 40, True, datetime.now(UTC), "Merge pull request #8 from a/b\n\nTotals of nothing")
     assert issue_of(merge, ["One", "Two"], {}).text == "Totals of nothing"
     assert issue_of(merge, ["Closes #3"], {3: "Three", 8: "Eight"}) == ("Three", (3,))
+    squashed = Commit("1" * 40, "2" * 40, False, datetime.now(UTC), "Merge pull request #8 from a/b\n\nMerge lists")
+    assert issue_of(squashed, [], {}).text == "Merge lists"
     bare = Commit("1" * 40, "2" * 40, True, datetime.now(UTC), "Merge branch 'x' into main")
     assert issue_of(bare, ["One\n", "Two", "One"], {}).text == "One\n\nTwo"
 
@@ -151,6 +153,12 @@ def test_only_what_every_run_tells_decides(before: list[dict[str, str]], after: 
         assert all(run[name] == PASSED for run in before + after)
     assert bool(found.why_not) != bool(found.fail_to_pass)
     assert not {*found.flaky} & {*found.fail_to_pass, *found.pass_to_pass}
+
+
+def test_what_is_told_of_tests_that_did_not_run() -> None:
+    assert last_said("+ python\nImportError: no x\n\nwarnings.warn(\n'\n") == "ImportError: no x"
+    assert last_said("one\ntwo  words\n+ :\n'") == "two words"
+    assert last_said("") == "nothing was printed"
 
 
 def test_half_a_line_of_the_report_is_passed_over(tmp_path: Path) -> None:
