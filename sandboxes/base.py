@@ -8,9 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Concatenate, Literal, Protocol, runtime_checkable
 
-EnvironmentKind = Literal["folders", "image"]
+EnvironmentKind = Literal["folders", "image", "here"]
 """How an environment is given to a sandbox: folders of this machine (or the root file system of an image, exported to
-one), or a container image."""
+one), a container image, or the container that this process runs in, whose repository is used where it lies."""
 
 
 class SandboxError(Exception):
@@ -148,3 +148,5 @@ class Backend:
     """Says why it cannot be used on this machine and what to do about it; None if it can."""
     environment: EnvironmentKind
     """The kind of environment its scripts run in; tasks are prepared accordingly."""
+    lost: str = ""
+    """What it does not isolate, which is said at the start of a run; empty if nothing."""

@@ -39,10 +39,13 @@ sub oom_kills {
     return 0;
 }
 
+# Others may have been killed before, where the control group is not of this run alone.
+my $killed_before = oom_kills();
+
 sub finish {
     my ($how, $number, $lost) = @_;
     my $end = $lost ? ' lost' : '';
-    syswrite STDERR, sprintf "\ncodemonkeys: %s %d %.2f %d%s\n", $how, $number, now() - $started, oom_kills(), $end;
+    syswrite STDERR, sprintf "\ncodemonkeys: %s %d %.2f %d%s\n", $how, $number, now() - $started, oom_kills() - $killed_before, $end;
     exit 0;
 }
 

@@ -10,7 +10,7 @@ from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError,
 
 FOLDER = "/codemonkeys"
 """Read-only folder inside with the script and the patch."""
-PATCH = f"{FOLDER}/.patch"
+PATCH_NAME = ".patch"
 SOCKET_KB = 512
 """What the buffers of a socket can hold at most: 256 KiB each way, see `keep_sockets_small` in unaccounted.py."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -39,7 +39,7 @@ _LEAST = {"seconds": 0.001, "cpus": 0.01}
 
 def refusal(environment: Environment, script: Script, limits: Limits) -> str:
     """Why a script cannot be placed in `FOLDER`, or its limits or variables cannot be set; empty if they can."""
-    if script.name in ("", ".", "..", Path(PATCH).name) or "/" in script.name or "\0" in script.name:
+    if script.name in ("", ".", "..", PATCH_NAME) or "/" in script.name or "\0" in script.name:
         return f"{script.name!r} is no name for a script: give the name of a file, without a folder"
     if "\0" in "".join((*script.command, environment.activate, environment.repository)):
         return "a command, an activation or a repository with the character NUL cannot be passed on"
@@ -59,7 +59,7 @@ def files(script: Script, patch: str | None) -> dict[str, bytes]:
     """Files to place in `FOLDER`, by name. Surrogate escapes in texts stand for bytes that are not UTF-8."""
     placed = {script.name: script.text.encode(errors="surrogateescape")}
     if patch:
-        placed[".patch"] = patch.encode(errors="surrogateescape")
+        placed[PATCH_NAME] = patch.encode(errors="surrogateescape")
     return placed
 
 
@@ -71,16 +71,19 @@ def command(
     prefix: Sequence[str] = (),
     count_processes: bool = False,
     count_memory: bool = False,
+    folder: str = FOLDER,
 ) -> list[str]:
     """The command that runs `inside.pl`.
 
     `prefix`: command that git and the script are run through, to drop privileges. `count_processes`, `count_memory`:
-    have `inside.pl` enforce these limits, where the kernel does not.
+    have `inside.pl` enforce these limits, where the kernel does not. `folder`: where the script and the patch lie.
     """
     program = Path(__file__).with_name("inside.pl").read_text("utf-8")
     counted = (limits.processes if count_processes else 0, limits.memory_mb << 10 if count_memory else 0, SOCKET_KB)
-    settings = (environment.repository, PATCH if patch else "", limits.seconds, limits.output_bytes, *counted)
-    words = [*map(str, settings), environment.activate, *prefix, "--", *script.command, f"{FOLDER}/{script.name}"]
+    given = f"{folder}/{PATCH_NAME}" if patch else ""
+    given = f"{folder}/{PATCH_NAME}" if patch else ""
+    settings = (environment.repository, given, limits.seconds, limits.output_bytes, *counted)
+    words = [*map(str, settings), environment.activate, *prefix, "--", *script.command, f"{folder}/{script.name}"]
     return ["perl", "-e", program, *words]
 
 

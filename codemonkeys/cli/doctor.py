@@ -73,9 +73,14 @@ def sandboxes() -> list[Check]:
             return str(error)
 
     reasons = {name: unavailable(name) for name in BACKENDS.names()}
-    missing = "warning" if None in reasons.values() else "problem"
+    lost = {name: BACKENDS.get(name).lost for name in reasons if reasons[name] is None}
+    missing = "warning" if "" in lost.values() else "problem"
+
+    def works(name: str) -> str:
+        return f"works here; does not isolate {lost[name]}" if lost[name] else "works here"
+
     return [
-        Check(f"sandbox {name}", "ok" if why is None else missing, why or "works here") for name, why in reasons.items()
+        Check(f"sandbox {name}", "ok" if why is None else missing, why or works(name)) for name, why in reasons.items()
     ]
 
 

@@ -48,7 +48,9 @@ ProfileName = Annotated[
 ]
 Sandbox = Annotated[
     str | None,
-    typer.Option("--sandbox", help="Where scripts run: auto, local, docker, or another by name or module:attribute."),
+    typer.Option(
+        "--sandbox", help="Where scripts run: auto, local, docker, here, or another by name or module:attribute."
+    ),
 ]
 Budget = Annotated[float | None, typer.Option("--budget", help="Spending limit for the whole run, in US dollars.")]
 TaskBudget = Annotated[float | None, typer.Option("--task-budget", help="Spending limit for each task, in US dollars.")]

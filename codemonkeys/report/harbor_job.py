@@ -57,7 +57,7 @@ def _write_trial(job: Path, run: Json, story: Json, told: Json) -> Json:
         "task_checksum": story["base_commit"],
         "config": config,
         "agent_info": {"name": AGENT, "version": run["version"], "model_info": _model(run)},
-        "agent_result": _used(story["spend"]),
+        "agent_result": used(story["spend"]),
         "verifier_result": None if verdict is None else {"rewards": {"reward": verdict}},
         "exception_info": _exception(story, verdict),
         "started_at": story["started_at"],
@@ -96,7 +96,7 @@ def _exception(story: Json, verdict: int | None) -> Json | None:
     }
 
 
-def _used(spend: Sequence[Mapping[str, Any]]) -> Json:
+def used(spend: Sequence[Mapping[str, Any]]) -> Json:
     """Tokens and US dollars. Harbor counts what was read from a cache among the input."""
     costs = [row["cost_usd"] for row in spend]
     return {
@@ -126,12 +126,12 @@ def _stats(run: Json, trials: Sequence[Json]) -> Json:
             "exception_stats": exceptions,
         }
     }
-    used = [trial["agent_result"] for trial in trials]
+    results = [trial["agent_result"] for trial in trials]
     return {
         "n_completed_trials": len(trials),
         "n_errored_trials": failed,
         "evals": evals,
-        **{name: _sum([one[name] for one in used]) for name in _used([])},
+        **{name: _sum([one[name] for one in results]) for name in used([])},
     }
 
 

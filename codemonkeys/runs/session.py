@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmana
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from codemonkeys.engine.events import Notify, note, silent
 from codemonkeys.engine.steps import Steps
@@ -32,10 +32,20 @@ from codemonkeys.stages import CONTEXT_MODES
 from codemonkeys.tasks.backends import choose_backend
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.environments import default_home, prepare
+from codemonkeys.tasks.in_place import check_outside
 from codemonkeys.tasks.kept_images import KeptImages
 from codemonkeys.wording import option
-from sandboxes.base import ImageSandbox
+from sandboxes.base import ImageSandbox, Sandbox
 from sandboxes.sessions import SessionSandbox
+
+
+class Workplace(NamedTuple):
+    """A sandbox, and the preparation of tasks for it."""
+
+    name: str
+    sandbox: Sandbox
+    """Closed with the session."""
+    prepare: Prepare
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,8 @@ class RunRequest:
     write_files: Callable[[Path], None] = lambda folder: None
     """Writes into the run's folder what the source needs, once the run is open."""
 
+    workplace: Workplace | None = None
+    """Where its code runs, for runs that another program embeds; None: what `sandbox.kind` names."""
     choice: NamedChoice | None = None
     """The choice to make among the candidates of a run that exists; None: the run's own."""
     kept: Mapping[str, Any] | None = None
@@ -141,14 +153,14 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
 
     Raises BadInput and its kin before anything is spent, JournalError, SandboxUnavailable.
     """
-    settings, tasks = request.settings, request.tasks
+    settings = request.settings
     if settings.prompts is not None:
         check_prompts(settings.prompts)
     async with AsyncExitStack() as opened:
         models = await asyncio.to_thread(request.models, settings)
         opened.push_async_callback(models.close)
         home = default_home()
-        kind, backend = await asyncio.to_thread(choose_backend, settings.sandbox.kind, tasks, home)
+        kind, open_sandbox, preparing = await asyncio.to_thread(find_workplace, request, options, home)
         settings = settled(settings, kind)
         windows = windows_of(models, settings.context.token_margin)
         tools = tool_models_of(models, settings)
@@ -156,7 +168,7 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
         if journal.is_begun_by_older:
             settings = with_early_tests(settings)
         settings = fit_settings(settings, models, journal.windows, lambda line: options.notify(note(line)))
-        sandbox = opened.enter_context(closing(backend.open(journal.name, reuse=settings.sandbox.reuse)))
+        sandbox = opened.enter_context(closing(open_sandbox(journal.name, reuse=settings.sandbox.reuse)))
         if settings.generation.count("agent") and not isinstance(sandbox, SessionSandbox):
             raise BadSettings(
                 f"the {kind} sandbox has no sessions, in which agents work: choose another with "
@@ -176,14 +188,31 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
         opened.callback(steps.close)
         opened.callback(tell_remarks, models, notify)
         held = sandbox.release if isinstance(sandbox, ImageSandbox) else None
-        kept = KeptImages(tasks, home, settings.operation.keep_images, held, lambda line: notify(note(line)))
+        kept = KeptImages(request.tasks, home, settings.operation.keep_images, held, lambda line: notify(note(line)))
         opened.callback(kept.close)
 
         def prepare_task(task: Task) -> Workspace:
             kept.begin(task)
-            return prepare(task, home, backend.environment)
+            return preparing(task)
 
         yield Session(request, settings, journal, steps, prepare_task, kept.end)
+
+
+def find_workplace(request: RunRequest, options: Options, home: Path) -> tuple[str, Callable[..., Sandbox], Prepare]:
+    """The name of the sandbox, what opens it, and what prepares tasks for it. What it does not isolate is told.
+
+    Raises BadSettings, BadInput, SandboxUnavailable.
+    """
+    if request.workplace is not None:
+        name, sandbox, preparing = request.workplace
+        return name, lambda run, **options: sandbox, preparing
+    kind, backend = choose_backend(request.settings.sandbox.kind, request.tasks, home)
+    if backend.environment == "here":
+        for folder in (options.runs, home):
+            check_outside(request.tasks, folder)
+    if backend.lost:
+        options.notify(note(f"The sandbox {kind} does not isolate: {backend.lost}."))
+    return kind, backend.open, lambda task: prepare(task, home, backend.environment)
 
 
 def tell_remarks(models: ModelSet, notify: Notify) -> None:

@@ -123,8 +123,8 @@ class SandboxSettings(Section):
     """The sandbox, and the limits of one execution."""
 
     kind: str = Field("auto", min_length=1)
-    """Where scripts run: `local`, `docker`, another sandbox by name or as `module:attribute`, or `auto`: the first
-    that works for all tasks on this machine, `local` before `docker`."""
+    """Where scripts run: `local`, `docker`, `here` (this container as it is), another sandbox by name or as
+    `module:attribute`, or `auto`: the first of `local` and `docker` that works for all tasks on this machine."""
     seconds: float = Field(100.0, gt=0)
     """Wall-clock limit per execution."""
     memory_mb: int = Field(4_096, ge=64)

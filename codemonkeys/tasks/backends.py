@@ -8,13 +8,14 @@ from typing import Any
 
 from codemonkeys.errors import SandboxUnavailable
 from codemonkeys.registry import Registry
+from codemonkeys.tasks import in_place
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import why_not_locally
 from sandboxes.base import Backend, EnvironmentKind
 
 AUTO = "auto"
 PREFERENCE = ("local", "docker")
-"""What `auto` tries, in this order. A backend from outside is used only if it is named."""
+"""What `auto` tries, in this order. Any other is used only if it is named."""
 
 
 def _check(found: Any) -> Backend:
@@ -26,7 +27,7 @@ def _check(found: Any) -> Backend:
 BACKENDS: Registry[Backend] = Registry(
     "sandbox",
     "codemonkeys.sandboxes",
-    {"local": "sandboxes.local:BACKEND", "docker": "sandboxes.docker:BACKEND"},
+    {name: f"sandboxes.{name}:BACKEND" for name in (*PREFERENCE, "here")},
     _check,
 )
 
@@ -43,6 +44,8 @@ def choose_backend(kind: str, tasks: Sequence[Task], home: Path) -> tuple[str, B
         reason = backend.unavailable()
         if reason is None and backend.environment == "folders":
             reason = why_not_locally(tasks, home)
+        elif reason is None and backend.environment == "here":
+            reason = in_place.why_not(tasks)
         if reason is None:
             return name, backend
         reasons[name] = reason

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.system.programs import failure
-from codemonkeys.tasks import images, roots
+from codemonkeys.tasks import images, in_place, roots
 from codemonkeys.tasks.base import TESTBED, Task, Workspace
 from codemonkeys.tasks.build_once import make_once
 from codemonkeys.tasks.one_commit import commit_tree
@@ -80,6 +80,8 @@ def prepare(task: Task, home: Path, kind: EnvironmentKind) -> Workspace:
     try:
         if task.checkout is not None:
             return local_repository.prepare(task, task.checkout, home, kind)
+        if kind == "here":
+            raise EnvironmentFailed(f"{task.id}: {in_place.why_not([task])}")
         if kind == "image":
             # By content from here on: a tag may be moved while a run goes on.
             image, repository_path = images.image_and_repository(task, home)

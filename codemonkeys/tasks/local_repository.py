@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +24,7 @@ from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.redact import redact
 from codemonkeys.system.git import Git
 from codemonkeys.system.programs import failure
+from codemonkeys.tasks import in_place
 from codemonkeys.tasks.base import Checkout, Task, Workspace
 from codemonkeys.tasks.build_once import make_once
 from codemonkeys.tasks.images import BUILD_SECONDS, CONTENT, OF_TASK
@@ -68,6 +70,10 @@ def prepare(task: Task, checkout: Checkout, home: Path, kind: EnvironmentKind) -
         snapshot = on_failure.enter_context(Snapshot.of_repository(tree, "HEAD"))
         if kind == "image":
             environment = _image_environment(task, checkout, tree)
+        elif kind == "here":
+            import_path = _import_path(tree, str(checkout.repository))
+            unversioned = partial(find_unversioned, home)
+            environment = in_place.environment_of(task, checkout, tree.name, import_path, unversioned)
         else:
             environment = _local_environment(task, checkout, tree, snapshot, home)
         on_failure.pop_all()

@@ -142,8 +142,12 @@ def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice, language
     """Where the code runs: as given, or else in what the repository has that fits the sandbox."""
     if runtime.image is not None and runtime.venv is not None:
         raise BadInput(f"both {option('image')} and {option('venv')}: give one of them, code runs in one place")
+    if runtime.image is not None and runtime.kind == "here":
+        raise BadInput(f"both {option('image')} and {option('sandbox', 'here')}: give one of them")
     if runtime.image is not None:
         return Checkout(folder, image=runtime.image)
+    if runtime.kind == "here" and runtime.venv is None:
+        return Checkout(folder, venv=venv_of(folder))
     if runtime.venv is not None:
         venv = runtime.venv.expanduser().absolute()
         if not (venv / "pyvenv.cfg").is_file():

@@ -1,0 +1,101 @@
+"""An agent for Harbor: `harbor run --agent-import-path codemonkeys.harbor:CodeMonkeys`. Needs Harbor, where it is used.
+
+Models are called by Harbor's own process, so no key enters a container; code runs in the task's container.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harbor.agents.base import BaseAgent
+from harbor.agents.capabilities import AgentCapabilities
+from harbor.environments.base import BaseEnvironment
+from harbor.models.agent.context import AgentContext
+
+from codemonkeys import __version__
+from codemonkeys.embedding.solving import Embedded, Issue, configs_of
+from codemonkeys.settings import load_settings
+from codemonkeys.system.files import write_whole
+
+
+class HarborContainer:
+    """A task's environment of Harbor as a container; see `AsyncContainer`."""
+
+    def __init__(self, environment: BaseEnvironment) -> None:
+        self._environment = environment
+
+    async def exec(self, words: Sequence[str], seconds: float) -> tuple[int, str]:
+        """Run a command."""
+        done = await self._environment.exec(shlex.join(words), timeout_sec=int(seconds) + 1)
+        return done.return_code, (done.stdout or "") + (done.stderr or "")
+
+    async def put(self, path: str, content: bytes) -> None:
+        """Write a file."""
+        with tempfile.NamedTemporaryFile(prefix="codemonkeys-") as file:
+            file.write(content)
+            file.flush()
+            Path(file.name).chmod(0o644)
+            await self._environment.upload_file(file.name, path)
+
+    async def get(self, path: str) -> bytes:
+        """Read a file."""
+        with tempfile.TemporaryDirectory(prefix="codemonkeys-") as folder:
+            target = Path(folder, "file")
+            await self._environment.download_file(path, target)
+            return target.read_bytes()
+
+
+class CodeMonkeys(BaseAgent):  # type: ignore[misc, unused-ignore]  # Harbor is not installed where types are checked
+    """Several candidates for each task, tested against each other; one is applied in the task's container."""
+
+    capabilities = AgentCapabilities(atif=True)
+
+    def __init__(
+        self,
+        logs_dir: Path,
+        model_name: str | None = None,
+        *arguments: Any,
+        config: str | Sequence[str] = (),
+        profile: str | None = None,
+        workdir: str | None = None,
+        **more: Any,
+    ) -> None:
+        """`config`: as `-c`, several separated by semicolons. `profile`: as `--profile`. `workdir`: folder of the
+        repository, where commands of the container begin elsewhere. Raises BadSettings."""
+        super().__init__(logs_dir, model_name, *arguments, **more)
+        self._settings = load_settings(configs_of(config), profile=profile, model=model_name)
+        self._workdir = workdir
+
+    @staticmethod
+    def name() -> str:
+        """The name of the agent."""
+        return "codemonkeys"
+
+    def version(self) -> str:
+        """The version of the agent."""
+        return __version__
+
+    async def setup(self, environment: BaseEnvironment) -> None:
+        """Install nothing: what runs in the container is two small programs, which `run` puts there."""
+
+    async def run(self, instruction: str, environment: BaseEnvironment, context: AgentContext) -> None:
+        """Solve the task and apply the patch; the context gets tokens and costs, also if Harbor ends it early."""
+        issue = Issue(environment.environment_name, instruction, self._workdir)
+        embedded = Embedded(issue, self._settings, self.logs_dir)
+        try:
+            await embedded.solve(HarborContainer(environment))
+        finally:
+            self._tell(embedded.told(), context)
+
+    def _tell(self, told: dict[str, Any], context: AgentContext) -> None:
+        if not told:
+            return
+        write_whole(self.logs_dir / "trajectory.json", json.dumps(told.pop("trajectory"), indent=1) + "\n")
+        context.metadata = {"state": told.pop("state")}
+        for name, value in told.items():
+            setattr(context, name, value)
