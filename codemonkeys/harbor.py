@@ -15,7 +15,7 @@ from typing import Any
 from harbor.agents.base import BaseAgent
 from harbor.agents.capabilities import AgentCapabilities
 from harbor.environments.base import BaseEnvironment
-from harbor.models.agent.context import AgentContext
+from harbor.models.agent.context import AgentContext, ModelUsage
 
 from codemonkeys import __version__
 from codemonkeys.embedding.solving import Embedded, Issue, configs_of
@@ -50,7 +50,7 @@ class HarborContainer:
             return target.read_bytes()
 
 
-class CodeMonkeys(BaseAgent):  # type: ignore[misc, unused-ignore]  # Harbor is not installed where types are checked
+class CodeMonkeys(BaseAgent):
     """Several candidates for each task, tested against each other; one is applied in the task's container."""
 
     capabilities = AgentCapabilities(atif=True)
@@ -97,5 +97,6 @@ class CodeMonkeys(BaseAgent):  # type: ignore[misc, unused-ignore]  # Harbor is 
             return
         write_whole(self.logs_dir / "trajectory.json", json.dumps(told.pop("trajectory"), indent=1) + "\n")
         context.metadata = {"state": told.pop("state")}
+        context.model_usage = {model: ModelUsage(**used) for model, used in told.pop("model_usage").items()}
         for name, value in told.items():
             setattr(context, name, value)

@@ -18,8 +18,11 @@ from pathlib import Path
 from sandboxes import inside
 from sandboxes.base import Backend, SandboxError
 from sandboxes.kept import LOST, KeptSandbox
+from sandboxes.processes import process_start
 
 _PR_SET_DUMPABLE = 4
+_PUTTING_BACK = 30.0
+"""Seconds that the tree of an owner who was killed has to be put back."""
 _TOOLS = {"perl": "perl-base", "bash": "bash", "git": "git", "setpriv": "util-linux"}
 
 
@@ -32,6 +35,7 @@ class ThisContainer:
         self.library = str(Path(__file__).parent.parent)
         self.python = sys.executable
         self.scratch = os.path.realpath(tempfile.gettempdir())
+        self.owner = f"{os.getpid()} {process_start(os.getpid())}"
         self._running: subprocess.Popen[bytes] | None = None
 
     def exec(self, words: Sequence[str], seconds: float) -> tuple[int, str]:
@@ -59,6 +63,16 @@ class ThisContainer:
         running = self._running
         if running is not None and running.stdin is not None:
             running.stdin.close()
+
+    def is_abandoned(self, folder: str) -> bool:
+        """Whether its owner has died; what then is still put back is waited for."""
+        pid, _, started = self.get(f"{folder}/owner").decode(errors="replace").partition(" ")
+        if not pid.isdigit() or process_start(int(pid)) == started:
+            return False
+        deadline = time.monotonic() + _PUTTING_BACK
+        while Path(folder, "running").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return True
 
     def put(self, path: str, content: bytes) -> None:
         """Write a file."""

@@ -88,12 +88,12 @@ def _works(words: tuple[str, ...]) -> bool:
 def _end(place: Path, request: dict[str, Any]) -> dict[str, Any]:
     """Forget the copy, unless a script was in the middle of its work when it was last used."""
     if (place / "running").exists():
-        raise TreeError(middle(Path(request["tree"]), place))
+        raise TreeError(middle(request["tree"], str(place)))
     remove(place)
     return {}
 
 
-def middle(tree: Path, place: Path) -> str:
+def middle(tree: str, place: str) -> str:
     """What to say of a tree that was not put back."""
     return (
         f"{tree} was left in the middle of an execution. Its files as they were before lie in {place}/copy: put them "
@@ -106,7 +106,7 @@ def _run(place: Path, request: dict[str, Any]) -> dict[str, Any]:
     if hashlib.sha256(dumped).digest() != request["nodes"]:
         raise TreeError(f"{place}/nodes, which tells how the working tree was, was changed by a script")
     if (place / "running").exists():
-        raise TreeError(middle(Path(request["tree"]), place))
+        raise TreeError(middle(request["tree"], str(place)))
     kept = KeptTree.load(Path(request["tree"]), place / "copy", dumped)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

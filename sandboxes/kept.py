@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from sandboxes import inside
+from sandboxes import inside, keeper
 from sandboxes.base import Environment, Execution, Limits, SandboxError, Script
 from sandboxes.layers import EMPTY, MOST_BYTES, MOST_ENTRIES, Entry, Layer
 from sandboxes.sessions import Session, Step, step_of
@@ -68,6 +68,8 @@ class Container(Protocol):
     """Folder inside for what belongs to executions."""
     owned: bool
     """Whether the standard input of a command closes when this process dies."""
+    owner: str
+    """Names the process that uses it."""
 
     def exec(self, words: Sequence[str], seconds: float) -> tuple[int, str]:
         """Run a command; its exit code and its output, both streams together. Raises SandboxError."""
@@ -75,6 +77,10 @@ class Container(Protocol):
 
     def interrupt(self) -> None:
         """Have the command that runs now end soon, if that can be had."""
+        ...
+
+    def is_abandoned(self, folder: str) -> bool:
+        """Whether the process that wrote its name to the file `owner` of a folder has died."""
         ...
 
     def put(self, path: str, content: bytes) -> None:
@@ -156,13 +162,7 @@ class _Tree:
         self._container, self._repository = container, repository
         digest = hashlib.sha256(repository.encode(errors="surrogateescape")).hexdigest()[:16]
         self.folder = str(PurePosixPath(container.scratch, f"codemonkeys-kept-{digest}"))
-        code, said = container.exec(["mkdir", "-m", "700", "--", self.folder], 60)
-        if code:
-            raise SandboxError(
-                f"{self.folder} cannot be made ({said.strip()[-300:]}). If it exists, another run works in "
-                f"{repository}, or was killed there: then look whether it holds a file `running`, which means that "
-                f"`cp -a {self.folder}/copy/. {repository}/` has to put the files back; and remove it"
-            )
+        self._make_folder()
         try:
             begun = self._call("begin", {"tree": repository}, START_SECONDS)
         except SandboxError:
@@ -171,6 +171,22 @@ class _Tree:
             raise
         self._nodes: bytes = begun["nodes"]
         self._drop: Sequence[str] = begun["drop"]
+
+    def _make_folder(self) -> None:
+        """Make the folder, in place of one whose owner has died after all was put back. Raises SandboxError."""
+        container, folder = self._container, self.folder
+        code, said = container.exec(["mkdir", "-m", "700", "--", folder], 60)
+        if code and container.is_abandoned(folder):
+            if container.exec(["test", "-e", f"{folder}/running"], 60)[0] == 0:
+                raise SandboxError(keeper.middle(self._repository, folder))
+            container.exec(["rm", "-rf", "--", folder], 600)
+            code, said = container.exec(["mkdir", "-m", "700", "--", folder], 60)
+        if code:
+            raise SandboxError(
+                f"another run works in {self._repository} ({said.strip()[-300:]}): wait for its end, or copy the "
+                "repository to another folder"
+            )
+        container.put(f"{folder}/owner", container.owner.encode())
 
     def run(
         self, environment: Environment, script: Script, patch: str | None, limits: Limits, layer: Layer | None

@@ -36,8 +36,8 @@ LAYERS = [
     {"ensembles"},
     {"grading"},
     {"report", "planning", "mining"},
-    {"api", "view"},
-    {"cli", "__main__"},
+    {"api", "view", "embedding"},
+    {"cli", "__main__", "harbor", "inspect"},
 ]
 """Rooms of `codemonkeys`, lowest first: a module imports of its own room and of lower ones."""
 

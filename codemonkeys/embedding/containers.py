@@ -48,6 +48,7 @@ class ForeignContainer:
     """The container from threads outside of that loop; see `sandboxes.kept.Container`."""
 
     owned = False
+    owner = ""
     library = LIBRARY
     scratch = "/tmp"
 
@@ -69,6 +70,10 @@ class ForeignContainer:
 
     def interrupt(self) -> None:
         """There is no way to: a command ends by its own limit."""
+
+    def is_abandoned(self, folder: str) -> bool:
+        """Nobody can tell."""
+        return False
 
     def put(self, path: str, content: bytes) -> None:
         """Write a file."""

@@ -73,7 +73,15 @@ class Embedded:
             return {}
         with run_files.reading(database) as connection:
             story = queries.task_story(connection, self.id)
-            return {**used(story["spend"]), "state": story["state"], "trajectory": trajectory(connection, self.id)}
+            models: dict[str, list[dict[str, Any]]] = {row["model"]: [] for row in story["spend"]}
+            for row in story["spend"]:
+                models[row["model"]].append(row)
+            return {
+                **used(story["spend"]),
+                "model_usage": {model: used(rows) for model, rows in models.items()},
+                "state": story["state"],
+                "trajectory": trajectory(connection, self.id),
+            }
 
     def _solve(self, given: AsyncContainer, loop: asyncio.AbstractEventLoop, stop: Stop) -> str:
         """In a thread with an event loop of its own: what it awaits of the container runs in the other one."""

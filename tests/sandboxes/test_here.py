@@ -163,11 +163,13 @@ KeptSandbox(ThisContainer()).run(Environment("e", repository={environment.reposi
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    while state(Path(environment.repository)) != before or conformance.processes_with(mark):
-        time.sleep(0.05)
     sandbox = KeptSandbox(ThisContainer())
-    again = sandbox.run(environment, Script("cat a.txt"))
-    assert again.reason is Reason.SANDBOX_FAILED and "another run works in" in again.detail, again
+    again = sandbox.run(environment, Script("cat a.txt", "script.sh", ("sh",)))
+    assert again.output == "one\ntwo\nthree\n", again
+    assert state(Path(environment.repository)) == before and not conformance.processes_with(mark)
+    other = KeptSandbox(ThisContainer()).run(environment, Script("true", "script.sh", ("sh",)))
+    assert other.reason is Reason.SANDBOX_FAILED and "another run works in" in other.detail, other
+    sandbox.close()
 
 
 def test_closing_ends_what_runs(tmp_path: Path) -> None:
