@@ -68,7 +68,7 @@ class Embedded:
 
     def told(self) -> dict[str, Any]:
         """What the run has used so far and its trajectory; empty if it has not begun."""
-        database = run_files.database_of(self._folder, RUN)
+        database = run_files.run_folder(self._folder, RUN) / "run.db"
         if not database.exists():
             return {}
         with run_files.reading(database) as connection:

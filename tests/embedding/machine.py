@@ -28,16 +28,14 @@ class Machine:
         self.folder = folder
         self.ran: list[str] = []
         self.begun = asyncio.Event()
-        """Set when the first script runs."""
+        """Set when the first script that the model wrote is about to run."""
         self.broken = False
         """Whether scripts cannot be run any more."""
 
     async def exec(self, words: Sequence[str], seconds: float) -> tuple[int, str]:
         self.ran.append(" ".join(words))
-        if "keeper.main('run'" in self.ran[-1]:
-            self.begun.set()
-            if self.broken:
-                raise RuntimeError("the engine is gone")
+        if self.broken and "keeper.main('run'" in self.ran[-1]:
+            raise RuntimeError("the engine is gone")
         process = await asyncio.create_subprocess_exec(
             *words, cwd=self.folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
@@ -45,6 +43,8 @@ class Machine:
         return process.returncode or 0, output.decode(errors="replace")
 
     async def put(self, path: str, content: bytes) -> None:
+        if path.endswith("/request") and b"codemonkeys_dry_run" in content:
+            self.begun.set()
         Path(path).write_bytes(content)
 
     async def get(self, path: str) -> bytes:
