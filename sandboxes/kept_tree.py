@@ -251,9 +251,8 @@ def _node(seen: os.stat_result, content: bytes) -> _Node:
     return _Node(kind, _signature(seen), mode, (seen.st_uid, seen.st_gid), seen.st_mtime_ns, content)
 
 
-def _signature(seen: os.stat_result) -> tuple[int, ...]:
-    about = (seen.st_mode, seen.st_uid, seen.st_gid, seen.st_size)
-    return (*about, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns)
+def _signature(s: os.stat_result) -> tuple[int, ...]:
+    return (s.st_mode, s.st_uid, s.st_gid, s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns)
 
 
 def _own(place: Path, node: _Node) -> None:
