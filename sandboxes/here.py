@@ -54,7 +54,7 @@ class ThisContainer:
             self._running = process
             try:
                 output = _output(process, seconds)
-                return process.wait(), output
+                return process.wait(), output.decode(errors="replace")
             finally:
                 self._running = None
 
