@@ -23,11 +23,15 @@ class ScriptKind(NamedTuple):
     runner: tuple[str, ...]
     launch: tuple[str, ...]
     """What the sandbox is given to start it with."""
+    told: str = ""
+    """The command as it is told to a model, if it is not the runner with the name."""
+    note: str = ""
+    """What a model has to know about it beside: sentences that each end with a space."""
 
     @property
     def command(self) -> str:
         """The command as it is told to a model."""
-        return " ".join((*self.runner, self.name))
+        return self.told or " ".join((*self.runner, self.name))
 
 
 # Run as `python SCRIPT` would, and then the working directory is last on the path: what an edit adds at the root of the
@@ -51,6 +55,7 @@ PYTHON_ON_PATH = ("python", "-c", _ON_PATH)
 def script_kind(task: Task, *, older: bool = False) -> ScriptKind:
     """Python for Python repositories; for others a shell script, which can call whatever the language has.
 
+    What `script_languages` has for the others takes its place where the environment was seen to run that.
     `older`: as version 0.1 started them, for a run that it began.
     """
     if task.language.lower() in ("", "python"):

@@ -35,6 +35,8 @@ class Work:
     settings: Settings
     prompts: Prompts
     steps: Steps
+    own_script: ScriptKind | None = None
+    """Scripts in the repository's language, where the environment was seen to run them."""
     gates: dict[str, PrefixGate] = field(default_factory=dict)
     ended_early: list[Exception] = field(default_factory=list)
     """Why conversations of this task ended before the model approved or answered."""
@@ -62,7 +64,7 @@ class Work:
     @property
     def script(self) -> ScriptKind:
         """How test scripts of this task are written and run."""
-        return script_kind(self.task, older=self.is_begun_by_older)
+        return self.own_script or script_kind(self.task, older=self.is_begun_by_older)
 
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that blocks, in a thread of the run."""

@@ -17,6 +17,7 @@ from codemonkeys.context.digests import shown_for_digest
 from codemonkeys.context.environment import MOST_CHARACTERS
 from codemonkeys.context.languages import is_source
 from codemonkeys.context.reading import SourceFile, as_outline, fitting, pack, shown_tokens, source_files
+from codemonkeys.engine.script_languages import launchers_of
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import CodeMonkeysError
@@ -157,6 +158,8 @@ def measure(task: Task, snapshot: Snapshot, settings: Settings, steps: Steps) ->
 
 def _measure_work(work: Work) -> Measures:
     work.prompts = work.prompts.given(runs_on=LONGEST_ENVIRONMENT)
+    kinds = [launcher.kind for launcher in launchers_of(work.task.language)]
+    work.own_script = max(kinds, key=lambda kind: len(kind.command + kind.note), default=None)
     context = work.settings.context
     count = work.models.primary.count_tokens
     files = source_files(work)

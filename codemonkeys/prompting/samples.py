@@ -19,7 +19,13 @@ _FILE = {
 }
 _SHORT = {**_FILE, "form": "outline"}
 _DIGEST = {**_FILE, "form": "digest"}
-_SCRIPT = {"language": "Python", "name": "issue_test.py", "runner": ("python",), "command": "python issue_test.py"}
+_SCRIPT = {
+    "language": "Python",
+    "name": "issue_test.py",
+    "runner": ("python",),
+    "command": "python issue_test.py",
+    "note": "",
+}
 _RUNNING: Values = {"script": _SCRIPT, "seconds": "100"}
 _PRESENT = {"verdict": "It ended with exit code 2: issue present.", "output": "it breaks"}
 _FIXED = {"verdict": "It ended with exit code 0: issue fixed.", "output": "(it printed nothing)"}

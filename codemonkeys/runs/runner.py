@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from codemonkeys.context.environment import describe_environment
+from codemonkeys.context.own_language import choose_script
 from codemonkeys.engine.events import Event, note
 from codemonkeys.engine.steps import PREPARING, Steps
 from codemonkeys.engine.work import Work
@@ -196,6 +197,7 @@ async def prepare_work(task: Task, settings: Settings, steps: Steps, prepare: Pr
             await steps.in_thread(try_environment, task, workspace.environment, steps.sandbox, settings.sandbox)
             steps.tried.add(workspace.environment.name)
         work = await steps.in_thread(open_work, workspace, settings, steps)
+        work.own_script = await choose_script(work)
         work.prompts = work.prompts.given(runs_on=await describe_environment(work))
         return work
     except BaseException:
