@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from codemonkeys.context.json_arrays import last_paths
 from codemonkeys.context.named import named_files
 from codemonkeys.context.reading import SourceFile, index_of
+from codemonkeys.context.survey import Survey
 from codemonkeys.engine.conversation import WITH_REPAIR, Conversation, UnusableAnswer
 from codemonkeys.engine.work import Work
 from codemonkeys.stages import RELEVANCE
 
 
-def by_likeness(work: Work, files: Sequence[SourceFile]) -> list[SourceFile]:
-    """Files ordered by what they have in common with the issue: named there, then by words, then by path; blocks."""
-    with index_of(work) as index:
+def by_likeness(work: Work, files: Sequence[SourceFile], found: Survey | None = None) -> list[SourceFile]:
+    """Files ordered by what they have in common with the issue: named there, then by words, then by path; blocks.
+
+    `found`: the survey, by default the recorded one.
+    """
+    with index_of(work, found) as index:
         paths = [*named_files(work.task.issue, [file.path for file in files], index), *index.rank(work.task.issue)]
     place = {path: number for number, path in enumerate(dict.fromkeys(paths))}
     return sorted(files, key=lambda file: (place.get(file.path, len(place)), file.path))

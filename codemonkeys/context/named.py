@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from codemonkeys.context.languages import is_source
 from codemonkeys.context.lexical import LexicalIndex, identifiers
 
 PATH = re.compile(r"[\w.+/\\-]+\.\w+")
@@ -30,8 +29,8 @@ def spelt_files(issue: str, paths: Sequence[str]) -> list[str]:
 
 
 def spelt_paths(issue: str) -> list[str]:
-    """What an issue writes as a path of a source file, or as the dotted name of a Python module or what is in it."""
-    written = [match.replace("\\", "/") for match in PATH.findall(issue) if is_source(match)]
+    """What an issue writes as a path of a file, or as the dotted name of a Python module or what is in it."""
+    written = [match.replace("\\", "/") for match in PATH.findall(issue)]
     for name in MODULE.findall(issue):
         parts = name.split(".")
         for length in range(len(parts), 1, -1):

@@ -9,6 +9,7 @@ from typing import Literal
 from codemonkeys.context.languages import is_source, is_test
 from codemonkeys.context.lexical import LexicalIndex
 from codemonkeys.context.outline import outline
+from codemonkeys.context.survey import Survey, surveyed
 from codemonkeys.engine.work import Work
 from codemonkeys.prompting import cut_middle
 
@@ -25,18 +26,28 @@ class SourceFile:
     """Form of `text`."""
 
 
-def source_files(work: Work) -> list[SourceFile]:
+def source_files(work: Work, found: Survey) -> list[SourceFile]:
     """Every file that relevance reads, in path order."""
     with_tests = work.settings.context.tests
-    paths = (entry.path for entry in work.snapshot.entries if is_source(entry.path))
-    texts = work.snapshot.texts(path for path in paths if with_tests or not is_test(path))
+    texts = work.snapshot.texts(
+        path for path in _paths(work, found) if with_tests or path in found.read or not is_test(path)
+    )
     return [SourceFile(path, text, work.models.scan.count_tokens(text)) for path, text in texts if text]
 
 
-def index_of(work: Work) -> LexicalIndex:
-    """A full-text index of every source file, tests too; to be closed."""
-    paths = (entry.path for entry in work.snapshot.entries if is_source(entry.path))
+def index_of(work: Work, found: Survey | None = None) -> LexicalIndex:
+    """A full-text index of every source file, tests too, and of what relevance reads beside; to be closed.
+
+    `found`: the survey, by default the recorded one.
+    """
+    paths = _paths(work, found or surveyed(work) or Survey())
     return LexicalIndex((path, text) for path, text in work.snapshot.texts(paths) if text)
+
+
+def _paths(work: Work, found: Survey) -> list[str]:
+    read = set(found.read)
+    paths = (entry.path for entry in work.snapshot.entries)
+    return [path for path in paths if path in read or (is_source(path) and path not in found.left_out)]
 
 
 def as_outline(file: SourceFile) -> SourceFile:

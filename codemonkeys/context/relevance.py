@@ -12,6 +12,7 @@ from codemonkeys.context.beyond import asked_for, by_likeness
 from codemonkeys.context.digests import as_digests
 from codemonkeys.context.json_arrays import last_array
 from codemonkeys.context.reading import SourceFile, as_outline, fitting, pack, source_files
+from codemonkeys.context.survey import survey
 from codemonkeys.engine.conversation import WITH_REPAIR, Conversation, UnusableAnswer
 from codemonkeys.engine.events import note as message
 from codemonkeys.engine.work import Work
@@ -41,7 +42,8 @@ async def find_relevant(work: Work) -> list[RelevantFile]:
     Depending on the mode, shorter forms are read first, and only files that they do not rule out are read at length.
     """
     settings, mode = work.settings.context, CONTEXT_MODES[work.settings.context.mode]
-    files = first = await work.in_thread(source_files, work)
+    found = await survey(work)
+    files = first = await work.in_thread(source_files, work, found)
     later: list[SourceFile] = []
     batches = 0
     if mode.lexical:
@@ -70,6 +72,8 @@ async def find_relevant(work: Work) -> list[RelevantFile]:
         "maybe": [file.path for file in relevant if file.maybe],
         "shortened": [file.path for file in shortened if file.form != "whole"],
     }
+    if found.left_out:
+        note["left_out"] = found.left_out
     if mode.lexical:
         note["paths"] = [file.path for file in (*first, *asked)]
     await work.note(RELEVANCE, "files", note)

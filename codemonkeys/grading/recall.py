@@ -48,6 +48,7 @@ def recall_of(task: str, notes: Sequence[Mapping[str, Any]], patch: str, with_te
         if path in context["order"]:
             return "did not fit" if path in ranked else "ranked low"
         is_read = is_source(path) and (with_tests or not is_test(path)) and (read is None or path in read)
+        is_read = is_read and path not in files.get("left_out", {})
         return "called irrelevant" if is_read else "never read"
 
     sizes = context.get("sizes", {})

@@ -232,6 +232,11 @@ class Journal:
         row = self._writer.connection.execute(query, (task, stage, sample, kind)).fetchone()
         return None if row is None else json.loads(row[0])
 
+    def has_asked(self, task: str, *stages: str) -> bool:
+        """Whether any call of these stages was made for a task."""
+        query = f"SELECT EXISTS (SELECT 1 FROM call_steps WHERE task = ? AND stage IN ({', '.join('?' * len(stages))}))"
+        return bool(self._writer.connection.execute(query, (task, *stages)).fetchone()[0])
+
     def put_signals(self, task: str, kind: str, values: Mapping[int, tuple[float | None, str]]) -> None:
         """Record evidence other than votes: candidate or ballot number to (value, detail).
 

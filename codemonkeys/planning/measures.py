@@ -17,6 +17,7 @@ from codemonkeys.context.digests import shown_for_digest
 from codemonkeys.context.environment import MOST_CHARACTERS
 from codemonkeys.context.languages import is_source
 from codemonkeys.context.reading import SourceFile, as_outline, fitting, pack, shown_tokens, source_files
+from codemonkeys.context.survey import look
 from codemonkeys.engine.script_languages import launchers_of
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.work import Work
@@ -162,12 +163,13 @@ def _measure_work(work: Work) -> Measures:
     work.own_script = max(kinds, key=lambda kind: len(kind.command + kind.note), default=None)
     context = work.settings.context
     count = work.models.primary.count_tokens
-    files = source_files(work)
+    found = look(work.task, work.snapshot, context)
+    files = source_files(work, found)
     read = {file.path for file in files}
     tests = {e.path: e.size for e in work.snapshot.entries if is_source(e.path) and e.path not in read}
     mode = CONTEXT_MODES[context.mode]
     *shorter, _ = forms = mode.forms
-    ordered = by_likeness(work, files) if mode.lexical else files
+    ordered = by_likeness(work, files, found) if mode.lexical else files
     first, later = (ordered[: context.lexical_files], ordered[context.lexical_files :]) if mode.lexical else (files, [])
     outlines = [as_outline(file) for file in first] if shorter else []
     passes = [_batches(work, [fitting(work, file) for file in first], context.batch_tokens)]

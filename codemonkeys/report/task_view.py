@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -170,6 +171,9 @@ def context_view(notes: Sequence[dict[str, Any]]) -> Group:
         maybe = f", {len(files['maybe'])} kept as maybe" if files["maybe"] else ""
         short = f", {len(files['shortened'])} read as an outline" if files["shortened"] else ""
         lines.append(plain(f"{files['read']} files read, {files['relevant']} relevant{maybe}{short}"))
+    if left_out := files and files.get("left_out"):
+        counted = Counter(left_out.values()).most_common()
+        lines.append(plain(f"Not read: {', '.join(f'{count} {why}' for why, count in counted)}"))
     if context:
         count, tokens = len(context["chosen"]), context["tokens"]
         named, near = (len(context.get(kind, ())) for kind in ("named", "around"))

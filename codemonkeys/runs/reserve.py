@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from functools import partial
 
+from codemonkeys.context.beside import is_beside, out_by_path, patterns_of
 from codemonkeys.context.languages import is_source, is_test
 from codemonkeys.engine.bounds import Size, UpperBounds
 from codemonkeys.models.base import Model
@@ -33,6 +34,7 @@ def minimum_reserve(
     bounds: UpperBounds,
     entries: Iterable[Entry],
     issue: str,
+    language: str = "python",
 ) -> dict[str, float]:
     """US dollars by stage: relevance, the rankings, and the first patch of one trajectory.
 
@@ -42,8 +44,11 @@ def minimum_reserve(
     for: a trajectory that cannot pay for one goes on without.
     """
     context = settings.context
-    tokens = {e.path: e.size // BYTES_PER_TOKEN + 1 for e in entries if is_source(e.path)}
+    read, patterns = list(entries), patterns_of(language, context.also)
+    tokens = {e.path: e.size // BYTES_PER_TOKEN + 1 for e in read if is_source(e.path)}
     sizes = [size for path, size in tokens.items() if context.tests or not is_test(path)]
+    besides = sorted(e.size for e in read if is_beside(e.path, patterns) and not out_by_path(e.path, e.size))
+    sizes += [size // BYTES_PER_TOKEN + 1 for size in besides[-context.also_files :] if context.also_files]
     files = sum(min(size, context.file_tokens) for size in sizes)
     told = PROMPT_TOKENS + len(issue) // BYTES_PER_TOKEN
     passes = CONTEXT_MODES[context.mode].passes

@@ -209,7 +209,7 @@ def reserve_for(task: Task, settings: Settings, steps: Steps, entries: Iterable[
     """US dollars by reserve that a task needs to end with a prediction; nothing without a budget, or for a choice."""
     if steps.journal.choice or (settings.operation.budget is None and settings.operation.task_budget is None):
         return {}
-    return minimum_reserve(settings, steps.models, steps.calls.bounds, entries, task.issue)
+    return minimum_reserve(settings, steps.models, steps.calls.bounds, entries, task.issue, task.language)
 
 
 def open_work(workspace: Workspace, settings: Settings, steps: Steps) -> Work:

@@ -29,6 +29,11 @@ class ContextSettings(Section):
     """Path of the digest store; by default a file in CODEMONKEYS_HOME or the user's cache folder."""
     tests: bool = False
     """Also read files in test folders."""
+    also: tuple[str, ...] | None = None
+    """Names of files that relevance reads beside source, such as [*.html, conf/*.yaml, docs]; `docs` is documentation
+    that tests name. By default what fixes in the task's language change, see the page on languages."""
+    also_files: int = Field(100, ge=0)
+    """Maximum number of those; of more, the ones that share most words with the issue."""
     batch_tokens: int = Field(4_000, ge=0)
     """Maximum tokens per call when small files are batched."""
     outline_batch_tokens: int = Field(12_000, ge=0)
