@@ -69,6 +69,8 @@ def ensemble_solver(members: Sequence[Member], given: GivenTests) -> Callable[[W
     """Returns a solver for one task; it returns None if no member has a patch that applies."""
 
     async def solve_by_members(work: Work) -> Choice | None:
+        if given.folder is not None:  # Those scripts are Python or Bash.
+            work.own_script = None
         candidates = await applied_candidates(work, candidates_of(members, work.task.id))
         if not candidates:
             return None

@@ -16,7 +16,12 @@ from codemonkeys.tasks.snapshot import Snapshot
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-_DIRECTIVE = re.compile(rb"//go:|// ?\+build|//export ")
+_DIRECTIVE = re.compile(
+    rb"//go:|// ?\+build|//export "
+    rb"|///\s*<(?:reference|amd)|(?://|/\*)[\s*]*@(?:ts-|jsx|flow\b)"
+    rb"|#[\s*-]*(?:frozen[_-]string[_-]literal|shareable_constant_value|warn_indent)\b"
+)
+_ANNOTATION = re.compile(rb"/\*\*.*?@\\?[A-Z]", re.DOTALL)
 _FIRST_LINES = re.compile(rb"#!|#.*coding[:=]")
 # Nodes kept verbatim, because whitespace in them is data or their leaves do not cover them.
 _VERBATIM = re.compile(
@@ -80,38 +85,56 @@ def _digest(path: str, content: bytes) -> bytes:
     if tree is None or tree.root_node.has_error:
         return hashlib.sha256(b"bytes\0" + content).digest()
     digest = hashlib.sha256(b"tree\0")
-    for token in _tokens(tree.root_node, content, python=language_of(path) == "python"):
+    for token in _tokens(tree.root_node, content, language_of(path)):
         digest.update(b"%d:%s" % (len(token), token))
     return digest.digest()
 
 
-def _tokens(root: Node, content: bytes, python: bool) -> Iterator[bytes]:
+def _tokens(root: Node, content: bytes, language: str | None) -> Iterator[bytes]:
     """Serialise the syntax tree: leaves verbatim, and where each parent begins and ends."""
-    stack: list[Node | None] = [root]  # None ends a node; explicit, since code may nest deeper than calls
+    return (token for token, _ in serialised(root, content, language))
+
+
+def serialised(root: Node, content: bytes, language: str | None) -> Iterator[tuple[bytes, Node]]:
+    """What a syntax tree says, without comments and layout: tokens, each with the node that it begins, ends or is."""
+    python = language == "python"
+    stack = [(root, False)]  # explicit, since code may nest deeper than calls
     while stack:
-        node = stack.pop()
-        if node is None:
-            yield b")"
+        node, ends = stack.pop()
+        if ends:
+            yield b")", node
             continue
         text = content[node.start_byte : node.end_byte]
         if node.type.endswith("comment"):
-            if _is_directive(node, text):
-                yield b"=" + text
+            if _is_directive(node, text, language):
+                yield b"=" + text, node
             continue
         if node.type == "line_continuation" or (python and _is_docstring(node)):
             continue
         children = node.children
         if not children or _VERBATIM.search(node.type) or not _is_covered(node, children, content):
-            yield b"=" + text
+            yield b"=" + text, node
             continue
-        yield b"(" + node.type.encode()
-        stack.append(None)
-        stack.extend(reversed(_without_layout(node, children) if python else children))
+        yield b"(" + node.type.encode(), node
+        stack.append((node, True))
+        stack.extend((child, False) for child in reversed(_without_layout(node, children) if python else children))
 
 
-def _is_directive(comment: Node, text: bytes) -> bool:
-    """Whether a compiler, an interpreter or the system reads the comment."""
-    return bool(_DIRECTIVE.match(text) or (comment.start_point.row < 2 and _FIRST_LINES.match(text)))
+def _is_directive(comment: Node, text: bytes, language: str | None) -> bool:
+    """Whether a compiler, an interpreter, a library or the system reads the comment."""
+    if _DIRECTIVE.match(text) or (comment.start_point.row < 2 and _FIRST_LINES.match(text)):
+        return True
+    if language == "php":
+        return bool(_ANNOTATION.match(text))
+    return language == "go" and _is_c_of_go(comment)
+
+
+def _is_c_of_go(comment: Node) -> bool:
+    """Whether a comment is C that `import "C"` compiles: it comes directly before."""
+    following: Node | None = comment
+    while following is not None and following.type == "comment":
+        following = following.next_named_sibling
+    return following is not None and following.type == "import_declaration" and b'"C"' in (following.text or b"")
 
 
 def _is_covered(node: Node, children: list[Node], content: bytes) -> bool:

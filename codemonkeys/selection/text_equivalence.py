@@ -1,9 +1,9 @@
 """Equivalence of patches by their text alone, without the repository.
 
-Headers, order of files and amount of context make no difference; nor, in Python, do blank lines, comments and spaces
-between tokens. Indentation, strings, paths and line numbers count. As the code before a hunk is unknown, its lines are
-treated as code only if both sides of the hunk parse by themselves; otherwise they count verbatim. This fails only for
-program text inside a string that begins before the hunk.
+Headers, order of files and amount of context make no difference; nor, in languages with a grammar, do blank lines,
+comments and spaces between tokens. Strings, paths and line numbers count, and the indentation of Python. As the code
+before a hunk is unknown, its lines are treated as code only if both sides of the hunk parse by themselves; otherwise
+they count verbatim. This fails only for program text inside a string that begins before the hunk.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from codemonkeys.context.languages import language_of, parse
 from codemonkeys.selection.diffs import FileDiff, Hunk, read_diff
+from codemonkeys.selection.fragments import NotCode, by_grammar
 
 _SIGNIFICANT_COMMENT = re.compile(r"#!|#.*coding[:=]")
 _HANDLER = re.compile(r"\s*(except|finally)\b")
@@ -21,10 +22,6 @@ _ALTERNATIVE = re.compile(r"\s*(else|elif|except|finally)\b")
 
 Edit = tuple[tuple[tuple[int, str], ...], int, tuple[str, ...]]
 """(removed lines with their numbers, number of the line where the change begins, added lines)."""
-
-
-class _NotCode(Exception):
-    """The lines do not parse as a program."""
 
 
 def text_classes(patches: Sequence[str]) -> tuple[int, ...]:
@@ -42,24 +39,23 @@ def text_form(patch: str) -> str:
 
 def _file_form(file: FileDiff) -> tuple[str, bool, bool, tuple[str, ...], tuple[Edit, ...]] | tuple[()]:
     """Normal form of the changes to one file; empty if it stays as it was."""
-    python = language_of(file.path) == "python"
-    edits = tuple(edit for hunk in file.hunks for edit in _edits(hunk, python))
+    edits = tuple(edit for hunk in file.hunks for edit in _edits(hunk, language_of(file.path)))
     if not (edits or file.header or file.created or file.deleted):
         return ()
     return file.path, file.created, file.deleted, file.header, edits
 
 
-def _edits(hunk: Hunk, python: bool) -> Iterator[Edit]:
+def _edits(hunk: Hunk, language: str | None) -> Iterator[Edit]:
     """Runs of changed lines without insignificant lines; runs without an effective change are left out."""
-    lines = _merge_remarks(hunk, python)
+    lines = _merge_remarks(hunk, language == "python")
     normalised: list[str | None] = [text for _, text in lines]
-    if python:
+    if language is not None:
         try:
-            old, new = (_normalised(lines, side, first=hunk.start < 3) for side in "-+")
+            old, new = (_normalised(lines, side, language, first=hunk.start < 3) for side in "-+")
             normalised = [
                 before if sign == "-" else after for (sign, _), before, after in zip(lines, old, new, strict=True)
             ]
-        except _NotCode:
+        except NotCode:
             pass
     number = hunk.start
     removed: list[tuple[int, str]] = []
@@ -87,16 +83,16 @@ def _merge_remarks(hunk: Hunk, python: bool) -> list[tuple[str, str]]:
     return lines
 
 
-def _normalised(lines: Sequence[tuple[str, str]], side: str, first: bool) -> list[str | None]:
-    """Normalised Python of each line on one side; None for blank lines, comments, and lines of the other side.
+def _normalised(lines: Sequence[tuple[str, str]], side: str, language: str, first: bool) -> list[str | None]:
+    """Normalised code of each line on one side; None for blank lines, comments, and lines of the other side.
 
     `first`: whether these may be the first lines of the file, where comments can be significant.
-    Raises _NotCode if they do not parse.
+    Raises NotCode if they do not parse.
     """
     mine = [text for sign, text in lines if sign in (" ", side)]
     if any("\r" in text[:-1] or (first and _SIGNIFICANT_COMMENT.match(text)) for text in mine):
-        raise _NotCode
-    tokens = iter(_tokenised(mine))
+        raise NotCode
+    tokens = iter(_tokenised(mine) if language == "python" else by_grammar(mine, language))
     return [next(tokens) if sign in (" ", side) else None for sign, _ in lines]
 
 
@@ -106,14 +102,14 @@ def _tokenised(lines: Sequence[str]) -> list[str | None]:
     content = "\n".join((*before, *lines, *after)).encode("utf-8", "replace")
     tree = parse("a.py", content)
     if tree is None or tree.root_node.has_error:
-        raise _NotCode
+        raise NotCode
     tokens: list[list[str]] = [[] for _ in range(content.count(b"\n") + 1)]
     within = set()  # lines that begin inside a string: their whitespace is data
     stack = [tree.root_node]
     while stack:
         node = stack.pop()
         if node.type == "line_continuation":
-            raise _NotCode
+            raise NotCode
         if node.type == "string" or not node.children:
             parts = content[node.start_byte : node.end_byte].decode().split("\n")
             for row, part in enumerate(parts if node.type != "comment" else (), start=node.start_point.row):

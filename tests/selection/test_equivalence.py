@@ -127,6 +127,20 @@ def test_close_calls(snapshot: Snapshot, one: str, other: str) -> None:
         ("a.rb", "x = %w(a b)\nputs x\n", "x = %w(a b) # c\nputs x\n", "x = %w(a  c)\nputs x\n"),
         ("a.rb", "x = <<~A\n  a\nA\n", "x =  <<~A\n  a\nA\n", "x = <<~A\n  b\nA\n"),
         ("a.php", "<?php\nf(1); // a\n", "<?php\n\nf( 1 );\n", "<?php\nf(2);\n"),
+        ("a.ts", "// x\nf()\n", "f()\n", "// @ts-nocheck\nf()\n"),
+        ("a.rb", "# It rings.\nA = 'a'\n", "A = 'a'\n", "# frozen_string_literal: true\nA = 'a'\n"),
+        (
+            "a.php",
+            "<?php\nclass A {}\n",
+            "<?php\n/** A @param */\nclass A {}\n",
+            "<?php\n/** @ORM\\Entity */\nclass A {}\n",
+        ),
+        (
+            "a.go",
+            'package a\n\n// int x;\nimport "C"\n',
+            'package a\n\n// int x;\nimport  "C"\n',
+            'package a\n\n// long x;\nimport "C"\n',
+        ),
         ("a.cs", "class A { int x = 1; }\n", "class A\n{\n  int x = 1; // x\n}\n", "class A { int x = 2; }\n"),
     ],
 )

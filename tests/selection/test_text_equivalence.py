@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,52 @@ def test_real_submissions(data_dir: Path) -> None:
         mixed |= {task for said in verdicts.values() if len(said) > 1}
     assert joined > 250
     assert mixed == {"django__django-12497", "django__django-15790"}  # the same text, graded once so and once so
+
+
+BRACES = "f(a) {\n    g(a);\n    return b;\n}\n"
+WORDS = "def f(a)\n  g(a)\n  b\nend\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "old", "new", "same", "others"),
+    [
+        ("a.js", f"function {BRACES}", "b;", "c - 1;", ["c  -  1; // x"], ["c + 1;", "c;", "\n    c - 1;"]),
+        ("a.ts", f"function {BRACES}", "b;", "c;", ["c ;"], ["c; // @ts-ignore"]),
+        ("a.go", "func f(a int) int {\n\tg(a)\n\treturn b\n}\n", "b", "c", ["c // x"], ["c.d"]),
+        ("a.rs", "fn f(a: i32) -> i32 {\n    g(a);\n    return b;\n}\n", "b;", "c;", ["c; // x"], ["c!();"]),
+        ("a.java", f"int {BRACES.replace('(a) {', '(int a) {')}", "b;", "c;", ["c /* x */;"], ["(c);"]),
+        ("a.c", f"int {BRACES.replace('(a) {', '(int a) {')}", "b;", "c;", ["c; /* x */"], ["-c;"]),
+        ("a.cpp", f"int {BRACES.replace('(a) {', '(int a) {')}", "b;", "c;", ["c;  // x"], ["c();"]),
+        ("a.c", "#define A 1\n#define B 2\n", "B 2", "B(x) 2", [], ["B (x) 2"]),
+        ("a.rb", WORDS, "  b", "  puts - 1", ["  puts - 1 # x"], ["  puts -1", "  puts"]),
+        ("a.php", f"function {BRACES.replace('a', '$a')}", "b;", "$c;", ["$c ; // x"], ["'$c';"]),
+    ],
+)
+def test_layout_makes_no_difference_in_languages_with_a_grammar(
+    path: str, before: str, old: str, new: str, same: list[str], others: list[str]
+) -> None:
+    assert before.count(old) == 1
+
+    def form(text: str) -> str:
+        return text_form(diff(before, before.replace(old, text), path))
+
+    assert {form(text) for text in same} <= {form(new)}
+    assert form(new) not in {form(text) for text in others}
+    unparsed = [diff("} }\n", f"}} }}\n{line}\n", path) for line in ("f( a );", "f(a);")]
+    assert len({text_form(patch) for patch in unparsed}) == 2, "what does not parse counts as it is written"
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.integers(0, 60),
+    st.integers(0, 3),
+    st.sampled_from(["", " ", ";", "-", "x", "(", ")", "{", "'", "`", "//", "\n"]),
+)
+def test_small_edits_of_c_that_are_the_same_have_the_same_tokens(start: int, length: int, inserted: str) -> None:
+    """Of code without comments and strings, equal forms mean equal text but for spaces within lines and blank lines."""
+    source = f"int {BRACES.replace('(a) {', '(int a) {')}".replace("return b;", "return a - b;")
+    other = source[:start] + inserted + source[start + length :]
+    one, two = text_form(diff("", source, "a.c")), text_form(diff("", other, "a.c"))
+    if one == two:
+        code = re.sub(r"//.*", "", other)
+        assert re.findall(r"\w+|\S", code) == re.findall(r"\w+|\S", source)
