@@ -221,15 +221,18 @@ def local_task(
     base: str = "HEAD",
     venv: str | Path | None = None,
     image: str | None = None,
+    scope: str = "",
     sandbox: str = "auto",
 ) -> Task:
     """The task that an issue of a git repository on this machine is; `solve([task])` solves it.
 
     `issue`: its text. `base`: the commit to start from. `venv`, `image`: in what the code runs; what is not given is
-    looked for in the repository, as `sandbox` (see `sandbox.kind`) can use it. Raises BadInput, EnvironmentFailed.
+    looked for in the repository, as `sandbox` (see `sandbox.kind`) can use it. `scope`: the folder that the issue is
+    about, relative to `repository`: files of that alone are read, and the tests in there are run.
+    Raises BadInput, EnvironmentFailed.
     """
     choice = RuntimeChoice(None if venv is None else Path(venv), image, environment_kind(sandbox))
-    return describe(Path(repository), issue, base, choice)
+    return describe(Path(repository), issue, base, choice, scope)
 
 
 @asynccontextmanager

@@ -110,6 +110,10 @@ def fix(
         str | None,
         typer.Option("--image", help="Container image to run in. Default: built from the repository's Dockerfile."),
     ] = None,
+    scope: Annotated[
+        str,
+        typer.Option("--scope", help="Sub-folder that the issue is about: only its files are read, its tests are run."),
+    ] = "",
     apply: Annotated[
         bool, typer.Option("--apply", help="Commit the patch on a new branch, codemonkeys/RUN, and check it out.")
     ] = False,
@@ -143,7 +147,7 @@ def fix(
     given = settings_of(
         model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort, batch
     )
-    request = fixing.FixRequest(repository, issue, base, venv, image, apply)
+    request = fixing.FixRequest(repository, issue, base, venv, image, apply, scope)
     if dry_run:
         end(lambda: fixing.plan(request, config or [], given, planned(runs, of_fix(), run, like), json))
     end(lambda: fixing.fix(request, config or [], given, runs, run, accept_changes, json))

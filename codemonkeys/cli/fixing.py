@@ -31,6 +31,7 @@ class FixRequest(NamedTuple):
     venv: Path | None
     image: str | None
     apply: bool
+    scope: str = ""
 
 
 def fix(
@@ -54,7 +55,7 @@ def fix(
     assert task.checkout is not None
     if branch:
         branches.check_can_apply(task.checkout.repository, branch, task.base_commit)
-    tell_what_is_read(request.repository, task.checkout.repository, task.base_commit)
+    tell_what_is_read(request.repository, task.checkout.repository, task.base_commit, task.scope)
     tell_what_is_missing([task], settings)
     summary = carry_out(request_to_fix(runs, name, task, settings), runs, name, accept_changes)
     with run_files.reading(summary.folder / "run.db") as connection:
@@ -82,10 +83,10 @@ def fix(
     return exit_of(summary)
 
 
-def tell_what_is_read(given: Path, repository: Path, commit: str) -> None:
+def tell_what_is_read(given: Path, repository: Path, commit: str, scope: str = "") -> None:
     """Say what may not be what the user expects: the whole repository is read, as of a commit."""
-    if (folder := given.expanduser().resolve()) != repository:
-        say(f"{folder} lies in the repository {repository}, all of which is read.")
+    if not scope and (folder := given.expanduser().resolve()) != repository:
+        say(f"{folder} lies in the repository {repository}, all of which is read; with --scope . that folder alone is.")
     if change := branches.uncommitted(repository):
         say(
             f"{repository} has uncommitted changes ({change}). They are left out, as the base is commit {commit[:12]}; "
@@ -109,7 +110,7 @@ def task_of(request: FixRequest, sandbox: str) -> Task:
     """The task; `sandbox` as in `sandbox.kind`. Raises BadInput for an unusable issue, repository or sandbox."""
     issue = own_issue.read_issue(request.issue, sys.stdin.read() if request.issue == "-" else None)
     choice = own_issue.RuntimeChoice(request.venv, request.image, environment_kind(sandbox))
-    return own_issue.describe(request.repository, issue, request.base, choice)
+    return own_issue.describe(request.repository, issue, request.base, choice, request.scope)
 
 
 def request_to_fix(runs: Path, name: str, task: Task, settings: Settings) -> RunRequest:

@@ -61,8 +61,8 @@ async def describe_environment(work: Work) -> str:
     limits = replace(limits_of(work.settings.sandbox), seconds=SECONDS)
     request = ExecutionRequest(work.environment, probe_script(work.task.language), None, limits)
     done = await work.steps.executions.run(StepKey(work.task.id, ENVIRONMENT.name), request)
-    command = await work.in_thread(command_of, work.snapshot)
-    lines = told(plain(work.task.language), read(done.output), command, work.task.issue)
+    command = await work.in_thread(command_of, work.scope)
+    lines = told(plain(work.task.language), read(done.output), command, work.task.issue, work.task.scope)
     return cut_middle("\n".join(lines), MOST_CHARACTERS)
 
 
@@ -87,8 +87,11 @@ def plain(field: str) -> str:
     return " ".join(re.sub("[^!-~]", " ", field).split())[:FIELD]
 
 
-def told(language: str, found: Iterable[Found], command: str | None, issue: str) -> Iterator[str]:
-    """The lines that a model is told. `command`: how the repository's own tests are run, if that is known."""
+def told(language: str, found: Iterable[Found], command: str | None, issue: str, scope: str = "") -> Iterator[str]:
+    """The lines that a model is told.
+
+    `command`: how the repository's own tests are run, if that is known. `scope`: in which folder, if not in the root.
+    """
     found = list(dict.fromkeys(found))
     programs = [line for line in found if line.kind == "program"]
     yield f"Language: {(language or 'python').capitalize()}"
@@ -103,6 +106,11 @@ def told(language: str, found: Iterable[Found], command: str | None, issue: str)
         yield f"For tests: {', '.join(runners)}"
     if command:
         yield f"The repository's own tests are run by: {command}"
+    if scope:
+        yield (
+            f"The issue is about the folder {plain(scope)}. The repository's own tests are run in there, and their "
+            "names are relative to it; all other paths are relative to the root of the repository, where scripts run."
+        )
     if named := [f"{line.name} {line.version}" for line in packages if mentions(issue, line)][:MENTIONED]:
         yield f"Installed, of what the issue mentions: {', '.join(named)}"
 

@@ -15,7 +15,6 @@ from codemonkeys.context.reading import SourceFile, as_outline
 from codemonkeys.engine.work import Work
 from codemonkeys.prompting import cut_middle
 from codemonkeys.stages import TEST
-from codemonkeys.tasks.snapshot import Snapshot
 
 SHARE = 1 / 4
 """Of the budget: what the nearest test takes at most; of a longer one the middle is left out."""
@@ -50,7 +49,7 @@ def make_excerpt(work: Work, files: Sequence[ContextFile]) -> Excerpt:
     if not limit:
         return NOTHING
     paths = [file.path for file in files]
-    with LexicalIndex(existing_tests(work.snapshot)) as index:
+    with LexicalIndex(existing_tests(work)) as index:
         path = nearest_test(index, paths, work.task.issue)
     nearest = None
     if path is not None:
@@ -73,10 +72,10 @@ def make_excerpt(work: Work, files: Sequence[ContextFile]) -> Excerpt:
     return Excerpt(tuple(chosen), nearest)
 
 
-def existing_tests(snapshot: Snapshot) -> list[tuple[str, str]]:
-    """Paths and texts of the files that hold tests."""
-    paths = [entry.path for entry in snapshot.entries if is_source(entry.path) and is_test(entry.path)]
-    return [(path, text) for path in paths if (text := snapshot.text(path)) and HOLDS_TESTS.search(text)]
+def existing_tests(work: Work) -> list[tuple[str, str]]:
+    """Paths and texts of the files that hold tests, in the task's scope."""
+    paths = [entry.path for entry in work.entries if is_source(entry.path) and is_test(entry.path)]
+    return [(path, text) for path in paths if (text := work.snapshot.text(path)) and HOLDS_TESTS.search(text)]
 
 
 def nearest_test(index: LexicalIndex, chosen: Sequence[str], issue: str) -> str | None:

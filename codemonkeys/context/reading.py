@@ -27,7 +27,7 @@ class SourceFile:
 
 
 def source_files(work: Work, found: Survey) -> list[SourceFile]:
-    """Every file that relevance reads, in path order."""
+    """Every file that relevance reads, in path order: those of the task's scope."""
     with_tests = work.settings.context.tests
     texts = work.snapshot.texts(
         path for path in _paths(work, found) if with_tests or path in found.read or not is_test(path)
@@ -36,7 +36,8 @@ def source_files(work: Work, found: Survey) -> list[SourceFile]:
 
 
 def index_of(work: Work, found: Survey | None = None) -> LexicalIndex:
-    """A full-text index of every source file, tests too, and of what relevance reads beside; to be closed.
+    """A full-text index of every source file in the task's scope, tests too, and of what relevance reads beside; to be
+    closed.
 
     `found`: the survey, by default the recorded one.
     """
@@ -46,7 +47,7 @@ def index_of(work: Work, found: Survey | None = None) -> LexicalIndex:
 
 def _paths(work: Work, found: Survey) -> list[str]:
     read = set(found.read)
-    paths = (entry.path for entry in work.snapshot.entries)
+    paths = (entry.path for entry in work.entries)
     return [path for path in paths if path in read or (is_source(path) and path not in found.left_out)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,7 +18,7 @@ from codemonkeys.prompting import Prompts
 from codemonkeys.settings import Settings
 from codemonkeys.stages import Stage, stage_of_choice
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.snapshot import Snapshot
+from codemonkeys.tasks.snapshot import Entry, Snapshot
 from sandboxes.base import Environment, Execution, Script
 
 P = ParamSpec("P")
@@ -45,6 +45,16 @@ class Work:
     def marker(self) -> str:
         """The token that makes our delimiters unmistakable in this task."""
         return self.prompts.marker
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """What the snapshot holds in the task's scope."""
+        return [entry for entry in self.snapshot.entries if self.task.in_scope(entry.path)]
+
+    @property
+    def scope(self) -> Snapshot:
+        """The folder that the task is about: its paths are relative to it."""
+        return self.snapshot.within(self.task.scope)
 
     @property
     def journal(self) -> Journal:

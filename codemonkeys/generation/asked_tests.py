@@ -29,7 +29,7 @@ async def run_asked(work: Work, key: Callable[[str], StepKey], asked: RunTests, 
         return Found(f"it cannot be run: {suite}.")
     if asked.name and suite.runner.name != PYTEST.name:
         return Found(f"one test alone cannot be run by {suite.runner.name}: RUN {asked.path}.")
-    node = f"{asked.path}::{asked.name}" if asked.name else None
+    node = f"{suite.files[0]}::{asked.name}" if asked.name else None
     seconds = work.settings.sandbox.seconds
     return told(await run_tests(work, key(""), suite, seconds, patch=patch or None, node=node))
 

@@ -166,7 +166,7 @@ def _measure_work(work: Work) -> Measures:
     found = look(work.task, work.snapshot, context)
     files = source_files(work, found)
     read = {file.path for file in files}
-    tests = {e.path: e.size for e in work.snapshot.entries if is_source(e.path) and e.path not in read}
+    tests = {e.path: e.size for e in work.entries if is_source(e.path) and e.path not in read}
     mode = CONTEXT_MODES[context.mode]
     *shorter, _ = forms = mode.forms
     ordered = by_likeness(work, files, found) if mode.lexical else files

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,7 +16,7 @@ from codemonkeys.keys import PROBE, StepKey
 from codemonkeys.repository_tests.base import Report, Runner, TestRequest, read_report
 from codemonkeys.repository_tests.relevant_tests import relevant_tests
 from codemonkeys.repository_tests.runners import claiming, probe_script, read_probe
-from sandboxes.base import Limits
+from sandboxes.base import Limits, Script
 
 REPEAT_FACTOR = 2.0
 """Time limit of later runs relative to the first: a slower run is not a regression."""
@@ -37,6 +38,7 @@ class Suite:
     runner: Runner
     tool: str
     files: tuple[str, ...]
+    """Relative to the task's scope."""
 
 
 @dataclass(frozen=True)
@@ -104,16 +106,17 @@ async def find_suite(
 
     `probe`: the key of the step that asks what the environment has.
     """
-    settings = work.settings.selection
-    runners = await work.in_thread(claiming, work.snapshot, settings.test_runner)
+    settings, scope = work.settings.selection, await work.in_thread(lambda: work.scope)
+    touched = {in_scope(work, path): count for path, count in touched.items() if work.task.in_scope(path)}
+    runners = await work.in_thread(claiming, scope, settings.test_runner)
     language = work.task.language.lower()
     if not runners and language not in ("", "python"):
         return f"no runner is known for the tests of a {language} repository"
     suites = []
     for runner in runners:
-        tests = await work.in_thread(runner.tests, work.snapshot)
+        tests = await work.in_thread(runner.tests, scope)
         most = settings.regression_files
-        found = await work.in_thread(relevant_tests, work.snapshot, touched, most, names, tests)
+        found = await work.in_thread(relevant_tests, scope, touched, most, names, tests)
         suites += [(runner, tuple(found))] if found else []
     if not suites:
         return "no test file matters to the files that the candidates touch"
@@ -121,22 +124,35 @@ async def find_suite(
 
 
 async def suite_of(work: Work, probe: StepKey, files: Sequence[str]) -> Suite | str:
-    """Test files as a suite of the first runner that can run them; or why there is none."""
-    runners = await work.in_thread(claiming, work.snapshot, work.settings.selection.test_runner)
+    """Test files, by their paths in the repository, as a suite of the first runner that can run them; or why not."""
+    if outside := [path for path in files if not work.task.in_scope(path)]:
+        return f"tests outside {work.task.scope} are not run, such as {outside[0]}"
+    files, scope = [in_scope(work, path) for path in files], await work.in_thread(lambda: work.scope)
+    runners = await work.in_thread(claiming, scope, work.settings.selection.test_runner)
     suites = [
-        (runner, tuple(files))
-        for runner in runners
-        if set(files) <= set(await work.in_thread(runner.tests, work.snapshot))
+        (runner, tuple(files)) for runner in runners if set(files) <= set(await work.in_thread(runner.tests, scope))
     ]
     if not files or not suites:
         return "no runner is known for these tests"
     return await _first_available(work, probe, runners, suites)
 
 
+def in_scope(work: Work, path: str) -> str:
+    """A path of the repository that lies in the task's scope, relative to that, as runners name files."""
+    return path.removeprefix(f"{work.task.scope}/") if work.task.scope else path
+
+
+def launched(work: Work, script: Script) -> Script:
+    """A runner's program, begun in the folder that the task is about."""
+    if not work.task.scope:
+        return script
+    return replace(script, command=("sh", "-c", 'cd "$0" && exec "$@"', f"./{work.task.scope}", *script.command))
+
+
 async def _first_available(
     work: Work, probe: StepKey, runners: Sequence[Runner], suites: Sequence[tuple[Runner, tuple[str, ...]]]
 ) -> Suite | str:
-    script = probe_script(runners)
+    script = launched(work, probe_script(runners))
     limits = Limits(memory_mb=work.settings.sandbox.memory_mb, processes=work.settings.sandbox.processes)
     done = await work.steps.executions.run(probe, ExecutionRequest(work.environment, script, None, limits))
     tools = read_probe(runners, done)
@@ -162,7 +178,7 @@ async def run_tests(
     """
     patterns = suite.runner.configuration
     configuration = [
-        entry.path
+        posixpath.relpath(entry.path, work.task.scope or ".")
         for entry in work.snapshot.entries
         if entry.is_file and any(fnmatchcase(PurePosixPath(entry.path).name, pattern) for pattern in patterns)
     ]
@@ -175,5 +191,5 @@ async def run_tests(
         processes=work.settings.sandbox.processes,
         output_bytes=OUTPUT_BYTES,
     )
-    execution = ExecutionRequest(work.environment, suite.runner.script(request), patch, limits)
+    execution = ExecutionRequest(work.environment, launched(work, suite.runner.script(request)), patch, limits)
     return read_report(suite.runner, await work.steps.executions.run(key, execution))

@@ -16,6 +16,7 @@ from codemonkeys.engine.steps import PREPARING, Steps
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import EnvironmentFailed, RunInterrupted
 from codemonkeys.generation.answers import marker_for
+from codemonkeys.generation.paths import patch_paths
 from codemonkeys.pipeline import solve_task
 from codemonkeys.prompting import Prompts
 from codemonkeys.redact import redact
@@ -142,7 +143,7 @@ async def run_task(
             work = await begin(task, settings, steps, prepare)
         with closing(work.snapshot):
             # What else can end without a call needs no reserve.
-            reserve = reserve_for(task, settings, steps, work.snapshot.entries) if solver is solve_task else {}
+            reserve = reserve_for(task, settings, steps, work.entries) if solver is solve_task else {}
             await steps.budget.begin(task.id, reserve)
             steps.notify(Event("task", task.id, "solving"))
             choice = await solver(work)
@@ -163,6 +164,8 @@ async def run_task(
     finally:
         steps.budget.end(task.id)
     number, patch = (None, None) if choice is None or choice.number is None else (choice.number, choice.patch)
+    if outside := [path for path in patch_paths(patch or "") if not task.in_scope(path)]:
+        steps.notify(note(f"{task.id}: its patch changes files outside {task.scope}: {', '.join(outside)}"))
     await steps.journal.group_commit(lambda: steps.journal.end_task(task.id, state, reason, number, patch))
     steps.notify(Event("task", task.id, state, reason))
     return TaskResult(task.id, state, reason, may_pass)

@@ -61,6 +61,12 @@ class Task:
     """Branch of the image's repository that the task is on; None: what is checked out."""
     hidden: str = ""
     """Paths of the image, separated by spaces, that hold answers: no script of a run sees them."""
+    scope: str = ""
+    """Folder of the repository that the issue is about, relative to the root; empty for all of it."""
+
+    def in_scope(self, path: str) -> bool:
+        """Whether a path of the repository lies in the task's scope."""
+        return not self.scope or path.startswith(f"{self.scope}/")
 
 
 @dataclass(frozen=True)

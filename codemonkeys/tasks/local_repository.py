@@ -93,7 +93,7 @@ def _local_environment(task: Task, checkout: Checkout, tree: Path, snapshot: Sna
     # At its own path, which scripts of the virtual environment and editable installations refer to.
     place = str(checkout.repository)
     folders = [(place, tree)]
-    variables = {"PATH": SYSTEM_PATH, "PYTHONPATH": _import_path(tree, place)}
+    variables = {"PATH": SYSTEM_PATH, "PYTHONPATH": _import_path(tree, place, task.scope)}
     if checkout.venv is not None:
         folders.append((str(checkout.venv), checkout.venv))
         variables |= {"PATH": f"{checkout.venv}/bin:{SYSTEM_PATH}", "VIRTUAL_ENV": str(checkout.venv)}
@@ -123,9 +123,10 @@ def find_unversioned(home: Path, path: str = SYSTEM_PATH) -> Path | None:
     return folder
 
 
-def _import_path(tree: Path, place: str) -> str:
-    """PYTHONPATH that finds the repository's packages before any installed copy of them."""
-    return f"{place}/src:{place}" if (tree / "src").is_dir() else place
+def _import_path(tree: Path, place: str, scope: str) -> str:
+    """PYTHONPATH that finds the repository's packages, those of the scope first, before any installed copy of them."""
+    folders = [folder for above in ([scope, ""] if scope else [""]) for folder in (f"{above}/src".lstrip("/"), above)]
+    return ":".join(f"{place}/{folder}".rstrip("/") for folder in folders if (tree / folder).is_dir())
 
 
 def copy_commit(repository: Path, commit: str, folder: Path) -> None:
@@ -201,7 +202,7 @@ def _image_environment(task: Task, checkout: Checkout, tree: Path) -> Environmen
         recipe = OVERLAY.format(base=base.id, place=place)
         image = _build_image(engine, task, content, tree, "tree", recipe, network="none", more=scrub)
         names = {variable.partition("=")[0] for variable in settings.get("Env") or ()}
-        variables = () if "PYTHONPATH" in names else (("PYTHONPATH", _import_path(tree, place)),)
+        variables = () if "PYTHONPATH" in names else (("PYTHONPATH", _import_path(tree, place, task.scope)),)
     except (DockerException, OSError) as error:
         raise EnvironmentFailed(f"{task.id}: the Docker engine failed: {redact(str(error))}") from error
     finally:

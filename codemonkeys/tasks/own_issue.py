@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codemonkeys.errors import BadInput
@@ -109,19 +110,37 @@ def _of_github(text: str) -> str:
     return f"{title}\n\n{body or ''}".strip() + "\n"
 
 
-def describe(repository: Path, issue: str, base: str, runtime: RuntimeChoice) -> Task:
-    """The task of resolving an issue of a repository at a commit. Raises BadInput, EnvironmentFailed."""
-    issue = valid_text(issue)
-    folder = root_of(repository.expanduser().resolve())
+def describe(repository: Path, issue: str, base: str, runtime: RuntimeChoice, scope: str = "") -> Task:
+    """The task of resolving an issue of a repository at a commit. Raises BadInput, EnvironmentFailed.
+
+    `scope`: folder that the issue is about, relative to `repository`; all of the repository if empty.
+    """
+    issue, given = valid_text(issue), repository.expanduser().resolve()
+    folder = root_of(given)
     with Snapshot.of_repository(folder, base) as snapshot:
         if not snapshot.entries:
             raise BadInput(f"{folder} has no files at {base}; commit something first")
-        language = language_of(snapshot.entries)
-        checkout = _checkout(folder, snapshot, runtime, language)
+        scope = scope_of(folder, given, scope, snapshot)
+        language = language_of(snapshot.within(scope).entries)
+        checkout = _checkout(folder, snapshot, runtime, language, scope)
         commit = snapshot.commit
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.name).strip("-")[:80] or "repository"
-    digest = hashlib.sha256(f"{commit}\n{issue}".encode()).hexdigest()[:8]
-    return Task(f"{name}-{digest}", name, commit, issue, language=language, image=checkout.image, checkout=checkout)
+    digest = hashlib.sha256("\n".join((commit, issue, *([scope] if scope else []))).encode()).hexdigest()[:8]
+    task = Task(f"{name}-{digest}", name, commit, issue, language=language, image=checkout.image, checkout=checkout)
+    return replace(task, scope=scope)
+
+
+def scope_of(root: Path, given: Path, scope: str, snapshot: Snapshot) -> str:
+    """A scope, which the user gives relative to the folder `given`, as a path in the snapshot. Raises BadInput."""
+    if not scope:
+        return ""
+    path = Path(os.path.normpath(given / Path(scope).expanduser()))
+    if not path.is_relative_to(root):
+        raise BadInput(f"{option('scope')} {scope}: it lies outside the repository {root}")
+    inside = "" if path == root else path.relative_to(root).as_posix()
+    if inside and not any(entry.path.startswith(f"{inside}/") for entry in snapshot.entries):
+        raise BadInput(f"{option('scope')} {scope}: commit {snapshot.commit[:12]} has no folder {inside}")
+    return inside
 
 
 def root_of(folder: Path) -> Path:
@@ -138,7 +157,7 @@ def root_of(folder: Path) -> Path:
         ) from None
 
 
-def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice, language: str) -> Checkout:
+def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice, language: str, scope: str) -> Checkout:
     """Where the code runs: as given, or else in what the repository has that fits the sandbox."""
     if runtime.image is not None and runtime.venv is not None:
         raise BadInput(f"both {option('image')} and {option('venv')}: give one of them, code runs in one place")
@@ -156,7 +175,7 @@ def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice, language
                 "python -m venv"
             )
         return Checkout(folder, venv=venv)
-    if runtime.kind != "image" and (found := venv_of(folder)):
+    if runtime.kind != "image" and (found := venv_of(folder / scope) or venv_of(folder)):
         return Checkout(folder, venv=found)
     if runtime.kind != "folders" and DOCKERFILE in snapshot:
         return Checkout(folder, dockerfile=DOCKERFILE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from itertools import islice
 from pathlib import Path
@@ -67,9 +67,11 @@ class Snapshot:
     """The files of a repository at a commit. Safe to read from several threads; `close()` ends the git process."""
 
     def __init__(self, git: Git, git_dir: Path, commit: str, tree: str, entries: tuple[Entry, ...]) -> None:
+        self._git = git
         self._objects = ObjectReader(git)
         self._lock = Lock()
         self._closed = False
+        self._within: dict[str, Snapshot] = {}
         self._by_path = {entry.path: entry for entry in entries}
         self.git_dir = git_dir
         """The git directory that holds the objects; for a linked worktree, that of the main one."""
@@ -99,6 +101,24 @@ class Snapshot:
 
     def __contains__(self, path: object) -> bool:
         return path in self._by_path
+
+    def within(self, folder: str) -> Snapshot:
+        """A folder as a snapshot of its own, with paths relative to it; it is closed with this one.
+
+        Raises BadInput if there is no such folder.
+        """
+        if not folder:
+            return self
+        with self._lock:
+            if folder not in self._within:
+                start = f"{folder}/"
+                inside = [entry for entry in self.entries if entry.path.startswith(start)]
+                if not inside:
+                    raise BadInput(f"there is no folder {folder!r} in commit {self.commit}")
+                tree = self._git.text("rev-parse", f"{self.tree}:{folder}")
+                entries = tuple(replace(entry, path=entry.path.removeprefix(start)) for entry in inside)
+                self._within[folder] = Snapshot(self._git, self.git_dir, self.commit, tree, entries)
+            return self._within[folder]
 
     def entry(self, path: str) -> Entry:
         """The entry at a path. Raises BadInput if there is none."""
@@ -154,6 +174,8 @@ class Snapshot:
         with self._lock:
             self._closed = True
             self._objects.close()
+            for folder in self._within.values():
+                folder.close()
 
     def __enter__(self) -> Self:
         return self

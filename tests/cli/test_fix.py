@@ -165,7 +165,9 @@ def test_what_may_not_be_expected_to_be_read_is_told(tmp_path: Path, capsys: pyt
     (folder / "pkg" / "a.py").write_text("2\n")
     tell_what_is_read(folder / "pkg", folder, "0123456789abcdef")
     first, second = capsys.readouterr().err.splitlines()
-    assert first == f"{folder}/pkg lies in the repository {folder}, all of which is read."
+    assert first.startswith(f"{folder}/pkg lies in the repository {folder}, all of which is read; with --scope .")
+    tell_what_is_read(folder / "pkg", folder, "0123456789abcdef", "pkg")
+    assert "all of which" not in capsys.readouterr().err
     assert second.startswith(
         f"{folder} has uncommitted changes (M pkg/a.py). They are left out, as the base is commit 01"
     )

@@ -62,6 +62,15 @@ def test_versions_tools_runner_and_what_the_issue_mentions_are_told(
     ]
 
 
+def test_a_scope_is_told_with_the_command_of_its_tests(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
+    snapshot = make_snapshot({"go.mod": "", "web/package.json": '{"scripts": {"test": "node --test"}}'})
+    nothing = AnsweringSandbox(lambda script, patch: Execution(Reason.EXITED, 0))
+    with room(tmp_path, snapshot, lambda request: "", sandbox=nothing, model="fake") as work:
+        work.task = replace(TASK, scope="web", language="javascript")
+        _, command, scope = asyncio.run(describe_environment(work)).splitlines()
+        assert command.endswith("are run by: npm test") and scope.startswith("The issue is about the folder web.")
+
+
 def test_a_probe_that_ends_badly_leaves_what_the_files_tell(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot]
 ) -> None:

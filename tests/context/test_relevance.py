@@ -6,10 +6,13 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from codemonkeys.context.for_tests import existing_tests
+from codemonkeys.context.reading import index_of
 from codemonkeys.context.relevance import find_relevant, read_judgements
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import FilteredAnswer, ModelError, PromptTooLong, RejectedRequest
@@ -57,6 +60,19 @@ def test_reads_source_files_and_keeps_the_relevant(tmp_path: Path, make_snapshot
         (found,) = asyncio.run(find_relevant(work))
         assert (found.path, found.summary, found.maybe) == ("package/b.py", "About package/b.py", False)
         assert note(work) == {"read": 3, "relevant": 1, "maybe": [], "shortened": []}
+
+
+def test_only_files_of_the_scope_are_read_indexed_and_shown_as_tests(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    files = {"a/x.py": "x = 1\n", "a/test_x.py": "def test_x(): pass\n", "ab/y.py": "y = 1\n"}
+    snapshot = make_snapshot(files | {"ab/test_y.py": "def test_y(): pass\n", "root.py": "z = 1\n"})
+    with room(tmp_path, snapshot, judging(lambda path: True), context={"tests": True}) as work:
+        work.task = replace(work.task, scope="a")
+        assert [file.path for file in asyncio.run(find_relevant(work))] == ["a/test_x.py", "a/x.py"]
+        assert [path for path, _ in existing_tests(work)] == ["a/test_x.py"]
+        with index_of(work) as index:
+            assert sorted(index.paths) == ["a/test_x.py", "a/x.py"]
 
 
 @pytest.mark.parametrize("answer", ["Not JSON at all.", "[]", '[{"file": 7, "relevant": true}]', '[{"file": "1"}]'])

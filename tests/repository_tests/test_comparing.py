@@ -6,12 +6,15 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from codemonkeys.generation.asked_tests import run_asked
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.editing import write_edit
+from codemonkeys.generation.look_ups import RunTests
 from codemonkeys.generation.repository_check import check_repository, failures
 from codemonkeys.keys import StepKey
 from codemonkeys.repository_tests.base import Report, Status
@@ -165,6 +168,32 @@ def test_each_runner_finds_what_an_edit_breaks_and_selection_runs_nothing_again(
         found = asyncio.run(run_regressions(work, candidates))
         assert found == Regressions(tests, (tests[-1:], tests), found.said) and "4" in found.said[0]
         assert sandbox.runs == 5
+    snapshot.close()
+
+
+@pytest.mark.slow
+def test_the_tests_of_a_scope_are_run_in_its_folder(tmp_path: Path, make_repository: Callable[..., Path]) -> None:
+    """What they find by its path relative to the folder is there, and those of other packages stay out."""
+    cases = CASES.replace("from adder", "open('data.txt').close()\nfrom adder")
+    package = {"adder.py": ADDER, "test_adder.py": cases, "data.txt": ""}
+    repository = make_repository({f"packages/{name}/{path}": text for name in "ab" for path, text in package.items()})
+    snapshot = Snapshot.of_repository(repository)
+    both = patch_of(snapshot, "packages/a/adder.py", "a + b", "a + b + (b == 2)")
+    elsewhere = patch_of(snapshot, "packages/b/adder.py", "a + b", "a - b")
+    settings = {"test_runner": "unittest"}
+    with room(tmp_path, snapshot, lambda _: "", sandbox=LocalSandbox(), selection=settings) as work:
+        work.environment, work.task = environment(repository), replace(TASK, scope="packages/a")
+        view = asyncio.run(check_repository(work, 0, 1, both))
+        assert view is not None and (view["passing"], view["broken"]) == (2, 1), view
+        assert "test_adder.Adds.test_small" in view["output"]
+        assert asyncio.run(check_repository(work, 0, 2, elsewhere)) is None
+        assert work.journal.note(TASK.id, "edit", 0, "repository tests 2")["why"].startswith("no test file matters")
+        for path, said in (("a/test_adder.py", "1 failed, 2 passed"), ("b/test_adder.py", "tests outside packages/a")):
+            asked = RunTests(f"packages/{path}", "")
+            found = asyncio.run(
+                run_asked(work, lambda end, at=path: StepKey(TASK.id, "edit", 1, 0, at + end), asked, "")
+            )
+            assert said in found.told, found
     snapshot.close()
 
 

@@ -14,6 +14,7 @@ from codemonkeys.models.providers import messages
 from codemonkeys.system.text import valid_text
 from codemonkeys.tasks import own_issue
 from codemonkeys.tasks.answer_key import load_answer_keys
+from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.local_repository import installed_modules
 from codemonkeys.tasks.own_issue import RuntimeChoice, describe, read_issue
 from codemonkeys.tasks.snapshot import Snapshot
@@ -163,3 +164,35 @@ def test_installed_modules_are_found_beside_a_package_of_the_commit(
     monkeypatch.setattr(own_issue, "PROGRAMS", {})
     task = describe(folder, "x", "HEAD", RuntimeChoice())
     assert task.checkout is not None and task.checkout.runs_locally and task.language == "javascript"
+
+
+def test_a_scope_is_a_folder_of_the_commit(make_repository: Callable[..., Path], tmp_path: Path) -> None:
+    files = {"packages/one/a.go": "package a\n", "packages/two/b.py": "1\n" * 99, "README.md": ""}
+    folder = make_repository(files)
+    for venv in (folder / ".venv", folder / "packages/one/.venv"):
+        venv.mkdir()
+        (venv / "pyvenv.cfg").touch()
+
+    def scoped(given: Path, scope: str) -> Task:
+        return describe(given, "x", "HEAD", RuntimeChoice(), scope)
+
+    one = scoped(folder, "packages/one/")
+    assert one.scope == "packages/one" and one.language == "go" and one.checkout is not None
+    assert one.checkout.repository == folder and one.checkout.venv == folder / "packages/one/.venv"
+    assert scoped(folder / "packages", "one") == scoped(folder / "packages/one", ".") == one
+    assert scoped(folder, str(folder / "packages/one")) == one, "an absolute path of the repository, too"
+    whole = scoped(folder, ".")
+    assert whole == describe(folder, "x", "HEAD", RuntimeChoice()) and whole.id != one.id and whole.language == "python"
+    two = scoped(folder, "packages/two")
+    assert two.checkout is not None and two.checkout.venv == folder / ".venv", "the root's, where it has none"
+    assert one.in_scope("packages/one/new.go") and not one.in_scope("packages/one") and whole.in_scope("README.md")
+    assert not one.in_scope("packages/one-more/a.go")
+    for scope, said in (("packages/three", "has no folder packages/three"), ("..", "lies outside the repository")):
+        with pytest.raises(BadInput, match=said):
+            scoped(folder, scope)
+    with pytest.raises(BadInput, match=r"has no folder README.md"):
+        scoped(folder, "README.md")
+    task_file.write_issue(tmp_path / task_file.ISSUE_FILE, one)
+    assert task_file.read_tasks(tmp_path / task_file.ISSUE_FILE) == [one]
+    task_file.write_issue(tmp_path / task_file.ISSUE_FILE, whole)
+    assert '"scope"' not in (tmp_path / task_file.ISSUE_FILE).read_text(), "as earlier versions can read it"

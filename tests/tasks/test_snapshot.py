@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import os
 import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -185,3 +186,16 @@ def test_sha256_repository_is_refused(tmp_path: Path) -> None:
     commit_all(tmp_path / "r")
     with pytest.raises(BadInput, match="SHA-256"):
         Snapshot.of_repository(tmp_path / "r")
+
+
+def test_a_folder_is_a_snapshot_of_its_own(make_snapshot: Callable[..., Snapshot]) -> None:
+    whole = make_snapshot({"a/b/c.txt": "c\n", "a/d.txt": "d\n", "ab/e.txt": "e\n"})
+    inside = whole.within("a")
+    assert [entry.path for entry in inside.entries] == ["b/c.txt", "d.txt"] and inside.commit == whole.commit
+    assert inside.text("d.txt") == "d\n" and "a/d.txt" not in inside and inside.tree != whole.tree
+    assert whole.within("a") is inside and whole.within("") is whole
+    with pytest.raises(BadInput, match="no folder 'b'"):
+        whole.within("b")
+    whole.close()
+    with pytest.raises(EnvironmentFailed, match="was closed"):
+        inside.read("d.txt")

@@ -93,7 +93,7 @@ def read_tasks(path: Path) -> list[Task]:
 
 def _stored(task: Task) -> dict[str, Any]:
     # Earlier versions read, and wrote, only tasks whose repository lies where, and is on what, it is by default.
-    usual = {"workdir": TESTBED, "branch": None, "hidden": ""}
+    usual = {"workdir": TESTBED, "branch": None, "hidden": "", "scope": ""}
     return {name: value for name, value in asdict(task).items() if name not in usual or value != usual[name]}
 
 
@@ -117,8 +117,8 @@ def _task(stored: dict[str, Any], where: str) -> Task:
         raise TypeError("repo, base_commit, issue, language and version must be text")
     if not isinstance(task.image, str | None) or (checkout is not None and not isinstance(checkout.repository, Path)):
         raise TypeError("image must be text, and repository the path of a folder")
-    if not all(isinstance(value, str | None) for value in (task.workdir, task.branch, task.hidden)):
-        raise TypeError("workdir, branch and hidden must be text")
+    if not all(isinstance(value, str | None) for value in (task.workdir, task.branch, task.hidden, task.scope)):
+        raise TypeError("workdir, branch, hidden and scope must be text")
     return task
 
 
