@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from codemonkeys.cli import places
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of, warn_of_untested
+from codemonkeys.cli.installing import own_project
 from codemonkeys.cli.solving import carry_out, tell_what_is_missing, without_none
 from codemonkeys.errors import BadInput, RunExists
 from codemonkeys.journal import queries, run_files
@@ -57,6 +58,8 @@ def fix(
         branches.check_can_apply(task.checkout.repository, branch, task.base_commit)
     tell_what_is_read(request.repository, task.checkout.repository, task.base_commit, task.scope)
     tell_what_is_missing([task], settings)
+    for line in own_project(task):
+        say(line)
     summary = carry_out(request_to_fix(runs, name, task, settings), runs, name, accept_changes)
     with run_files.reading(summary.folder / "run.db") as connection:
         patches = [row["model_patch"] for row in queries.predictions(connection)]

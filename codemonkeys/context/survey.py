@@ -52,7 +52,11 @@ def look(task: Task, snapshot: Snapshot, settings: ContextSettings) -> Survey:
     for entry in snapshot.entries:
         path = entry.path
         of_source = is_source(path) and beside.may_stay_out(path) and (settings.tests or not is_test(path))
-        if not entry.is_file or not task.in_scope(path) or not (of_source or path in documents or beside.is_beside(path, patterns)):
+        if (
+            not entry.is_file
+            or not task.in_scope(path)
+            or not (of_source or path in documents or beside.is_beside(path, patterns))
+        ):
             continue
         if why := beside.out_by_path(path, entry.size):
             left_out[path] = why

@@ -29,6 +29,8 @@ class Checkout:
     """Path within the repository."""
     image: str | None = None
     """Name of a container image."""
+    installed: tuple[Path, ...] = ()
+    """Folders of environments that `codemonkeys env` made, named by their kind."""
 
     @property
     def runs_locally(self) -> bool:

@@ -13,6 +13,10 @@ from codemonkeys.errors import EnvironmentFailed
 FREE_BYTES = 2 << 30
 """Disk space required to build an environment from a task's files: its packages twice, as wheels and installed."""
 
+IN_PLACE = "installed"
+"""In a home folder: what `make_in_place` makes."""
+MADE = ".made"
+
 
 def make_once(folder: Path, fill: Callable[[Path], None], needed: int | None = None) -> None:
     """Create a folder and fill it, unless it exists. Raises EnvironmentFailed if fewer than `needed` bytes are free.
@@ -37,11 +41,40 @@ def make_once(folder: Path, fill: Callable[[Path], None], needed: int | None = N
             shutil.rmtree(making, ignore_errors=True)
 
 
+def make_in_place(folder: Path, fill: Callable[[Path], None], needed: int | None = None) -> None:
+    """Create a folder that cannot be moved once it is filled, unless it is complete; `MADE` in it says that it is.
+
+    Raises EnvironmentFailed if fewer than `needed` bytes are free.
+    """
+    if is_made(folder):
+        return
+    with locked(folder.with_name(f".{folder.name}.lock")):
+        if is_made(folder):
+            return
+        check_room(folder.parent, FREE_BYTES if needed is None else needed, "name another folder in CODEMONKEYS_HOME")
+        shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed
+        folder.mkdir()
+        try:
+            fill(folder)
+            (folder / MADE).touch()
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def is_made(folder: Path) -> bool:
+    """Whether `make_in_place` has completed a folder."""
+    return (folder / MADE).is_file()
+
+
 def unfinished(home: Path) -> list[Path]:
     """Incomplete folders left in a home folder by processes that were killed."""
     found = []
-    for making in sorted(home.glob("*/.*.making")):
-        with making.with_name(making.name.removesuffix(".making") + ".lock").open("w") as file:
+    in_place = [lock.with_name(lock.name[1:-5]) for lock in home.glob(f"{IN_PLACE}/.*.lock")]
+    incomplete = [folder for folder in in_place if folder.is_dir() and not is_made(folder)]
+    for making in sorted([*home.glob("*/.*.making"), *incomplete]):
+        name = making.name.removesuffix(".making")
+        with making.with_name(f"{name if name.startswith('.') else f'.{name}'}.lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
+import json
 import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -22,14 +21,15 @@ from typing import Any
 
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.redact import redact
-from codemonkeys.system.git import Git
 from codemonkeys.system.programs import failure
 from codemonkeys.tasks import in_place
 from codemonkeys.tasks.base import Checkout, Task, Workspace
 from codemonkeys.tasks.build_once import make_once
+from codemonkeys.tasks.copying import copy_commit, copy_generated
 from codemonkeys.tasks.images import BUILD_SECONDS, CONTENT, OF_TASK
-from codemonkeys.tasks.one_commit import IDENTITY, init_repository, make_root_commit
-from codemonkeys.tasks.snapshot import SUBMODULE, SYMLINK, Entry, Snapshot
+from codemonkeys.tasks.installing import mounts
+from codemonkeys.tasks.own_package import install_own
+from codemonkeys.tasks.snapshot import Entry, Snapshot
 from sandboxes import history
 from sandboxes.base import Environment, EnvironmentKind, Limits, Script
 
@@ -40,9 +40,6 @@ PROGRAMS = "/opt/codemonkeys/bin"
 """Where the local sandbox shows programs of our own."""
 IN_IMAGE = "/testbed"
 """Folder of the repository in an image without WORKDIR."""
-GENERATED = ("_version.py", "version.py", "*_version.py", "*.so", "*.egg-info/*")
-"""Untracked files that an editable installation generates and the code needs. Others may hold secrets."""
-
 # Any history in the image's folder is replaced by the single commit. Before that it tells what else in the image is of
 # this repository, such as a bundle of it: that goes, too.
 OVERLAY = """\
@@ -100,8 +97,22 @@ def _local_environment(task: Task, checkout: Checkout, tree: Path, snapshot: Sna
     elif (python := find_unversioned(home)) is not None:
         folders.append((PROGRAMS, python))
         variables["PATH"] = f"{PROGRAMS}:{SYSTEM_PATH}"
-    folders += [(str(folder), folder) for folder in installed_modules(checkout.repository, snapshot.entries)]
-    return Environment(tree.name, folders=tuple(folders), repository=place, variables=tuple(variables.items()))
+    own = installed_modules(checkout.repository, snapshot.entries)
+    shown, more = mounts.shown(checkout.installed, place, own)
+    folders += [*((str(folder), folder) for folder in own), *shown]
+    name = _environment_name(tree.name, task, checkout)
+    environment = Environment(
+        name, folders=tuple(folders), repository=place, variables=tuple((variables | more).items())
+    )
+    if checkout.venv is not None and checkout.venv == mounts.venv_of(checkout.installed):
+        environment = install_own(environment, tree, task.scope, home)
+    return environment
+
+
+def _environment_name(name: str, task: Task, checkout: Checkout) -> str:
+    """A name by all that decides what scripts find, beside the commit and the virtual environment."""
+    more = [task.scope, *(folder.name for folder in checkout.installed)]
+    return f"{name}-{hashlib.sha256(repr(more).encode()).hexdigest()[:8]}" if any(more) else name
 
 
 def installed_modules(repository: Path, entries: Iterable[Entry]) -> list[Path]:
@@ -129,54 +140,6 @@ def _import_path(tree: Path, place: str, scope: str) -> str:
     return ":".join(f"{place}/{folder}".rstrip("/") for folder in folders if (tree / folder).is_dir())
 
 
-def copy_commit(repository: Path, commit: str, folder: Path) -> None:
-    """Write the files of a commit to a folder, byte for byte, with a `.git` that has them as its only commit.
-
-    Submodules are left empty. Raises EnvironmentFailed.
-    """
-    with Snapshot.of_repository(repository, commit) as snapshot:
-        source, copy = Git(snapshot.git_dir, repository), Git(folder.absolute() / ".git", folder, IDENTITY)
-        copy.git_dir.mkdir()
-        init_repository(copy)
-        with tempfile.TemporaryFile() as pack:
-            source.run("pack-objects", "--revs", "--stdout", "-q", stdin=snapshot.tree.encode(), stdout=pack)
-            pack.seek(0)
-            copy.run("unpack-objects", "-q", stdin=pack)
-        make_root_commit(copy, snapshot.tree)
-        copy.run("read-tree", "HEAD")
-    with Snapshot.of_repository(folder) as copied:
-        # Symlinks last, so that nothing is written through one.
-        for entry in sorted(copied.entries, key=lambda entry: entry.mode == SYMLINK):
-            parts = entry.path.split("/")
-            if any(part.lower() in ("", ".", "..", ".git") for part in parts):
-                raise EnvironmentFailed(
-                    f"{repository} contains the unsafe path {entry.path!r}; remove it from the commit"
-                )
-            target = folder.joinpath(*parts)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if entry.mode == SUBMODULE:
-                target.mkdir()
-            elif entry.mode == SYMLINK:
-                os.symlink(copied.read(entry.path), os.fsencode(target))
-            else:
-                target.write_bytes(copied.read(entry.path))
-                target.chmod(0o755 if entry.mode == "100755" else 0o644)
-
-
-def copy_generated(repository: Path, folder: Path) -> None:
-    """Copy what an editable installation has generated: `GENERATED` files next to tracked ones, but no symlinks."""
-    for parent, names, files in os.walk(repository):
-        here = Path(parent).relative_to(repository)
-        tracked = [name for name in names if name != ".git" and (folder / here / name).is_dir()]
-        names[:] = [*tracked, *(name for name in names if name.endswith(".egg-info"))]
-        for name in files:
-            path, source, target = (here / name).as_posix(), Path(parent, name), folder / here / name
-            wanted = any(fnmatch(name if "/" not in rule else path, rule) for rule in GENERATED)
-            if wanted and not os.path.lexists(target) and source.is_file() and not source.is_symlink():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
-
-
 def _image_environment(task: Task, checkout: Checkout, tree: Path) -> Environment:
     """Environment of an image that has the copied commit in its working folder."""
     from docker.errors import DockerException
@@ -198,11 +161,17 @@ def _image_environment(task: Task, checkout: Checkout, tree: Path) -> Environmen
         if any(character in place for character in '"\\\n$'):
             raise EnvironmentFailed(f"{task.id}: unsupported working folder {place!r} in its image; change WORKDIR")
         scrub = {".codemonkeys.scrub": history.scrub(keep_untracked=True).text}
-        content = hashlib.sha256(f"{OVERLAY}\0{scrub}\0{base.id}\0{task.base_commit}".encode()).hexdigest()
         recipe = OVERLAY.format(base=base.id, place=place)
-        image = _build_image(engine, task, content, tree, "tree", recipe, network="none", more=scrub)
+        shown, installed = mounts.shown(checkout.installed, place)
+        copied = {f"installed/{number}": outside for number, (_, outside) in enumerate(shown)}
+        for name, (inside, _) in zip(copied, shown, strict=True):
+            recipe += f"COPY {json.dumps([f'{name}/', f'{inside}/'])}\n"
+        decides = "\0".join([OVERLAY, str(scrub), base.id, task.base_commit, *(str(outside) for _, outside in shown)])
+        content = hashlib.sha256(decides.encode()).hexdigest()
+        image = _build_image(engine, task, content, {"tree": tree, **copied}, recipe, network="none", more=scrub)
         names = {variable.partition("=")[0] for variable in settings.get("Env") or ()}
-        variables = () if "PYTHONPATH" in names else (("PYTHONPATH", _import_path(tree, place, task.scope)),)
+        imports = {} if "PYTHONPATH" in names else {"PYTHONPATH": _import_path(tree, place, task.scope)}
+        variables = tuple((imports | installed).items())
     except (DockerException, OSError) as error:
         raise EnvironmentFailed(f"{task.id}: the Docker engine failed: {redact(str(error))}") from error
     finally:
@@ -232,22 +201,21 @@ def _base_image(engine: Any, task: Task, checkout: Checkout, tree: Path) -> Any:
     assert checkout.dockerfile is not None
     recipe = (tree / checkout.dockerfile).read_text(encoding="utf-8", errors="replace")
     content = hashlib.sha256(f"{task.base_commit}\0{checkout.dockerfile}".encode()).hexdigest()
-    return engine.images.get(_build_image(engine, task, content, tree, ".", recipe, network=None))
+    return engine.images.get(_build_image(engine, task, content, {".": tree}, recipe, network=None))
 
 
 def _build_image(
     engine: Any,
     task: Task,
     content: str,
-    tree: Path,
-    inside: str,
+    folders: Mapping[str, Path],
     recipe: str,
     network: str | None,
     more: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Build an image unless it exists; returns its id.
 
-    `inside`: folder of the tree in the build context. `more`: other files of the context, by name.
+    `folders`: what the build context holds, by its place in there. `more`: other files of the context, by name.
 
     Raises EnvironmentFailed with the output of the build.
     """
@@ -260,7 +228,8 @@ def _build_image(
         pass
     with tempfile.TemporaryFile() as packed:
         with tarfile.open(fileobj=packed, mode="w") as archive:
-            archive.add(tree, inside, filter=_owned_by_root)
+            for inside, folder in folders.items():
+                archive.add(folder, inside, filter=_owned_by_root)
             for name_in_context, text in {**more, DOCKERFILE: recipe}.items():
                 entry = tarfile.TarInfo(name_in_context)
                 entry.size = len(text.encode())

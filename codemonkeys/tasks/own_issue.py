@@ -14,6 +14,8 @@ from pathlib import Path
 from codemonkeys.errors import BadInput
 from codemonkeys.system.text import valid_text
 from codemonkeys.tasks.base import Checkout, Task
+from codemonkeys.tasks.environments import default_home
+from codemonkeys.tasks.installing.making import find_made
 from codemonkeys.tasks.local_repository import SYSTEM_PATH, installed_modules
 from codemonkeys.tasks.snapshot import Entry, Snapshot
 from codemonkeys.wording import option
@@ -62,6 +64,8 @@ class RuntimeChoice:
     image: str | None = None
     kind: EnvironmentKind | None = None
     """What the sandbox takes; None if none was named."""
+    home: Path | None = None
+    """Where environments that were made are looked for; by default where `codemonkeys env` puts them."""
 
 
 def read_issue(given: str, standard_input: str | None) -> str:
@@ -163,8 +167,11 @@ def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice, language
         raise BadInput(f"both {option('image')} and {option('venv')}: give one of them, code runs in one place")
     if runtime.image is not None and runtime.kind == "here":
         raise BadInput(f"both {option('image')} and {option('sandbox', 'here')}: give one of them")
+    found = find_made(snapshot, scope, runtime.home or default_home())
+    caches = tuple(place for plan, place in found if plan.kind != "python")
+    made = next((place for plan, place in found if plan.kind == "python"), None)
     if runtime.image is not None:
-        return Checkout(folder, image=runtime.image)
+        return Checkout(folder, image=runtime.image, installed=caches)
     if runtime.kind == "here" and runtime.venv is None:
         return Checkout(folder, venv=venv_of(folder))
     if runtime.venv is not None:
@@ -174,21 +181,32 @@ def _checkout(folder: Path, snapshot: Snapshot, runtime: RuntimeChoice, language
                 f"{option('venv')} {runtime.venv}: not a virtual environment, it has no pyvenv.cfg; make one with: "
                 "python -m venv"
             )
-        return Checkout(folder, venv=venv)
-    if runtime.kind != "image" and (found := venv_of(folder / scope) or venv_of(folder)):
-        return Checkout(folder, venv=found)
+        return Checkout(folder, venv=venv, installed=caches)
+    if runtime.kind != "image" and (own := venv_of(folder / scope) or venv_of(folder)):
+        return Checkout(folder, venv=own, installed=caches)
+    if runtime.kind != "image" and made is not None:
+        return Checkout(folder, venv=made / "venv", installed=(made, *caches))
+    if runtime.kind is None and caches:
+        _check_program(folder, language)
+        return Checkout(folder, installed=caches)
     if runtime.kind != "folders" and DOCKERFILE in snapshot:
         return Checkout(folder, dockerfile=DOCKERFILE)
     if runtime.kind == "folders" or (runtime.kind is None and installed_modules(folder, snapshot.entries)):
         _check_program(folder, language)
-        return Checkout(folder)
+        return Checkout(folder, installed=caches)
+    if made is not None:
+        raise BadInput(
+            f"{folder} has an environment of `codemonkeys env`, which runs with the Python of this machine: give "
+            f"{option('sandbox', 'local')}, or {option('image', 'NAME')} for a container image"
+        )
     if language == "python":
         lacks = f"has neither a virtual environment ({', '.join(VENVS)}) nor a {DOCKERFILE} in the commit"
         give = f"{option('venv', 'FOLDER')} or {option('image', 'NAME')}"
     else:
         lacks, give = f"has no {DOCKERFILE} in the commit", option("image", "NAME")
     raise BadInput(
-        f"{folder} {lacks}: give {give}, or {option('sandbox', 'local')} to use the programs of this machine"
+        f"{folder} {lacks}: give {give}, or {option('sandbox', 'local')} to use the programs of this machine; or have "
+        f"what its lock files name installed: codemonkeys env {folder}"
     )
 
 

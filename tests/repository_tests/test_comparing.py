@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -189,10 +190,8 @@ def test_the_tests_of_a_scope_are_run_in_its_folder(tmp_path: Path, make_reposit
         assert asyncio.run(check_repository(work, 0, 2, elsewhere)) is None
         assert work.journal.note(TASK.id, "edit", 0, "repository tests 2")["why"].startswith("no test file matters")
         for path, said in (("a/test_adder.py", "1 failed, 2 passed"), ("b/test_adder.py", "tests outside packages/a")):
-            asked = RunTests(f"packages/{path}", "")
-            found = asyncio.run(
-                run_asked(work, lambda end, at=path: StepKey(TASK.id, "edit", 1, 0, at + end), asked, "")
-            )
+            asked, key = RunTests(f"packages/{path}"), partial(StepKey, TASK.id, "edit", 1, len(said))
+            found = asyncio.run(run_asked(work, key, asked, ""))
             assert said in found.told, found
     snapshot.close()
 

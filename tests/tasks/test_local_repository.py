@@ -14,8 +14,9 @@ import pytest
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.tasks import branches, images, own_issue
 from codemonkeys.tasks.base import Task
+from codemonkeys.tasks.copying import copy_commit
 from codemonkeys.tasks.environments import prepare
-from codemonkeys.tasks.local_repository import copy_commit, find_unversioned
+from codemonkeys.tasks.local_repository import find_unversioned
 from codemonkeys.tasks.own_issue import RuntimeChoice, describe
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Environment, Reason, Sandbox, Script

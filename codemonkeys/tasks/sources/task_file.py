@@ -94,7 +94,10 @@ def read_tasks(path: Path) -> list[Task]:
 def _stored(task: Task) -> dict[str, Any]:
     # Earlier versions read, and wrote, only tasks whose repository lies where, and is on what, it is by default.
     usual = {"workdir": TESTBED, "branch": None, "hidden": "", "scope": ""}
-    return {name: value for name, value in asdict(task).items() if name not in usual or value != usual[name]}
+    stored = {name: value for name, value in asdict(task).items() if name not in usual or value != usual[name]}
+    if task.checkout is not None and not task.checkout.installed:
+        del stored["checkout"]["installed"]
+    return stored
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
@@ -110,7 +113,8 @@ def _absolute(value: object) -> str:
 def _task(stored: dict[str, Any], where: str) -> Task:
     checkout = stored["checkout"]
     if checkout is not None:
-        checkout = Checkout(**_with_paths(checkout, "repository", "venv"))
+        installed = tuple(Path(folder) for folder in checkout.get("installed", ()))
+        checkout = Checkout(**{**_with_paths(checkout, "repository", "venv"), "installed": installed})
     task = Task(**{**_with_paths(stored, "folder"), "checkout": checkout})
     check_id(task.id, where)
     if not all(isinstance(t, str) for t in (task.repo, task.base_commit, task.issue, task.language, task.version)):
