@@ -35,7 +35,7 @@ def doctor(model: str | None, api_base: str | None, configs: Sequence[str], runs
     """Print all checks; fails only if no sandbox works or the given model cannot be used."""
     folders = (default_home(), runs)
     checks = [python(), git(), *sandboxes(), *choices(), *(disk(folder) for folder in folders), keys()]
-    checks += repository_tests()
+    checks += [*repository_tests(), *installed()]
     if model is not None:
         checks.append(model_check(model, api_base, configs))
     if as_json:
@@ -131,6 +131,31 @@ def repository_tests() -> list[Check]:
     if venv is None:
         return []
     return [Check("repository tests", "warning" if missing else "ok", missing or f"run by {venv}")]
+
+
+def installed() -> list[Check]:
+    """Whether what the lock files of the repository in the current folder name is installed for its sandboxes."""
+    from codemonkeys.tasks.installing.making import plans_of, where_made, why_not
+    from codemonkeys.tasks.installing.plan import Options
+    from codemonkeys.tasks.own_issue import root_of, venv_of
+    from codemonkeys.tasks.snapshot import Snapshot
+
+    checks = []
+    try:
+        folder = root_of(Path.cwd())
+        if not (folder / ".git").exists():
+            return []
+        with Snapshot.of_repository(folder) as snapshot:
+            plans = plans_of(snapshot, "", Options())
+        for plan in plans:
+            if (place := where_made(plan, default_home())) is not None:
+                checks.append(Check(f"packages {plan.kind}", "ok", f"{', '.join(plan.files)}: in {place}"))
+            elif plan.kind != "python" or venv_of(folder) is None:
+                detail = why_not(plan) or f"{', '.join(plan.files)}: not installed; codemonkeys env {folder}"
+                checks.append(Check(f"packages {plan.kind}", "warning", detail))
+    except CodeMonkeysError as error:
+        checks.append(Check("packages", "warning", str(error)))
+    return checks
 
 
 def model_check(model: str, api_base: str | None, configs: Sequence[str]) -> Check:

@@ -24,6 +24,7 @@ from codemonkeys.tasks.installing.plan import Options, Plan
 from codemonkeys.tasks.local_repository import installed_modules
 from codemonkeys.tasks.own_package import why_not_installed
 from codemonkeys.tasks.snapshot import Snapshot
+from codemonkeys.tasks.stand_ins import stand_ins
 
 
 class Request(NamedTuple):
@@ -147,13 +148,16 @@ def own_project(task: Task) -> Iterator[str]:
         )
 
 
-def not_installed(task: Task) -> Iterator[str]:
-    """What the files of a task's repository name and no environment has, for the user to know before money is spent."""
+def lacking(task: Task) -> Iterator[str]:
+    """What scripts will not find of a task's repository, for the user to know before money is spent."""
     checkout = task.checkout
-    if checkout is None or not checkout.runs_locally:
+    if checkout is None:
         return
     home = default_home()
     with closing(Snapshot.of_repository(checkout.repository, task.base_commit)) as snapshot:
+        yield from stand_ins(snapshot)
+        if not checkout.runs_locally:
+            return
         for plan in plans_of(snapshot, task.scope, Options()):
             own = installed_modules(checkout.repository, snapshot.entries) if plan.kind == "node" else []
             has = {folder.name.partition("-")[0] for folder in checkout.installed}

@@ -122,11 +122,11 @@ def store_example(runs: Path, name: str | None, as_json: bool) -> Exit:
 
 def tell_what_is_missing(tasks: Iterable[Task], settings: Settings) -> None:
     """Say, before anything is spent, what is not installed, and if the repository's own tests will tell little."""
-    from codemonkeys.cli.installing import not_installed
+    from codemonkeys.cli.installing import lacking
     from codemonkeys.repository_tests.virtual_environment import missing_pytest
 
     tasks = list(tasks)
-    for line in dict.fromkeys(line for task in tasks for line in not_installed(task)):
+    for line in dict.fromkeys(line for task in tasks for line in lacking(task)):
         say(line)
     found = ((task.checkout, task.base_commit) for task in tasks if task.checkout)
     told = (missing_pytest(checkout, commit, settings.selection.test_runner) for checkout, commit in found)

@@ -91,11 +91,19 @@ class Snapshot:
         if git is None:
             raise BadInput(f"{folder} is not a git repository; give the folder that holds .git")
         resolved = _resolve(git, commit, folder)
-        about = git.text("rev-parse", f"{resolved}^{{tree}}", "--path-format=absolute", "--git-common-dir")
-        tree, git_dir = about.split("\n", 1)
-        if len(tree) != 40:
-            raise BadInput(f"{folder} names its objects by SHA-256, which is not supported; use a SHA-1 clone")
-        listing = git.run("ls-tree", "-r", "-z", "-l", "--full-tree", tree)
+        try:
+            about = git.text("rev-parse", f"{resolved}^{{tree}}", "--path-format=absolute", "--git-common-dir")
+            tree, git_dir = about.split("\n", 1)
+            if len(tree) != 40:
+                raise BadInput(f"{folder} names its objects by SHA-256, which is not supported; use a SHA-1 clone")
+            listing = git.run("ls-tree", "-r", "-z", "-l", "--full-tree", tree)
+        except EnvironmentFailed:
+            if git.try_run("config", "--get-regexp", r"^remote\..*\.promisor$").returncode:
+                raise
+            raise BadInput(
+                f"{folder} is a partial clone and lacks content of commit {resolved[:12]}, which is never fetched from "
+                f"here; get all of it: git -C {folder} fetch --refetch --no-filter"
+            ) from None
         entries = tuple(sorted(_entry(line) for line in listing.split(b"\0") if line))
         return cls(git, Path(git_dir).resolve(), resolved, tree, entries)
 
@@ -206,7 +214,11 @@ def _resolve(git: Git, commit: str, folder: Path) -> str:
             raise ValueError
         return git.text("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
     except (EnvironmentFailed, ValueError) as error:  # ValueError also for characters that no argument can have
-        raise BadInput(f"{folder} has no commit {commit!r}; check the name, or fetch it") from error
+        shallow = git.try_run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+        fetch = (
+            f"get its history, as it is a shallow clone: git -C {folder} fetch --unshallow" if shallow else "fetch it"
+        )
+        raise BadInput(f"{folder} has no commit {commit!r}; check the name, or {fetch}") from error
 
 
 def _entry(line: bytes) -> Entry:

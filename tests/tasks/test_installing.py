@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from codemonkeys.cli import installing
+from codemonkeys.cli import doctor, installing
 from codemonkeys.errors import BadInput, EnvironmentFailed
-from codemonkeys.tasks import own_issue
 from codemonkeys.tasks.build_once import IN_PLACE, unfinished
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.installing import mounts
 from codemonkeys.tasks.installing.making import find_made, make, plans_of, where_made, why_not
 from codemonkeys.tasks.installing.plan import Options, Plan
+from codemonkeys.tasks.local_repository import SYSTEM_PATH
 from codemonkeys.tasks.own_issue import RuntimeChoice, describe
 from codemonkeys.tasks.own_package import why_not_installed
 from codemonkeys.tasks.snapshot import Snapshot
@@ -253,7 +253,7 @@ def test_a_python_project_and_its_packages_are_found_by_scripts(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("npm", path=own_issue.SYSTEM_PATH), reason="no npm for the whole machine")
+@pytest.mark.skipif(not shutil.which("npm", path=SYSTEM_PATH), reason="no npm for the whole machine")
 def test_modules_of_a_lock_file_are_found_by_scripts_and_run_nothing(
     make_repository: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,7 +274,7 @@ def test_modules_of_a_lock_file_are_found_by_scripts_and_run_nothing(
     assert not (tmp_path / "ran").exists() and not (repository / "node_modules").exists()
     task = describe(repository, "x", "HEAD", RuntimeChoice())
     assert task.checkout is not None and [mounts.kind_of(place) for place in task.checkout.installed] == ["node"]
-    assert list(installing.not_installed(task)) == []
+    assert list(installing.lacking(task)) == []
     workspace = prepare(task, tmp_path / "home", "folders")
     sandbox = LocalSandbox()
     try:
@@ -331,7 +331,10 @@ def test_what_would_be_run_is_said_and_asked_first(
         ("rust", None, True),
     ]
     assert not (tmp_path / "home" / IN_PLACE).exists()
-    (said,) = installing.not_installed(describe(repository, "x", "HEAD", RuntimeChoice()))
+    monkeypatch.chdir(repository)
+    (check,) = doctor.installed()
+    assert (check.name, check.verdict) == ("packages rust", "warning") and "no Cargo.lock" in check.detail
+    (said,) = installing.lacking(describe(repository, "x", "HEAD", RuntimeChoice()))
     assert (
         said.startswith("Cargo.toml: what is named there is not installed") and f"codemonkeys env {repository}" in said
     )
