@@ -7,12 +7,14 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from codemonkeys.cli import doctor, installing
 from codemonkeys.errors import BadInput, EnvironmentFailed
+from codemonkeys.tasks import images
 from codemonkeys.tasks.build_once import IN_PLACE, unfinished
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.installing import mounts
@@ -24,6 +26,7 @@ from codemonkeys.tasks.own_package import why_not_installed
 from codemonkeys.tasks.snapshot import Snapshot
 from codemonkeys.tasks.sources import task_file
 from sandboxes.base import Script
+from sandboxes.docker import DockerSandbox
 from sandboxes.local import LocalSandbox
 from tests.repositories import commit_all
 
@@ -342,3 +345,31 @@ def test_what_would_be_run_is_said_and_asked_first(
         installing.install(request._replace(python="/nowhere/python"), as_json=False)
     with pytest.raises(BadInput, match="has no lock file or manifest"):
         installing.install(request._replace(repository=make_repository({"a": ""}, "bare")), as_json=False)
+
+
+@pytest.mark.docker
+@pytest.mark.xdist_group("images")
+def test_what_is_no_virtual_environment_is_put_into_an_image(
+    make_repository: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEMONKEYS_HOME", str(tmp_path / "home"))
+    repository = make_repository({"go.mod": "module a\n", "a.go": "package a\n", "package-lock.json": "{}"})
+    with Snapshot.of_repository(repository) as snapshot:
+        go, node = sorted(plans_of(snapshot, "", Options()), key=lambda plan: plan.kind)
+    fetch = ("sh", "-c", "mkdir {place}/go && echo fetched > {place}/go/mod")
+    install = ("sh", "-c", "mkdir node_modules && echo installed > node_modules/dep")
+    for plan, command in ((go, fetch), (node, install)):
+        make(replace(plan, commands=(command,)), repository, "HEAD", tmp_path / "home")
+    task = describe(repository, "x", "HEAD", RuntimeChoice(image="codemonkeys/python:3.11", kind="image"))
+    workspace = prepare(task, tmp_path / "home", "image")
+    sandbox = DockerSandbox()
+    try:
+        script = Script('cat "$GOMODCACHE/mod" node_modules/dep; echo "$GOPROXY"\n', "a.sh", ("sh",))
+        done = sandbox.run(workspace.environment, script)
+        assert done.output == "fetched\ninstalled\noff\n", done
+    finally:
+        sandbox.close()
+        workspace.snapshot.close()
+        with images.engine() as client:
+            for built in images.images_of_ours(client, {task.id}):
+                client.images.remove(built.id, force=True)
