@@ -63,13 +63,16 @@ class Desk:
     async def carry_out(self, turn: int, commands: Sequence[Command]) -> Outcome:
         """Carry out the commands of an answer, in order, then say what the test script makes of what has changed."""
         before = (self.patch, self.script)
-        limit = OUTPUTS * self.work.settings.sandbox.output_characters // len(commands)
+        # Short outputs leave their room to those after them.
+        room, printing = OUTPUTS * self.work.settings.sandbox.output_characters, [*map(_prints, commands)]
         found = []
         for number, command in enumerate(commands, 1):
             if not isinstance(command, Submit):
+                limit = room // max(1, sum(printing[number - 1 :]))
                 result = await self._carry_out(turn, number, command, limit)
                 asked = in_words_of_look_up(command) if isinstance(command, LookUp) else in_words(command)
                 output = cut_middle(result.output, limit)
+                room -= min(limit, len(result.output))
                 found.append({"asked": asked, "told": neutral(result.told, self.work.marker), "output": output})
         results, repository = self._told.told, None
         values: dict[str, Any] | None = None
@@ -176,3 +179,7 @@ class Desk:
 
     def _key(self, turn: int, part: str, end: str = "") -> StepKey:
         return StepKey(self.work.task.id, AGENT.name, self.sample, turn, part + end)
+
+
+def _prints(command: Command) -> bool:
+    return isinstance(command, Bash | LookUp)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
-from codemonkeys.agent.commands import Command, parse_commands
+from codemonkeys.agent.commands import MOST, Command, parse_commands
 from codemonkeys.agent.desk import Desk
 from codemonkeys.agent.limits import limit_reached
 from codemonkeys.agent.messages import message_of, results_of
@@ -50,6 +50,7 @@ async def run_agent(
     seconds = f"{work.settings.sandbox.seconds:g}"
     system = work.prompts(
         *("agent.system",),
+        most=MOST,
         files=files if settings.context == "files" else [],
         paths=[file.path for file in files] if settings.context == "paths" else [],
         script=work.script,

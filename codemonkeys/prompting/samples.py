@@ -101,7 +101,7 @@ _SAID = [{"role": role, "text": "It breaks."} for role in ("user", "assistant")]
 _LESSON: Values = {"sample": 0, "summary": _SUMMARY, "patch": "", "scripts": 0, "tests": 0}
 _TESTED: Values = {**_LESSON, "summary": None, "patch": _PATCH, "scripts": 2, "passed": 1, "tests": 3, "broken": None}
 
-_AGENT: Values = {"script": _SCRIPT, "steps": 40, "seconds": "100", "repository": "/testbed"}
+_AGENT: Values = {"script": _SCRIPT, "most": 6, "steps": 40, "seconds": "100", "repository": "/testbed"}
 _TOLD: Values = {
     "names": {"done": "DONE", "add": "ADD"},
     "found": [

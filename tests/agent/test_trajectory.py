@@ -319,3 +319,16 @@ def test_a_long_output_lies_whole_in_a_file(
         run(work)
         assert "characters left out" in told(work)[1] and "/tmp/output-1-1.txt" in told(work)[1]
         assert "\n2500\n" in told(work)[2]
+
+
+def test_short_outputs_leave_their_room_to_longer_ones(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot], sandbox: LocalSandbox
+) -> None:
+    """An answer's outputs have 16,000 characters together; what writes no output takes none of them."""
+    long = bash("seq 1 2500")
+    answers = [TEST + bash("echo short") + long, EDIT + bash("seq 5000 9000") * 2 + bash("true"), DONE, DONE]
+    with desk(tmp_path, make_snapshot, answers, sandbox) as work:
+        run(work)
+        whole, cut = told(work)[1:3]
+    assert "\n1250\n" in whole and "left out" not in whole
+    assert cut.count("characters left out") == 2 and len(cut) < 17_500
