@@ -73,8 +73,8 @@ def main() -> None:
     for task in sorted({task for task, _ in before}):
         for stage in STAGES:
             of = task, stage
-            calls = f"{calls_before[of]} -> {calls_after[of]} calls"
-            print(f"{task:36} {stage:6} {calls}, {before[of]:9,} -> {after[of]:9,} tokens")
+            change = f"{calls_before[of]} -> {calls_after[of]} calls"
+            print(f"{task:36} {stage:6} {change}, {before[of]:9,} -> {after[of]:9,} tokens")
 
     def ratio(*stages: str) -> float:
         totals = [sum(n for (_, stage), n in tokens.items() if stage in stages) for tokens in (after, before)]

@@ -19,8 +19,8 @@ from codemonkeys.mining.task_files import MinedTask, eval_script, write_index, w
 from codemonkeys.system.files import scratch_folder
 from codemonkeys.tasks.build_once import locked
 from codemonkeys.tasks.commit_archive import pack_tree
+from codemonkeys.tasks.copying import copy_commit, copy_generated
 from codemonkeys.tasks.environments import INPUTS, default_home, prepare
-from codemonkeys.tasks.local_repository import copy_commit, copy_generated
 from codemonkeys.tasks.sources import load_tasks
 from sandboxes import local
 from sandboxes.base import Environment, Sandbox, SandboxError

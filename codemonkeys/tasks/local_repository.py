@@ -68,7 +68,7 @@ def prepare(task: Task, checkout: Checkout, home: Path, kind: EnvironmentKind) -
         if kind == "image":
             environment = _image_environment(task, checkout, tree)
         elif kind == "here":
-            import_path = _import_path(tree, str(checkout.repository))
+            import_path = _import_path(tree, str(checkout.repository), task.scope)
             unversioned = partial(find_unversioned, home)
             environment = in_place.environment_of(task, checkout, tree.name, import_path, unversioned)
         else:

@@ -113,7 +113,7 @@ def mined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mined]:
     repository, output, home = folder / "shop", folder / "tasks", folder / "home"
     fix = build_history(repository)
     issues = {issue["number"]: f"{issue['title']}\n\n{issue['body']}" for issue in ISSUES}
-    request = MineRequest(repository, issues={int(number): text for number, text in issues.items()}, runs=2)
+    request = MineRequest(repository, issues={int(str(number)): text for number, text in issues.items()}, runs=2)
     first: list[Settled] = []
 
     def interrupt(found: Settled) -> None:
