@@ -71,7 +71,7 @@ def _begin(place: Path, request: dict[str, Any]) -> dict[str, Any]:
         raise TreeError(f"{tree} is not a folder")
     if place.is_relative_to(tree):
         raise TreeError(f"{place}, where its copy would lie, is part of the working tree {tree}: set TMPDIR")
-    missing = [name for name in ("git", "perl", "bash") if not shutil.which(name)]
+    missing = [name for name in ("perl", "bash", "git") if not shutil.which(name)]
     if missing:
         raise TreeError(f"{', '.join(missing)} must be installed in this container")
     dumped = KeptTree.keep(tree, place / "copy").dump()
