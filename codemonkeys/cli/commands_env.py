@@ -25,9 +25,9 @@ def env(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be run.")] = False,
     json: Json = False,
 ) -> None:
-    """Install what a repository's lock files name, for the sandboxes of fix.
+    """Install what the lock files of a repository name.
 
-    Sandboxes have no network. It is shared by all repositories and commits with equal lock files.
+    It is there for the sandboxes of fix, which have no network, and shared by all repositories and commits with equal lock files.
 
     Example: codemonkeys env . && codemonkeys fix . --issue bug.md -m anthropic/claude-haiku-4-5 --budget 5
     """

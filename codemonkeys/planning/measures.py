@@ -216,7 +216,7 @@ def _measure_work(work: Work) -> Measures:
             RANK.name: count(work.prompts("rank.system", files=[], **aims)),
             TEST.name: count(work.prompts("test.system", seconds=seconds, files=[], nearest=nearest, **script)),
             EDIT.name: count(work.prompts("edit.system", files=[], turns=10, room=100_000, **script)),
-            AGENT.name: count(work.prompts("agent.system", **agent, **script)),
+            AGENT.name: count(work.prompts("agent.system", most=MOST, **agent, **script)),
             JUDGE.name: count(work.prompts("judge.system", files=[])),
             TOURNAMENT.name: count(work.prompts("tournament.system", files=[])),
             DISTILL.name: count(work.prompts("distill.system")),

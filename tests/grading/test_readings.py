@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from codemonkeys.errors import BadInput, BadRecord
 from codemonkeys.grading.containers import ContainerScript, File
-from codemonkeys.grading.in_sandbox import results_of, shell_script
+from codemonkeys.grading.in_sandbox import check_in_sandbox, results_of, shell_script
 from codemonkeys.grading.layout import eval_text
 from codemonkeys.grading.live import resolution
 from codemonkeys.grading.multi_swe import problem, statuses_of
@@ -21,7 +21,7 @@ from codemonkeys.grading.own_script import STATUSES, pytest_statuses
 from codemonkeys.grading.r2e import plain, summary_statuses
 from codemonkeys.grading.rebench import without_times
 from codemonkeys.grading.service import GradingOptions, grade_predictions
-from codemonkeys.grading.smith import smith_statuses
+from codemonkeys.grading.smith import SmithWay, smith_statuses
 from codemonkeys.tasks.answer_key import load_answer_keys
 from codemonkeys.tasks.formats.reversing import reversed_patch
 from codemonkeys.tasks.formats.scripts import changed_files, pytest_script
@@ -174,7 +174,7 @@ def test_smith_has_the_branch_of_its_task_and_the_bug_reversed(tmp_path: Path) -
     assert "git checkout -q HEAD~1" in key.eval_script and key.eval_script.rstrip().splitlines()[-2].endswith(" t/a.py")
     predictions = {task.id: Prediction(task.id, "m", key.patch)}
     with pytest.raises(BadInput, match="need the history of its image"):
-        grade_predictions(predictions, source, GradingOptions("local"), "x", tmp_path)
+        check_in_sandbox(key, SmithWay(), whole=False)
     written(tmp_path / "rows.jsonl", {**row, "FAIL_TO_PASS": ["a test of another runner"]})
     with pytest.raises(BadRecord, match="has a command or parser of its own"):
         grade_predictions(predictions, source, GradingOptions(), "x", tmp_path)

@@ -92,7 +92,7 @@ def test_an_installed_one_has_a_name_that_auto_never_takes(
     points = f"mine = installed_{module}:IMAGE\nlocal = installed_{module}:IMAGE"
     site = install(tmp_path / "site", CODE, {"codemonkeys.sandboxes": points}, f"installed_{module}")
     monkeypatch.syspath_prepend(site)
-    assert BACKENDS.names() == ["local", "docker", "mine"]
+    assert BACKENDS.names() == ["local", "docker", "here", "mine"]
     assert choose_backend("mine", [ONLY_AN_IMAGE], tmp_path)[0] == "mine"
     assert BACKENDS.get("local") is local.BACKEND, "a built-in name stays ours"
     with pytest.raises(SandboxUnavailable):
@@ -102,7 +102,7 @@ def test_an_installed_one_has_a_name_that_auto_never_takes(
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("nowhere", "there is no sandbox 'nowhere'; choose one of local, docker, or name"),
+        ("nowhere", "there is no sandbox 'nowhere'; choose one of local, docker, here, or name"),
         ("no_such_module:BACKEND", "No module named 'no_such_module'"),
         ("{module}:MISSING", "has no attribute 'MISSING'"),
         ("{module}:other", "it is of type function, not sandboxes.Backend"),
