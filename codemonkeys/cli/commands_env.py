@@ -27,7 +27,7 @@ def env(
 ) -> None:
     """Install what the lock files of a repository name.
 
-    It is there for the sandboxes of fix, which have no network, and shared by all repositories and commits with equal lock files.
+    It is there for the sandboxes of fix, which have no network. Repositories and commits with equal lock files share it.
 
     Example: codemonkeys env . && codemonkeys fix . --issue bug.md -m anthropic/claude-haiku-4-5 --budget 5
     """

@@ -174,7 +174,7 @@ def test_smith_has_the_branch_of_its_task_and_the_bug_reversed(tmp_path: Path) -
     assert "git checkout -q HEAD~1" in key.eval_script and key.eval_script.rstrip().splitlines()[-2].endswith(" t/a.py")
     predictions = {task.id: Prediction(task.id, "m", key.patch)}
     with pytest.raises(BadInput, match="need the history of its image"):
-        check_in_sandbox(key, SmithWay(), whole=False)
+        check_in_sandbox(key, SmithWay(tmp_path), whole=False)
     written(tmp_path / "rows.jsonl", {**row, "FAIL_TO_PASS": ["a test of another runner"]})
     with pytest.raises(BadRecord, match="has a command or parser of its own"):
         grade_predictions(predictions, source, GradingOptions(), "x", tmp_path)
