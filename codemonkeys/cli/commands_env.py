@@ -27,7 +27,7 @@ def env(
 ) -> None:
     """Install what the lock files of a repository name.
 
-    It is there for the sandboxes of fix, which have no network. Repositories and commits with equal lock files share it.
+    It is there for the sandboxes of fix, which have no network. It is shared by commits with equal lock files.
 
     Example: codemonkeys env . && codemonkeys fix . --issue bug.md -m anthropic/claude-haiku-4-5 --budget 5
     """
