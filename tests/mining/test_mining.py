@@ -40,14 +40,10 @@ FLAKY = (
     "\n    def check(self):\n        self.assertTrue(shop.OPEN)\n\n\n"
     'setattr(Tests, f"test_{os.urandom(8).hex()}", Tests.check)\n'
 )
-ISSUES = [
-    {
-        "number": 7,
-        "title": "total() of an empty list raises IndexError",
-        "body": "Printing the report of a day without sales fails.\r\n\r\n```diff\n-sum(prices[1:])\n```\n\n"
-        "It can be fixed by changing `return sum(prices)` in shop.py.",
-    }
-]
+ISSUES = {
+    7: "total() of an empty list raises IndexError\n\nPrinting the report of a day without sales fails.\r\n\r\n"
+    "```diff\n-sum(prices[1:])\n```\n\nIt can be fixed by changing `return sum(prices)` in shop.py."
+}
 
 
 class Mined(NamedTuple):
@@ -112,8 +108,7 @@ def mined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mined]:
     folder = tmp_path_factory.mktemp("mined")
     repository, output, home = folder / "shop", folder / "tasks", folder / "home"
     fix = build_history(repository)
-    issues = {issue["number"]: f"{issue['title']}\n\n{issue['body']}" for issue in ISSUES}
-    request = MineRequest(repository, issues={int(str(number)): text for number, text in issues.items()}, runs=2)
+    request = MineRequest(repository, issues=ISSUES, runs=2)
     first: list[Settled] = []
 
     def interrupt(found: Settled) -> None:
@@ -218,8 +213,7 @@ def test_what_was_settled_is_not_run_again_and_nothing_is_written(
 
     before = files()
     monkeypatch.setattr(Checker, "check", lambda *_: pytest.fail("was run again"))
-    issues = {7: f"{ISSUES[0]['title']}\n\n{ISSUES[0]['body']}"}
-    again = mine_tasks(MineRequest(mined.repository, issues=issues, runs=2), mined.output)
+    again = mine_tasks(MineRequest(mined.repository, issues=ISSUES, runs=2), mined.output)
     assert again == list(mined.by_subject.values())
     assert files() == before
     # What the interrupted call had settled is as it was then.
