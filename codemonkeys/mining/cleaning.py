@@ -132,7 +132,7 @@ def _cleaned(part: str, fix: Fix) -> str:
         lines = part.split("\n")
         given_away = any(_DIFF_BEGINS.match(line.strip()) for line in lines) or "```diff" in lines[0].replace(" ", "")
         inside = [line for line in lines[1:] if line.strip() and not _FENCE.match(line)]
-        return "" if given_away or not inside or holds_line([part], fix) else part
+        return "" if given_away or not inside or holds_line([part], fix) else _LINK.sub("", part)
     lines = [line for line in without_diffs(part.split("\n")) if not _TRAILER.fullmatch(line)]
     part = _without_references("\n".join(lines), fix)
     if _TRACEBACK.search(part):  # names files, because that is where it failed

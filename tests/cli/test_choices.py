@@ -58,7 +58,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Place:
 def test_settings_list_every_component(place: Place) -> None:
     choices = json.loads(place("settings", "--json").out)["choices"]
     assert choices["task sources"][-1] == "mine" and "task_repository" in choices["task sources"]
-    assert choices["sandboxes"] == ["local", "docker", "away", "broken", "near"]
+    assert choices["sandboxes"] == ["local", "docker", "here", "away", "broken", "near"]
     assert choices["models"] == ["fake", "replay", "parrot"]
     assert choices["selection rules"] == [*RULES, "first", "lost"]
     shown = place("settings").out
@@ -90,7 +90,7 @@ def test_a_run_uses_them_by_name(place: Place) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (("--sandbox", "nowhere"), ("no sandbox 'nowhere'", "local, docker, away, broken, near", "module:attribute")),
+        (("--sandbox", "nowhere"), ("no sandbox 'nowhere'", "local, docker, here, away, broken, near", "module:attribute")),
         (("--sandbox", ""), ("sandbox.kind",)),
         (("--sandbox", "broken"), ("'broken' cannot be loaded",)),
         (("-c", "sandbox.kind=outside_plugin:first"), ("not sandboxes.Backend",)),

@@ -17,8 +17,8 @@ from tests.docs.test_pages import COMMANDS, called
 
 VERIFIED = 500
 """Tasks of SWE-bench Verified."""
-OF_KNOWN_SIZE = ("greeting", "tasks")
-"""Repositories and tasks that a page makes itself: it shows what they cost."""
+OF_KNOWN_SIZE = ("greeting", "tasks", "mined")
+"""Repositories and tasks that a page makes itself: it shows, or says, what they cost."""
 ALL: Any = COMMANDS
 HELP = "\n".join(command.help.replace("Example: ", "\n") for command in ALL.commands.values())
 
