@@ -90,7 +90,10 @@ def test_a_run_uses_them_by_name(place: Place) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (("--sandbox", "nowhere"), ("no sandbox 'nowhere'", "local, docker, here, away, broken, near", "module:attribute")),
+        (
+            ("--sandbox", "nowhere"),
+            ("no sandbox 'nowhere'", "local, docker, here, away, broken, near", "module:attribute"),
+        ),
         (("--sandbox", ""), ("sandbox.kind",)),
         (("--sandbox", "broken"), ("'broken' cannot be loaded",)),
         (("-c", "sandbox.kind=outside_plugin:first"), ("not sandboxes.Backend",)),
