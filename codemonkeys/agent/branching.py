@@ -25,6 +25,7 @@ from codemonkeys.generation.answers import Replace
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.look_ups import LookUp, Show
 from codemonkeys.generation.looking_up import in_words as in_words_of_look_up
+from codemonkeys.journal.transcripts import FORK
 from codemonkeys.models.base import Completion, Message
 from codemonkeys.stages import AGENT, BRANCH
 
@@ -32,6 +33,9 @@ SAMPLED = 3
 """Answers that are sampled before a step, beside the root's own."""
 EARLIEST = 0.5
 """No fork before this share of the steps to the root's last change: it would share little, and save little."""
+
+DECIDED = "forks"
+"""Kind of the note that holds the turns of the answers by which forks leave a root."""
 
 Signature = tuple[str, ...]
 """What the commands of an answer are, by kind and target; empty for an answer that holds none."""
@@ -44,8 +48,8 @@ class Sampled(NamedTuple):
     step: int
     entropy: float
     """In bits; 0 if all have the same commands."""
-    others: tuple[Completion, ...]
-    """One answer for each way to go on that is not the root's, the most frequent first."""
+    others: tuple[int, ...]
+    """The turn of one answer for each way to go on that is not the root's, the most frequent first."""
 
 
 def grouped(work: Work, samples: Sequence[int]) -> list[list[int]]:
@@ -61,20 +65,30 @@ async def run_branch(work: Work, samples: Sequence[int], context: Context, earli
     root, *rest = samples
     said: list[Message] = []
     candidate = await run_agent(work, root, context, earlier, said=said)
-    forks = await find_forks(work, root, said, len(rest)) if rest else []
+    forks = await decide_forks(work, root, said, rest) if rest else []
     begun = [*forks, *[None] * (len(rest) - len(forks))]
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(run_agent(work, sample, context, earlier, fork))
             for sample, fork in zip(rest, begun, strict=True)
         ]
-    for sample, fork in zip(rest, forks, strict=False):
-        await work.note(BRANCH, "fork", {"of": root, "step": len(fork.answers) - 1}, sample)
     return [candidate, *(task.result() for task in tasks)]
 
 
-async def find_forks(work: Work, root: int, said: Sequence[Message], count: int) -> list[Fork]:
-    """Where to fork a root: at most so many places, those where sampled commands disagree most first."""
+async def decide_forks(work: Work, root: int, said: Sequence[Message], rest: Sequence[int]) -> list[Fork]:
+    """Where samples leave a root, which is decided once: a resumed run could have the money for other answers."""
+    turns: list[int] | None = work.journal.note(work.task.id, BRANCH.name, root, DECIDED)
+    if turns is None:
+        turns = await find_forks(work, root, said, len(rest))
+        await work.note(BRANCH, DECIDED, turns, root)
+    for sample, turn in zip(rest, turns, strict=False):
+        await work.note(BRANCH, FORK, {"of": root, "step": turn // SAMPLED, "turn": turn}, sample)
+    answers = answers_of(work, root)
+    return [Fork(root, (*answers[: turn // SAMPLED], sampled_answer(work, root, turn))) for turn in turns]
+
+
+async def find_forks(work: Work, root: int, said: Sequence[Message], count: int) -> list[int]:
+    """The turns of the sampled answers by which to leave a root: those where commands disagree most first."""
     answers = answers_of(work, root)
     own = [signature_of(work, answer) for answer in answers]
     steps = steps_to_sample([any(part.startswith(CHANGING) for part in each) for each in own], -(-count // 2))
@@ -87,7 +101,7 @@ async def find_forks(work: Work, root: int, said: Sequence[Message], count: int)
         step = later.pop()
         found.append(await sample_step(work, root, said, step, own[step]))
     ranked = sorted(found, key=lambda each: (-each.entropy, -each.step))
-    return [Fork(root, (*answers[: each.step], other)) for each in ranked for other in each.others][:count]
+    return [turn for each in ranked for turn in each.others][:count]
 
 
 def span(steps: Sequence[int]) -> tuple[int, int]:
@@ -118,18 +132,22 @@ async def sample_step(work: Work, root: int, said: Sequence[Message], step: int,
     before = messages_before(said, step)
     async with asyncio.TaskGroup() as group:
         asked = [group.create_task(sample_answer(work, root, before, step, number)) for number in range(SAMPLED)]
-    found = [(signature_of(work, answer), answer) for task in asked if (answer := task.result())]
+    turns = [turn for task in asked if (turn := task.result()) is not None]
+    found = [(signature_of(work, sampled_answer(work, root, turn)), turn) for turn in turns]
     counts = Counter([own, *(signature for signature, _ in found if signature)])
-    firsts: dict[Signature, Completion] = {}
-    for signature, answer in found:
+    firsts: dict[Signature, int] = {}
+    for signature, turn in found:
         if signature and signature != own:
-            firsts.setdefault(signature, answer)
+            firsts.setdefault(signature, turn)
     ways = sorted(firsts, key=lambda signature: -counts[signature])
     return Sampled(step, entropy(list(counts.values())), tuple(firsts[signature] for signature in ways))
 
 
-async def sample_answer(work: Work, root: int, before: Sequence[Message], step: int, number: int) -> Completion | None:
-    """One more answer to what a root was told; None if there is no money for it, or the provider refuses it."""
+async def sample_answer(work: Work, root: int, before: Sequence[Message], step: int, number: int) -> int | None:
+    """Ask for one more answer to what a root was told, and return its turn.
+
+    None if there is no money for it, or the provider refuses it.
+    """
     generation, turn = work.settings.generation, step * SAMPLED + number
     talk = Conversation(
         *(work, BRANCH, root, "", 1, generation.temperature, generation.max_tokens),
@@ -143,8 +161,14 @@ async def sample_answer(work: Work, root: int, before: Sequence[Message], step: 
             return None
     except (BudgetReached, FilteredAnswer, RejectedRequest):
         return None
+    return turn
+
+
+def sampled_answer(work: Work, root: int, turn: int) -> Completion:
+    """A sampled answer, from the journal."""
     stored = work.journal.calls.stored(work.key(BRANCH, root, turn))
-    return None if stored is None else work.journal.calls.answer(stored)
+    assert stored is not None  # It is noted, or has just been given.
+    return work.journal.calls.answer(stored)
 
 
 def messages_before(said: Sequence[Message], step: int) -> Sequence[Message]:

@@ -15,6 +15,7 @@ from codemonkeys.agent.branching import SAMPLED, entropy, steps_to_sample, targe
 from codemonkeys.agent.commands import parse_commands
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import queries, run_files
+from codemonkeys.journal.transcripts import transcript
 from codemonkeys.models.base import Request
 from codemonkeys.pipeline import solve_task
 from codemonkeys.tasks.snapshot import Snapshot
@@ -78,8 +79,11 @@ def test_forks_go_on_where_commands_disagree_and_nothing_is_asked_twice(
     (fork,) = [r for r in requests if r.key[1:4] == ("agent", 1, 3)]
     assert [m.content for m in fork.messages[: len(root.messages)]] == [m.content for m in root.messages]
     assert fork.messages[len(root.messages)].content == edit("b.py", "z = 1", 1)
-    notes = {n["sample"]: n["body"] for n in story["notes"] if n["stage"] == "branch"}
-    assert notes == {1: {"of": 0, "step": 2}, 2: {"of": 0, "step": 2}}
+    notes = {n["sample"]: n["body"] for n in story["notes"] if n["kind"] == "fork"}
+    assert notes == {1: {"of": 0, "step": 2, "turn": 6}, 2: {"of": 0, "step": 2, "turn": 8}}
+    with run_files.reading(tmp_path / "run" / "run.db") as connection:
+        said = [text for role, text in transcript(connection, TASK.id, "agent", 1) if role == "assistant"]
+    assert said == [LOOK, TEST, edit("b.py", "z = 1", 1), DONE], "what a fork shares with its root is its own too"
 
     def never(request: Request) -> str:
         raise AssertionError(f"asked again: {request.key}")
@@ -102,7 +106,20 @@ def test_without_disagreement_or_money_for_samples_the_others_begin_anew(
         requests, story = solved(tmp_path / name, make_snapshot(FILES, name), answer, samples=3)
         assert len(story["candidates"]) == 3
         assert sum(r.key.stage == "agent" for r in requests) == 3 * len(ROOT)
-        assert not [n for n in story["notes"] if n["stage"] == "branch"]
+        assert not [n for n in story["notes"] if n["kind"] == "fork"]
+
+
+def test_where_agents_fork_is_decided_once(tmp_path: Path, make_snapshot: Callable[..., Snapshot]) -> None:
+    """There is no money for samples in the first session, and enough in the second: what has begun anew goes on so."""
+
+    def dear(request: Request) -> str:
+        if request.key.stage == "branch":
+            raise BudgetReached("no money left")
+        return answers(request)
+
+    snapshot = make_snapshot(FILES)
+    _, story = solved(tmp_path, snapshot, dear)
+    assert solved(tmp_path, snapshot) == ([], story)
 
 
 def test_a_lone_agent_and_edit_conversations_do_not_branch(
