@@ -24,6 +24,9 @@ from sandboxes.base import Environment, Execution, Script
 P = ParamSpec("P")
 T = TypeVar("T")
 
+ENDED_EARLY = "ended early"
+"""Kind of the note that says why a conversation could not continue."""
+
 
 @dataclass
 class Work:
@@ -126,7 +129,11 @@ class Work:
         # Its traceback would keep all that the conversation held.
         self.ended_early.append(error.with_traceback(None))
         reason = f"{type(error).__name__}: {error}"
-        self.journal.put_note(self.task.id, stage.name, sample, "ended early", reason)
+        self.journal.put_note(self.task.id, stage.name, sample, ENDED_EARLY, reason)
+
+    def has_ended_early(self, stage: Stage, sample: int) -> bool:
+        """Whether one conversation ended early, in this session or before."""
+        return self.journal.note(self.task.id, stage.name, sample, ENDED_EARLY) is not None
 
     def gate(self, name: str) -> PrefixGate:
         """The gate of a prompt prefix that several conversations share."""

@@ -30,14 +30,17 @@ OUTPUT_CHARACTERS = 1_500
 Summary = Mapping[str, str]
 """Text by part."""
 
-_PART = re.compile(rf"^[ \t#*_>-]*({'|'.join(PARTS)})[*_ ]*:[*_ ]*", re.I | re.M)
+_PART = re.compile(rf"^[ \t#*_>-]*({'|'.join(PARTS)})[*_ ]*:(?:[*_]+(?!\S))?", re.I | re.M)
 
 
 async def distill(work: Work, samples: Iterable[int]) -> None:
-    """Make and store a summary of each of these trajectories, unless it has one; it may come to none."""
+    """Make and store a summary of each of these trajectories, unless it has one; it may come to none.
+
+    One for which there was no money, or which was refused, is not asked for again: a wave may have begun without it.
+    """
     async with asyncio.TaskGroup() as group:
         for sample in samples:
-            if summary_of(work, sample) is None:
+            if summary_of(work, sample) is None and not work.has_ended_early(DISTILL, sample):
                 group.create_task(_distill(work, sample))
 
 

@@ -14,7 +14,7 @@ from codemonkeys.generation.trajectories import describe_earlier
 from codemonkeys.prompting import cut_middle
 from codemonkeys.selection.collect_evidence import collect_evidence
 from codemonkeys.selection.deciding import complete_ranking, shortlist_ranking
-from codemonkeys.selection.evidence import Evidence
+from codemonkeys.selection.evidence import Evidence, Match
 from codemonkeys.selection.rules import RULES
 from codemonkeys.selection.rules_base import passed, valid_tests
 from codemonkeys.selection.tournament import BRIEF_VOTES, play
@@ -51,10 +51,13 @@ async def best_lessons(work: Work, candidates: Sequence[Candidate], drawn: int) 
     order = complete_ranking(evidence, shortlist_ranking(selection, evidence))
     if generation.distill_by == "tournament":
         first = drawn * (BRIEF_VOTES + selection.match_votes)
-        try:
-            matches = await play(work, inputs, order, until=most, stage=COMPARE, first_turn=first)
-        except BudgetReached:
-            matches = ()
+        matches: tuple[Match, ...] = ()
+        if not work.has_ended_early(COMPARE, drawn):
+            try:
+                matches = await play(work, inputs, order, until=most, stage=COMPARE, first_turn=first)
+            except BudgetReached as error:
+                # Kept, as the wave goes on without: a resumed run that could pay for them would tell it otherwise.
+                work.give_up(COMPARE, drawn, error)
         if matches:
             order = complete_ranking(evidence, RULES["tournament"].rank(replace(evidence, matches=matches)))
     return [lesson_of(work, candidates[index].sample, evidence, index) for index in order[:most]]

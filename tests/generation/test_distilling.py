@@ -151,6 +151,28 @@ def test_without_money_for_summaries_the_wave_goes_on(tmp_path: Path, make_snaps
     assert sum(n["kind"] == "ended early" and n["stage"] == "distill" for n in story["notes"]) == 2
 
 
+@pytest.mark.parametrize("stage", ["distill", "compare"])
+def test_a_wave_that_went_on_without_is_resumed_without(
+    stage: str, tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    """There is money again in the second session: what the wave was told stays as it was."""
+
+    def dear(request: Request) -> str:
+        if request.key.stage == stage:
+            raise BudgetReached("no money left")
+        return answers(request)
+
+    snapshot, generation = make_snapshot(SOURCES), {**GENERATION, "distill_best": 1, "distill_by": "tournament"}
+    _, story = solved(tmp_path, snapshot, dear, generation=generation)
+    requests, again = solved(tmp_path, snapshot, generation=generation)
+    assert (requests, again) == ([], story)
+
+
+def test_a_name_that_begins_with_underscores_stays_whole() -> None:
+    summary = parse_summary("HYPOTHESIS: __init__ of A.\n**Tried:** *b*.\n__SEEN:__ c.\n**OPEN**: __d__ is new.")
+    assert list(summary.values()) == ["__init__ of A.", "*b*.", "c.", "__d__ is new."]
+
+
 def test_one_wave_has_nothing_to_distill() -> None:
     with pytest.raises(BadSettings, match="diversity=distill needs more than one wave"):
         load_settings(["generation.diversity=distill"])
