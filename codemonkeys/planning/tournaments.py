@@ -7,15 +7,22 @@ from codemonkeys.models.roles import longest_answer
 from codemonkeys.planning.conversations import JUDGE_PROFILE, PATCH, Conversations
 from codemonkeys.planning.measures import Measures
 from codemonkeys.planning.models import PlannedModels
-from codemonkeys.planning.stage_cost import EVIDENCE, FAILURES, FEWER_TOKENS, TOUCHED, StageCost, stage_cost
-from codemonkeys.planning.stage_cost import upper_bound as bound_of
+from codemonkeys.planning.stage_cost import (
+    EVIDENCE,
+    FAILURES,
+    FEWER_TOKENS,
+    TOUCHED,
+    StageCost,
+    stage_cost,
+    upper_bound,
+)
 from codemonkeys.selection.deciding import add_matches, add_matches_for_shortlist, collectors
 from codemonkeys.selection.tournament import BRIEF_VOTES, most_matches
 from codemonkeys.settings import Settings
 from codemonkeys.stages import TOURNAMENT
 
 DISAGREE = 0.3
-"""Share of matches whose first votes disagree: an assumption, until a run of yours tells more (`--experience`)."""
+"""Share of matches whose first votes disagree: an assumption, until a run of yours tells more (`--like`)."""
 
 
 def tournament_cost(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
@@ -43,7 +50,7 @@ def cost_of_matches(
     longest, touched = longest_answer(settings, "judge"), min(settings.context.tokens, source) + measures.paths
     patch = 2 * longest_answer(settings, "writer") * FEWER_TOKENS
     told = user + size * (patch + FAILURES)
-    each = bound_of(models, stage, system, told, 1, longest, 0)
-    last = bound_of(models, stage, system + touched, told + selection.evidence_tokens, 1, longest, 0)
+    each = upper_bound(models, stage, system, told, 1, longest, 0)
+    last = upper_bound(models, stage, system + touched, told + selection.evidence_tokens, 1, longest, 0)
     most = None if each is None or last is None else matches * (BRIEF_VOTES * each + selection.match_votes * last)
     return stage_cost(models, stage, calls, usage.usage, matches * (BRIEF_VOTES + selection.match_votes), most)

@@ -44,7 +44,7 @@ HERE = [
     *(name for name, program in NEEDS.items() if shutil.which(program)),
     *(pytest.param(name, marks=pytest.mark.slow) for name, program in SLOW_NEEDS.items() if shutil.which(program)),
 ]
-"""Languages whose programs this machine has: those of all take gigabytes, of which `.ci/run` installs the small ones."""
+"""Languages whose programs this machine has: all take gigabytes, and `.ci/run` installs the small ones."""
 CARGO = '[package]\nname = "ring"\nversion = "0.1.0"\nedition = "2021"\n'
 FILES = {
     "javascript": {"ring.js": "module.exports = 2\n"},
