@@ -35,6 +35,7 @@ SETTINGS = {
     "core.hooksPath": os.devnull,
     "core.fsmonitor": "false",
     "commit.gpgSign": "false",
+    "log.showSignature": "false",
     "submodule.recurse": "false",
 }
 """Override the repository's configuration, which could otherwise make git run programs."""

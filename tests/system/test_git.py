@@ -61,6 +61,14 @@ def test_no_configuration_of_the_user_and_no_program_of_the_repository(
     assert ours.try_run("config", "core.abbrev").stdout == b""
     ours.run("update-ref", "refs/heads/new", "HEAD")
     ours.run("status", "--porcelain")
+    program = tmp_path / "verify"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    git(repository, "config", "log.showSignature", "true")
+    git(repository, "config", "gpg.program", str(program))
+    signed = ours.run("cat-file", "commit", "HEAD").replace(b"\n\n", b"\ngpgsig -----BEGIN PGP SIGNATURE-----\n\n", 1)
+    made = ours.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=signed).decode().strip()
+    ours.run("log", "--format=%H", made)
     assert not (tmp_path / "ran").exists()
 
 
