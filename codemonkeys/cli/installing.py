@@ -84,7 +84,8 @@ def options_of(request: Request) -> Options:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise BadInput(f"--python {request.python}: not a Python that runs here ({error})") from None
-    return Options(request.scripts, found or request.python, done.stdout.strip())
+    # The commands run in another folder.
+    return Options(request.scripts, str(Path(found or request.python).absolute()), done.stdout.strip())
 
 
 def tell(plan: Plan, home: Path) -> None:

@@ -24,8 +24,8 @@ FAILED = "failed.txt"
 INSTALL = """\
 cd {folder} || exit
 install() {{
-    python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --use-pep517 \\
-        --prefix {prefix} "$@"
+    python -I -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \\
+        --use-pep517 --prefix {prefix} "$@"
 }}
 install -e . 2>/tmp/in-place || install . || {{ cat /tmp/in-place; exit 1; }}
 """

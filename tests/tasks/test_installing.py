@@ -18,7 +18,7 @@ from codemonkeys.tasks import images
 from codemonkeys.tasks.build_once import IN_PLACE, unfinished
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.installing import mounts
-from codemonkeys.tasks.installing.making import find_made, make, plans_of, where_made, why_not
+from codemonkeys.tasks.installing.making import _remove, find_made, make, plans_of, where_made, why_not
 from codemonkeys.tasks.installing.plan import Options, Plan
 from codemonkeys.tasks.local_repository import SYSTEM_PATH
 from codemonkeys.tasks.own_issue import RuntimeChoice, describe
@@ -119,6 +119,7 @@ def test_requirements_are_what_is_installed_and_decides(plans: Plans) -> None:
         ({"setup.py": "import setuptools\n"}, "known only by running it"),
         ({"pyproject.toml": "[tool.poetry]\n"}, "no poetry.lock in the commit"),
         ({"poetry.lock": "", "pyproject.toml": "[tool.poetry.requires-plugins]\na = '1'\n"}, "plugins of poetry"),
+        ({"poetry.lock": '[package.source]\ntype = "git"\n'}, "packages from git, a folder or an archive"),
         ({"package-lock.json": '{"resolved": "git+ssh://a"}'}, "packages from git.*--scripts"),
         ({"package.json": "{}", "yarn.lock": ""}, "only npm is called here: install with yarn"),
         ({"Cargo.toml": ""}, "no Cargo.lock in the commit"),
@@ -129,6 +130,26 @@ def test_what_cannot_be_installed_says_why(plans: Plans, files: dict[str, str], 
     (plan,) = plans(files)
     with pytest.raises(BadInput, match=said):
         make(plan, Path(), "HEAD", Path())
+
+
+def test_no_line_of_the_repository_allows_builds(plans: Plans) -> None:
+    lines = [
+        "--no-bin :all:",
+        "--pre --no-binary :all:",
+        "one --no-binary=:all:",
+        "two==2 --hash=sha256:a '--no-binary=:all:'",
+        "three --hash=sha256:b",
+        "--index-url https://example.org/simple",
+        "four -- '",
+        "-ihttps://example.org",
+    ]
+    project = '[project]\ndependencies = ["five --no-binary :all:"]\n'
+    (plan,) = plans({"requirements.txt": "\n".join(lines), "pyproject.toml": project})
+    assert dict(plan.written)["requirements.txt"].splitlines() == [
+        *("five", "one", "two==2", "three --hash=sha256:b", "--index-url https://example.org/simple", "four")
+    ]
+    (elsewhere,) = plans({"requirements.txt": "-r https://example.org/more.txt\n"})
+    assert "may name what does" in elsewhere.problem
 
 
 def test_what_names_no_package_asks_for_nothing(plans: Plans) -> None:
@@ -221,12 +242,15 @@ def test_a_python_project_and_its_packages_are_found_by_scripts(
     monkeypatch.setenv("CODEMONKEYS_HOME", str(tmp_path / "home"))
     home = tmp_path / "home"
     files = {"pyproject.toml": PYPROJECT.format(version="1"), "mine/__init__.py": "from mine._version import version\n"}
+    # Named as modules that pip and venv import: none of them may be taken from the repository.
+    files |= {f"{name}.py": f"open({str(tmp_path / 'ran')!r}, 'w')\n" for name in ("pip", "venv", "logging")}
     first, second = make_repository(files, "first"), make_repository(files | {"README.md": ""}, "second")
     with pytest.raises(BadInput, match=r"codemonkeys env .*first"):
         describe(first, "x", "HEAD", RuntimeChoice())
     with Snapshot.of_repository(first) as snapshot:
         (plan,) = plans_of(snapshot, "", Options())
         place = make(plan, first, "HEAD", home)
+    assert not (tmp_path / "ran").exists(), "code of the repository runs in sandboxes only"
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)  # nothing more is run
     with Snapshot.of_repository(second) as snapshot:
         ((_, found),) = find_made(snapshot, "", home)
@@ -287,6 +311,21 @@ def test_modules_of_a_lock_file_are_found_by_scripts_and_run_nothing(
         sandbox.close()
         workspace.snapshot.close()
     assert done.output == "there\n", done
+
+
+def test_files_that_name_programs_are_gone_by_whatever_path(tmp_path: Path) -> None:
+    for name in ("a/.cargo/config.toml", ".npmrc", "other/config.toml", "config.toml", "kept/.cargo/other"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".cargo").symlink_to("other")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / ".npmrc").symlink_to("../config.toml")
+    (tmp_path / "kept" / "link").symlink_to("../config.toml")
+    _remove(tmp_path, (".npmrc", ".cargo/config.toml"))
+    left = {
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_symlink() or path.is_file()
+    }
+    assert left == {"other/config.toml", "config.toml", "kept/.cargo/other", "kept/link"}
 
 
 @pytest.mark.skipif(not shutil.which("cargo"), reason="no cargo")

@@ -99,9 +99,7 @@ def _fill(plan: Plan, repository: Path, commit: str, place: Path, say: Callable[
     tree = place / "tree"
     tree.mkdir()
     copy_commit(repository, commit, tree)
-    for path in list(tree.rglob("*")):
-        if not path.is_symlink() and path.is_file() and _is_one_of(path.relative_to(tree), plan.removed):
-            path.unlink()
+    _remove(tree, plan.removed)
     for name, text in plan.written:
         (place / name).write_text(text, "utf-8", "surrogateescape")
     if plan.kind == "rust":
@@ -117,6 +115,15 @@ def _fill(plan: Plan, repository: Path, commit: str, place: Path, say: Callable[
     shutil.rmtree(tree)
     about = {"kind": plan.kind, "files": plan.files, "commands": plan.commands_at(place), "notes": plan.notes}
     (place / "environment.json").write_text(json.dumps(about, indent=2) + "\n")
+
+
+def _remove(tree: Path, names: Iterable[str]) -> None:
+    """Remove files of these names from all folders, and symbolic links that lead to such a file."""
+    above = [str(parent) for name in names for parent in Path(name).parents if parent.name]
+    for path in list(tree.rglob("*")):
+        if path.is_symlink() or path.is_file():
+            if _is_one_of(path.relative_to(tree), [*names, *(above if path.is_symlink() else ())]):
+                path.unlink()
 
 
 def _is_one_of(path: Path, names: Iterable[str]) -> bool:

@@ -12,10 +12,13 @@ from typing import Any
 from codemonkeys.tasks.installing.plan import PLACE, Files, Options, Plan, key_of, refused
 from codemonkeys.tasks.installing.requirements import Requirements, read_requirements, read_strings
 
-PIP = (f"{PLACE}/venv/bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input")
+# Isolated, as the commands run in a copy of the repository: else its files are imported in place of Python's own.
+PIP = (f"{PLACE}/venv/bin/python", "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input")
 ONLY_BINARY = ("--only-binary", ":all:")
 WITH_TESTS = re.compile(r"tests?|testing|dev|develop|development|ci")
 """Extras, groups and requirements files with what the tests need."""
+POETRY_SOURCE = re.compile(r'^type = "(?:git|directory|file|url)"', re.M)
+"""Poetry builds such packages, whatever is said of those of an index."""
 SETUPTOOLS = ("setuptools>=64", "wheel")
 """What builds a project that names nothing else."""
 TESTS = ("test_*.py", "*_test.py")
@@ -58,6 +61,9 @@ def _by_poetry(files: Files, options: Options, project: dict[str, Any]) -> Plan:
     if "requires-plugins" in _table(project, "tool", "poetry") and not options.scripts:
         why = "pyproject.toml names plugins of poetry, which are code that it runs; allow that with --scripts"
         return refused("python", files.folder, tuple(files.read), why)
+    if POETRY_SOURCE.search(lock) and not options.scripts:
+        why = "it has packages from git, a folder or an archive, whose build runs their code; allow that with --scripts"
+        return refused("python", files.folder, tuple(files.read), why)
     install = ("poetry", "install", "--no-root", "--no-interaction", "--all-extras")
     tools = _tools(files, project, lock)
     variables = [("VIRTUAL_ENV", f"{PLACE}/venv")]
@@ -98,7 +104,10 @@ def _by_pip(files: Files, options: Options, project: dict[str, Any]) -> Plan | N
         )
         return refused("python", files.folder, (files.path(name),), why)
     if found.from_source and not options.scripts:
-        why = f"{found.from_source[0]} comes as source, whose build runs code of its own; allow that with --scripts"
+        why = (
+            f"{found.from_source[0]} comes as source or may name what does, whose build runs code of its own; allow "
+            "that with --scripts"
+        )
         return refused("python", files.folder, tuple(files.read), why)
     tools = _tools(files, project, "\n".join(found.lines))
     text = "\n".join([*found.lines, *(["-c constraints.txt"] if found.constraints else [])])
@@ -138,7 +147,7 @@ def _plan(
 
 
 def _venv(options: Options) -> tuple[str, ...]:
-    return (options.python, "-m", "venv", f"{PLACE}/venv")
+    return (options.python, "-I", "-m", "venv", f"{PLACE}/venv")
 
 
 def _written(tools: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -13,14 +14,11 @@ _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _INCLUDE = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s+|=)(\S+)")
 _EDITABLE = re.compile(r"(?:-e|--editable)(?:\s+|=)(\S+)")
 
-_BUILDS = (
-    "--no-binary",
-    "--only-binary",
-    "--no-build-isolation",
-    "--use-pep517",
-    "--config-settings",
-    "--global-option",
+_OPTIONS = frozenset(
+    ("-i", "--index-url", "--extra-index-url", "--no-index", "-f", "--find-links", "--trusted-host", "--pre")
+    + ("--prefer-binary", "--require-hashes", "-r", "--requirement", "-c", "--constraint", "--hash")
 )
+"""What a line may hold. What may be built is for the user to say, and pip takes shortened names, anywhere in a line."""
 
 
 @dataclass
@@ -67,11 +65,14 @@ def read_strings(found: Requirements, requirements: Iterable[object]) -> None:
 
 
 def _add(found: Requirements, line: str, constraints: bool) -> None:
-    if line.startswith(_BUILDS):
-        return  # What may be built is for the user to say.
+    line = _without_other_options(line)
+    if not line:
+        return
     editable = _EDITABLE.fullmatch(line)
     target = editable[1] if editable else line.partition(" @ ")[2] or line
     remote = "://" in target and not target.startswith("file:")
+    if remote and (include := _INCLUDE.fullmatch(line)) and "://" in include[2]:
+        found.from_source.append(line)  # its options are not known
     if not line.startswith("-") or editable:
         where = target.partition(";")[0].partition(" --")[0].strip()
         if not constraints and not remote and (editable or where.startswith(("file:", ".", "/")) or "/" in where):
@@ -80,3 +81,16 @@ def _add(found: Requirements, line: str, constraints: bool) -> None:
         if remote and not where.partition("#")[0].endswith(".whl"):
             found.from_source.append(line)
     (found.constraints if constraints else found.lines).append(line)
+
+
+def _without_other_options(line: str) -> str:
+    """A line as it is, or without options if any of them is not among `_OPTIONS` or cannot be read."""
+    if _EDITABLE.fullmatch(line):
+        return line
+    words = line.split(" ")
+    first = next((number for number, word in enumerate(words) if word.startswith("-")), len(words))
+    try:
+        named = [word.partition("=")[0] for word in shlex.split(" ".join(words[first:])) if word.startswith("-")]
+    except ValueError:
+        named = [""]
+    return line if all(name in _OPTIONS for name in named) else " ".join(words[:first])
