@@ -66,6 +66,11 @@ class ThisContainer:
 
     def is_abandoned(self, folder: str) -> bool:
         """Whether its owner has died; what then is still put back is waited for."""
+        if not Path(folder, "owner").exists():
+            raise SandboxError(
+                f"{folder} names no process that owns it: one may just begin, or was killed as it did. If no other "
+                "codemonkeys runs here, remove that folder"
+            )
         pid, _, started = self.get(f"{folder}/owner").decode(errors="replace").partition(" ")
         if not pid.isdigit() or process_start(int(pid)) == started:
             return False

@@ -19,7 +19,7 @@ from codemonkeys.mining.task_files import MinedTask, eval_script, write_index, w
 from codemonkeys.system.files import scratch_folder
 from codemonkeys.tasks.build_once import locked
 from codemonkeys.tasks.commit_archive import pack_tree
-from codemonkeys.tasks.copying import copy_commit, copy_generated
+from codemonkeys.tasks.copying import VERSIONS, copy_commit, copy_generated
 from codemonkeys.tasks.environments import INPUTS, default_home, prepare
 from codemonkeys.tasks.sources import load_tasks
 from sandboxes import local
@@ -163,7 +163,8 @@ def _inputs(mine: Mine, candidate: Candidate, tree: Path) -> dict[str, bytes]:
     copy_commit(mine.repository, candidate.commit.base, tree)
     shutil.rmtree(tree / ".git")
     if mine.runtime.venv is not None:
-        copy_generated(mine.repository, tree)
+        # What is compiled, or lists files, is of today, and would tell of the fix.
+        copy_generated(mine.repository, tree, VERSIONS)
     contents = (pack_tree(tree), mine.runtime.requirements.encode(), mine.runtime.install.encode())
     return dict(zip(INPUTS, contents, strict=True))
 

@@ -127,7 +127,8 @@ def pin_of(name: str, version: str, direct: Mapping[str, object]) -> str:
     """A line of a requirements file that installs exactly this."""
     source = direct.get("vcs_info")
     if isinstance(source, dict) and source.get("vcs") == "git" and source.get("commit_id"):
-        return f"{name} @ git+{direct.get('url')}@{source['commit_id']}"
+        address = re.sub("//[^/@]*@", "//", str(direct.get("url")))  # without credentials: tasks are shared
+        return f"{name} @ git+{address}@{source['commit_id']}"
     return f"{name}=={version}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from codemonkeys.system.git import Git
 from codemonkeys.tasks.one_commit import IDENTITY, init_repository, make_root_commit
 from codemonkeys.tasks.snapshot import SUBMODULE, SYMLINK, Snapshot
 
-GENERATED = ("_version.py", "version.py", "*_version.py", "*.so", "*.egg-info/*")
+VERSIONS = ("_version.py", "version.py", "*_version.py")
+"""Untracked files that say nothing but which version is installed."""
+GENERATED = (*VERSIONS, "*.so", "*.egg-info/*")
 """Untracked files that an editable installation generates and the code needs. Others may hold secrets."""
 
 
@@ -51,15 +54,15 @@ def copy_commit(repository: Path, commit: str, folder: Path) -> None:
                 target.chmod(0o755 if entry.mode == "100755" else 0o644)
 
 
-def copy_generated(repository: Path, folder: Path) -> None:
-    """Copy what an editable installation has generated: `GENERATED` files next to tracked ones, but no symlinks."""
+def copy_generated(repository: Path, folder: Path, rules: Sequence[str] = GENERATED) -> None:
+    """Copy what an editable installation has generated: files by these rules next to tracked ones, but no symlinks."""
     for parent, names, files in os.walk(repository):
         here = Path(parent).relative_to(repository)
         tracked = [name for name in names if name != ".git" and (folder / here / name).is_dir()]
         names[:] = [*tracked, *(name for name in names if name.endswith(".egg-info"))]
         for name in files:
             path, source, target = (here / name).as_posix(), Path(parent, name), folder / here / name
-            wanted = any(fnmatch(name if "/" not in rule else path, rule) for rule in GENERATED)
+            wanted = any(fnmatch(name if "/" not in rule else path, rule) for rule in rules)
             if wanted and not os.path.lexists(target) and source.is_file() and not source.is_symlink():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)

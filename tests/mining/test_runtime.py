@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.mining.runtime import PATH_FILE, moved, names_of, runtime_of, site_packages
+from codemonkeys.tasks.copying import VERSIONS, copy_generated
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes import local
 from sandboxes.base import Environment, Reason, Script
@@ -38,7 +39,7 @@ def repository(tmp_path: Path) -> Path:
     install(site, "needed", "1.5", {"needed.py": "VALUE = 5\n"})
     (site / "other.pth").write_text(f"{folder}/lib\n{folder}-elsewhere\n")
     commit = "0" * 40
-    given = f'{{"url": "https://example.org/p.git", "vcs_info": {{"vcs": "git", "commit_id": "{commit}"}}}}'
+    given = f'{{"url": "https://user:canary@example.org/p.git", "vcs_info": {{"vcs": "git", "commit_id": "{commit}"}}}}'
     install(site, "fromgit", "3", {"fromgit.py": ""}, given)
     (folder / ".venv" / "bin" / "tool").write_text(f"#!{folder}/.venv/bin/python\nprint('tool')\n")
     (folder / ".venv" / "bin" / "tool").chmod(0o755)
@@ -51,6 +52,18 @@ def test_packages_are_pinned_and_the_repositorys_own_is_not_one_of_them(reposito
         assert names_of(repository, snapshot) == {"the-shop"}
     assert runtime.requirements == f"fromgit @ git+https://example.org/p.git@{'0' * 40}\nneeded==1.5\n"
     assert runtime.installed[PATH_FILE] == "/testbed/src\n/testbed\n/testbed/lib\n"
+
+
+def test_of_what_an_installation_generated_only_versions_are_taken_back_in_time(tmp_path: Path) -> None:
+    """Compiled code and lists of files are of today, and would tell of the fix."""
+    today = {"shop/a.py": "", "shop/_version.py": "1", "shop/fast.so": "fixed", "shop.egg-info/SOURCES.txt": "new.py"}
+    for name, text in today.items():
+        (tmp_path / "today" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "today" / name).write_text(text)
+    (tmp_path / "before" / "shop").mkdir(parents=True)
+    copy_generated(tmp_path / "today", tmp_path / "before", VERSIONS)
+    copied = [path.name for path in (tmp_path / "before").rglob("*") if path.is_file()]
+    assert copied == ["_version.py"]
 
 
 @pytest.mark.slow

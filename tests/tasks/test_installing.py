@@ -160,6 +160,14 @@ def test_what_names_no_package_asks_for_nothing(plans: Plans) -> None:
     assert dict(plan.written)["requirements.txt"] == "a\n", "an option has no place there"
 
 
+def test_a_poetry_that_would_build_from_source_unasked_does_not_begin(plans: Plans) -> None:
+    files = {"poetry.lock": "", "pyproject.toml": "[tool.poetry]\n"}
+    asked = ("poetry", "config", "installer.only-binary")
+    (plan,), (allowed,) = plans(files), plans(files, scripts=True)
+    assert plan.commands[0] == asked and asked not in allowed.commands
+    assert ("POETRY_INSTALLER_ONLY_BINARY", ":all:") in plan.variables
+
+
 @pytest.mark.parametrize(
     ("files", "tool"),
     [

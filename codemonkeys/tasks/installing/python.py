@@ -67,8 +67,11 @@ def _by_poetry(files: Files, options: Options, project: dict[str, Any]) -> Plan:
     install = ("poetry", "install", "--no-root", "--no-interaction", "--all-extras")
     tools = _tools(files, project, lock)
     variables = [("VIRTUAL_ENV", f"{PLACE}/venv")]
-    variables += [] if options.scripts else [("POETRY_INSTALLER_ONLY_BINARY", ":all:")]
-    commands = (_venv(options), install, *([_of_tools(options)] if tools else []))
+    known: list[tuple[str, ...]] = []
+    if not options.scripts:
+        variables.append(("POETRY_INSTALLER_ONLY_BINARY", ":all:"))
+        known.append(("poetry", "config", "installer.only-binary"))  # fails where poetry is too old to obey
+    commands = (*known, _venv(options), install, *([_of_tools(options)] if tools else []))
     return _plan(files, options, tools, commands, variables=tuple(variables), written=_written(tools))
 
 
