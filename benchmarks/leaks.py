@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import time
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sandboxes import cgroups
+from sandboxes.base import SandboxError
 from sandboxes.engine import LABEL, open_engine
 
 SPARE = {"memory": 8 << 20, "disk": 1 << 20}
@@ -101,13 +103,12 @@ def _has(process: str, mark: str) -> bool:
 
 
 def _of_engine(run: str) -> dict[str, int]:
-    """The run's containers, and this machine's mounts except those of any container of the engine."""
-    engine = open_engine(timeout=60)
-    try:
+    """The run's containers, and this machine's mounts except those of any container of the engine, if there is one."""
+    containers: list[object] = []
+    root = None
+    with contextlib.suppress(SandboxError), contextlib.closing(open_engine(timeout=60)) as engine:
         containers = engine.api.containers(all=True, filters={"label": f"{LABEL}.run={run}"})
         root = engine.info()["DockerRootDir"]
-    finally:
-        engine.close()
     mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    ours = [words for words in mounts if not words[4].startswith(root) and "nsfs" not in words]
+    ours = [words for words in mounts if not (root and words[4].startswith(root)) and "nsfs" not in words]
     return {"containers": len(containers), "mounts": len(ours)}
