@@ -14,10 +14,10 @@ from codemonkeys.errors import BadInput, EnvironmentFailed
 from codemonkeys.tasks import images, recipes, roots
 from codemonkeys.tasks.backends import BACKENDS
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.environments import default_home, prepare
+from codemonkeys.tasks.environments import default_home, environment_of
 from codemonkeys.tasks.recipes import Recipe
 from codemonkeys.tasks.sources import load_tasks
-from sandboxes.base import Environment, EnvironmentKind, Reason, Sandbox, Script
+from sandboxes.base import EnvironmentKind, Reason, Sandbox, Script
 
 TOOLS = ("bash", "git", "perl")
 
@@ -82,13 +82,6 @@ def check(
         what = "images" if kind == "image" else "environments"
         print(f"{good} of {len(tasks)} {what} are good. Logs: {home / 'checks'}")
     return Exit.DONE if good == len(tasks) else Exit.PARTIAL if good else Exit.FAILED
-
-
-def environment_of(task: Task, home: Path, kind: EnvironmentKind = "image") -> Environment:
-    """The task's environment, by default on the container engine."""
-    workspace = prepare(task, home, kind)
-    workspace.snapshot.close()
-    return workspace.environment
 
 
 def missing_tools(task: Task, home: Path, sandbox: Sandbox, kind: EnvironmentKind = "image") -> tuple[str, ...]:

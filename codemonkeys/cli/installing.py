@@ -17,7 +17,7 @@ from codemonkeys.cli.exits import Exit
 from codemonkeys.errors import BadInput
 from codemonkeys.tasks import own_issue
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.environments import default_home, prepare
+from codemonkeys.tasks.environments import default_home, environment_of
 from codemonkeys.tasks.installing.making import make, plans_of, where_made, why_not
 from codemonkeys.tasks.installing.mounts import venv_of
 from codemonkeys.tasks.installing.plan import Options, Plan
@@ -140,9 +140,7 @@ def own_project(task: Task) -> Iterator[str]:
     if checkout is None or checkout.venv is None or checkout.venv != venv_of(checkout.installed):
         return
     home = default_home()
-    workspace = prepare(task, home, "folders")
-    workspace.snapshot.close()
-    if said := why_not_installed(workspace.environment, home):
+    if said := why_not_installed(environment_of(task, home, "folders"), home):
         yield (
             f"{checkout.repository}: the project itself could not be installed beside what it needs; its code is still "
             f"imported from its folder, without metadata and generated files. It said: {said}"

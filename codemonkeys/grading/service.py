@@ -25,14 +25,14 @@ from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
 from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
 from codemonkeys.tasks.backends import AUTO, BACKENDS, choose_backend
 from codemonkeys.tasks.base import Task
-from codemonkeys.tasks.environments import default_home, prepare
+from codemonkeys.tasks.environments import default_home, environment_of
 from codemonkeys.tasks.images import ensure_image
 from codemonkeys.tasks.kept_images import KeptImages
 from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.preflight import check_gradable
 from codemonkeys.tasks.roots import prepare_whole
 from codemonkeys.tasks.sources import load_tasks
-from sandboxes.base import Environment, EnvironmentKind, ImageSandbox, SandboxError
+from sandboxes.base import Environment, ImageSandbox, SandboxError
 
 
 @dataclass(frozen=True)
@@ -178,16 +178,9 @@ def _open_ways(
         check_in_sandbox(keys[id], ways[keys[id].log_parser], whole is not None)
     sandbox = backend.open(f"evaluate-{run_id}")
     try:
-        environment = partial(_prepared, tasks, home, backend.environment)
-        yield WaySandboxGrader(ways, environment, sandbox, whole)
+        yield WaySandboxGrader(ways, lambda id: environment_of(tasks[id], home, backend.environment), sandbox, whole)
     finally:
         sandbox.close()
-
-
-def _prepared(tasks: Mapping[str, Task], home: Path, kind: EnvironmentKind, id: str) -> Environment:
-    workspace = prepare(tasks[id], home, kind)
-    workspace.snapshot.close()
-    return workspace.environment
 
 
 def _whole(tasks: Mapping[str, Task], home: Path, id: str) -> Environment:
@@ -207,6 +200,6 @@ def open_grader(tasks: Mapping[str, Task], options: GradingOptions, run_id: str)
         return
     sandbox = backend.open(f"evaluate-{run_id}")
     try:
-        yield SandboxGrader(partial(_prepared, tasks, home, backend.environment), sandbox)
+        yield SandboxGrader(lambda id: environment_of(tasks[id], home, backend.environment), sandbox)
     finally:
         sandbox.close()

@@ -20,7 +20,7 @@ from codemonkeys.system.files import scratch_folder
 from codemonkeys.tasks.build_once import locked
 from codemonkeys.tasks.commit_archive import pack_tree
 from codemonkeys.tasks.copying import VERSIONS, copy_commit, copy_generated
-from codemonkeys.tasks.environments import INPUTS, default_home, prepare
+from codemonkeys.tasks.environments import INPUTS, default_home, environment_of
 from codemonkeys.tasks.sources import load_tasks
 from sandboxes import local
 from sandboxes.base import Environment, Sandbox, SandboxError
@@ -194,9 +194,7 @@ def _digest(mine: Mine, candidate: Candidate, request: MineRequest) -> str:
 def _environment(task: MinedTask, scratch: Path, home: Path) -> Environment:
     """The environment as every other command prepares it, of the task's files."""
     write_task(_fresh(scratch / "staged" / "tasks" / task.id), task, Decision())
-    workspace = prepare(load_tasks(str(scratch / "staged"), [task.id])[0], home, "folders")
-    workspace.snapshot.close()
-    return workspace.environment
+    return environment_of(load_tasks(str(scratch / "staged"), [task.id])[0], home, "folders")
 
 
 def _doubts(scratch: Path, id: str, environment: Environment, sandbox: Sandbox) -> str:

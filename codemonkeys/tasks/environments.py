@@ -100,6 +100,13 @@ def prepare(task: Task, home: Path, kind: EnvironmentKind) -> Workspace:
     return Workspace(task, Snapshot.of_repository(repository, "HEAD"), environment)
 
 
+def environment_of(task: Task, home: Path, kind: EnvironmentKind = "image") -> Environment:
+    """The task's environment alone, by default on the container engine; raises as `prepare`."""
+    workspace = prepare(task, home, kind)
+    workspace.snapshot.close()
+    return workspace.environment
+
+
 def _from_folder(task: Task, given: Path, home: Path) -> tuple[Environment, Path]:
     """Environment and repository for the local sandbox, built from a task folder; tasks with equal files share them."""
     inputs = read_inputs(given)

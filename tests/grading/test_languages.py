@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import pytest
 
 import codemonkeys
-from codemonkeys.cli.images import environment_of
 from codemonkeys.errors import BadInput, EnvironmentFailed
 from codemonkeys.grading.multi_swe import problem
 from codemonkeys.grading.parsing import run_parser
@@ -22,6 +21,7 @@ from codemonkeys.grading.verdict import Outcome
 from codemonkeys.journal import run_files
 from codemonkeys.tasks import images
 from codemonkeys.tasks.answer_key import load_answer_keys
+from codemonkeys.tasks.environments import environment_of
 from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.sources import load_tasks
 from sandboxes import Environment, Script, local
