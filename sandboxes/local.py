@@ -22,8 +22,10 @@ from sandboxes.sessions import Session, Step, read_layer, step_of
 from sandboxes.spares import Spares, StartedRun
 
 _BUBBLEWRAP = "/usr/bin/bwrap"
-_TOOLS = {"perl": "perl-base", "bash": "bash", "git": "git", "setpriv": "util-linux"}
+_TOOLS = {"bash": "bash", "git": "git"}
 """Required tools, and the Debian and Ubuntu packages that provide them."""
+_MORE_TOOLS = {"perl": "perl-base", "setpriv": "util-linux", _BUBBLEWRAP: "bubblewrap"}
+"""What bubblewrap needs besides."""
 GRACE = 10.0
 """Seconds after the time limit when a run is stopped from outside, should the inside have failed to."""
 _HELPERS = 4
@@ -42,13 +44,13 @@ _DROP = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 class LocalSandbox:
     """Runs each script in its own Linux namespaces, on throw-away overlays of the environment's folders.
 
-    `bubblewrap`: whether bubblewrap sets up the root; None: if it is installed and works. Scripts see no difference.
+    `bubblewrap`: whether bubblewrap enters the root, which takes longer. Scripts see no difference.
     """
 
     name = "local"
 
-    def __init__(self, bubblewrap: bool | None = None) -> None:
-        self._bubblewrap = bubblewrap_works() if bubblewrap is None else bubblewrap
+    def __init__(self, bubblewrap: bool = False) -> None:
+        self._bubblewrap = bubblewrap
         self._closed = threading.Event()
         self._running = 0
         self._idle = threading.Condition()
@@ -189,7 +191,7 @@ def make_plan(
     rlimits = {} if grouped else _rlimits(limits)
     # RLIMIT_NPROC does not apply to root: without a control group, processes are counted from inside.
     count = not grouped and os.getuid() == 0
-    command = inside.command(environment, script, patch, limits, _DROP, count, count_memory=not grouped)
+    files = inside.files(script, patch)
     plan = {
         "root": environment.root and str(environment.root.resolve()),
         "writable": writable,
@@ -198,16 +200,29 @@ def make_plan(
         "scratch": {"/dev/shm": 0o1777},
         "folders": [[path, str(outside.resolve())] for path, outside in sorted(environment.folders)],
         "placed_at": inside.FOLDER,
-        "placed": {name: data.decode(errors="surrogateescape") for name, data in inside.files(script, patch).items()},
+        "placed": {name: data.decode(errors="surrogateescape") for name, data in files.items()},
         "disk_mb": limits.disk_mb,
         "rlimits": rlimits,
         "unaccounted": not grouped,
         "variables": {"PATH": inside.PATH, "HOME": "/root", **dict(environment.variables)},
-        "command": ["/usr/bin/perl", *command[1:]],
-        "bubblewrap": _BUBBLEWRAP if bubblewrap else None,
+        "supervised": {
+            "repository": environment.repository,
+            "patch": f"{inside.FOLDER}/{inside.PATCH_NAME}" if inside.PATCH_NAME in files else "",
+            "seconds": limits.seconds,
+            "output_bytes": limits.output_bytes,
+            "processes": limits.processes if count else 0,
+            "memory_kb": 0 if grouped else limits.memory_mb << 10,
+            "socket_kb": inside.SOCKET_KB,
+            "activate": environment.activate,
+            "words": [*script.command, f"{inside.FOLDER}/{script.name}"],
+        },
+        "bubblewrap": None,
         "layer": None,
         "most": (MOST_BYTES, MOST_ENTRIES),
     }
+    if bubblewrap:
+        command = inside.command(environment, script, patch, limits, _DROP, count, count_memory=not grouped)
+        plan |= {"bubblewrap": _BUBBLEWRAP, "command": ["/usr/bin/perl", *command[1:]]}
     return plan if environment.root else plan | _on_this_machine(environment)
 
 
@@ -233,11 +248,11 @@ def _on_this_machine(environment: Environment) -> dict[str, Any]:
     }
 
 
-def unavailable(bubblewrap: bool | None = None) -> str | None:
+def unavailable(bubblewrap: bool = False) -> str | None:
     """Why the local sandbox cannot run on this machine and what to do about it; None if it can."""
     if platform.system() != "Linux":
         return "The local sandbox needs Linux; use the docker sandbox."
-    tools = _TOOLS | ({_BUBBLEWRAP: "bubblewrap"} if bubblewrap else {})
+    tools = _TOOLS | (_MORE_TOOLS if bubblewrap else {})
     if missing := [tool for tool in tools if not shutil.which(tool, path=inside.PATH)]:
         return (
             f"The local sandbox needs {', '.join(missing)}, which is not installed (Debian, Ubuntu: "
@@ -248,8 +263,7 @@ def unavailable(bubblewrap: bool | None = None) -> str | None:
             "Where control groups cannot be written, the local sandbox needs libseccomp to limit memory (Debian, "
             "Ubuntu: apt-get install libseccomp2); or use the docker sandbox."
         )
-    # With bubblewrap that is known of this process, and asking again takes two processes and more.
-    if (bubblewrap is None or bubblewrap) and bubblewrap_works():
+    if bubblewrap_works() if bubblewrap else _namespaces_work():
         return None
     done = _probe(bubblewrap)
     if done.exit_code == 0:
@@ -263,7 +277,13 @@ def bubblewrap_works() -> bool:
     return os.path.exists(_BUBBLEWRAP) and _probe(True).exit_code == 0
 
 
-def _probe(bubblewrap: bool | None) -> Execution:
+@functools.cache
+def _namespaces_work() -> bool:
+    """Whether they do without bubblewrap: once they have, asking again would take two processes and more."""
+    return _probe(False).exit_code == 0
+
+
+def _probe(bubblewrap: bool) -> Execution:
     with contextlib.closing(LocalSandbox(bubblewrap)) as sandbox, tempfile.TemporaryDirectory() as folder:
         environment = Environment("probe", folders=(("/testbed", Path(folder)),))
         return sandbox.run(environment, Script("exit 0\n", "probe.sh", ("sh",)), limits=Limits(seconds=10))

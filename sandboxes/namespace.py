@@ -1,4 +1,4 @@
-"""The first process of a run in a `local` sandbox: new Linux namespaces, a new root, then `exec`.
+"""The first process of a run in a `local` sandbox: new Linux namespaces, a new root, then supervisor.py.
 
 All of this happens in a process that zygote.py has forked. A plan is a dictionary, see `make_plan` in local.py.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import resource
 import signal
 import socket
 import struct
@@ -16,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from sandboxes import unaccounted, upper
+from sandboxes import supervisor, unaccounted, upper
 from sandboxes.syscalls import (
     ATTR_NODEV,
     ATTR_NOSUID,
@@ -239,6 +238,9 @@ def enter_by_bubblewrap(plan: dict[str, Any]) -> NoReturn:
     os.lseek(arguments, 0, os.SEEK_SET)
     if plan["unaccounted"]:
         unaccounted.refuse()
+    # Python ignores these signals, and an ignored signal stays ignored across exec.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
     os.execve(plan["bubblewrap"], ["bwrap", "--args", str(arguments), "--", *plan["command"]], {})
 
 
@@ -262,28 +264,24 @@ def settle() -> None:
     """Set up process 1 of the new process namespace as far as possible without a plan."""
     os.setsid()
     os.umask(0o022)
+    supervisor.disguise()
     leave_keyring()
     loopback_up()
     check(libc.sethostname(b"sandbox", 7), "sethostname")
 
 
 def become_first_process(plan: dict[str, Any], parent: socket.socket) -> NoReturn:
-    """Build and enter the root, then execute the plan's command. `parent`: is handed what the run will change."""
+    """Build and enter the root, then carry out the run. `parent`: is handed what it will change."""
     if plan["unaccounted"]:
         unaccounted.keep_sockets_small()
     make_first_root(plan)
     places = make_root(plan)
     if plan["layer"] is not None:
         upper.hand_over(parent, places, plan["most"])
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for name, value in plan["rlimits"].items():
-        resource.setrlimit(getattr(resource, name), (value, value))
-    # Python ignores these signals, and an ignored signal stays ignored across exec.
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
+    supervisor.limit(plan["rlimits"])
     if plan["bubblewrap"]:
         enter_by_bubblewrap(plan)
     enter_root()
     if plan["unaccounted"]:
         unaccounted.refuse()
-    os.execve(plan["command"][0], plan["command"], plan["variables"])
+    supervisor.supervise(plan["supervised"], plan["variables"], parent)

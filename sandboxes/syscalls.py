@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import struct
+from collections.abc import Iterable
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -16,7 +17,8 @@ MNT_DETACH = 2
 SYS_MOUNT_SETATTR = 442
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV = 1, 2, 4
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_NAME, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 15, 24, 38
+_CAPABILITY_VERSION = 0x20080522
 SYS_KEYCTL = {"x86_64": 250, "ppc64le": 271, "s390x": 280, "armv7l": 311}.get(os.uname().machine, 219)
 KEYCTL_JOIN_SESSION_KEYRING = 1
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
@@ -58,3 +60,15 @@ def detach(target: str) -> None:
 def die_with_parent() -> None:
     """Have the kernel kill this process when its parent dies."""
     check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+
+
+def drop_capabilities(kept: Iterable[int]) -> None:
+    """Keep only these capabilities; what this process executes has none, and never gets any."""
+    number = 0
+    while libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0:  # until there is no capability of that number
+        number += 1
+    check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs")
+    held = sum(1 << capability for capability in kept)
+    low, high = held & 0xFFFFFFFF, held >> 32
+    header, sets = struct.pack("Ii", _CAPABILITY_VERSION, 0), struct.pack("6I", low, low, 0, high, high, 0)
+    check(libc.capset(header, sets), "drop capabilities")

@@ -24,6 +24,10 @@ Plain = tuple[str, str, int, bytes, int]
 """An entry: path, kind, mode, content, time of the last change."""
 
 
+Handed = tuple[bytes, list[int]]
+"""A message, and the descriptors that came with it."""
+
+
 class Place(NamedTuple):
     """A folder of the new root that a run may write."""
 
@@ -127,17 +131,14 @@ def hand_over(channel: socket.socket, places: Sequence[Place], limits: tuple[int
         os.close(descriptor)
 
 
-def gather(channel: socket.socket, output: int) -> None:
+def gather(handed: Handed | None, output: int) -> None:
     """Write what a run has changed to a pipe: entries, as `marshal` writes them, then None; a text if it is too much.
 
-    Nothing, if the folders were not handed over.
+    `handed`: what `hand_over` has sent. Nothing is written if it was not called.
     """
-    try:
-        names, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 64, socket.MSG_DONTWAIT)
-    except BlockingIOError:
+    if not handed:
         return
-    if not names:
-        return
+    names, descriptors = handed
     given = iter(descriptors)
     (most_bytes, most_entries), written = marshal.loads(names)
     places = [(path, next(given), next(given) if over else None) for path, over in written]

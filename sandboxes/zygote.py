@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from sandboxes import cgroups, namespace, upper
+from sandboxes import cgroups, namespace, supervisor, upper
 from sandboxes.syscalls import die_with_parent
 
 LAYER = 3
@@ -27,7 +27,7 @@ LAYER = 3
 
 
 def run(parent: int, entrances: list[str]) -> None:
-    """Create the namespaces and their first process; wait until it exits or standard input is closed.
+    """Create the namespaces and their first process; wait until all of the run has ended or standard input is closed.
 
     Of a run that has ended by itself, and whose plan asks for it, write what it has changed.
     """
@@ -38,7 +38,7 @@ def run(parent: int, entrances: list[str]) -> None:
     for processes in entrances:
         namespace.write(processes, "0")
     namespace.unshare()
-    ours, theirs = socket.socketpair()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child == 0:
         die_with_parent()
@@ -52,15 +52,47 @@ def run(parent: int, entrances: list[str]) -> None:
         namespace.become_first_process(plan, theirs)
     theirs.close()
     ours.send(b".")
-    process, ended = os.pidfd_open(child), select.poll()
-    ended.register(process, select.POLLIN)
-    ended.register(0, 0)  # its closing only, not the plan
-    if process in dict(ended.poll()):
-        os.waitpid(child, 0)
-        upper.gather(ours, LAYER)
-    else:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+    handed = wait(child, ours)
+    upper.gather(handed, LAYER)
+    # Nobody needs to wait for the kernel to take the root apart.
+    for descriptor in (1, 2, LAYER):
+        os.close(descriptor)
+    os.waitpid(child, 0)
+
+
+def wait(child: int, channel: socket.socket) -> upper.Handed | None:
+    """Wait until every process of the run has ended, or standard input is closed; what process 1 has handed over."""
+    process, events = os.pidfd_open(child), select.poll()
+    events.register(process, select.POLLIN)
+    events.register(channel, select.POLLIN)
+    events.register(0, 0)  # its closing only, not the plan
+    handed: upper.Handed | None = None
+    gone = False
+    while not gone:
+        ready = dict(events.poll())
+        gone = process in ready
+        if channel.fileno() in ready:
+            while message := receive(channel):
+                if message[0] == supervisor.ENDED:
+                    gone = True
+                else:
+                    handed = message
+            if ready[channel.fileno()] & select.POLLHUP:
+                events.unregister(channel)
+        if 0 in ready and not gone:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            os._exit(1)
+    return handed
+
+
+def receive(channel: socket.socket) -> upper.Handed | None:
+    """A message with the descriptors that came with it; None if there is none."""
+    try:
+        message, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 64, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    return (message, descriptors) if message else None
 
 
 def serve(owner: int) -> bool:
