@@ -19,12 +19,16 @@ _MEMBERSHIP = Path("/proc/self/cgroup")
 _PREFIX = "codemonkeys"
 _OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _MOMENT = 0.1
+_TICK = 0.05
+_SWEEPING = 10.0
 _PROCESSES = f"{_PREFIX}-processes"
 """Group of this process and its neighbours below a delegated one, which may not have both processes and groups."""
 _numbers = itertools.count()
 _busy: set[Path] = set()
 """Groups of this process that could not be removed yet, as a process in them was still exiting."""
 _changing_busy = threading.Lock()
+_sweeping = False
+"""Whether a thread removes busy groups."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,27 @@ class Group:
                         _busy.add(folder)
                     break
                 time.sleep(0.01)
+
+    def abandon(self) -> None:
+        """Have a thread remove the group once the processes in it have exited, for up to some seconds."""
+        global _sweeping
+        with _changing_busy:
+            _busy.update(self.folders)
+            begin, _sweeping = not _sweeping, True
+        if begin:
+            threading.Thread(target=_sweep, name="codemonkeys-cgroups").start()
+
+
+def _sweep() -> None:
+    global _sweeping
+    deadline = time.monotonic() + _SWEEPING
+    while True:
+        time.sleep(_TICK)
+        remove_busy()
+        with _changing_busy:
+            if not _busy or time.monotonic() > deadline:
+                _sweeping = False
+                return
 
 
 def remove_busy(seconds: float = 0.0) -> None:

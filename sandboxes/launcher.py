@@ -29,19 +29,19 @@ zygote.main(int(sys.argv[1]), [Path(folder) for folder in sys.argv[2:]])
 
 
 class Process:
-    """A run that waits for its plan; `output`, `report` and `layer` are pipes to read to their end afterwards."""
+    """A run that waits for its task; `output`, `report` and `layer` are pipes to read to their end afterwards."""
 
     def __init__(self, plan: int, output: int, report: int, layer: int) -> None:
         self.output, self.report, self.layer = output, report, layer
         self._plan = plan
 
     def give(self, plan: dict[str, Any]) -> None:
-        """Send it the plan."""
+        """Send it its ground, or its task."""
         with contextlib.suppress(BrokenPipeError), open(self._plan, "wb", closefd=False) as given:
             given.write(marshal.dumps(plan))
 
     def waits(self) -> bool:
-        """Whether it still waits for its plan, without having failed."""
+        """Whether it still waits for its task, without having failed."""
         return not select.select([self.output, self.report], [], [], 0)[0]
 
     def stop(self) -> None:
@@ -95,7 +95,7 @@ class Launcher:
         self._socket: socket.socket | None = None
         self._end: Callable[[], object] = lambda: None
 
-    def start(self, entrances: list[str]) -> Process:
+    def start(self, entrances: list[str], ground: dict[str, Any]) -> Process:
         """Start a run in the control group with these `cgroup.procs` files. Raises SandboxError."""
         theirs_plan, ours_plan = os.pipe()
         ours_output, theirs_output = os.pipe()
@@ -111,6 +111,7 @@ class Launcher:
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
+        process.give(ground)
         return process
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
-"""Runs of a `local` sandbox that were started ahead: processes in their control group and namespaces without a plan.
+"""Runs of a `local` sandbox that were started ahead: processes in their control group, namespaces and root, without a
+script.
 
-Moving a process to another control group takes the kernel longer than building the new root; starting runs ahead hides
-that time behind an earlier script. Each run is used once, like any other.
+What does not depend on a script is done behind an earlier one in the same environment. Each run is used once, like any
+other.
 """
 
 from __future__ import annotations
@@ -11,30 +12,41 @@ from collections import deque
 from dataclasses import dataclass
 
 from sandboxes.base import Limits
-from sandboxes.cgroups import Group
+from sandboxes.cgroups import Group, remove_busy
 from sandboxes.launcher import Process
+from sandboxes.plans import Ground
 
-_MOST = 16
+_MOST = 12
 """Maximum number of waiting runs; the oldest is ended first."""
+_PATIENCE = 1.0
+"""Seconds to wait for processes that are still exiting."""
 
 
 @dataclass(frozen=True)
 class StartedRun:
-    """A run that waits for its plan, in a control group with these limits; None where groups cannot be used."""
+    """A run that waits for its task, in a control group with these limits; None where groups cannot be used."""
 
     limits: Limits
+    ground: Ground
     group: Group | None
     process: Process
 
-    def fits(self, limits: Limits) -> bool:
-        """Whether its control group enforces these limits; other limits come with the plan."""
-        return all(getattr(self.limits, name) == getattr(limits, name) for name in ("memory_mb", "processes", "cpus"))
+    def fits(self, limits: Limits, ground: Ground) -> bool:
+        """Whether its control group enforces these limits, and its root is this; other limits come with the task."""
+        names = ("memory_mb", "processes", "cpus")
+        return self.ground == ground and all(getattr(self.limits, name) == getattr(limits, name) for name in names)
 
     def end(self) -> None:
         """End it if it still runs, and remove its control group."""
         self.process.end()
         if self.group:
             self.group.remove()
+
+    def leave(self) -> None:
+        """The same, without waiting until that is done."""
+        self.process.end()
+        if self.group:
+            self.group.abandon()
 
 
 class Spares:
@@ -45,11 +57,11 @@ class Spares:
         self._waiting: deque[StartedRun] = deque()
         self._closed = False
 
-    def take(self, limits: Limits) -> StartedRun | None:
-        """A waiting run with these limits, or None."""
+    def take(self, limits: Limits, ground: Ground) -> StartedRun | None:
+        """A waiting run with these limits on this ground, or None."""
         while True:
             with self._lock:
-                run = next((waiting for waiting in self._waiting if waiting.fits(limits)), None)
+                run = next((waiting for waiting in self._waiting if waiting.fits(limits, ground)), None)
                 if run is None:
                     return None
                 self._waiting.remove(run)
@@ -74,3 +86,4 @@ class Spares:
             left, self._waiting = self._waiting, deque()
         for run in left:
             run.end()
+        remove_busy(_PATIENCE)

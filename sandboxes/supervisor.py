@@ -1,10 +1,10 @@
 """Process 1 of a run in a `local` sandbox: applies the patch, runs the script, and reports how it ended.
 
-What inside.pl does where nothing of ours can run, done here by the process that built the root: it starts no program but
-the script's own (and git, for a patch). Standard output, standard error and the report are those of inside.pl. When
+What inside.pl does where nothing of ours can run, done here by the process that built the root: it starts no program
+but the script's own (and git, for a patch). Standard output, standard error and the report are those of inside.pl. When
 the script has ended, every other process of the run is killed and waited for before that is told.
 
-It holds two capabilities, which keep its memory and files out of the script's reach, and nothing that it starts has any.
+It holds two capabilities, which keep its memory and files out of the script's reach; nothing that it starts has any.
 Nothing is imported once the root is entered: files there are not ours.
 """
 
@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+from sandboxes import unaccounted, upper
 from sandboxes.syscalls import PR_SET_NAME, drop_capabilities, libc
 
 _PIPE_BYTES = 1 << 16
@@ -60,8 +61,14 @@ def disguise() -> None:
     libc.prctl(PR_SET_NAME, b"sandbox", 0, 0, 0)
 
 
-def supervise(given: Mapping[str, Any], variables: Mapping[str, str], parent: socket.socket) -> NoReturn:
-    """Carry out a run in the root that has been entered. `given`: see `make_plan` in local.py. Raises OSError."""
+def supervise(
+    given: Mapping[str, Any], variables: Mapping[str, str], parent: socket.socket, opened: upper.Handed | None
+) -> NoReturn:
+    """Carry out a run in the root that has been entered.
+
+    `given`: see `make_task` in plans.py. `opened`: folders from which to gather what the patch has changed, if wanted.
+    Raises OSError.
+    """
     sys.path[:] = sys.meta_path[:] = []
     drop_capabilities(_KEPT)
     for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
@@ -74,6 +81,10 @@ def supervise(given: Mapping[str, Any], variables: Mapping[str, str], parent: so
             os.write(1, said[: given["output_bytes"]])
             _finish(parent, started, "patch-failed", 0)
         _enter(given["repository"])
+    if opened:
+        upper.gather(opened, upper.OUTPUT)
+        upper.close(opened)
+        os.close(upper.OUTPUT)
     run = _Run(given)
     try:
         how, number = run.watch(variables)
@@ -181,7 +192,7 @@ class _Run:
             status = _reap(child)
             if time.monotonic() >= self._deadline:
                 return self._end("timed-out", 0)
-            if status is None and (over := self._over()):
+            if status is None and (over := unaccounted.over(*self._most)):
                 return self._end(over, signal.SIGKILL if over == "killed" else 0)
             if status is None and self._holds(self._deadline - time.monotonic()) and self._pass_on(_PIPE_BYTES):
                 return "output-limit", 0
@@ -230,37 +241,6 @@ class _Run:
             except OSError:  # nobody can read it any more
                 return
 
-    def _over(self) -> str:
-        """The limit that the processes exceed together where no control group counts for us; empty if none."""
-        processes, memory, socket_kb = self._most
-        if not processes and not memory:
-            return ""
-        found = [name for name in os.listdir("/proc") if name.isdigit()]
-        if processes and len(found) > processes:
-            return "killed"
-        if not memory:
-            return ""
-        sockets = _number("/proc/net/sockstat", b"sockets: used") * socket_kb
-        used = {name: _number(f"/proc/{name}/status", b"VmRSS:") for name in found if name != "1"}
-        if sockets + sum(used.values()) <= memory:
-            return ""
-        # Pages that several processes share are counted once; the kernel takes longer to say.
-        # A process that ends meanwhile has neither.
-        precise = (
-            _number(f"/proc/{name}/smaps_rollup", b"Pss:") or _number(f"/proc/{name}/status", b"VmRSS:")
-            for name in used
-        )
-        return "out-of-memory" if sockets + sum(precise) > memory else ""
-
-
-def _number(path: str, word: bytes) -> int:
-    """What a file of the kernel has after a word; 0 if it has no such line, or cannot be read."""
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        for line in file:
-            if line.startswith(word):
-                return int(line[len(word) :].split()[0])
-    return 0
-
 
 def _reap(child: int) -> int | None:
     """Wait for all that have ended; the status of this one if it has."""
@@ -282,6 +262,8 @@ def _finish(parent: socket.socket, started: float, how: str, number: int, lost: 
             os.waitpid(-1, 0)
     os.write(2, f"\ncodemonkeys: {how} {number} {seconds:.2f} 0{' lost' if lost else ''}\n".encode())
     parent.send(ENDED)
+    os.close(1)
+    os.close(2)
     os._exit(0)
 
 

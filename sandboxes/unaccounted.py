@@ -1,12 +1,14 @@
-"""Memory that no limit of a process counts: refused, or kept small, where control groups cannot be used.
+"""What no limit of a process counts: refused, kept small, or counted, where control groups cannot be used.
 
 Refusing is libseccomp's work, which apt and systemd bring along.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
+import os
 
 _LIBRARY = "libseccomp.so.2"
 _REFUSED = ("memfd_create", "memfd_secret", "shmget", "msgget")
@@ -62,3 +64,36 @@ def keep_sockets_small() -> None:
     for name, sizes in _TCP.items():
         with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as file:
             file.write(sizes)
+
+
+def over(processes: int, memory_kb: int, socket_kb: int) -> str:
+    """The limit that the processes of this namespace exceed together, as a report names it; empty if none.
+
+    A limit of 0 is none. The memory is that of all processes but this one, and each socket's buffers at their largest.
+    """
+    if not processes and not memory_kb:
+        return ""
+    found = [name for name in os.listdir("/proc") if name.isdigit()]
+    if processes and len(found) > processes:
+        return "killed"
+    if not memory_kb:
+        return ""
+    sockets = _number("/proc/net/sockstat", b"sockets: used") * socket_kb
+    others = [name for name in found if name != "1"]
+    if sockets + sum(_number(f"/proc/{name}/status", b"VmRSS:") for name in others) <= memory_kb:
+        return ""
+    # Pages that several processes share are counted once; the kernel takes longer to say.
+    # A process that ends meanwhile has neither.
+    precise = (
+        _number(f"/proc/{name}/smaps_rollup", b"Pss:") or _number(f"/proc/{name}/status", b"VmRSS:") for name in others
+    )
+    return "out-of-memory" if sockets + sum(precise) > memory_kb else ""
+
+
+def _number(path: str, word: bytes) -> int:
+    """What a file of the kernel has after a word; 0 if it has no such line, or cannot be read."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        for line in file:
+            if line.startswith(word):
+                return int(line[len(word) :].split()[0])
+    return 0

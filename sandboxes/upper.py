@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 OPAQUE = "user.overlay.opaque"
+OUTPUT = 3
+"""The descriptor that what has changed is written to."""
 SKIPPED = frozenset({"__pycache__"})
 """Folders of caches, which are no part of a layer."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -119,22 +121,28 @@ def _step(folder: int | None, name: str) -> int | None:
         os.close(folder)
 
 
-def hand_over(channel: socket.socket, places: Sequence[Place], limits: tuple[int, int]) -> None:
-    """Send the parent the folders to gather from: it has another root, or none of these mounts.
-
-    `limits`: bytes and entries to gather at most.
-    """
+def open_all(places: Sequence[Place], limits: tuple[int, int]) -> Handed:
+    """Open the folders to gather from, while they can be reached. `limits`: bytes and entries to gather at most."""
     opened = [os.open(path, _FOLDER) for place in places for path in (place.upper, place.lower) if path]
-    names = marshal.dumps((limits, [(place.path, bool(place.lower)) for place in places]))
-    socket.send_fds(channel, [names], opened)
-    for descriptor in opened:
+    return marshal.dumps((limits, [(place.path, bool(place.lower)) for place in places])), opened
+
+
+def hand_over(channel: socket.socket, opened: Handed) -> None:
+    """Send the parent the folders to gather from: it has another root, or none of these mounts."""
+    socket.send_fds(channel, [opened[0]], opened[1])
+    close(opened)
+
+
+def close(opened: Handed) -> None:
+    """Close the folders."""
+    for descriptor in opened[1]:
         os.close(descriptor)
 
 
 def gather(handed: Handed | None, output: int) -> None:
     """Write what a run has changed to a pipe: entries, as `marshal` writes them, then None; a text if it is too much.
 
-    `handed`: what `hand_over` has sent. Nothing is written if it was not called.
+    `handed`: what `open_all` returned; nothing is written if that is None.
     """
     if not handed:
         return

@@ -19,11 +19,8 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from sandboxes import cgroups, namespace, supervisor, upper
+from sandboxes import cgroups, namespace, roots, supervisor, upper
 from sandboxes.syscalls import die_with_parent
-
-LAYER = 3
-"""The descriptor for what a run has changed."""
 
 
 def run(parent: int, entrances: list[str]) -> None:
@@ -36,26 +33,24 @@ def run(parent: int, entrances: list[str]) -> None:
         os._exit(1)  # the parent died before the call above took effect
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for processes in entrances:
-        namespace.write(processes, "0")
+        roots.write(processes, "0")
     namespace.unshare()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child == 0:
         die_with_parent()
         ours.close()
-        os.close(LAYER)
         if not theirs.recv(1):
             os._exit(1)  # the same race
         namespace.settle()
         with open(0, "rb", closefd=False) as given:
-            plan = marshal.load(given)
-        namespace.become_first_process(plan, theirs)
+            namespace.become_first_process(given, theirs)
     theirs.close()
     ours.send(b".")
     handed = wait(child, ours)
-    upper.gather(handed, LAYER)
+    upper.gather(handed, upper.OUTPUT)
     # Nobody needs to wait for the kernel to take the root apart.
-    for descriptor in (1, 2, LAYER):
+    for descriptor in (1, 2, upper.OUTPUT):
         os.close(descriptor)
     os.waitpid(child, 0)
 
@@ -113,7 +108,7 @@ def serve(owner: int) -> bool:
             os.close(alive)
             for number, descriptor in enumerate(descriptors):
                 if descriptor != number:
-                    os.dup2(descriptor, number, inheritable=number != LAYER)
+                    os.dup2(descriptor, number, inheritable=number != upper.OUTPUT)
                     os.close(descriptor)
             answer(here, marshal.loads(request))
         for descriptor in descriptors:
