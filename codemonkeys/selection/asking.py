@@ -11,11 +11,22 @@ from collections.abc import Sequence
 from codemonkeys.engine.conversation import Conversation, UnusableAnswer
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
-from codemonkeys.selection.collect_evidence import SelectionInput
+from codemonkeys.selection.collect_evidence import BY_SAMPLES, SelectionInput
 from codemonkeys.selection.conversation import ConversationKey, converse, example_test, make_finalists, touched_files
-from codemonkeys.stages import BALLOT, JUDGE
+from codemonkeys.stages import BALLOT, JUDGE, stage_of_choice
 
 _BELIEF = re.compile(r"^\W*(yes|no)\W*$", re.I | re.M)
+
+
+async def counts_samples(work: Work) -> bool:
+    """Whether shares of candidates are shares of samples: not in a task that was judged before they could be."""
+    stage = stage_of_choice(JUDGE.name, work.journal.choice)
+    if work.journal.note(work.task.id, stage, 0, BY_SAMPLES) is not None:
+        return True
+    if work.journal.has_asked(work.task.id, stage):
+        return False
+    await work.note(stage, BY_SAMPLES, True)
+    return True
 
 
 async def judge_candidates(work: Work, inputs: SelectionInput, shortlist: Sequence[int]) -> dict[int, float | None]:
@@ -24,6 +35,7 @@ async def judge_candidates(work: Work, inputs: SelectionInput, shortlist: Sequen
     The share of yes among repeated answers approximates the token's probability, which not every API returns
     (R2E-Gym, arXiv 2504.07164, section 4, scores by that probability). Raises BudgetReached and errors that end a task.
     """
+    await counts_samples(work)
     candidates = {n.number - 1: n.candidate for n in inputs.matrix.candidates}
     files = touched_files(work, [candidate.patch for candidate in candidates.values()])
     system = work.prompts("judge.system", files=files)
@@ -43,7 +55,8 @@ async def judge_candidates(work: Work, inputs: SelectionInput, shortlist: Sequen
                 raise result  # candidates without a judgement cannot be compared with the others
         answers = [result for result in results if isinstance(result, bool)]
         beliefs[index] = sum(answers) / len(answers) if answers else None
-    await work.signals({"belief": {index + 1: (belief, "") for index, belief in beliefs.items()}})
+    counted = BY_SAMPLES if await counts_samples(work) else ""
+    await work.signals({"belief": {index + 1: (belief, counted) for index, belief in beliefs.items()}})
     return beliefs
 
 

@@ -22,6 +22,9 @@ from sandboxes.base import Reason
 
 T = TypeVar("T")
 
+BY_SAMPLES = "by samples"
+"""Stored with a judge's beliefs where shares of candidates are shares of samples."""
+
 
 @dataclass(frozen=True)
 class SelectionInput:
@@ -124,6 +127,7 @@ def stored_evidence(connection: sqlite3.Connection, task: str, choice: str = "")
         regressions=int(signals.get("regression tests", {}).get(0) or 0),
         breaks=expand_classes(classes, breaks),
         scores=expand_classes(classes, signals.get("belief", {})),
+        by_samples=all(row["detail"] == BY_SAMPLES for row in found if row["kind"] == "belief"),
         ballots=chosen["ballot"],
         conversation=chosen["conversation"],
         matches=tuple(match_of(row["value"], json.loads(row["detail"])) for row in found if row["kind"] == "match"),

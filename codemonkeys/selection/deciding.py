@@ -12,7 +12,7 @@ from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.distilling import distill
 from codemonkeys.repository_tests.runners import AUTO, RUNNERS
 from codemonkeys.selection.agreement import support
-from codemonkeys.selection.asking import judge_candidates, vote_by_ballots
+from codemonkeys.selection.asking import counts_samples, judge_candidates, vote_by_ballots
 from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence, expand_classes
 from codemonkeys.selection.conversation import converse, example_test, make_finalists
 from codemonkeys.selection.evidence import Evidence, Ranking, ScriptOutcome
@@ -130,7 +130,8 @@ async def add_beliefs(work: Work, inputs: SelectionInput, order: Sequence[int]) 
     """Add a judge's belief in every candidate."""
     beliefs = await judge_candidates(work, inputs, order)
     by_number = {index + 1: belief for index, belief in beliefs.items()}
-    return replace(inputs.evidence, scores=expand_classes(inputs.evidence.classes, by_number))
+    scores = expand_classes(inputs.evidence.classes, by_number)
+    return replace(inputs.evidence, scores=scores, by_samples=await counts_samples(work))
 
 
 async def add_shortlist_beliefs(work: Work, inputs: SelectionInput, order: Sequence[int]) -> Evidence:

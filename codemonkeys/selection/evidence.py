@@ -61,6 +61,8 @@ class Evidence:
     """Number of these that the candidate breaks; None if unknown."""
     scores: tuple[float | None, ...] = ()
     """A judge's belief that it is right, from 0 to 1; None if not asked."""
+    by_samples: bool = True
+    """Whether shares of candidates by that belief are shares of samples; else of distinct candidates, as it was."""
     ballots: tuple[int | None, ...] = ()
     """Choice of each ballot (not candidate): index of a candidate, or None for none of them."""
     conversation: tuple[int | None, ...] = ()

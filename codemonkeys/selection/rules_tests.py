@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
+from itertools import accumulate
 
 from codemonkeys.selection.agreement import support
 from codemonkeys.selection.evidence import Evidence, Ranking
@@ -74,8 +77,16 @@ def agentless(evidence: Evidence) -> Ranking:
 
 
 def hybrid(evidence: Evidence) -> Ranking:
-    """The best half by the judge, at least three; of them the fewest regressions, then valid tests, then the judge."""
-    return _hybrid(evidence, [score or 0.0 for score in evidence.scores])
+    """The best half by the judge, at least three; of them the fewest regressions, then valid tests, then the judge.
+
+    Half of the samples, as R2E-Gym has it: a candidate that several wrote takes as many places. Half of the distinct
+    candidates in tasks that were judged so.
+    """
+    scores = [score or 0.0 for score in evidence.scores]
+    if not evidence.by_samples:
+        return _hybrid(evidence, scores)
+    same = members(evidence)
+    return _hybrid(evidence, scores, {k: len(same[k]) for k in candidates(evidence)})
 
 
 def agreement_then_tests(evidence: Evidence) -> Ranking:
@@ -100,9 +111,12 @@ def tests_then_agreement(evidence: Evidence) -> Ranking:
     return Ranking(tuple(order), min(share, 1.0), f"{votes} of {len(tests)} votes, breaks {broken[order[0]]}")
 
 
-def _hybrid(evidence: Evidence, scores: list[float]) -> Ranking:
+def _hybrid(evidence: Evidence, scores: list[float], places: Mapping[int, int] | None = None) -> Ranking:
+    """`places`: how many of the best half each candidate takes; one each if None."""
     by_scores = by_score(evidence, scores, 1.0, "").order
-    kept = by_scores[: max(3, len(by_scores) // 2)]
+    taken = list(accumulate((places or dict.fromkeys(by_scores, 1))[k] for k in by_scores))
+    half = max(3, taken[-1] // 2)
+    kept = by_scores[: bisect_left(taken, half) + 1]
     least = least_broken(evidence, kept)
     tests = valid_tests(evidence)
     order = sorted(kept, key=lambda k: (k not in least, -passed(evidence, k, tests), -scores[k], k))

@@ -27,6 +27,7 @@ from codemonkeys.models.roles import ModelSet
 from codemonkeys.report.exports import export
 from codemonkeys.runs.resuming import read_stored
 from codemonkeys.runs.runner import run_tasks
+from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.predictions import read_predictions
 from codemonkeys.tasks.snapshot import Snapshot
@@ -94,6 +95,9 @@ def test_old_run_resumes_without_asking_anything_again(
         assert task.patch and task.patch == chosen[task.id, task.candidate or 0]
 
     with run_files.reading(database) as connection:
+        if name == "judge":  # What it judged without counting samples is read so in a study too.
+            known = [stored_evidence(connection, task.id) for task in tasks]
+            assert [found and found.by_samples for found in known] == [False, False]
         for form, file in (("preds", "preds.json"), ("recording", "recording.jsonl"), ("atif", "trajectories")):
             export(connection, database.parent, tmp_path / file, form, False)
     assert sorted(read_predictions(tmp_path / "preds.json")) == [task.id for task in tasks]

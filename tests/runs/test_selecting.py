@@ -62,7 +62,7 @@ OWN = {
     "tasks": "SELECT * FROM tasks ORDER BY id",
     "candidates": "SELECT * FROM candidates ORDER BY task, number",
     "signals": "SELECT * FROM signals ORDER BY task, kind, number",
-    "notes": "SELECT * FROM notes ORDER BY task, stage, sample, kind",
+    "notes": "SELECT * FROM notes WHERE stage NOT LIKE '%@%' ORDER BY task, stage, sample, kind",
     "controls": "SELECT * FROM controls ORDER BY task, candidate",
     "calls": "SELECT * FROM call_steps WHERE stage NOT LIKE '%@%' ORDER BY id",
     "executions": "SELECT * FROM execution_steps WHERE stage NOT LIKE '%@%' ORDER BY id",

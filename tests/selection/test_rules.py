@@ -91,6 +91,18 @@ def test_hybrid_cuts_by_the_judge_first_then_regressions_votes_and_the_judge() -
     assert best("hybrid", few) == 0, "three are kept at least"
 
 
+def test_hybrid_keeps_half_of_the_samples_not_of_the_distinct_candidates() -> None:
+    """Ten samples, five of which wrote the first: it and nothing else is the half that the judge rates highest."""
+    classes = (0, 0, 0, 0, 0, 5, 6, 7, 8, 9)
+    rows = ("-",) * 5 + ("+", "+", "-", "-", "-")
+    scores = (0.9,) * 5 + (0.8, 0.7, 0.2, 0.2, 0.1)
+    seen = with_tests("-", *rows, classes=classes, scores=scores)
+    assert RULES["hybrid"].rank(seen).order[:3] == (0, 5, 6)
+    assert RULES["hybrid"].rank(replace(seen, by_samples=False)).order[0] == 5, "as tasks that were judged before"
+    fewer = replace(seen, classes=(0, 0, 2, 2, 4, 5, 6, 7, 8, 9), scores=(0.9, 0.9, 0.85, 0.85, *scores[4:]))
+    assert RULES["hybrid"].rank(fewer).order[:3] == (0, 4, 2), "two, one and two are five of ten"
+
+
 def test_tests_then_agreement_lets_regressions_settle_ties_only() -> None:
     seen = with_tests("--", "++", "+-", "+-", regressions=5, breaks=(2, 0, 0))
     assert best("tests then agreement", seen) == 0
