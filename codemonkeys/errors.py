@@ -28,6 +28,7 @@
     │   ├── RunBusy              another process is working on this run
     │   └── StepChanged          the request of a stored step has changed
     ├── RuleFailed               a plugged-in selection rule failed on a task
+    ├── PolicyFailed             a plugged-in compute policy failed on a task
     ├── EnvironmentFailed        the environment that a task's code runs in could not be prepared
     ├── SandboxUnavailable       no sandbox can run untrusted code on this machine
     └── ExecutionFailed          the sandbox itself failed on one script, on every attempt
@@ -184,6 +185,10 @@ class StepChanged(JournalError, BadInput):
 
 class RuleFailed(CodeMonkeysError):
     """A plugged-in selection rule raised, or returned no valid ranking; fix the rule and resume the run."""
+
+
+class PolicyFailed(CodeMonkeysError):
+    """A plugged-in compute policy raised, or returned no valid allocation; fix the policy and resume the run."""
 
 
 class EnvironmentFailed(CodeMonkeysError):

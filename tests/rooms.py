@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.engine.work import Work
-from codemonkeys.models.base import Request
+from codemonkeys.models.base import Model, Request
 from codemonkeys.models.fake import Called
 from codemonkeys.prompting import Prompts
 from codemonkeys.selection.control_scripts import TITLE
@@ -32,9 +32,10 @@ def room(
     answer: Callable[[Request], str | Called],
     run: Callable[[str, str | None], Execution] = present,
     sandbox: Sandbox | None = None,
+    model: Model | None = None,
     **given: Any,
 ) -> Iterator[Work]:
-    """A task in work on a snapshot. The model is a function, and so is the sandbox if none is given.
+    """A task in work on a snapshot. The model is a function, and so is the sandbox, where none is given.
 
     Such a sandbox is not asked about controls: all end as they must.
     """
@@ -42,7 +43,7 @@ def room(
     def controlled(script: str, patch: str | None) -> Execution:
         return Execution(Reason.EXITED, 2) if script.startswith(TITLE) else run(script, patch)
 
-    steps = open_steps(tmp_path, AnsweringModel(answer), sandbox or AnsweringSandbox(controlled))
+    steps = open_steps(tmp_path, model or AnsweringModel(answer), sandbox or AnsweringSandbox(controlled))
     prompts = Prompts(MARKER, None, {"repo": TASK.repo, "issue": TASK.issue})
     yield Work(TASK, snapshot, PLACE, load_settings(**given), prompts, steps)
     steps.journal.close()

@@ -30,6 +30,7 @@ LAYERS = [
     {"generation"},
     {"agent"},
     {"selection"},
+    {"compute"},
     {"pipeline"},
     {"runs"},
     {"demo"},

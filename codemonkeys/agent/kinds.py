@@ -17,7 +17,7 @@ Shared = asyncio.Task[Sequence[ContextFile]]
 
 
 def trajectories_of(
-    work: Work, wave: range, context: Shared, earlier: str, excerpt: asyncio.Task[Excerpt]
+    work: Work, wave: Sequence[int], context: Shared, earlier: str, excerpt: asyncio.Task[Excerpt]
 ) -> list[Coroutine[None, None, list[Candidate | None]]]:
     """The trajectories of a wave; agents that branch from one are one of them."""
     generation = work.settings.generation

@@ -20,6 +20,7 @@ class Kind(NamedTuple):
 
 def kinds() -> dict[str, Kind]:
     """Every kind, by its plural name."""
+    from codemonkeys.compute.policies import find_policy, policy_names
     from codemonkeys.models import MODELS
     from codemonkeys.repository_tests.runners import RUNNERS
     from codemonkeys.selection.rules import find_rule, rule_names
@@ -32,5 +33,6 @@ def kinds() -> dict[str, Kind]:
         "sandboxes": Kind("--sandbox", BACKENDS.names(), BACKENDS.get),
         "models": Kind("--model", MODELS.names(), MODELS.get, "any litellm name"),
         "selection rules": Kind("-c selection.rule=", rule_names(), find_rule),
+        "compute policies": Kind("-c compute.policy=", policy_names(), find_policy),
         "test runners": Kind("-c selection.test_runner=", RUNNERS.names(), RUNNERS.get, "auto"),
     }

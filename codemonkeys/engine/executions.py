@@ -65,19 +65,27 @@ class Executions:
         if (step := await self._equal(request_hash, request)) is not None:
             await self._put(key, request_hash, request, step, reused=True, attempts=0)
             return step
-        running: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
-        self._running[request_hash] = running
+        self._running[request_hash] = asyncio.get_running_loop().create_future()
+        begun: asyncio.Future[Step] | None = None
         try:
             async with self._queue.slot(self._context.priority_of(key), request.limits.memory_mb):
-                step = await self._in_flight.complete(self._attempt(key, request_hash, request))
-            running.set_result(step)
-        except BaseException as error:
-            running.set_exception(error if isinstance(error, Exception) else ExecutionFailed(f"{key}: cancelled"))
-            running.exception()  # Retrieved here: nobody else may be waiting for it.
-            raise
+                begun = self._in_flight.start(self._attempt(key, request_hash, request))
+                # It goes on without whoever is cancelled here, as a straggler is, and others may be waiting for it.
+                begun.add_done_callback(lambda ended: self._end(request_hash, key, ended))
+                return await asyncio.shield(begun)
         finally:
-            del self._running[request_hash]
-        return step
+            if begun is None:
+                self._running.pop(request_hash).cancel()
+
+    def _end(self, request_hash: str, key: StepKey, ended: asyncio.Future[Step]) -> None:
+        """Tell those that wait for an equal execution what it came to."""
+        running = self._running.pop(request_hash)
+        error = ExecutionFailed(f"{key}: cancelled") if ended.cancelled() else ended.exception()
+        if error is None:
+            running.set_result(ended.result())
+        else:
+            running.set_exception(error)
+            running.exception()  # Retrieved here: nobody else may be waiting for it.
 
     def _stored(self, stored: Stored, request: ExecutionRequest) -> Step:
         result = self._journal.executions.result(stored)
@@ -85,10 +93,17 @@ class Executions:
 
     async def _equal(self, request_hash: str, request: ExecutionRequest) -> Step | None:
         """The result of an equal execution that has ended or is under way."""
-        if (stored := self._journal.executions.equal(request_hash)) is not None:
-            return self._stored(stored, request)
-        running = self._running.get(request_hash)
-        return None if running is None else await asyncio.shield(running)
+        while (stored := self._journal.executions.equal(request_hash)) is None:
+            if (running := self._running.get(request_hash)) is None:
+                return None
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                whole = asyncio.current_task()
+                if not running.cancelled() or (whole is not None and whole.cancelling()):
+                    raise
+                # Whoever was to run it was stopped before it began.
+        return self._stored(stored, request)
 
     async def _put(
         self, key: StepKey, request_hash: str, request: ExecutionRequest, step: Step, *, reused: bool, attempts: int

@@ -7,7 +7,7 @@ from typing import Any
 
 from codemonkeys.settings.model_settings import decisive
 
-NEW_SECTIONS = frozenset({"agent"})
+NEW_SECTIONS = frozenset({"agent", "compute"})
 """Sections of the settings that earlier versions did not have; a run of theirs goes on without them."""
 
 

@@ -15,6 +15,7 @@ from codemonkeys.journal import run_files, texts
 from codemonkeys.journal.batches import StoredBatches
 from codemonkeys.journal.calls import StoredCalls
 from codemonkeys.journal.conversation_use import Use, conversation_use
+from codemonkeys.journal.decisions import Decisions, open_decisions
 from codemonkeys.journal.executions import StoredExecutions
 from codemonkeys.journal.layers import StoredLayers
 from codemonkeys.journal.same_settings import difference
@@ -231,6 +232,10 @@ class Journal:
         query = "SELECT body FROM notes WHERE (task, stage, sample, kind) = (?, ?, ?, ?)"
         row = self._writer.connection.execute(query, (task, stage, sample, kind)).fetchone()
         return None if row is None else json.loads(row[0])
+
+    def decisions(self, besides: str) -> Decisions:
+        """What was decided last about the waves of the other tasks that have not ended."""
+        return open_decisions(self._writer.connection, besides)
 
     def has_asked(self, task: str, *stages: str) -> bool:
         """Whether any call of these stages was made for a task."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from codemonkeys.keys import StepKey
 from codemonkeys.models.parameters import DEFAULT_PARAMETERS, Parameters
@@ -220,6 +220,15 @@ class Recorded(Protocol):
 
     def has_calls(self, key: StepKey) -> bool:
         """Whether any answer of the conversation of a step has tool calls."""
+        ...
+
+
+@runtime_checkable
+class RecordedDecisions(Protocol):
+    """A model with what was decided between its recorded answers."""
+
+    def decision(self, task: str, kind: str, at: int) -> Any:
+        """The body of a recorded note about a task's waves; None if there is none."""
         ...
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries
+from codemonkeys.journal.decisions import all_decisions
 from codemonkeys.models.replay import write_recording
 from codemonkeys.redact import redact
 from codemonkeys.report.atif import trajectory
@@ -75,7 +76,8 @@ def preds(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
 
 def recording(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
     """Every answer, to be replayed without a model."""
-    write_recording(output, queries.answers(connection), queries.request_messages(connection))
+    calls, messages = queries.answers(connection), queries.request_messages(connection)
+    write_recording(output, calls, messages, all_decisions(connection))
     return f"recording written to {output}; replay it with --replay {output}"
 
 

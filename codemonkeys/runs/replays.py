@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from codemonkeys.errors import BadRecord
 from codemonkeys.journal import queries, run_files
+from codemonkeys.journal.decisions import all_decisions
 from codemonkeys.models.replay import ReplayModel
 
 if TYPE_CHECKING:
@@ -24,4 +25,9 @@ def read_run(path: Path) -> ReplayModel:
     if not path.is_file():
         raise BadRecord(f"{path}: no such run; check the path")
     with run_files.reading(path) as connection:
-        return ReplayModel(dict(queries.answers(connection)), str(path), queries.request_messages(connection))
+        return ReplayModel(
+            dict(queries.answers(connection)),
+            str(path),
+            queries.request_messages(connection),
+            all_decisions(connection),
+        )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from codemonkeys.compute.policies import check_policy
 from codemonkeys.errors import BadInput, RunExists
 from codemonkeys.journal import run_files
 from codemonkeys.pipeline import solve_task
@@ -48,5 +49,6 @@ async def solve(request: RunRequest, options: Options) -> Summary:
     was aborted.
     """
     check_rules(request.settings.selection)
+    check_policy(request.settings)
     async with open_session(request, options) as session:
         return session.summary(await session.run(solve_task))

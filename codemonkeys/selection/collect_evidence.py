@@ -37,14 +37,17 @@ class SelectionInput:
     """By number of a candidate, what it touches that decides how tests run."""
 
 
-async def collect_evidence(work: Work, candidates: Sequence[Candidate], tests: Sequence[str] = ()) -> SelectionInput:
+async def collect_evidence(
+    work: Work, candidates: Sequence[Candidate], tests: Sequence[str] = (), before: Sequence[str] = ()
+) -> SelectionInput:
     """Run every test script and the regression tests on every distinct candidate, and record the results.
 
     `tests`: scripts in addition to the candidates' own. May be called again with more candidates: executions that were
-    made before are read from the journal.
+    made before are read from the journal. `before`: the scripts of the last such call, which keep their places; needed
+    if that had scripts in addition.
     """
     distinct, classes = await number_candidates(work, candidates)
-    scripts = tuple(dict.fromkeys([*(c.test for c in candidates if c.test), *tests]))
+    scripts = tuple(dict.fromkeys([*before, *(c.test for c in candidates if c.test), *tests]))
     matrix = await vote(work, distinct, scripts)
     flags: dict[int, tuple[str, ...]] = {}
     if not decided_without(work, matrix):

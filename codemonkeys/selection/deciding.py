@@ -56,9 +56,11 @@ def check_rules(settings: SelectionSettings, together: bool = False) -> None:
             )
 
 
-async def select(work: Work, candidates: Sequence[Candidate], tests: Sequence[str] = ()) -> Choice:
-    """Select one of a task's candidates: collect evidence, then decide. `tests`: additional test scripts."""
-    return await decide(work, await collect_evidence(work, candidates, tests))
+async def select(
+    work: Work, candidates: Sequence[Candidate], tests: Sequence[str] = (), before: Sequence[str] = ()
+) -> Choice:
+    """Select one of a task's candidates: collect evidence, then decide. `tests`, `before`: as for the evidence."""
+    return await decide(work, await collect_evidence(work, candidates, tests, before))
 
 
 async def decide(work: Work, inputs: SelectionInput) -> Choice:

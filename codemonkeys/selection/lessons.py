@@ -24,29 +24,36 @@ NOTE = "best"
 """Kind of the note that says which trajectories a wave was told of."""
 
 
-async def earlier_waves(work: Work, candidates: Sequence[Candidate], drawn: int) -> str:
-    """The message about earlier waves for the one that follows `drawn` trajectories; empty for the first."""
-    generation = work.settings.generation
+async def earlier_waves(
+    work: Work, candidates: Sequence[Candidate], samples: Sequence[int], before: Sequence[str] = ()
+) -> str:
+    """The message about earlier waves for the one that follows these trajectories; empty for the first.
+
+    `before`: scripts that have run on the candidates; see `collect_evidence`.
+    """
+    generation, drawn = work.settings.generation, len(samples)
     if generation.diversity != "distill":
         return await describe_earlier(work, candidates)
     if not drawn:
         return ""
-    await distill(work, range(drawn))
-    lessons = await best_lessons(work, candidates, drawn)
+    await distill(work, samples)
+    lessons = await best_lessons(work, candidates, drawn, before)
     # Those that came to no edit have at least seen something.
     ended = {candidate.sample for candidate in candidates}
-    lessons += [lesson_of(work, sample) for sample in range(drawn) if sample not in ended]
+    lessons += [lesson_of(work, sample) for sample in samples if sample not in ended]
     told = [each for each in lessons if each["summary"] or each["patch"]][: generation.distill_best]
     await work.note(DISTILL, NOTE, [each["sample"] for each in told], drawn)
     return work.prompts("distill.lessons", lessons=told, drawn=drawn) if told else ""
 
 
-async def best_lessons(work: Work, candidates: Sequence[Candidate], drawn: int) -> list[dict[str, Any]]:
+async def best_lessons(
+    work: Work, candidates: Sequence[Candidate], drawn: int, before: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """What the best trajectories with a patch came to, the best first."""
     if not candidates:
         return []
     generation, selection = work.settings.generation, work.settings.selection
-    inputs = await collect_evidence(work, candidates)
+    inputs = await collect_evidence(work, candidates, before=before)
     evidence, most = inputs.evidence, generation.distill_best
     order = complete_ranking(evidence, shortlist_ranking(selection, evidence))
     if generation.distill_by == "tournament":
@@ -61,6 +68,13 @@ async def best_lessons(work: Work, candidates: Sequence[Candidate], drawn: int) 
         if matches:
             order = complete_ranking(evidence, RULES["tournament"].rank(replace(evidence, matches=matches)))
     return [lesson_of(work, candidates[index].sample, evidence, index) for index in order[:most]]
+
+
+async def lesson_about(work: Work, candidates: Sequence[Candidate], index: int, before: Sequence[str]) -> str:
+    """The message that tells a trajectory of the candidate that it goes on from."""
+    evidence = (await collect_evidence(work, candidates, before=before)).evidence
+    lesson = lesson_of(work, candidates[index].sample, evidence, index)
+    return work.prompts("distill.lessons", lessons=[lesson], drawn=len(candidates))
 
 
 def lesson_of(work: Work, sample: int, evidence: Evidence | None = None, index: int = 0) -> dict[str, Any]:

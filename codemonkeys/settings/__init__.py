@@ -1,6 +1,7 @@
 """Settings: one tree, and where its values come from."""
 
 from codemonkeys.settings.agent_settings import AgentSettings
+from codemonkeys.settings.compute_settings import ComputeSettings
 from codemonkeys.settings.loading import build, load_settings, merge
 from codemonkeys.settings.model_settings import ModelSettings
 from codemonkeys.settings.selection_settings import SelectionSettings
@@ -17,6 +18,7 @@ from codemonkeys.settings.tree import (
 __all__ = [
     "AgentSettings",
     "BatchSettings",
+    "ComputeSettings",
     "ContextSettings",
     "GenerationSettings",
     "ModelLimits",

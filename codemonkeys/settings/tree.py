@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from codemonkeys.settings.agent_settings import AgentSettings
+from codemonkeys.settings.compute_settings import ComputeSettings
 from codemonkeys.settings.model_settings import ModelSettings, checked_variable
 from codemonkeys.settings.section import RegularFile, Section, memory_mb
 from codemonkeys.settings.selection_settings import SelectionSettings
@@ -268,6 +269,7 @@ class Settings(BaseSettings):
     context: ContextSettings = ContextSettings()
     generation: GenerationSettings = GenerationSettings()
     agent: AgentSettings = AgentSettings()
+    compute: ComputeSettings = ComputeSettings()
     selection: SelectionSettings = SelectionSettings()
     sandbox: SandboxSettings = SandboxSettings()
     operation: OperationSettings = OperationSettings()

@@ -11,19 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codemonkeys.compute.beliefs import belief, count_accepted, forecast_of
 from codemonkeys.journal import queries, run_files
 from codemonkeys.models.fake_answers import answer
 from codemonkeys.pipeline import solve_task
 from codemonkeys.runs.outcomes import State, state_of_choice
-from codemonkeys.selection.after_wave import TYPES, belief, count_accepted, policy_of
 from codemonkeys.selection.evidence import Evidence, ScriptOutcome
 from codemonkeys.settings import SelectionSettings
+from codemonkeys.settings.compute_settings import CHANCES
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
 from tests.fakes import TASK
 from tests.rooms import room
 
-POLICY = policy_of(SelectionSettings())
+POLICY = forecast_of(SelectionSettings())
 
 
 @given(st.integers(1, 20))
@@ -41,8 +42,8 @@ def test_types_are_the_means_of_the_tenths_of_what_fits_the_paper() -> None:
     bounds = [float(beta(alpha, other).ppf(n / 10)) for n in range(11)]
     below = [alpha / (alpha + other) * float(beta(alpha + 1, other).cdf(bound)) for bound in bounds]
     means = [10 * (high - low) for low, high in zip(below, below[1:], strict=False)]
-    assert [chance for _, chance in TYPES] == pytest.approx(means, abs=5e-5)
-    assert sum(share for share, _ in TYPES) == pytest.approx(1.0)
+    assert CHANCES == pytest.approx(means, abs=5e-5)
+    assert sum(share for share, _ in POLICY.types) == pytest.approx(1.0)
 
 
 def test_accepted_is_what_most_valid_tests_fix_and_breaks_nothing() -> None:
