@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Concatenate, Literal, Protocol, runtime_checkable
+from typing import Concatenate, Literal, NamedTuple, Protocol, runtime_checkable
 
 EnvironmentKind = Literal["folders", "image", "here"]
 """How an environment is given to a sandbox: folders of this machine (or the root file system of an image, exported to
@@ -134,6 +134,22 @@ class ImageSandbox(Sandbox, Protocol):
 
     def release(self, image: str) -> None:
         """Give up what is ready in an image, by its id; scripts may still run in it, and then it is made ready anew."""
+        ...
+
+
+class Capacity(NamedTuple):
+    """What a sandbox takes at a time."""
+
+    executions: int
+    memory_mb: int
+
+
+@runtime_checkable
+class ElasticSandbox(Sandbox, Protocol):
+    """A sandbox of more than this machine, which may grow and shrink while it is open."""
+
+    def capacity(self) -> Capacity:
+        """What it takes at a time, as it is now."""
         ...
 
 

@@ -248,4 +248,8 @@ class DockerSandbox:
                 time.sleep(0.05)
 
 
-BACKEND = Backend(DockerSandbox, unavailable, "image")
+def _open(run: str, reuse: bool = False, **options: Any) -> DockerSandbox:
+    return DockerSandbox(run, reuse=reuse)
+
+
+BACKEND = Backend(_open, unavailable, "image")

@@ -22,6 +22,7 @@ from codemonkeys.cli.options import (
     Model,
     OwnPrompts,
     ProfileName,
+    RayAddress,
     Replay,
     Run,
     Runs,
@@ -64,6 +65,7 @@ def solve(
     profile: ProfileName = None,
     config: Config = None,
     sandbox: Sandbox = None,
+    ray_address: RayAddress = None,
     run: Run = None,
     replay: Replay = None,
     prompts: OwnPrompts = None,
@@ -86,6 +88,7 @@ def solve(
     given = settings_of(
         *(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort, batch),
         keep_images=keep_images,
+        ray_address=ray_address,
     )
     selection: dict[str, object] = {"ids": instance or [], "split": split, "filter": filter, "slice": slice}
     selection |= {"shuffle": shuffle, "limit": limit}
@@ -124,6 +127,7 @@ def fix(
     profile: ProfileName = None,
     config: Config = None,
     sandbox: Sandbox = None,
+    ray_address: RayAddress = None,
     run: Run = None,
     replay: Replay = None,
     prompts: OwnPrompts = None,
@@ -145,7 +149,8 @@ def fix(
     from codemonkeys.cli import fixing
 
     given = settings_of(
-        model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort, batch
+        *(model, scan_model, api_base, sandbox, replay, prompts, budget, task_budget, profile, effort, batch),
+        ray_address=ray_address,
     )
     request = fixing.FixRequest(repository, issue, base, venv, image, apply, scope)
     if dry_run:
@@ -160,6 +165,7 @@ def resume(
     task_budget: TaskBudget = None,
     batch: Batch = None,
     keep_images: KeepImages = None,
+    ray_address: RayAddress = None,
     accept_changes: AcceptChanges = False,
     runs: Runs = None,
     json: Json = False,
@@ -171,7 +177,7 @@ def resume(
     from codemonkeys.cli import resuming
 
     operation = {"api_base": api_base, "budget": budget, "task_budget": task_budget, "batch": batches(batch)}
-    operation |= {"keep_images": keep_images}
+    operation |= {"keep_images": keep_images, "cluster": {"address": ray_address}}
     end(lambda: resuming.resume(holding(runs, run), run, operation, accept_changes, json))
 
 
@@ -256,6 +262,7 @@ def ensemble(
     api_base: ApiBase = None,
     config: Config = None,
     sandbox: Sandbox = None,
+    ray_address: RayAddress = None,
     run: Annotated[
         str | None, typer.Option("--run", help="Name of the run. Default: the current date and time.")
     ] = None,
@@ -277,7 +284,7 @@ def ensemble(
         "models": models_of(effort),
         "selection": {"rule": select},
         "sandbox": {"kind": sandbox},
-        "operation": {"api_base": api_base, "budget": budget},
+        "operation": {"api_base": api_base, "budget": budget, "cluster": {"address": ray_address}},
     }
     inputs = ensembling.Inputs(members, dataset, instance or [], family or [], tests, abstain)
     outputs = ensembling.Outputs(output, overwrite, verdicts or [], json)

@@ -49,7 +49,15 @@ ProfileName = Annotated[
 Sandbox = Annotated[
     str | None,
     typer.Option(
-        "--sandbox", help="Where scripts run: auto, local, docker, here, or another by name or module:attribute."
+        "--sandbox", help="Where scripts run: auto, local, docker, here, ray, or another by name or module:attribute."
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        help="For --sandbox ray: auto (this machine's cluster), HOST:PORT, or local: one of this machine alone, started "
+        "and ended with the command. Default: local.",
     ),
 ]
 Budget = Annotated[float | None, typer.Option("--budget", help="Spending limit for the whole run, in US dollars.")]
@@ -106,6 +114,7 @@ def settings_of(
     effort: str | None = None,
     batch: bool | None = None,
     keep_images: int | None = None,
+    ray_address: str | None = None,
 ) -> dict[str, object]:
     """Settings given by options."""
     operation = {"api_base": api_base, "budget": budget, "task_budget": task_budget, "batch": batches(batch)}
@@ -116,7 +125,7 @@ def settings_of(
         "profile": profile,
         "prompts": prompts,
         "sandbox": {"kind": sandbox},
-        "operation": operation | {"keep_images": keep_images},
+        "operation": operation | {"keep_images": keep_images, "cluster": {"address": ray_address}},
     }
 
 

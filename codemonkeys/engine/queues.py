@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -102,13 +102,20 @@ class PriorityQueue:
 class ExecutionSlots:
     """Limits executions: how many run at a time, and how much memory they may take together; one always fits."""
 
-    def __init__(self, most: int, memory_mb: int) -> None:
-        self._most, self._memory = most, memory_mb
+    def __init__(
+        self, most: int | None, memory_mb: int | None, capacity: Callable[[], tuple[int, int]] | None = None
+    ) -> None:
+        """`capacity`: what there is of both now, which limits them where they are None."""
+        self._most, self._memory, self._capacity = most, memory_mb, capacity
         self._running = self._taken = 0
 
     def acquire(self, size: int) -> float:
         """Take a slot and `size` MiB; see `Resource`."""
-        if self._running and (self._running >= self._most or self._taken + size > self._memory):
+        slots, memory = self._capacity() if self._capacity is not None else (0, 0)
+        most = slots if self._most is None else self._most
+        if self._running and (
+            self._running >= most or self._taken + size > (memory if self._memory is None else self._memory)
+        ):
             return math.inf
         self._running += 1
         self._taken += size

@@ -22,14 +22,27 @@ from codemonkeys.journal.store import Journal
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.redact import Redactor
 from codemonkeys.settings import OperationSettings
+from codemonkeys.settings.section import memory_mb
 from codemonkeys.system.programs import Programs
-from sandboxes.base import Sandbox
+from sandboxes.base import ElasticSandbox, Sandbox
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 PREPARING = 4
 """Tasks whose snapshot and environment are prepared at a time."""
+ELASTIC = 8_192
+"""Threads that may wait for executions of a sandbox that grows; each is started when it is needed."""
+
+
+def cores() -> int:
+    """Executions that this machine takes at a time."""
+    return os.cpu_count() or 1
+
+
+def here() -> tuple[int, int]:
+    """What this machine takes at a time: executions, and MiB of memory."""
+    return cores(), memory_mb() * 4 // 5
 
 
 class Steps:
@@ -60,10 +73,12 @@ class Steps:
         """Names of environments in which scripts are known to run."""
         # Our own threads: the event loop may be somebody else's, and its default ones too few for all that waits.
         self.programs = Programs()
-        self._threads = ThreadPoolExecutor(operation.executions + operation.tasks + PREPARING, "codemonkeys")
+        most = operation.executions or (ELASTIC if isinstance(sandbox, ElasticSandbox) else cores())
+        self._threads = ThreadPoolExecutor(most + operation.tasks + PREPARING, "codemonkeys")
         context = StepContext(journal, self.in_flight, Redactor(os.environ), notify, accept_changes)
         self.positions = context.positions
-        slots = ExecutionSlots(operation.executions, operation.executions_memory_mb)
+        capacity = sandbox.capacity if isinstance(sandbox, ElasticSandbox) else here
+        slots = ExecutionSlots(operation.executions, operation.executions_memory_mb, capacity)
         self.calls = ModelCalls(context, models, operation, self.budget)
         self.executions = Executions(context, sandbox, slots, self._threads)
 

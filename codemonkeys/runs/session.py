@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from codemonkeys.engine.events import Notify, note, silent
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.stop import Stop
-from codemonkeys.errors import BadSettings, RunInterrupted
+from codemonkeys.errors import BadSettings, RunInterrupted, SandboxUnavailable
 from codemonkeys.journal.choices import ChoiceJournal, NamedChoice
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
@@ -35,7 +35,7 @@ from codemonkeys.tasks.environments import default_home, prepare
 from codemonkeys.tasks.in_place import check_outside
 from codemonkeys.tasks.kept_images import KeptImages
 from codemonkeys.wording import option
-from sandboxes.base import ImageSandbox, Sandbox
+from sandboxes.base import ImageSandbox, Sandbox, SandboxError
 from sandboxes.sessions import SessionSandbox
 
 
@@ -168,7 +168,7 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
         if journal.is_begun_by_older:
             settings = with_early_tests(settings)
         settings = fit_settings(settings, models, journal.windows, lambda line: options.notify(note(line)))
-        sandbox = opened.enter_context(closing(open_sandbox(journal.name, reuse=settings.sandbox.reuse)))
+        sandbox = opened.enter_context(closing(await asyncio.to_thread(opening, open_sandbox, journal.name, settings)))
         if settings.generation.count("agent") and not isinstance(sandbox, SessionSandbox):
             raise BadSettings(
                 f"the {kind} sandbox has no sessions, in which agents work: choose another with "
@@ -196,6 +196,14 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
             return preparing(task)
 
         yield Session(request, settings, journal, steps, prepare_task, kept.end)
+
+
+def opening(open_sandbox: Callable[..., Sandbox], run: str, settings: Settings) -> Sandbox:
+    """Open the sandbox of a run. Raises SandboxUnavailable."""
+    try:
+        return open_sandbox(run, reuse=settings.sandbox.reuse, **settings.operation.cluster.options())
+    except SandboxError as error:
+        raise SandboxUnavailable(str(error)) from error
 
 
 def find_workplace(request: RunRequest, options: Options, home: Path) -> tuple[str, Callable[..., Sandbox], Prepare]:

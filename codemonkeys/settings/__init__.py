@@ -4,6 +4,7 @@ from codemonkeys.settings.agent_settings import AgentSettings
 from codemonkeys.settings.compute_settings import ComputeSettings
 from codemonkeys.settings.loading import build, load_settings, merge
 from codemonkeys.settings.model_settings import ModelSettings
+from codemonkeys.settings.sandbox_settings import ClusterSettings, SandboxSettings
 from codemonkeys.settings.selection_settings import SelectionSettings
 from codemonkeys.settings.tree import (
     BatchSettings,
@@ -11,13 +12,13 @@ from codemonkeys.settings.tree import (
     GenerationSettings,
     ModelLimits,
     OperationSettings,
-    SandboxSettings,
     Settings,
 )
 
 __all__ = [
     "AgentSettings",
     "BatchSettings",
+    "ClusterSettings",
     "ComputeSettings",
     "ContextSettings",
     "GenerationSettings",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +11,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from codemonkeys.settings.agent_settings import AgentSettings
 from codemonkeys.settings.compute_settings import ComputeSettings
 from codemonkeys.settings.model_settings import ModelSettings, checked_variable
-from codemonkeys.settings.section import RegularFile, Section, memory_mb
+from codemonkeys.settings.sandbox_settings import ClusterSettings, SandboxSettings
+from codemonkeys.settings.section import RegularFile, Section
 from codemonkeys.settings.selection_settings import SelectionSettings
 
 
@@ -125,24 +125,6 @@ class GenerationSettings(Section):
         return self
 
 
-class SandboxSettings(Section):
-    """The sandbox, and the limits of one execution."""
-
-    kind: str = Field("auto", min_length=1)
-    """Where scripts run: `local`, `docker`, `here` (this container as it is), another sandbox by name or as
-    `module:attribute`, or `auto`: the first of `local` and `docker` that works for all tasks on this machine."""
-    seconds: float = Field(100.0, gt=0)
-    """Wall-clock limit per execution."""
-    memory_mb: int = Field(4_096, ge=64)
-    """Memory limit per execution, in MiB."""
-    processes: int = Field(256, ge=8)
-    """Limit on processes and threads per execution."""
-    reuse: bool = False
-    """Reuse a container for the candidate's next script if the last one left nothing in it; `docker` only."""
-    output_characters: int = Field(8_192, ge=256)
-    """Maximum output shown to a model; longer output is cut in the middle."""
-
-
 class ModelLimits(Section):
     """Concurrency and rate limits of one model."""
 
@@ -205,10 +187,12 @@ class OperationSettings(Section):
     models: dict[str, ModelLimits] = Field(default_factory=dict[str, ModelLimits])
     """Overrides of the last five by model name, such as {openai/gpt-4o: {calls: 8, tokens_a_minute: 30000}}."""
     batch: BatchSettings = BatchSettings()
-    executions: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    """Maximum concurrent executions."""
-    executions_memory_mb: int = Field(default_factory=lambda: memory_mb() * 4 // 5, ge=1)
-    """Memory for all concurrent executions in MiB, each counted at its limit; one is always allowed."""
+    executions: int | None = Field(None, ge=1)
+    """Maximum concurrent executions; by default one per core of this machine, or of the cluster."""
+    executions_memory_mb: int | None = Field(None, ge=1)
+    """Memory for all concurrent executions in MiB, each counted at its limit; one is always allowed. By default four
+    fifths of this machine's, or that of the cluster."""
+    cluster: ClusterSettings = ClusterSettings()
     keep_images: int | None = Field(None, ge=0)
     """Maximum number of container images that stay once their tasks have ended, the last used; those that codemonkeys
     pulled before are removed, with their copies. By default all stay."""

@@ -16,6 +16,8 @@ from sandboxes.base import Backend, EnvironmentKind
 AUTO = "auto"
 PREFERENCE = ("local", "docker")
 """What `auto` tries, in this order. Any other is used only if it is named."""
+CHOICES = {AUTO: PREFERENCE, "ray": ("ray-local", "ray-docker")}
+"""Names that stand for the first of some backends that works."""
 
 
 def _check(found: Any) -> Backend:
@@ -27,19 +29,20 @@ def _check(found: Any) -> Backend:
 BACKENDS: Registry[Backend] = Registry(
     "sandbox",
     "codemonkeys.sandboxes",
-    {name: f"sandboxes.{name}:BACKEND" for name in (*PREFERENCE, "here")},
+    {name: f"sandboxes.{name}:BACKEND" for name in (*PREFERENCE, "here")}
+    | {f"ray-{name}": f"sandboxes.cluster.backends:{name.upper()}" for name in PREFERENCE},
     _check,
 )
 
 
 def choose_backend(kind: str, tasks: Sequence[Task], home: Path) -> tuple[str, Backend]:
-    """The name and backend that `sandbox.kind` stands for: `auto` is the first that works here for all of the tasks.
+    """The name and backend that `sandbox.kind` stands for: of `CHOICES` the first that works here for all of the tasks.
 
     `home`: where environments are kept, see `default_home`. Raises BadSettings for an unknown name,
-    SandboxUnavailable saying why it, or for `auto` each one, cannot be used.
+    SandboxUnavailable saying why it, or of `CHOICES` each one, cannot be used.
     """
     reasons: dict[str, str] = {}
-    for name in PREFERENCE if kind == AUTO else (kind,):
+    for name in CHOICES.get(kind, (kind,)):
         backend = BACKENDS.get(name)
         reason = backend.unavailable()
         if reason is None and backend.environment == "folders":
@@ -49,15 +52,15 @@ def choose_backend(kind: str, tasks: Sequence[Task], home: Path) -> tuple[str, B
         if reason is None:
             return name, backend
         reasons[name] = reason
-    if kind != AUTO:
+    if kind not in CHOICES:
         raise SandboxUnavailable(f"the sandbox {kind} cannot be used: {reasons[kind]}")
     why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     raise SandboxUnavailable(f"no sandbox can run untrusted code here. {why}")
 
 
 def environment_kind(kind: str) -> EnvironmentKind | None:
-    """What the code of a task runs in for this `sandbox.kind`; None for `auto`, which decides by the task.
+    """What the code of a task runs in for this `sandbox.kind`; None for `auto` and `ray`, which decide by the task.
 
     Raises BadSettings for an unknown name.
     """
-    return None if kind == AUTO else BACKENDS.get(kind).environment
+    return None if kind in CHOICES else BACKENDS.get(kind).environment

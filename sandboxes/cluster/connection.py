@@ -1,0 +1,173 @@
+"""The connection of this process to a Ray cluster, of which it can have one at a time."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sandboxes.base import SandboxError
+from sandboxes.cluster.starting import OwnCluster, variables
+
+EXTRA = "pip install 'codemonkeys[ray]'"
+_lock = threading.Lock()
+_users: list[Connection] = []
+
+
+def unavailable() -> str | None:
+    """Why no cluster can be used from here and what to do about it; None if one may."""
+    if importlib.util.find_spec("ray") is None:
+        return f"It needs Ray, which is not installed: {EXTRA}"
+    return None
+
+
+class Connection:
+    """A connection to a cluster; all of this process that name the same address share one."""
+
+    def __init__(self, address: str | None, cores: int | None = None) -> None:
+        """`address`: `auto` (the cluster of this machine), HOST:PORT, or `local` or None: one is started, of so many
+        cores, and ended with the connection.
+
+        Raises SandboxError saying why there is none and what to do.
+        """
+        if reason := unavailable():
+            raise SandboxError(reason)
+        self._wanted = address or "local"
+        with _lock:
+            if _users:
+                first = _users[0]
+                if first._wanted != self._wanted:
+                    raise SandboxError(
+                        f"this process is connected to the Ray cluster {first._wanted}; close that sandbox first"
+                    )
+                self._own, self._theirs = first._own, first._theirs
+            else:
+                self._own = OwnCluster(cores) if self._wanted == "local" else None
+                try:
+                    self._theirs = _in_thread(self._connect)
+                except BaseException:
+                    if self._own is not None:
+                        self._own.close()
+                    raise
+            _users.append(self)
+
+    def _connect(self) -> bool:
+        """Connect; returns whether the process was connected before, which then stays so."""
+        with _settled(self._own.folder if self._own else None):
+            import ray
+
+            if ray.is_initialized():
+                return True
+            address = self._own.address if self._own else self._wanted
+            logger = logging.getLogger("ray")
+            level = logger.level
+            logger.setLevel(logging.ERROR)
+            try:
+                ray.init(
+                    address=address,
+                    namespace="codemonkeys",
+                    job_config=_job_config(),
+                    log_to_driver=False,
+                    configure_logging=False,
+                )
+            except Exception as error:  # Ray raises errors of many kinds
+                raise SandboxError(_advice(self._wanted, error)) from error
+            finally:
+                logger.setLevel(level)
+        return False
+
+    def close(self) -> None:
+        """Give it up; the last one of this process disconnects, and ends the cluster if it was started here."""
+        with _lock:
+            if self not in _users:
+                return
+            _users.remove(self)
+            if _users:
+                return
+            if not self._theirs:
+                _in_thread(_disconnect)
+            if self._own is not None:
+                self._own.close()
+
+
+def _disconnect() -> bool:
+    import ray
+
+    ray.shutdown()
+    return True
+
+
+def _in_thread(function: Callable[[], bool]) -> bool:
+    """Call it in another thread: in the main one, Ray takes the handler of SIGTERM, which is the run's."""
+    results: list[bool | BaseException] = []
+
+    def call() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            results.append(error)
+
+    thread = threading.Thread(target=call, name="codemonkeys-ray")
+    thread.start()
+    thread.join()
+    if isinstance(results[0], BaseException):
+        raise results[0]
+    return results[0]
+
+
+@contextmanager
+def _settled(folder: Path | None) -> Iterator[None]:
+    """Variables that Ray reads of this process while it connects to a cluster of ours; else those of the user."""
+    given = {"RAY_USAGE_STATS_ENABLED": "0"}
+    if folder is not None:
+        given |= {name: text for name, text in variables(folder).items() if name.startswith("RAY_")}
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        if folder is not None:
+            _reread()
+        yield
+    finally:
+        for name, text in before.items():
+            if text is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = text
+
+
+def _reread() -> None:
+    """Have Ray read its variables, as it may have been imported before."""
+    from ray._private import ray_constants
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _job_config() -> Any:
+    """The configuration of a job whose workers import nothing from the current folder, which may be anybody's."""
+    from ray.job_config import JobConfig
+
+    class Config(JobConfig):  # type: ignore[misc, unused-ignore]
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True
+
+    return Config()
+
+
+def _advice(wanted: str, error: Exception) -> str:
+    said = str(error).strip().splitlines()
+    why = said[0] if said else type(error).__name__
+    if "ersion mismatch" in str(error):
+        why = " ".join(said)
+        return f"the Ray cluster {wanted} has another version: {why} Install the same ray and Python on every node."
+    return (
+        f"no Ray cluster answers at {wanted}: {why} Start one with `ray start --head`, join this machine to it with "
+        "`ray start --address=HOST:PORT --num-cpus=0`, or leave out the address: then one is started here."
+    )

@@ -1,0 +1,124 @@
+"""A cluster of this machine alone: started for a sandbox, ended with the process that started it, however that ends."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from sandboxes.base import SandboxError
+from sandboxes.processes import process_start
+
+PREFIX = "codemonkeys-ray"
+SECONDS = 120.0
+"""In which a cluster has to start."""
+OBJECTS = 150_000_000
+"""Bytes of its object store; environments lie on the same machine and are not sent."""
+PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "CODEMONKEYS_HOME", "XDG_CACHE_HOME") + (
+    *("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "SSH_AUTH_SOCK"),
+)
+"""Environment variables of its processes; no keys."""
+
+# Ray's processes end with `ray start --block`, and that ends with this one, which ends with its owner.
+_GUARD = """\
+import ctypes, os, shutil, subprocess, sys, threading
+folder, words = sys.argv[1], sys.argv[2:]
+with open(folder + "/start.log", "wb") as log:
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
+                               preexec_fn=lambda: ctypes.CDLL(None).prctl(1, 9))
+def end():
+    try: process.wait(5)
+    except subprocess.TimeoutExpired: process.kill(); process.wait()
+def watch():
+    process.wait()
+    os._exit(1)
+threading.Thread(target=watch, daemon=True).start()
+sys.stdin.read()
+process.terminate()
+try: process.wait(8)
+except subprocess.TimeoutExpired: process.kill()
+shutil.rmtree(folder, ignore_errors=True)
+os._exit(0)
+"""
+
+
+class OwnCluster:
+    """A cluster of one node that only this process can reach: it listens on the loopback and asks for a token."""
+
+    def __init__(self, cores: int | None = None) -> None:
+        """Raises SandboxError if it does not start."""
+        owner = os.getpid()
+        # Names of sockets below it must not grow longer than a hundred characters.
+        self.folder = Path(
+            tempfile.mkdtemp(prefix=f"{PREFIX}-{owner}-{process_start(owner)}-", dir=_short(tempfile.gettempdir()))
+        )
+        self.token_file = self.folder / "token"
+        self.token_file.write_text(secrets.token_hex(32))
+        self.token_file.chmod(0o600)
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-c", _GUARD, str(self.folder), *_start(self.folder, cores)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=variables(self.folder),
+            cwd="/",
+            start_new_session=True,
+        )
+        try:
+            self.address = self._started()
+        except BaseException:
+            self.close()
+            raise
+
+    def _started(self) -> str:
+        said, end = self.folder / "ray_current_cluster", time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            with suppress(OSError):
+                if address := said.read_text().strip():
+                    return address
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.05)
+        log = ""
+        with suppress(OSError):
+            log = (self.folder / "start.log").read_text(errors="replace").strip()[-2000:]
+        raise SandboxError(f"no Ray cluster could be started on this machine: {log or 'it took too long'}")
+
+    def close(self) -> None:
+        """End its processes and remove its files."""
+        with suppress(OSError):
+            self._process.communicate()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """The environment of the processes of a cluster of this machine: no keys, nothing reported to anybody."""
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed | {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_TMPDIR": str(folder),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
+        # Ray's name for: this machine's address is the loopback's.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }
+
+
+def _start(folder: Path, cores: int | None) -> list[str]:
+    program = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
+    return [
+        *(sys.executable, "-I", "-c", program, "start", "--head", "--block"),
+        *("--node-ip-address=127.0.0.1", "--port=0", f"--temp-dir={folder}"),
+        *(f"--num-cpus={cores or len(os.sched_getaffinity(0))}", "--num-gpus=0", f"--object-store-memory={OBJECTS}"),
+        *("--include-dashboard=false", "--include-log-monitor=false", "--no-monitor", "--disable-usage-stats"),
+    ]
+
+
+def _short(folder: str) -> str:
+    return folder if len(folder) <= 20 else "/tmp"
