@@ -100,6 +100,8 @@ class Execution:
     """Wall-clock time of the script."""
     detail: str = ""
     """What failed, for `SANDBOX_FAILED`."""
+    node: str = ""
+    """Id of the machine it ran on, or failed on, where a sandbox has several; see `sandboxes.nodes`."""
 
 
 class Sandbox(Protocol):

@@ -6,6 +6,7 @@ import hashlib
 import json
 
 from codemonkeys.journal import texts
+from codemonkeys.journal.nodes import count_execution
 from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
 from codemonkeys.keys import APPLIED, COMMAND, REPOSITORY_TESTS, StepKey
 from codemonkeys.stages import ENVIRONMENT, REGRESSION
@@ -84,14 +85,16 @@ class StoredExecutions:
             connection.execute(
                 "INSERT INTO execution_steps (task, stage, sample, turn, part, state, request_hash, environment, "
                 "script_hash, patch_hash, reason, exit_code, signal, output_hash, detail, reused, attempts, seconds, "
-                "ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "ended_at, node) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(*key, state, request_hash, environment.name, texts.put(connection, script.text, plain=True)),
                     *(None if patch is None else texts.put(connection, patch, plain=True), str(result.reason)),
                     *(result.exit_code, result.signal, texts.put(connection, result.output), result.detail),
-                    *(reused, attempts, result.seconds, now()),
+                    *(reused, attempts, result.seconds, now(), result.node),
                 ),
             )
+            if result.node and not reused:
+                count_execution(connection, result)
 
     def could_not_tell(self, task: str) -> bool:
         """Whether test scripts of a task ran, and none ended with an exit code that says anything about the issue."""

@@ -205,7 +205,7 @@ KNOWN_MIGRATIONS = frozenset(
     {
         *("m001_initial", "m002_verdicts", "m003_evidence", "m004_bill", "m005_standing", "m006_overruns"),
         *("m007_controls", "m008_reasoning", "m009_windows", "m010_costs", "m011_batches", "m012_choices"),
-        *("m013_sessions", "m014_matches", "m015_tool_calls"),
+        *("m013_sessions", "m014_matches", "m015_tool_calls", "m016_nodes"),
     }
 )
 """Names of `schema.migrations()`, repeated here so that readers need not import sqlite-utils; a test compares them."""

@@ -11,6 +11,7 @@ from codemonkeys.journal.schema_choices import CHOICES
 from codemonkeys.journal.schema_controls import CONTROLS
 from codemonkeys.journal.schema_initial import INITIAL
 from codemonkeys.journal.schema_matches import MATCHES
+from codemonkeys.journal.schema_nodes import NODES
 from codemonkeys.journal.schema_sessions import SESSIONS
 from codemonkeys.journal.schema_tools import TOOL_CALLS
 
@@ -161,6 +162,7 @@ MIGRATIONS = {
     "m013_sessions": SESSIONS,
     "m014_matches": MATCHES,
     "m015_tool_calls": TOOL_CALLS,
+    "m016_nodes": NODES,
 }
 """Statements by name, oldest first. Never change a released one: add a new one below it."""
 

@@ -18,6 +18,7 @@ from codemonkeys.journal.conversation_use import Use, conversation_use
 from codemonkeys.journal.decisions import Decisions, open_decisions
 from codemonkeys.journal.executions import StoredExecutions
 from codemonkeys.journal.layers import StoredLayers
+from codemonkeys.journal.nodes import StoredNodes
 from codemonkeys.journal.same_settings import difference
 from codemonkeys.journal.transcripts import Said, transcript
 from codemonkeys.journal.writer import KeyIndex, Writer, now
@@ -65,6 +66,7 @@ class Journal:
             self.calls = StoredCalls(self._writer)
             self.executions = StoredExecutions(self._writer)
             self.layers = StoredLayers(self._writer)
+            self.nodes = StoredNodes(self._writer)
             # The connection that writes would wait for a commit, and nearly every note that is looked for is missing.
             self._notes = KeyIndex(self._writer.reader, "SELECT stage, sample, kind FROM notes WHERE task = ?")
             self.batches = StoredBatches(self._writer)

@@ -13,6 +13,7 @@ from typing import Any
 from codemonkeys.journal import run_files
 from codemonkeys.journal.calls import NOT_SENT
 from codemonkeys.journal.choices import spend_of_choices
+from codemonkeys.journal.nodes import stored_cluster
 from codemonkeys.journal.queries import pending_batches, retries, rows, run_row, unanswered
 from codemonkeys.runs.estimate_file import read_estimate
 from codemonkeys.stages import STAGES
@@ -89,6 +90,8 @@ class RunStatus:
     """Batches that are at their providers; see `queries.pending_batches`."""
     choices: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     """Calls and US dollars of each named choice, which are part of the spend; see `choices.spend_of_choices`."""
+    cluster: dict[str, Any] | None = None
+    """The machines of its cluster, if it has had one; see `nodes.stored_cluster`."""
 
     @property
     def ended(self) -> int:
@@ -131,7 +134,7 @@ class StatusReader:
         asked = [cost for count, cost in totals if count] + [t.cost_usd for t in in_work if t.calls]
         known = [cost for cost in asked if cost is not None]
         spent = sum(known) if known or not asked else None
-        retried = retries(connection)
+        retried, cluster = retries(connection), stored_cluster(connection)
         estimate = read_estimate(self.folder)
         ended = [task["id"] for task in tasks if task["ended_at"]]
         calls_left = remaining(calls, (count for count, _ in unfinished))
@@ -147,6 +150,7 @@ class StatusReader:
             unanswered_usd=unanswered(connection)["cost_usd"],
             batches=pending_batches(connection),
             choices=spend_of_choices(connection),
+            cluster=cluster,
             budget_usd=budget,
             estimated_usd=sum(estimate.values()) if estimate else None,
             estimate_factor=factor(
@@ -157,7 +161,7 @@ class StatusReader:
             tokens_a_minute=tokens / minutes,
             seconds_left=60 * calls_left * minutes / recent if recent and calls_left is not None else None,
             asked_again={f"{row['status']} ({row['model']})": row["times"] for row in retried},
-            troubles=recent_failures(connection, tasks, retried),
+            troubles=recent_failures(connection, tasks, retried, cluster["nodes"] if cluster else ()),
         )
 
     def _totals_of(
@@ -241,9 +245,12 @@ def throughput(
 
 
 def recent_failures(
-    connection: sqlite3.Connection, tasks: Sequence[dict[str, Any]], retried: Sequence[dict[str, Any]]
+    connection: sqlite3.Connection,
+    tasks: Sequence[dict[str, Any]],
+    retried: Sequence[dict[str, Any]],
+    nodes: Sequence[dict[str, Any]] = (),
 ) -> list[Failure]:
-    """The most recent failed calls, executions and tasks, newest first."""
+    """The most recent failed calls, executions, tasks and machines, newest first."""
     failures = [
         Failure(row["ended_at"], f"{row['task']} {row['stage']}", row["text"] or "")
         for table, text in (("call_steps", "error"), ("execution_steps", "detail"))
@@ -255,6 +262,12 @@ def recent_failures(
         )
     ]
     failures += [Failure(row["last_at"], f"{row['model']}, retried ({row['times']})", row["last"]) for row in retried]
+    told = {failure.text for failure in failures}
+    failures += [
+        Failure(node["last_failure_at"], f"{node['address'] or node['node']} {node['state']}", node["last_failure"])
+        for node in nodes
+        if node["last_failure_at"] and node["last_failure"] not in told
+    ]
     failures += [
         Failure(task["ended_at"], f"{task['id']} {task['state']}", task["reason"])
         for task in tasks

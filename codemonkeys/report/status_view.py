@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from codemonkeys.report.cluster_view import cluster_lines, nodes_table
 from codemonkeys.report.fitting import SHORTEST, WIDE, Id, cut, one_line, shorten
 from codemonkeys.report.run_status import UNFINISHED, RunningTask, RunStatus
 from codemonkeys.report.tables import dollars, heading, new_table, plain
@@ -22,16 +23,19 @@ BAR = 30
 
 def fitted_view(status: RunStatus, console: Console) -> RenderableType:
     """The full status with as many running tasks as the console's height has place for."""
-    others = len(console.render_lines(status_view(status, 0, console.width), pad=False))
-    return status_view(status, max(1, console.height - others - 1), console.width)
+    nodes = max(2, console.height // 5)
+    others = len(console.render_lines(status_view(status, 0, console.width, nodes), pad=False))
+    return status_view(status, max(1, console.height - others - 1), console.width, nodes)
 
 
-def status_view(status: RunStatus, tasks: int = 16, width: int = 120) -> RenderableType:
-    """The full status. `tasks`: maximum number of running tasks listed; `width`: columns of the terminal."""
+def status_view(status: RunStatus, tasks: int = 16, width: int = 120, nodes: int = 16) -> RenderableType:
+    """The full status. `tasks`, `nodes`: maximum number of those listed; `width`: columns of the terminal."""
     activity = "not active" if status.owner is None else f"active in process {status.owner}"
     parts: list[RenderableType] = [plain(f"{status.run}: {activity}", "bold"), facts_table(status, width)]
     if status.in_work:
         parts += [Text(), running_table(status, tasks, width)]
+    if status.cluster:
+        parts += [Text(), nodes_table(status.cluster, status.owner is not None, nodes, width)]
     if status.troubles:
         parts += [heading("Last failures"), failures_table(status, width)]
     return Group(*parts)
@@ -63,6 +67,9 @@ def facts_table(status: RunStatus, width: int) -> Table:
     if status.asked_again:
         retried = ", ".join(f"{times} after {what}" for what, times in status.asked_again.items())
         facts.add_row("retries", plain(retried))
+    if status.cluster:
+        for number, line in enumerate(cluster_lines(status.cluster, status.owner is not None)):
+            facts.add_row("" if number else "cluster", plain(line))
     return facts
 
 
@@ -82,6 +89,8 @@ def status_line(status: RunStatus) -> str:
     """The summary in one line."""
     total = sum(status.tasks.values())
     line = f"{status.ended} of {total} tasks ended; {money_line(status)}; {speed_line(status)}"
+    if status.cluster:
+        line += f"; {cluster_lines(status.cluster, status.owner is not None)[0]}"
     return f"{line}; {batches_line(status)}" if status.batches else line
 
 

@@ -23,6 +23,7 @@ from codemonkeys.models.windows import Window
 from codemonkeys.prompting.check import check_prompts
 from codemonkeys.prompting.rendering import template_sources
 from codemonkeys.runs.models import open_models, tool_models_of
+from codemonkeys.runs.nodes import keeping_nodes
 from codemonkeys.runs.outcomes import State, TaskResult
 from codemonkeys.runs.predictions_file import keeping_predictions_file
 from codemonkeys.runs.runner import Prepare, Release, Solver, keep, run_tasks
@@ -174,6 +175,7 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
                 f"the {kind} sandbox has no sessions, in which agents work: choose another with "
                 f"{option('sandbox', 'NAME')}, or set generation.kinds=[edit]"
             )
+        await opened.enter_async_context(keeping_nodes(journal, sandbox))
         digests = open_digests(settings, home)
         if digests is not None:
             opened.enter_context(closing(digests))
