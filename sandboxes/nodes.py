@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
-from sandboxes.base import Sandbox
+from sandboxes.base import Environment, Limits, Sandbox, SandboxError
 
-NodeState = Literal["up", "suspect", "gone"]
-"""`suspect`: it does not answer in time, and gets nothing new; `gone`: it has left, or is given up."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Node:
     """Where it is, for people: a host name or an IP address."""
     sandbox: str
     """The sandbox that runs scripts there, such as `local` or `docker`; empty while that is not known."""
-    state: NodeState
+    state: Literal["up", "suspect", "gone"]
+    """`suspect`: it does not answer in time, and gets nothing new; `gone`: it has left, or is given up."""
     cores: float = 0.0
     """CPU cores that executions may take there."""
     memory_mb: int = 0
@@ -46,6 +47,13 @@ class Cluster:
     """URL of its own dashboard; empty if it has none."""
     nodes: tuple[Node, ...]
 
+    def capacity(self, limits: Limits) -> int:
+        """Executions with these limits that may run at a time; 1 at least, and at least one on each machine."""
+        there = (node for node in self.nodes if node.state == "up")
+        return max(
+            1, sum(max(1, int(min(node.cores / limits.cpus, node.memory_mb / limits.memory_mb))) for node in there)
+        )
+
 
 @runtime_checkable
 class ClusterSandbox(Sandbox, Protocol):
@@ -53,4 +61,15 @@ class ClusterSandbox(Sandbox, Protocol):
 
     def cluster(self) -> Cluster:
         """What is known of its machines now. Asks nobody, so that it may be called often."""
+        ...
+
+    def call(self, environment: Environment, limits: Limits, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function of a module on a machine that has an environment, once an execution with these limits fits.
+
+        Raises SandboxError naming the machine if that fails, and what the function raises.
+        """
+        ...
+
+    def call_all(self, function: Callable[..., T], *arguments: object) -> dict[str, T | SandboxError]:
+        """Call a function of a module on every machine that is up, beside what runs there; results by its id."""
         ...

@@ -64,6 +64,9 @@ def images_check(
     sandbox: Annotated[
         str, typer.Option("--sandbox", help="docker, or local to validate what the local sandbox builds instead.")
     ] = "docker",
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", min=1, help="Number of tasks validated in parallel. Default: 1.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Validate images with the reference fixes.
@@ -73,7 +76,7 @@ def images_check(
     """
     from codemonkeys.cli import images as commands
 
-    end(lambda: commands.check(dataset, instance or [], json, scripts, sandbox))
+    end(lambda: commands.check(dataset, instance or [], json, scripts, sandbox, workers))
 
 
 @images.command("clean")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.errors import BadInput, EnvironmentFailed
+from codemonkeys.system.programs import worker_threads
 from codemonkeys.tasks import images, recipes, roots
 from codemonkeys.tasks.backends import BACKENDS
 from codemonkeys.tasks.base import Task
@@ -51,13 +53,19 @@ def build(source: str, ids: Sequence[str], file: Path | None, overrides: Recipe,
 
 
 def check(
-    source: str, ids: Sequence[str], as_json: bool, scripts: Path | None = None, sandbox_name: str = "docker"
+    source: str,
+    ids: Sequence[str],
+    as_json: bool,
+    scripts: Path | None = None,
+    sandbox_name: str = "docker",
+    workers: int | None = None,
 ) -> Exit:
     """Validate images: the tools exist, and the hidden tests fail without a fix and pass with the reference fix.
 
     `sandbox_name`: the sandbox in which they run; with `local` the environments that it builds are validated.
+    `workers`: tasks at a time; None: one, or on a cluster as many as fit.
     """
-    from codemonkeys.grading.validation import validate
+    from codemonkeys.grading.validation import open_validator
 
     tasks = {task.id: replace(task, hidden="") for task in load_tasks(source, ids or None)}
     home = default_home()
@@ -66,13 +74,18 @@ def check(
     if backend.environment == "folders" and (why := backend.unavailable()):
         raise EnvironmentFailed(f"the sandbox {sandbox_name} cannot be used here: {why}")
     sandbox, kind = backend.open("images check"), backend.environment
+
+    def look(task: Task) -> tuple[str, ...]:
+        return missing_tools(task, home, sandbox, kind) or validator.problems(task.id)
+
     try:
-        for task in tasks.values():
-            problems[task.id] = missing_tools(task, home, sandbox, kind)
-            if not problems[task.id]:
-                found = (source, {task.id: task}, lambda id: environment_of(tasks[id], home, kind), sandbox)
-                problems |= validate(*found, home / "checks", scripts)
-            say(f"{task.id}: {'; '.join(problems[task.id]) or 'ok'}")
+        found = (source, list(tasks), lambda id: environment_of(tasks[id], home, kind), sandbox)
+        validator = open_validator(*found, home / "checks", scripts)
+        with worker_threads(workers or 1, "check", sandbox.close) as submit:
+            asked = {id: submit(partial(look, task)) for id, task in tasks.items()}
+            for id, done in asked.items():
+                problems[id] = done.result()
+                say(f"{id}: {'; '.join(problems[id]) or 'ok'}")
     finally:
         sandbox.close()
     good = sum(not reasons for reasons in problems.values())

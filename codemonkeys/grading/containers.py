@@ -84,15 +84,47 @@ class Way(Protocol):
         ...
 
 
+class Containers(Protocol):
+    """Where the containers of gradings run."""
+
+    def run(self, id: str, run: str, script: ContainerScript, isolated: bool) -> ContainerResult:
+        """Run a script in a fresh container of a task's image, marked as one of a run; `isolated`: without network.
+
+        Raises EnvironmentFailed and OSError if there is no image, or the engine fails.
+        """
+        ...
+
+    def stop(self, run: str) -> None:
+        """Remove the containers of a run, so that nobody waits for them."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineContainers:
+    """Containers of this machine's engine; `image` returns a task's image there, or raises EnvironmentFailed."""
+
+    image: Callable[[str], str]
+
+    def run(self, id: str, run: str, script: ContainerScript, isolated: bool) -> ContainerResult:
+        """Run a script; see `Containers`."""
+        with engine() as client:
+            return run_in_container(client, self.image(id), run, script, isolated)
+
+    def stop(self, run: str) -> None:
+        """Remove the containers of a run."""
+        from sandboxes.engine import LABEL, remove
+
+        with contextlib.suppress(EnvironmentFailed, OSError), engine() as client:
+            for found in client.api.containers(all=True, filters={"label": f"{LABEL}.run={run}"}):
+                remove(client, found["Id"])
+
+
 @dataclass(frozen=True)
 class ContainerGrader:
-    """Grades in containers; `image` returns a task's image, present in the engine, or raises EnvironmentFailed.
-
-    They have network access unless `isolated`. `ways`: by the `log_parser` of a key.
-    """
+    """Grades in containers, which have network access unless `isolated`. `ways`: by the `log_parser` of a key."""
 
     ways: Mapping[str, Way]
-    image: Callable[[str], str]
+    containers: Containers
     isolated: bool = False
     seconds: float = LIMITS.seconds
 
@@ -108,7 +140,7 @@ class ContainerGrader:
 
         def stop() -> None:
             stopped.set()
-            _remove_all(run)
+            self.containers.stop(run)
 
         def grade(job: Job) -> None:
             verdict = self._grade_one(job, run)
@@ -123,8 +155,7 @@ class ContainerGrader:
         id, way = job.prediction.instance_id, self.ways[job.key.log_parser]
 
         def run_script() -> ContainerResult:
-            with engine() as client:
-                return run_in_container(client, self.image(id), run, way.script(job, self.seconds), self.isolated)
+            return self.containers.run(id, run, way.script(job, self.seconds), self.isolated)
 
         return grade_with(way, job, run_script)
 
@@ -205,15 +236,6 @@ def _container(client: Any, image: str, run: str, script: ContainerScript, isola
         yield container
     finally:
         remove(client, container.id)
-
-
-def _remove_all(run: str) -> None:
-    """Remove the containers of a grading that is stopped, so that nobody waits for them."""
-    from sandboxes.engine import LABEL, remove
-
-    with contextlib.suppress(EnvironmentFailed, OSError), engine() as client:
-        for found in client.api.containers(all=True, filters={"label": f"{LABEL}.run={run}"}):
-            remove(client, found["Id"])
 
 
 def _packed(files: Mapping[str, File]) -> bytes:

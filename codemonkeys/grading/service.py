@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
-from codemonkeys.grading.containers import ContainerGrader, Way
+from codemonkeys.grading.containers import ContainerGrader, EngineContainers, Way
 from codemonkeys.grading.evaluation import Grader, evaluate
 from codemonkeys.grading.few_images import FewImagesGrader
 from codemonkeys.grading.in_sandbox import WaySandboxGrader, check_in_sandbox
 from codemonkeys.grading.official import HarnessGrader
+from codemonkeys.grading.on_nodes import NodeContainers
 from codemonkeys.grading.recall import Recall, recall_of
-from codemonkeys.grading.sandboxed import SandboxGrader
+from codemonkeys.grading.sandboxed import LIMITS, SandboxGrader
 from codemonkeys.grading.splitting import SplitGrader
 from codemonkeys.grading.verdict import Verdict
 from codemonkeys.grading.ways import check_parsers, own_ways
@@ -32,7 +33,8 @@ from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.preflight import check_gradable
 from codemonkeys.tasks.roots import prepare_whole
 from codemonkeys.tasks.sources import load_tasks
-from sandboxes.base import Environment, ImageSandbox, SandboxError
+from sandboxes.base import Backend, Environment, ImageSandbox, Sandbox, SandboxError
+from sandboxes.nodes import ClusterSandbox
 
 
 @dataclass(frozen=True)
@@ -127,15 +129,16 @@ def grade_predictions(
         ways[keys[id].log_parser].check(keys[id])
     check_parsers({id: key for id, key in keys.items() if id not in own})
     with ExitStack() as opened:
+        sandboxes = _Sandboxes(opened, f"evaluate-{run_id}")
         usual = {id: task for id, task in tasks.items() if id not in own}
         graders: list[Grader] = []
         if own:
-            graders.append(opened.enter_context(_open_ways(ways, own, keys, options, run_id)))
+            graders.append(_way_grader(ways, own, keys, options, sandboxes))
         if usual:
-            graders.append(opened.enter_context(open_grader(usual, options, run_id)))
+            graders.append(_usual_grader(usual, options, sandboxes))
         grader: Grader = SplitGrader(ways, graders[0], graders[-1])
         if options.keep_images is not None:
-            images = KeptImages(list(tasks.values()), default_home(), 0, partial(_release, graders))
+            images = KeptImages(list(tasks.values()), default_home(), 0, sandboxes.release)
             opened.callback(images.close)
             grader = FewImagesGrader(grader, tasks, images, max(options.keep_images, 1))
         return evaluate(
@@ -144,7 +147,7 @@ def grade_predictions(
             grader,
             run_id=run_id,
             folder=output,
-            workers=options.workers or os.cpu_count() or 1,
+            workers=options.workers or sandboxes.capacity() or os.cpu_count() or 1,
             repeats=options.repeats,
             again=options.again,
             dataset=source,
@@ -152,35 +155,54 @@ def grade_predictions(
         )
 
 
-def _release(graders: Sequence[Grader], image: str) -> None:
-    """Remove the containers that graders keep in an image."""
-    for grader in graders:
-        if isinstance(grader, SandboxGrader | WaySandboxGrader) and isinstance(grader.sandbox, ImageSandbox):
-            grader.sandbox.release(image)
+class _Sandboxes:
+    """The sandboxes of a grading: each is opened once, and closed with it."""
+
+    def __init__(self, opened: ExitStack, name: str) -> None:
+        self._opened, self._name = opened, name
+        self._found: dict[str, Sandbox] = {}
+
+    def open(self, name: str, backend: Backend) -> Sandbox:
+        """The sandbox of a backend, by its name."""
+        if name not in self._found:
+            self._found[name] = self._opened.enter_context(closing(backend.open(self._name)))
+        return self._found[name]
+
+    def release(self, image: str) -> None:
+        """Remove the containers that are kept in an image."""
+        for sandbox in self._found.values():
+            if isinstance(sandbox, ImageSandbox):
+                sandbox.release(image)
+
+    def capacity(self) -> int:
+        """Tasks that may be graded at a time on the machines of a cluster; 0 without one."""
+        clusters = (sandbox for sandbox in self._found.values() if isinstance(sandbox, ClusterSandbox))
+        return max((sandbox.cluster().capacity(LIMITS) for sandbox in clusters), default=0)
 
 
-@contextmanager
-def _open_ways(
+def _way_grader(
     ways: Mapping[str, Way],
     tasks: Mapping[str, Task],
     keys: Mapping[str, AnswerKey],
     options: GradingOptions,
-    run_id: str,
-) -> Iterator[Grader]:
+    sandboxes: _Sandboxes,
+) -> Grader:
     """A grader in containers of the tasks' images, unless another sandbox is asked for or there is no engine."""
     home, kind = default_home(), options.sandbox or AUTO
     if kind == "docker" or (kind == AUTO and BACKENDS.get("docker").unavailable() is None):
-        yield ContainerGrader(ways, lambda id: ensure_image(tasks[id], home), options.isolated)
-        return
-    _, backend = choose_backend(kind, list(tasks.values()), home)
+        return ContainerGrader(ways, EngineContainers(lambda id: ensure_image(tasks[id], home)), options.isolated)
+    name, backend = choose_backend(kind, list(tasks.values()), home)
     whole = partial(_whole, tasks, home) if backend.environment == "folders" else None
+    sandbox = sandboxes.open(name, backend)
+
+    def environment(id: str) -> Environment:
+        return environment_of(tasks[id], home, backend.environment)
+
+    if isinstance(sandbox, ClusterSandbox) and backend.environment == "image":
+        return ContainerGrader(ways, NodeContainers(environment, sandbox), options.isolated)
     for id in tasks:
         check_in_sandbox(keys[id], ways[keys[id].log_parser], whole is not None)
-    sandbox = backend.open(f"evaluate-{run_id}")
-    try:
-        yield WaySandboxGrader(ways, lambda id: environment_of(tasks[id], home, backend.environment), sandbox, whole)
-    finally:
-        sandbox.close()
+    return WaySandboxGrader(ways, environment, sandbox, whole)
 
 
 def _whole(tasks: Mapping[str, Task], home: Path, id: str) -> Environment:
@@ -190,16 +212,10 @@ def _whole(tasks: Mapping[str, Task], home: Path, id: str) -> Environment:
         raise EnvironmentFailed(f"{id}: {error}") from error
 
 
-@contextmanager
-def open_grader(tasks: Mapping[str, Task], options: GradingOptions, run_id: str) -> Iterator[Grader]:
+def _usual_grader(tasks: Mapping[str, Task], options: GradingOptions, sandboxes: _Sandboxes) -> Grader:
     """The official harness if the sandbox is `docker` and isolation was not requested; else the sandbox."""
     home = default_home()
     name, backend = choose_backend(options.sandbox or AUTO, list(tasks.values()), home)
     if name == "docker" and not options.isolated:
-        yield HarnessGrader(lambda id: ensure_image(tasks[id], home))
-        return
-    sandbox = backend.open(f"evaluate-{run_id}")
-    try:
-        yield SandboxGrader(lambda id: environment_of(tasks[id], home, backend.environment), sandbox)
-    finally:
-        sandbox.close()
+        return HarnessGrader(lambda id: ensure_image(tasks[id], home))
+    return SandboxGrader(lambda id: environment_of(tasks[id], home, backend.environment), sandboxes.open(name, backend))

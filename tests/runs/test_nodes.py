@@ -24,9 +24,9 @@ from codemonkeys.report.run_status import RunStatus, StatusReader
 from codemonkeys.report.status_view import fitted_view, status_line, status_view
 from codemonkeys.runs import nodes as keeping
 from codemonkeys.runs.nodes import keeping_nodes
-from sandboxes.base import Execution, Limits, Reason
+from sandboxes.base import Execution, Limits, Reason, Script
 from sandboxes.nodes import Cluster, Node
-from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, Script, open_steps
+from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
 from tests.journal.test_old_runs import restore
 
 ONE = Node("1" * 56, "10.0.0.1", "docker", "up", 8, 32_000, 2, 3, 50 * 1024)
