@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from codemonkeys.cli.exits import Exit
+from codemonkeys.cli.studying import study_command
 from codemonkeys.engine.executions import ExecutionRequest
 from codemonkeys.journal.nodes import stored_cluster
 from codemonkeys.journal.run_files import reading
@@ -24,10 +27,12 @@ from codemonkeys.report.run_status import RunStatus, StatusReader
 from codemonkeys.report.status_view import fitted_view, status_line, status_view
 from codemonkeys.runs import nodes as keeping
 from codemonkeys.runs.nodes import keeping_nodes
+from codemonkeys.tasks.backends import BACKENDS
 from sandboxes.base import Execution, Limits, Reason, Script
 from sandboxes.nodes import Cluster, Node
 from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
 from tests.journal.test_old_runs import restore
+from tests.report.finished_run import finish_run
 
 ONE = Node("1" * 56, "10.0.0.1", "docker", "up", 8, 32_000, 2, 3, 50 * 1024)
 TWO = replace(ONE, id="2" * 56, address="10.0.0.2", running=0)
@@ -184,3 +189,15 @@ def test_runs_of_older_versions_have_no_machines(tmp_path: Path) -> None:
         kept = connection.execute("SELECT count(*) FROM execution_steps WHERE node = ''").fetchone()
         assert kept == (executions,) and executions
     assert StatusReader(database.parent).read().cluster is None
+
+
+def test_a_study_of_a_run_on_a_cluster_needs_no_cluster(
+    tmp_path: Path,
+    make_repository: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    finish_run(tmp_path, make_repository({"module.py": "def function():\n    return 1\n"}), sandbox={"kind": "ray"})
+    monkeypatch.setattr(BACKENDS, "get", lambda name: pytest.fail(f"{name} was opened"))
+    assert study_command(tmp_path, "run", (), None, None, None, as_json=True) == Exit.DONE
+    assert json.loads(capsys.readouterr().out)["rules"]
