@@ -183,6 +183,7 @@ async def evaluate(
     again: bool = False,
     scripts: str | Path | None = None,
     keep_images: int | None = None,
+    ray_address: str | None = None,
     choice: str | None = None,
     on_verdict: Callable[[Verdict], None] = quiet,
 ) -> list[Verdict]:
@@ -191,12 +192,12 @@ async def evaluate(
     `predictions`: name of a run in `runs`, a submission (file or folder), or predictions by task id. `tasks`: the
     source of the tasks; that of the run if None. `folder`: for logs and the summary, laid out as swebench does; the
     run's own, or the current one, if None. `run_id`: names the grading in the logs. `sandbox`, `isolated`, `workers`,
-    `repeats`, `again`, `scripts`, `keep_images`: see `GradingOptions`. `choice`: a named choice of the run.
-    `on_verdict` is told each verdict as it falls, maybe from another thread.
+    `repeats`, `again`, `scripts`, `keep_images`, `ray_address`: see `GradingOptions`. `choice`: a named choice of the
+    run. `on_verdict` is told each verdict as it falls, maybe from another thread.
     Raises BadInput and its kin, RunBusy, SandboxUnavailable.
     """
     parsers = None if scripts is None else Path(scripts)
-    options = GradingOptions(sandbox, isolated, workers, repeats, again, parsers, keep_images)
+    options = GradingOptions(sandbox, isolated, workers, repeats, again, parsers, keep_images, ray_address)
     output = None if folder is None else Path(folder)
     if not isinstance(predictions, Mapping):
         path = Path(predictions)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.errors import EnvironmentFailed, SandboxUnavailable
 from codemonkeys.grading.containers import ContainerGrader, EngineContainers, Way
 from codemonkeys.grading.evaluation import Grader, evaluate
 from codemonkeys.grading.few_images import FewImagesGrader
@@ -46,7 +46,7 @@ class GradingOptions:
     isolated: bool = False
     """On Docker, use our containers instead of the harness's, which have network access."""
     workers: int | None = None
-    """Concurrent tasks; None: the number of processors."""
+    """Concurrent tasks; None: the number of processors, or as many as fit on the nodes of a cluster."""
     repeats: int = 1
     """Gradings per prediction; the majority counts."""
     again: bool = False
@@ -55,6 +55,8 @@ class GradingOptions:
     """The folder with scripts or parsers by which a data set is graded; None: the one that the rows lie in."""
     keep_images: int | None = None
     """Maximum number of images on disk of those that grading has to pull: as many tasks are graded at a time."""
+    ray_address: str | None = None
+    """As `operation.cluster.address`: where the nodes of the sandbox `ray` are."""
 
 
 def quiet(verdict: Verdict) -> None:
@@ -129,7 +131,7 @@ def grade_predictions(
         ways[keys[id].log_parser].check(keys[id])
     check_parsers({id: key for id, key in keys.items() if id not in own})
     with ExitStack() as opened:
-        sandboxes = _Sandboxes(opened, f"evaluate-{run_id}")
+        sandboxes = _Sandboxes(opened, f"evaluate-{run_id}", options.ray_address)
         usual = {id: task for id, task in tasks.items() if id not in own}
         graders: list[Grader] = []
         if own:
@@ -158,14 +160,19 @@ def grade_predictions(
 class _Sandboxes:
     """The sandboxes of a grading: each is opened once, and closed with it."""
 
-    def __init__(self, opened: ExitStack, name: str) -> None:
+    def __init__(self, opened: ExitStack, name: str, ray_address: str | None) -> None:
         self._opened, self._name = opened, name
+        self._options = {} if ray_address is None else {"ray_address": ray_address}
         self._found: dict[str, Sandbox] = {}
 
     def open(self, name: str, backend: Backend) -> Sandbox:
-        """The sandbox of a backend, by its name."""
+        """The sandbox of a backend, by its name. Raises SandboxUnavailable."""
         if name not in self._found:
-            self._found[name] = self._opened.enter_context(closing(backend.open(self._name)))
+            try:
+                sandbox = backend.open(self._name, **self._options)
+            except SandboxError as error:
+                raise SandboxUnavailable(str(error)) from error
+            self._found[name] = self._opened.enter_context(closing(sandbox))
         return self._found[name]
 
     def release(self, image: str) -> None:
