@@ -144,6 +144,8 @@ class Capacity(NamedTuple):
 
     executions: int
     memory_mb: int
+    share: int
+    """Executions that its largest machine takes."""
 
 
 @runtime_checkable

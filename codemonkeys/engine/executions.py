@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from codemonkeys.engine.events import Event
@@ -15,7 +17,7 @@ from codemonkeys.journal.executions import execution_hash
 from codemonkeys.journal.layers import pack
 from codemonkeys.journal.writer import Stored
 from codemonkeys.keys import StepKey
-from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
+from sandboxes.base import ElasticSandbox, Environment, Execution, Limits, Reason, Sandbox, Script
 from sandboxes.layers import EMPTY, Layer
 from sandboxes.sessions import SessionSandbox, Step
 
@@ -43,7 +45,7 @@ class Executions:
     def __init__(self, context: StepContext, sandbox: Sandbox, slots: ExecutionSlots, threads: Executor) -> None:
         self._context, self._journal, self._in_flight = context, context.journal, context.in_flight
         self._sandbox, self._threads = sandbox, threads
-        self._queue = PriorityQueue(slots)
+        self._queue = PriorityQueue(slots, partial(_share_of, sandbox))
         self._running: dict[str, asyncio.Future[Step]] = {}
         """Executions under way, by the hash of their request."""
 
@@ -68,7 +70,7 @@ class Executions:
         self._running[request_hash] = asyncio.get_running_loop().create_future()
         begun: asyncio.Future[Step] | None = None
         try:
-            async with self._queue.slot(self._context.priority_of(key), request.limits.memory_mb):
+            async with self._queue.slot(self._context.priority_of(key), request.limits.memory_mb, key.task):
                 begun = self._in_flight.start(self._attempt(key, request_hash, request))
                 # It goes on without whoever is cancelled here, as a straggler is, and others may be waiting for it.
                 begun.add_done_callback(lambda ended: self._end(request_hash, key, ended))
@@ -148,3 +150,12 @@ class Executions:
         """The result without the values of secrets in its texts; what only looks like one may be code, and stays."""
         values = self._context.secrets.values
         return replace(result, output=values(result.output), detail=values(result.detail))
+
+
+def _share_of(sandbox: Sandbox) -> float:
+    """Executions of a task that go before those of others with fewer.
+
+    On one machine any is as good as another. On several, a task is at home on one: more than that one carries out at a
+    time would wait for it in slots that others could use.
+    """
+    return sandbox.capacity().share if isinstance(sandbox, ElasticSandbox) else math.inf

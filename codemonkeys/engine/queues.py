@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -48,55 +49,85 @@ class _Waiter:
     priority: Priority
     number: int
     size: int = field(compare=False)
+    owner: str = field(compare=False)
     admitted: asyncio.Future[None] = field(compare=False)
 
 
-class PriorityQueue:
-    """A queue in front of a resource."""
+def no_share() -> float:
+    """Any number of slots may be one owner's."""
+    return math.inf
 
-    def __init__(self, resource: Resource) -> None:
+
+class PriorityQueue:
+    """A queue in front of a resource.
+
+    `share`: who holds this many slots goes after everybody who holds fewer, whatever the priorities.
+    """
+
+    def __init__(self, resource: Resource, share: Callable[[], float] = no_share) -> None:
         self.resource = resource
-        self._waiters: list[_Waiter] = []
+        self._share = share
+        self._waiters: dict[str, list[_Waiter]] = {}
+        """Heaps, by owner."""
+        self._held: Counter[str] = Counter()
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
-    async def slot(self, priority: Priority, size: int = 0) -> AsyncIterator[None]:
+    async def slot(self, priority: Priority, size: int = 0, owner: str = "") -> AsyncIterator[None]:
         """Wait for a slot, and hold it for the length of the block."""
-        await self._wait(priority, size)
+        await self._wait(priority, size, owner)
         try:
             yield
         finally:
-            self.resource.release(size)
-            self.admit()
+            self._release(size, owner)
 
-    async def _wait(self, priority: Priority, size: int) -> None:
-        waiter = _Waiter(priority, next(self._numbers), size, asyncio.get_running_loop().create_future())
-        heapq.heappush(self._waiters, waiter)
+    async def _wait(self, priority: Priority, size: int, owner: str) -> None:
+        admitted = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(priority, next(self._numbers), size, owner, admitted)
+        heapq.heappush(self._waiters.setdefault(owner, []), waiter)
         self.admit()
         try:
-            await waiter.admitted
+            await admitted
         except asyncio.CancelledError:
-            if waiter.admitted.done() and not waiter.admitted.cancelled():
-                self.resource.release(size)
-            self.admit()
+            if admitted.done() and not admitted.cancelled():
+                self._release(size, owner)
+            else:
+                self.admit()
             raise
+
+    def _release(self, size: int, owner: str) -> None:
+        self.resource.release(size)
+        self._held[owner] -= 1
+        if not self._held[owner]:
+            del self._held[owner]
+        self.admit()
 
     def admit(self) -> None:
         """Admit waiters in order while they fit. The first one that does not fit blocks the rest, and never starves."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._waiters:
-            first = self._waiters[0]
-            if not first.admitted.cancelled():
-                seconds = self.resource.acquire(first.size)
-                if seconds > 0:
-                    if seconds < math.inf:
-                        self._timer = asyncio.get_running_loop().call_later(seconds, self.admit)
-                    return
-                first.admitted.set_result(None)
-            heapq.heappop(self._waiters)
+        while (first := self._first()) is not None:
+            seconds = self.resource.acquire(first.size)
+            if seconds > 0:
+                if seconds < math.inf:
+                    self._timer = asyncio.get_running_loop().call_later(seconds, self.admit)
+                return
+            heapq.heappop(self._waiters[first.owner])
+            self._held[first.owner] += 1
+            first.admitted.set_result(None)
+
+    def _first(self) -> _Waiter | None:
+        """The waiter that is next; those that gave up are forgotten."""
+        for owner, heap in list(self._waiters.items()):
+            while heap and heap[0].admitted.cancelled():
+                heapq.heappop(heap)
+            if not heap:
+                del self._waiters[owner]
+        share = self._share()
+        heads = (heap[0] for heap in self._waiters.values())
+        return min(heads, key=lambda head: (self._held[head.owner] >= share, head), default=None)
 
 
 class ExecutionSlots:

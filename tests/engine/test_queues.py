@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -72,6 +73,71 @@ def test_no_more_than_fits_and_everybody_has_a_turn(
 
     cancelled = asyncio.run(all_of_them())
     assert ended == len(sizes) - cancelled + most
+
+
+def test_who_holds_a_share_goes_after_those_that_hold_less() -> None:
+    """One task floods the queue at a later stage: another still gets its share, and the rest goes to the first."""
+    went: list[str] = []
+
+    async def one(queue: PriorityQueue, stage: str, owner: str) -> None:
+        async with queue.slot(priority(stage, 0), owner=owner):
+            went.append(owner)
+            await asyncio.sleep(0)
+
+    async def all_of_them() -> None:
+        queue = PriorityQueue(ExecutionSlots(4, 1000), share=lambda: 2)
+        big = [asyncio.ensure_future(one(queue, "votes", "big")) for _ in range(40)]
+        await asyncio.sleep(0)
+        small = [asyncio.ensure_future(one(queue, "edit", "small")) for _ in range(6)]
+        await asyncio.gather(*big, *small)
+
+    asyncio.run(all_of_them())
+    assert went[:4] == ["big"] * 4  # nobody else was there
+    last = max(number for number, owner in enumerate(went) if owner == "small")
+    assert last < 4 + 2 * 6 + 2
+    assert went[last + 1 :] == ["big"] * (46 - last - 1)
+
+
+class SharedSlots(ExecutionSlots):
+    """Slots of owners that are told by the size; checks that nobody goes beyond the share before others had theirs."""
+
+    def __init__(self, most: int, share: int) -> None:
+        super().__init__(most, 1000)
+        self.share = share
+        self.held: Counter[int] = Counter()
+        self.waiting: Counter[int] = Counter()
+
+    def acquire(self, size: int) -> float:
+        if (seconds := super().acquire(1)) == 0:
+            if self.held[size] >= self.share:
+                assert not any(self.waiting[other] and self.held[other] < self.share for other in range(3))
+            self.held[size] += 1
+            self.waiting[size] -= 1
+        return seconds
+
+    def release(self, size: int) -> None:
+        super().release(1)
+        self.held[size] -= 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=40), st.integers(1, 4), st.integers(1, 9))
+def test_nobody_goes_beyond_the_share_while_others_with_less_wait(
+    asked: list[tuple[int, int]], share: int, most: int
+) -> None:
+    slots = SharedSlots(most, share)
+
+    async def one(queue: PriorityQueue, owner: int, turns: int) -> None:
+        slots.waiting[owner] += 1
+        async with queue.slot(Priority(-owner, 0), owner, str(owner)):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+    async def all_of_them() -> None:
+        queue = PriorityQueue(slots, lambda: share)
+        await asyncio.wait_for(asyncio.gather(*(one(queue, *request) for request in asked)), 10)
+
+    asyncio.run(all_of_them())
+    assert not any(slots.held.values()) and not any(slots.waiting.values())
 
 
 def fill(room: Resource, size: int = 1) -> int:
