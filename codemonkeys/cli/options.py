@@ -56,8 +56,8 @@ RayAddress = Annotated[
     str | None,
     typer.Option(
         "--ray-address",
-        help="For --sandbox ray: auto (this machine's cluster), HOST:PORT, or local: one of this machine alone, started "
-        "and ended with the command. Default: local.",
+        help="For --sandbox ray: auto (this machine's cluster), HOST:PORT, or local (the default): one of this machine "
+        "alone, started and ended with the command.",
     ),
 ]
 Budget = Annotated[float | None, typer.Option("--budget", help="Spending limit for the whole run, in US dollars.")]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from codemonkeys.stages import BEGIN, priority_of
+from sandboxes.base import Capacity
 
 
 class Priority(NamedTuple):
@@ -133,20 +134,17 @@ class PriorityQueue:
 class ExecutionSlots:
     """Limits executions: how many run at a time, and how much memory they may take together; one always fits."""
 
-    def __init__(
-        self, most: int | None, memory_mb: int | None, capacity: Callable[[], tuple[int, int]] | None = None
-    ) -> None:
+    def __init__(self, most: int | None, memory_mb: int | None, capacity: Callable[[], Capacity] | None = None) -> None:
         """`capacity`: what there is of both now, which limits them where they are None."""
         self._most, self._memory, self._capacity = most, memory_mb, capacity
         self._running = self._taken = 0
 
     def acquire(self, size: int) -> float:
         """Take a slot and `size` MiB; see `Resource`."""
-        slots, memory = self._capacity() if self._capacity is not None else (0, 0)
-        most = slots if self._most is None else self._most
-        if self._running and (
-            self._running >= most or self._taken + size > (memory if self._memory is None else self._memory)
-        ):
+        now = Capacity(0, 0, 0) if self._capacity is None else self._capacity()
+        most = now.executions if self._most is None else self._most
+        memory = now.memory_mb if self._memory is None else self._memory
+        if self._running and (self._running >= most or self._taken + size > memory):
             return math.inf
         self._running += 1
         self._taken += size

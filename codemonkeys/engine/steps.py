@@ -24,7 +24,7 @@ from codemonkeys.redact import Redactor
 from codemonkeys.settings import OperationSettings
 from codemonkeys.settings.section import memory_mb
 from codemonkeys.system.programs import Programs
-from sandboxes.base import ElasticSandbox, Sandbox
+from sandboxes.base import Capacity, ElasticSandbox, Sandbox
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,9 +40,9 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def here() -> tuple[int, int]:
-    """What this machine takes at a time: executions, and MiB of memory."""
-    return cores(), memory_mb() * 4 // 5
+def here() -> Capacity:
+    """What this machine takes at a time."""
+    return Capacity(cores(), memory_mb() * 4 // 5, cores())
 
 
 class Steps:

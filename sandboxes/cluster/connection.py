@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sandboxes.base import SandboxError
+from sandboxes.cluster.handle import Found
 from sandboxes.cluster.starting import OwnCluster, variables
 
 EXTRA = "pip install 'codemonkeys[ray]'"
@@ -38,37 +39,42 @@ class Connection:
         if reason := unavailable():
             raise SandboxError(reason)
         self._wanted = address or "local"
+        self._own: OwnCluster | None = None
+        self._keep = False
+        """Whether the process was connected before, and stays so."""
+        self.address, self.dashboard = self._wanted, ""
         with _lock:
             if _users:
-                first = _users[0]
-                if first._wanted != self._wanted:
-                    raise SandboxError(
-                        f"this process is connected to the Ray cluster {first._wanted}; close that sandbox first"
-                    )
-                self._own, self._theirs = first._own, first._theirs
+                self._share(_users[0])
             else:
-                self._own = OwnCluster(cores) if self._wanted == "local" else None
                 try:
-                    self._theirs = _in_thread(self._connect)
+                    self._own = OwnCluster(cores) if self._wanted == "local" else None
+                    _in_thread(self._connect)
                 except BaseException:
                     if self._own is not None:
                         self._own.close()
                     raise
             _users.append(self)
 
-    def _connect(self) -> bool:
-        """Connect; returns whether the process was connected before, which then stays so."""
+    def _share(self, first: Connection) -> None:
+        if first._wanted != self._wanted:
+            raise SandboxError(f"this process uses the Ray cluster {first._wanted}; close that sandbox first")
+        self._own, self._keep = first._own, first._keep
+        self.address, self.dashboard = first.address, first.dashboard
+
+    def _connect(self) -> None:
         with _settled(self._own.folder if self._own else None):
             import ray
 
             if ray.is_initialized():
-                return True
+                self._keep = True
+                return
             address = self._own.address if self._own else self._wanted
             logger = logging.getLogger("ray")
             level = logger.level
             logger.setLevel(logging.ERROR)
             try:
-                ray.init(
+                context: Any = ray.init(
                     address=address,
                     namespace="codemonkeys",
                     job_config=_job_config(),
@@ -79,7 +85,8 @@ class Connection:
                 raise SandboxError(_advice(self._wanted, error)) from error
             finally:
                 logger.setLevel(level)
-        return False
+            self.address = str(context.address_info.get("gcs_address") or address)
+            self.dashboard = f"http://{url}" if (url := context.dashboard_url) else ""
 
     def close(self) -> None:
         """Give it up; the last one of this process disconnects, and ends the cluster if it was started here."""
@@ -89,35 +96,33 @@ class Connection:
             _users.remove(self)
             if _users:
                 return
-            if not self._theirs:
+            if not self._keep:
                 _in_thread(_disconnect)
             if self._own is not None:
                 self._own.close()
 
 
-def _disconnect() -> bool:
+def _disconnect() -> None:
     import ray
 
     ray.shutdown()
-    return True
 
 
-def _in_thread(function: Callable[[], bool]) -> bool:
+def _in_thread(function: Callable[[], None]) -> None:
     """Call it in another thread: in the main one, Ray takes the handler of SIGTERM, which is the run's."""
-    results: list[bool | BaseException] = []
+    errors: list[BaseException] = []
 
     def call() -> None:
         try:
-            results.append(function())
+            function()
         except BaseException as error:
-            results.append(error)
+            errors.append(error)
 
     thread = threading.Thread(target=call, name="codemonkeys-ray")
     thread.start()
     thread.join()
-    if isinstance(results[0], BaseException):
-        raise results[0]
-    return results[0]
+    if errors:
+        raise errors[0]
 
 
 @contextmanager
@@ -143,7 +148,7 @@ def _settled(folder: Path | None) -> Iterator[None]:
 def _reread() -> None:
     """Have Ray read its variables, as it may have been imported before."""
     from ray._private import ray_constants
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
     ray_constants.ENABLE_RAY_CLUSTER = False
     Config.initialize("")
@@ -171,3 +176,25 @@ def _advice(wanted: str, error: Exception) -> str:
         f"no Ray cluster answers at {wanted}: {why} Start one with `ray start --head`, join this machine to it with "
         "`ray start --address=HOST:PORT --num-cpus=0`, or leave out the address: then one is started here."
     )
+
+
+def living() -> list[Found]:
+    """The nodes that live and take work: a node that was started without cores, as heads often are, takes none."""
+    import ray
+
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [
+        Found(
+            node["NodeID"],
+            _name(node),
+            int(node["Resources"]["CPU"]),
+            int(node["Resources"].get("memory", 0)) >> 20,
+        )
+        for node in nodes
+        if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
+    ]
+
+
+def _name(node: dict[str, Any]) -> str:
+    host, address = node["NodeManagerHostname"], node["NodeManagerAddress"]
+    return str(host) if host == address else f"{host} ({address})"

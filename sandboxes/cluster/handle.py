@@ -6,52 +6,83 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from sandboxes.base import SandboxError
-from sandboxes.cluster.messages import Facts, NodeSettings, Order, Source, Unknown
+from sandboxes.cluster.messages import NodeSettings, Source, Unknown
 from sandboxes.cluster.node import NodeAgent
-from sandboxes.cluster.shipping import WINDOW, pack
+from sandboxes.cluster.shipping import pieces_of
 from sandboxes.cluster.texts import Sent
-from sandboxes.layers import Layer
 
 CLOSING = 30.0
 """Seconds that an agent has to end what runs."""
-GROUPS = {"control": 2, "moving": 4}
+GROUPS = {"control": 4, "moving": 4}
 """Threads of an agent beside those of executions, so that none waits for these."""
 SPARE = 8
-"""Calls beyond one per core that an agent takes at a time."""
+"""Executions beyond one per core that an agent takes at a time: where one limit is not yet known to the other side."""
 
 
 class NodeLost(SandboxError):
     """The node does not answer, or is no more."""
 
 
-class Node:
-    """A node of the cluster."""
+class Found(NamedTuple):
+    """A node as Ray lists it."""
 
-    def __init__(self, id: str, name: str, settings: NodeSettings, cores: int, memory_mb: int) -> None:
-        """Start an agent on it; `cores`, `memory_mb`: what Ray has of it."""
+    id: str
+    name: str
+    cores: int
+    memory_mb: int
+
+
+class Node:
+    """A node of the cluster, with an agent that was started for this driver."""
+
+    def __init__(self, found: Found, settings: NodeSettings, lost: Callable[[], None]) -> None:
+        """`lost`: called when it turns out to be lost."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        self.id, self.name = id, name
-        self.facts: Facts | None = None
+        self.id, self.name = found.id, found.name
         self.sent = Sent()
+        """Texts and layers that it has."""
+        self.dead = ""
+        """Why its agent is no more; empty while it is."""
+        self._tell_lost = lost
         self._lock = threading.Lock()
         self._pending: set[Future[Any]] = set()
         self._lost = ""
+        self._held: dict[str, float] = {}
         self._moving: dict[str, threading.Lock] = {}
-        self._held: set[str] = set()
-        most = (settings.cores or cores) + SPARE
-        kind = ray.remote(num_cpus=0, max_restarts=0, max_concurrency=most, concurrency_groups=GROUPS)(NodeAgent)
-        here = NodeAffinitySchedulingStrategy(id, soft=False)
-        self._agent = kind.options(scheduling_strategy=here).remote(settings, cores, memory_mb)
+        remote: Any = ray.remote
+        kind = remote(
+            num_cpus=0,
+            max_restarts=0,
+            max_task_retries=0,
+            max_concurrency=(settings.cores or found.cores) + SPARE,
+            concurrency_groups=GROUPS,
+        )(NodeAgent)
+        here = NodeAffinitySchedulingStrategy(found.id, soft=False)
+        self._agent = kind.options(scheduling_strategy=here).remote(settings, found.cores, found.memory_mb)
+        self._carry_out = self._agent.carry_out
 
-    def call(self, method: str, *arguments: Any, group: str | None = None) -> Future[Any]:
+    def call(self, method: str, *arguments: Any, group: str = "control") -> Future[Any]:
         """Call a method of the agent; the future fails with NodeLost if the node is given up."""
-        from ray.exceptions import RayError, RayTaskError
+        return self._follow(getattr(self._agent, method).options(concurrency_group=group), arguments)
 
+    def carry_out(self, *arguments: Any) -> Any:
+        """Have an order carried out, or another call that takes a place. Raises SandboxError."""
+        return self._follow(self._carry_out, arguments).result()
+
+    def begin(self, method: str, *arguments: Any) -> Future[Any]:
+        """Call a method beside executions, such as `call`."""
+        return self.call(method, *arguments)
+
+    def call_function(self, *arguments: Any) -> Any:
+        """Call a function on the node, in a place there. Raises SandboxError, and what the function raises."""
+        return self._follow(self._agent.call, arguments).result()
+
+    def _follow(self, method: Any, arguments: tuple[Any, ...]) -> Future[Any]:
         waiting: Future[Any] = Future()
         with self._lock:
             if self._lost:
@@ -65,17 +96,27 @@ class Node:
             with suppress(InvalidStateError):  # it was given up before
                 if error is None:
                     waiting.set_result(answered.result())
-                elif isinstance(cause := getattr(error, "cause", error), SandboxError):
-                    waiting.set_exception(SandboxError(str(cause)))
-                elif not isinstance(error, RayError) or isinstance(error, RayTaskError):
-                    waiting.set_exception(SandboxError(f"node {self.name} failed: {type(cause).__name__}: {cause}"))
                 else:
-                    waiting.set_exception(NodeLost(f"node {self.name} was lost: {_first_line(error)}"))
+                    waiting.set_exception(self._told(error))
 
-        bound = getattr(self._agent, method)
-        ref = (bound.options(concurrency_group=group) if group else bound).remote(*arguments)
-        ref.future().add_done_callback(done)
+        method.remote(*arguments).future().add_done_callback(done)
         return waiting
+
+    def _told(self, error: BaseException) -> BaseException:
+        from ray.exceptions import ActorDiedError, RayError, RayTaskError
+
+        if isinstance(error, RayTaskError):
+            cause = error.cause
+            return cause if isinstance(cause, Exception) else SandboxError(f"node {self.name}: {error}")
+        if not isinstance(error, RayError):
+            return error
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        why = f"node {self.name} was lost: {lines[0] if lines else type(error).__name__}"
+        if isinstance(error, ActorDiedError):
+            self.dead = why
+            self.lose(why)
+        self._tell_lost()
+        return NodeLost(why)
 
     def lose(self, why: str, keep: Future[Any] | None = None) -> None:
         """Give it up: calls under way fail, further ones too. `keep`: the one by which it may answer again."""
@@ -90,71 +131,62 @@ class Node:
     def find(self) -> None:
         """It answers again."""
         with self._lock:
-            self._lost = ""
+            self._lost = self.dead
 
-    def hold_once(self, name: str, source: Callable[[], Source]) -> None:
-        """Have an environment on the node, unless it is known to be there. Raises SandboxError."""
-        if name not in self._held:
-            self.hold(source())
-
-    def hold(self, source: Source) -> None:
-        """Have an environment on the node, sent there if need be. Raises SandboxError."""
-        name = source.environment.name
+    def hold(self, name: str, source: Callable[[], Source]) -> float:
+        """Have an environment on the node, sent if need be; returns its size there, in MiB. Raises SandboxError."""
+        if (size_mb := self._held.get(name)) is not None:
+            return size_mb
         with self._lock:
-            if name in self._held:
-                return
             moving = self._moving.setdefault(name, threading.Lock())
         with moving:
-            if name in self._held:
-                return
-            if not self.call("hold", source, group="moving").result():
-                self._send(source)
-                if not self.call("hold", source, group="moving").result():
+            if name not in self._held:
+                found = source()
+                held = self.call("hold", found, group="moving").result()
+                if held is None:
+                    self._send(found)
+                    held = self.call("hold", found, group="moving").result()
+                if held is None:
                     raise SandboxError(f"environment {name} did not arrive on node {self.name}")
-            self._held.add(name)
+                self._held[name] = held
+            return self._held[name]
 
     def _send(self, source: Source) -> None:
-        environment, under_way = source.environment, list[Future[Any]]()
-        last: bytes | None = None
+        """Send its pieces in order, one while the next is read: so memory stays small."""
+        under_way: Future[Any] | None = None
         try:
-            for piece in pack(environment):
-                if last is not None:
-                    # In order: the next piece goes out when the one before was written.
-                    while len(under_way) >= 1:
-                        under_way.pop(0).result()
-                    under_way.append(self.call("receive", environment, last, False, group="moving"))
-                last = piece
-            for future in under_way:
-                future.result()
-            self.call("receive", environment, last or b"", True, group="moving").result()
+            for number, piece in enumerate(pieces_of(source.environment)):
+                if under_way is not None:
+                    under_way.result()
+                under_way = self.call("receive", source.environment, number, piece, group="moving")
+            if under_way is not None:
+                under_way.result()
+            self.call("received", source.environment, group="moving").result()
         except BaseException:
-            with suppress(SandboxError):
-                self.call("forget", environment.name, group="control")
+            self.tell("forget", source.environment.name)
             raise
 
-    def carry_out(self, order: Order, texts: dict[bytes, str], layers: tuple[Layer, ...]) -> Any:
-        """Have an order carried out. Raises SandboxError."""
-        return self.call("carry_out", order, texts, layers).result()
+    def evict(self, name: str) -> None:
+        """Remove an environment that nothing uses. Raises SandboxError."""
+        self._held.pop(name, None)
+        self.call("evict", name, group="moving").result()
 
     def forget(self, unknown: Unknown, name: str) -> None:
         """What the node does not have is sent again."""
-        for key in unknown.hashes:
+        for key in unknown.keys:
             self.sent.forget(key)
         if unknown.environment:
-            self._held.discard(name)
+            self._held.pop(name, None)
 
     def tell(self, method: str, *arguments: Any) -> None:
         """Call a method whose answer nobody waits for."""
         with suppress(SandboxError):
-            self.call(method, *arguments, group="control")
+            self.call(method, *arguments)
 
-    def end(self) -> None:
-        """Have the agent end what runs, and end it."""
-        import ray
-
+    def end(self) -> Any:
+        """Have the agent end what runs; returns what to wait for before `kill`."""
         with suppress(Exception):
-            ray.get(self._agent.close.options(concurrency_group="control").remote(), timeout=CLOSING)
-        self.kill()
+            return self._agent.close.options(concurrency_group="control").remote()
 
     def kill(self) -> None:
         """End the agent."""
@@ -162,11 +194,3 @@ class Node:
 
         with suppress(Exception):
             ray.kill(self._agent)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return lines[0].strip() if lines else type(error).__name__
-
-
-__all__ = ["WINDOW", "Node", "NodeLost"]

@@ -2,64 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
-from sandboxes.base import Environment, Execution, Limits
+from sandboxes.base import Environment, Execution, Limits, Reason
 from sandboxes.cluster.texts import Ref
 from sandboxes.layers import Entry, Layer
 
-Sandboxed = Environment
 Text = str | Ref | None
-
-
-class Place(NamedTuple):
-    """What of an environment changes from execution to execution; its files are held by the node under `name`."""
-
-    name: str
-    repository: str
-    variables: tuple[tuple[str, str], ...]
-    activate: str
+LimitValues = tuple[float, int, int, int, int, float]
+Result = tuple[str, int | None, int | None, str, float, str]
 
 
 class Order(NamedTuple):
     """One execution."""
 
-    place: Place
+    environment: str
+    """Name of an environment that the node holds."""
+    repository: str
+    variables: tuple[tuple[str, str], ...]
+    activate: str
     script: Text
     script_name: str
     command: tuple[str, ...]
     patch: Text
-    limits: tuple[float, int, int, int, int, float]
-    layer: Difference | str | None = None
-    """Of a command in a session: the layer, or the id of one that the node has."""
+    limits: LimitValues
+    layer: str | None = None
+    """Of a command in a session: the id of a layer that the node has."""
 
 
 class Difference(NamedTuple):
-    """A layer, as what differs from another one that the other side has."""
+    """A layer, as what differs from another one."""
 
-    base: str
-    """Its id."""
     entries: tuple[Entry, ...]
-    gone: tuple[str, ...] = ()
+    gone: tuple[str, ...]
     """Paths that it has no entries of."""
 
 
 class Done(NamedTuple):
     """What came of an order."""
 
-    execution: tuple[str, int | None, int | None, str, float, str]
+    result: Result
     layer: Difference | None = None
-    """None: as before."""
+    """What a command has changed since the layer before; None: nothing."""
     dropped: str = ""
 
 
 class Unknown(NamedTuple):
     """Nothing was carried out: the node has not, or no longer, what the order refers to."""
 
-    hashes: tuple[bytes | str, ...]
-    """Of texts, and ids of layers."""
+    keys: tuple[bytes | str, ...]
+    """Hashes of texts, ids of layers."""
     environment: bool = False
 
 
@@ -76,7 +70,7 @@ class NodeSettings:
     memory_mb: int | None = None
     """Memory of all executions; by default what Ray has of the node."""
     disk_mb: int | None = None
-    """Disk for environments that were sent; by default all that is free but a reserve."""
+    """Disk for environments that were sent; by default all that is free."""
     reuse: bool = False
     share: bool = True
     """Use folders of the driver's machine where they lie."""
@@ -86,64 +80,60 @@ class NodeSettings:
 class Facts:
     """What a node says of itself."""
 
-    host: str
-    pid: int
     cores: int
     memory_mb: int
     disk_free_mb: int
+    """What environments may take."""
     version: str
-    python: str
-    boot: str
-    """Identifies the machine since it was started."""
+    """Of codemonkeys."""
     trouble: str = ""
-    """Why its sandbox cannot be used; empty if it can."""
-    held: tuple[str, ...] = ()
-    executions: int = 0
-    """Carried out so far."""
-    last_failure: str = ""
+    """Why its sandbox cannot be used; empty if it can, or if that was not tried."""
+    probed: bool = False
+    """Whether that was tried."""
+    held: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Environments that were sent before, with their sizes in MiB."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the files of an environment come from."""
+    """An environment of the driver's machine, and where a node finds its files."""
 
     environment: Environment
-    boot: str
-    identities: tuple[tuple[int, int], ...] = field(default=())
+    boot: str = ""
+    """Identifies the driver's machine."""
+    identities: tuple[tuple[int, int], ...] = ()
     """(device, inode) of its root and folders, by which a node of the same machine knows them."""
+    references: tuple[str, ...] = ()
+    """Names by which registries have its image."""
 
 
-def limits_of(values: tuple[float, int, int, int, int, float]) -> Limits:
-    """The limits that a tuple of their values stands for."""
-    return Limits(*values)
-
-
-def values_of(limits: Limits) -> tuple[float, int, int, int, int, float]:
-    """Limits as a tuple."""
+def limit_values(limits: Limits) -> LimitValues:
+    """Limits as a tuple, in the order of their fields."""
     return (
         *(limits.seconds, limits.memory_mb, limits.processes),
         *(limits.output_bytes, limits.disk_mb, limits.cpus),
     )
 
 
-def packed(execution: Execution) -> tuple[str, int | None, int | None, str, float, str]:
+def result_of(execution: Execution) -> Result:
     """An execution as a tuple."""
     e = execution
     return e.reason.value, e.exit_code, e.signal, e.output, e.seconds, e.detail
 
 
+def execution_of(result: Result, node: str) -> Execution:
+    """The execution that a tuple stands for."""
+    reason, exit_code, signal, output, seconds, detail = result
+    return Execution(Reason(reason), exit_code, signal, output, seconds, detail, node)
+
+
 def difference(before: Layer, after: Layer) -> Difference:
     """What differs in a later layer."""
     changed = tuple(entry for entry in after.entries if before.get(entry.path) != entry)
-    return Difference(before.id, changed, tuple(e.path for e in before.entries if after.get(e.path) is None))
+    return Difference(changed, tuple(entry.path for entry in before.entries if after.get(entry.path) is None))
 
 
 def applied(before: Layer, changed: Difference) -> Layer:
     """The later layer."""
     gone = set(changed.gone)
     return Layer.of([*(entry for entry in before.entries if entry.path not in gone), *changed.entries])
-
-
-def folders_of(environment: Environment) -> tuple[Path, ...]:
-    """The folders outside that hold the files of an environment."""
-    return (*((environment.root,) if environment.root else ()), *(outside for _, outside in environment.folders))

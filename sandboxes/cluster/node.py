@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import importlib
-import os
-import platform
-import shutil
-import socket
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 from sandboxes import inside
-from sandboxes.base import Backend, Environment, ImageSandbox, Sandbox, SandboxError, Script
-from sandboxes.cluster.messages import (
-    Difference,
-    Done,
-    Facts,
-    NodeSettings,
-    Order,
-    Source,
-    Unknown,
-    difference,
-    limits_of,
-    packed,
-)
-from sandboxes.cluster.shipping import Unpacking, boot_id, folder_of, shared, unpacked
-from sandboxes.cluster.texts import Kept, Ref
+from sandboxes.base import Backend, Environment, ImageSandbox, Limits, Sandbox, SandboxError, Script
+from sandboxes.cluster.holding import Holding, default_home
+from sandboxes.cluster.messages import Done, Facts, NodeSettings, Order, Source, Unknown, difference, result_of
+from sandboxes.cluster.texts import Kept, Key, Ref
 from sandboxes.layers import EMPTY, Layer
 from sandboxes.sessions import SessionSandbox
+
+T = TypeVar("T")
 
 
 class NodeAgent:
@@ -40,176 +27,133 @@ class NodeAgent:
         """`cores`, `memory_mb`: what Ray has of this node."""
         self._settings = settings
         self._cores, self._memory_mb = settings.cores or cores, settings.memory_mb or memory_mb
-        self._home = default_home()
         self._lock = threading.Lock()
         self._sandbox: Sandbox | None = None
-        self._trouble = ""
-        self._held: dict[str, Environment] = {}
-        self._receiving: dict[str, Unpacking] = {}
+        self._closed = False
+        self._environments: dict[str, Environment] = {}
+        self._holding = Holding(default_home(), settings)
         self._texts: Kept[str] = Kept()
         self._layers: Kept[Layer] = Kept()
-        self._layers.put(EMPTY.id, EMPTY, 0)
-        self._executions = 0
-        self._last_failure = ""
 
     def start(self) -> Facts:
         """Open the sandbox underneath, if it can be used here."""
+        return self.probe()
+
+    def probe(self) -> Facts:
+        """Try whether the sandbox can be used."""
         backend: Backend = importlib.import_module(f"sandboxes.{self._settings.underneath}").BACKEND
-        self._trouble = backend.unavailable() or ""
-        if not self._trouble and self._sandbox is None:
-            self._sandbox = backend.open(self._settings.run, reuse=self._settings.reuse)
-        return self.facts()
+        trouble = backend.unavailable() or ""
+        with self._lock:
+            if not trouble and self._sandbox is None and not self._closed:
+                self._sandbox = backend.open(self._settings.run, reuse=self._settings.reuse)
+        return replace(self.facts(), trouble=trouble, probed=True)
 
     def facts(self) -> Facts:
         """What the node is and has."""
-        with self._lock:
-            held = tuple(self._held)
         return Facts(
-            host=socket.gethostname(),
-            pid=os.getpid(),
             cores=self._cores,
             memory_mb=self._memory_mb,
-            disk_free_mb=self.disk_free_mb(),
+            disk_free_mb=self._holding.free_mb(),
             version=version("codemonkeys"),
-            python=platform.python_version(),
-            boot=boot_id(),
-            trouble=self._trouble,
-            held=held,
-            executions=self._executions,
-            last_failure=self._last_failure,
+            held=self._holding.sizes(),
         )
 
-    def disk_free_mb(self) -> int:
-        """Free disk for environments."""
-        existing = next(parent for parent in (self._home, *self._home.parents) if parent.exists())
-        return shutil.disk_usage(existing).free >> 20
+    def hold(self, source: Source) -> float | None:
+        """Make an environment ready; returns its size in MiB, or None: its files have to be sent first, by `receive`.
 
-    def hold(self, source: Source) -> bool:
-        """Make an environment ready; False: its files have to be sent first, by `receive`. Raises SandboxError."""
-        environment = source.environment
-        if environment.image is None or environment.root or environment.folders:
-            folder = folder_of(environment, self._home)
-            if not (self._settings.share and shared(source)):
-                if not folder.is_dir():
-                    return False
-                environment = unpacked(environment, folder)
-        self._underneath().ensure(environment)
+        Raises SandboxError.
+        """
+        sandbox = self._underneath()
+        if (environment := self._holding.find(source)) is None:
+            return None
+        sandbox.ensure(environment)
         with self._lock:
-            self._held[source.environment.name] = environment
-        return True
+            self._environments[source.environment.name] = environment
+        return self._holding.size_mb(source.environment)
 
-    def receive(self, environment: Environment, piece: bytes, last: bool) -> None:
-        """Take the next piece of an environment's files. Raises SandboxError."""
-        with self._lock:
-            receiving = self._receiving.get(environment.name)
-            if receiving is None:
-                receiving = self._receiving[environment.name] = Unpacking(folder_of(environment, self._home))
-        try:
-            receiving.write(piece)
-            if not last:
-                return
-            receiving.finish()
-        except SandboxError:
-            self.forget(environment.name)
-            raise
-        self.forget(environment.name)
+    def receive(self, environment: Environment, number: int, piece: bytes) -> None:
+        """Take a piece of an environment's files; they come in order. Raises SandboxError."""
+        self._holding.receive(environment, number, piece)
+
+    def received(self, environment: Environment) -> None:
+        """All pieces have come. Raises SandboxError."""
+        self._holding.received(environment)
 
     def forget(self, name: str) -> None:
         """Give up an environment that is being received."""
+        self._holding.forget(name)
+
+    def evict(self, name: str) -> None:
+        """Remove an environment that was sent here, and that nothing uses."""
         with self._lock:
-            receiving = self._receiving.pop(name, None)
-        if receiving is not None:
-            receiving.close()
+            environment = self._environments.pop(name, None)
+        if environment is not None and environment.image is not None:
+            self.release(environment.image)
+        self._holding.evict(name)
 
     def carry_out(self, order: Order, texts: dict[bytes, str], layers: tuple[Layer, ...] = ()) -> Done | Unknown:
-        """Run a script or a command; `texts` and `layers`: what comes with it, to be kept."""
+        """Run a script or a command. `texts`, `layers`: what comes with it, to be kept."""
         for key, text in texts.items():
             self._texts.put(key, text, len(text))
         for layer in layers:
             self._layers.put(layer.id, layer, layer.size)
-        with self._lock:
-            environment = self._held.get(order.place.name)
-        script = self._text(order.script, texts)
-        patch = self._text(order.patch, texts)
-        before = self._layers.get(order.layer) if isinstance(order.layer, str) else None
-        missing = [
-            given.hash for given, text in ((order.script, script), (order.patch, patch)) if text is None and given
-        ]
-        if environment is None or missing or (order.layer is not None and before is None):
-            layer_ids = (order.layer,) if isinstance(order.layer, str) and before is None else ()
-            return Unknown((*missing, *layer_ids), environment is None)
+        environment = self._environments.get(order.environment)
+        before = self._layer(order.layer)
+        missing: list[Key] = [given.hash for given in (order.script, order.patch) if self._lacks(given)]
+        if order.layer is not None and before is None:
+            missing.append(order.layer)
+        if environment is None or missing:
+            return Unknown(tuple(missing), environment is None)
+        script, patch = self._text(order.script), self._text(order.patch)
         assert script is not None
-        place = order.place
-        environment = replace(
-            environment, repository=place.repository, variables=place.variables, activate=place.activate
-        )
-        done = self._run(environment, Script(script, order.script_name, order.command), patch, order, before)
-        self._executions += 1
-        if done.execution[5]:
-            self._last_failure = done.execution[5]
-        return done
+        there = replace(environment, repository=order.repository, variables=order.variables, activate=order.activate)
+        program = Script(script, order.script_name, order.command)
+        try:
+            return self._run(there, program, patch, Limits(*order.limits), before)
+        except SandboxError as error:
+            return Done(result_of(inside.unforeseen(error)))
 
     def _run(
-        self, environment: Environment, script: Script, patch: str | None, order: Order, before: Layer | None
+        self, environment: Environment, script: Script, patch: str | None, limits: Limits, before: Layer | None
     ) -> Done:
-        limits = limits_of(order.limits)
-        try:
-            sandbox = self._underneath()
-        except SandboxError as error:
-            return Done(packed(inside.unforeseen(error)))
+        sandbox = self._underneath()
         if before is None:
-            return Done(packed(sandbox.run(environment, script, patch, limits)))
+            return Done(result_of(sandbox.run(environment, script, patch, limits)))
         assert isinstance(sandbox, SessionSandbox)
         step = sandbox.step(environment, script, before, limits)
         if step.layer.id == before.id:
-            return Done(packed(step.execution), None, step.dropped)
+            return Done(result_of(step.execution), None, step.dropped)
         self._layers.put(step.layer.id, step.layer, step.layer.size)
-        return Done(packed(step.execution), difference(before, step.layer), step.dropped)
+        return Done(result_of(step.execution), difference(before, step.layer), step.dropped)
 
-    def _text(self, given: str | Ref | None, texts: dict[bytes, str]) -> str | None:
-        if isinstance(given, Ref):
-            return texts.get(given.hash) or self._texts.get(given.hash)
-        return given
+    def _text(self, given: str | Ref | None) -> str | None:
+        return self._texts.get(given.hash) if isinstance(given, Ref) else given
+
+    def _lacks(self, given: str | Ref | None) -> TypeGuard[Ref]:
+        return isinstance(given, Ref) and self._texts.get(given.hash) is None
+
+    def _layer(self, id: str | None) -> Layer | None:
+        return EMPTY if id == EMPTY.id else None if id is None else self._layers.get(id)
 
     def _underneath(self) -> Sandbox:
         if self._sandbox is None:
-            raise SandboxError(self._trouble or "the agent was not started")
+            raise SandboxError("the sandbox was closed" if self._closed else "no sandbox is open on this node")
         return self._sandbox
+
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function on this node."""
+        return function(*arguments)
 
     def release(self, image: str) -> None:
         """Give up what is ready in an image; see `ImageSandbox.release`."""
         if isinstance(self._sandbox, ImageSandbox):
             self._sandbox.release(image)
 
-    def call(self, function: str, *arguments: Any) -> Any:
-        """Call `module:function` with this agent, for work beside executions that its caller has placed here."""
-        module, _, name = function.partition(":")
-        return getattr(importlib.import_module(module), name)(self, *arguments)
-
-    @property
-    def sandbox(self) -> Sandbox:
-        """The sandbox underneath. Raises SandboxError."""
-        return self._underneath()
-
-    def held(self, name: str) -> Environment | None:
-        """An environment as it lies on this node."""
-        with self._lock:
-            return self._held.get(name)
-
     def close(self) -> None:
         """End what runs, and remove what is half received."""
-        if self._sandbox is not None:
-            self._sandbox.close()
-        for name in list(self._receiving):
-            self.forget(name)
-
-
-def default_home() -> Path:
-    """Where a node keeps environments: CODEMONKEYS_HOME, or the user's cache folder."""
-    from platformdirs import user_cache_path
-
-    given = os.environ.get("CODEMONKEYS_HOME")
-    return Path(given).expanduser().absolute() if given else user_cache_path("codemonkeys")
-
-
-__all__ = ["Difference", "NodeAgent"]
+        with self._lock:
+            self._closed, sandbox = True, self._sandbox
+            self._sandbox = None
+        if sandbox is not None:
+            sandbox.close()
+        self._holding.close()

@@ -1,120 +1,126 @@
-"""Files of environments over the wire: as a stream of pieces, packed by the driver and unpacked once per node."""
+"""Files of environments over the wire: packed into a stream of pieces by the driver, unpacked once per node."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from sandboxes.base import Environment, SandboxError
-from sandboxes.cluster.messages import Source, folders_of
+from sandboxes.cluster.images import references, save
+from sandboxes.cluster.messages import Source
 
 PIECE = 8 << 20
-"""Bytes of a piece."""
-WINDOW = 4
-"""Pieces under way at a time, which bounds the memory that a transfer takes."""
-RESERVE_MB = 2048
-"""Disk of a node that environments never take."""
+"""Bytes of a piece, which bounds the memory that a transfer takes: two are under way at a time."""
 _VARIABLES = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+_PACK = ("tar", "--create", "--file=-", "--numeric-owner", "--format=posix", "--pax-option=delete=atime,delete=ctime")
+_UNPACK = ("tar", "--extract", "--file=-", "--ignore-zeros", "--numeric-owner", "--preserve-permissions", "--directory")
+
+
+def is_image(environment: Environment) -> bool:
+    """Whether its files are those of an image in a container engine."""
+    return environment.root is None and not environment.folders
 
 
 def boot_id() -> str:
-    """Identifies this machine since it was started, and what it sees of its files."""
+    """Identifies this machine since it was started, and the view that this process has of its files."""
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}-{os.stat('/proc/self/ns/mnt').st_ino}"
+        return f"{boot} {os.stat('/proc/self/ns/mnt').st_ino}"
     return ""
 
 
 def source_of(environment: Environment) -> Source:
-    """An environment of this machine, for a node."""
-    identities = tuple((about.st_dev, about.st_ino) for about in map(os.stat, folders_of(environment)))
-    return Source(environment, boot_id(), identities)
+    """An environment of this machine, for nodes. Raises SandboxError if its folders are not there."""
+    if is_image(environment):
+        return Source(environment, references=references(str(environment.image)))
+    try:
+        return Source(environment, boot_id(), _identities(environment))
+    except OSError as error:
+        raise SandboxError(f"Environment {environment.name}: {error}; prepare it again.") from error
 
 
-def shared(source: Source) -> bool:
+def is_shared(source: Source) -> bool:
     """Whether this process sees the very folders of a source."""
-    if not source.boot or source.boot != boot_id():
-        return False
     with suppress(OSError):
-        seen = tuple((about.st_dev, about.st_ino) for about in map(os.stat, folders_of(source.environment)))
-        return seen == source.identities
+        return source.boot == boot_id() != "" and source.identities == _identities(source.environment)
     return False
 
 
-def pack(environment: Environment) -> Iterator[bytes]:
-    """The root and the folders of an environment as pieces of a tar file, in folders `0`, `1` and so on.
-
-    Raises SandboxError.
-    """
-    folders = folders_of(environment)
-    words = ["tar", "--create", "--numeric-owner", "--format=posix", "--pax-option=delete=atime,delete=ctime"]
-    words += ["--xattrs-exclude=*", "--warning=no-file-ignored", "--absolute-names", "--file=-"]
-    for number, folder in enumerate(folders):
-        real = str(folder.resolve())
-        words += [f"--transform=flags=rh;s|^{_quoted(real)}|{number}|"]
-    words += ["--", *(str(folder.resolve()) for folder in folders)]
-    with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, env=_VARIABLES, cwd="/"
-        ) as process,
-    ):
-        assert process.stdout is not None
-        try:
-            while piece := process.stdout.read(PIECE):
-                yield piece
-        except BaseException:
-            process.kill()
-            raise
-        if process.wait():
-            said.seek(0)
-            why = said.read(2000).decode(errors="replace").strip()
-            raise SandboxError(f"environment {environment.name} cannot be packed: {why}")
+def _identities(environment: Environment) -> tuple[tuple[int, int], ...]:
+    return tuple((about.st_dev, about.st_ino) for about in map(os.stat, _folders(environment)))
 
 
-def _quoted(path: str) -> str:
-    """A path as a basic regular expression of sed, within bars."""
-    return "".join(f"\\{character}" if character in r"\.*[]^$|" else character for character in path)
+def _folders(environment: Environment) -> tuple[Path, ...]:
+    root = (environment.root,) if environment.root else ()
+    return (*root, *(outside for _, outside in environment.folders))
+
+
+def pieces_of(environment: Environment) -> Iterator[bytes]:
+    """The files of an environment: an image as the engine saves it, else a tar file. Raises SandboxError."""
+    if is_image(environment):
+        return save(str(environment.image), PIECE)
+    return _pack(environment)
+
+
+def _pack(environment: Environment) -> Iterator[bytes]:
+    """The root and the folders as folders `0`, `1` and so on; links, modes and owners are kept."""
+    for number, folder in enumerate(_folders(environment)):
+        words = [*_PACK, f"--transform=flags=rh;s|^\\.|{number}|", f"--directory={folder.resolve()}", "."]
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, env=_VARIABLES
+            ) as process,
+        ):
+            assert process.stdout is not None
+            try:
+                while piece := process.stdout.read(PIECE):
+                    yield piece
+                failed = process.wait()
+            finally:
+                process.kill()
+            if failed:
+                raise SandboxError(f"environment {environment.name}: {folder} cannot be packed: {_text(said)}")
 
 
 class Unpacking:
-    """An environment that is being received; `folder` is there once it is complete, and never half of it."""
+    """A tar file that is being received; the folder is there once it is complete, and never half of it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, about: str, name: str) -> None:
+        """`about`: name of the file that gets the environment's name and size."""
+        self._folder, self._about, self._name, self._bytes = folder, about, name, 0
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._making = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".making", dir=folder.parent))
         self._said: IO[bytes] = tempfile.TemporaryFile()
-        words = ["tar", "--extract", "--preserve-permissions", "--numeric-owner", "--file=-", "--directory"]
         self._tar = subprocess.Popen(
-            [*words, str(self._making)], stdin=subprocess.PIPE, stdout=self._said, stderr=self._said, env=_VARIABLES
+            [*_UNPACK, str(self._making)], stdin=subprocess.PIPE, stdout=self._said, stderr=self._said, env=_VARIABLES
         )
 
     def write(self, piece: bytes) -> None:
         """Take the next piece. Raises SandboxError."""
         assert self._tar.stdin is not None
+        self._bytes += len(piece)
         try:
             self._tar.stdin.write(piece)
         except OSError as error:
-            raise SandboxError(f"{self._folder} cannot be unpacked: {self._why() or error}") from error
+            raise SandboxError(f"environment {self._name} cannot be unpacked: {_text(self._said) or error}") from error
 
     def finish(self) -> None:
-        """Put the folder where it belongs, once all pieces have come. Raises SandboxError."""
+        """Put the folder where it belongs. Raises SandboxError."""
         assert self._tar.stdin is not None
         with suppress(OSError):
             self._tar.stdin.close()
         if self._tar.wait():
-            raise SandboxError(f"{self._folder} cannot be unpacked: {self._why()}")
-        with suppress(OSError):  # another one was faster
+            raise SandboxError(f"environment {self._name} cannot be unpacked: {_text(self._said)}")
+        (self._making / self._about).write_text(f"{self._name}\n{self._bytes / (1 << 20):.1f}", "utf-8")
+        with suppress(OSError):  # another process of this machine may have been faster
             self._making.rename(self._folder)
 
     def close(self) -> None:
@@ -128,30 +134,17 @@ class Unpacking:
         self._said.close()
         shutil.rmtree(self._making, ignore_errors=True)
 
-    def _why(self) -> str:
-        self._said.seek(0)
-        return self._said.read(2000).decode(errors="replace").strip()
+
+def _text(said: IO[bytes]) -> str:
+    said.seek(0)
+    return said.read(2000).decode(errors="replace").strip()
 
 
 def unpacked(environment: Environment, folder: Path) -> Environment:
-    """The environment, with the folders that `Unpacking` made."""
+    """The environment with the folders that `Unpacking` made."""
     first = 1 if environment.root else 0
     return replace(
         environment,
         root=folder / "0" if environment.root else None,
         folders=tuple((path, folder / str(first + n)) for n, (path, _) in enumerate(environment.folders)),
     )
-
-
-def folder_of(environment: Environment, home: Path) -> Path:
-    """Where a node keeps the files of an environment that it was sent."""
-    inside = (environment.name, environment.root is not None, tuple(path for path, _ in environment.folders))
-    return home / "sent" / hashlib.sha256(repr(inside).encode()).hexdigest()[:32]
-
-
-@contextmanager
-def in_use(folder: Path) -> Iterator[None]:
-    """Keep a folder from being removed by another process of this machine."""
-    with folder.with_name(f".{folder.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield

@@ -16,7 +16,7 @@ from sandboxes.base import SandboxError
 from sandboxes.processes import process_start
 
 PREFIX = "codemonkeys-ray"
-SECONDS = 120.0
+SECONDS = 300.0
 """In which a cluster has to start."""
 OBJECTS = 150_000_000
 """Bytes of its object store; environments lie on the same machine and are not sent."""
@@ -32,9 +32,6 @@ folder, words = sys.argv[1], sys.argv[2:]
 with open(folder + "/start.log", "wb") as log:
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
                                preexec_fn=lambda: ctypes.CDLL(None).prctl(1, 9))
-def end():
-    try: process.wait(5)
-    except subprocess.TimeoutExpired: process.kill(); process.wait()
 def watch():
     process.wait()
     os._exit(1)

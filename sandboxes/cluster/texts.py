@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
+Key = bytes | str
+"""The hash of a text, or the id of a layer."""
 
 SHORT = 512
-"""Characters of texts that are sent each time, as no hash would make them much shorter."""
+"""Characters of texts that are sent each time, as a hash would not be much shorter."""
 MOST_SENT = 1024
-"""Hashes that the driver remembers of each node: it sends again what it has forgotten."""
+"""Keys that the driver remembers of each node; what it has forgotten it sends again."""
 MOST_KEPT = 256 << 20
-"""Bytes that a node keeps: it asks again for what it has dropped."""
+"""Bytes that a node keeps; what it has dropped it asks for again."""
 
 
 class Ref(NamedTuple):
-    """A text that was sent before, by its hash."""
+    """A text that was sent before."""
 
     hash: bytes
 
@@ -34,16 +35,19 @@ class Sent:
 
     def __init__(self, most: int = MOST_SENT) -> None:
         self._most, self._lock = most, threading.Lock()
-        self._known: OrderedDict[Hashable, None] = OrderedDict()
+        self._known: OrderedDict[Key, None] = OrderedDict()
 
-    def __contains__(self, key: Hashable) -> bool:
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __contains__(self, key: Key) -> bool:
         with self._lock:
             if key not in self._known:
                 return False
             self._known.move_to_end(key)
             return True
 
-    def add(self, key: Hashable) -> None:
+    def add(self, key: Key) -> None:
         """Remember that it was sent."""
         with self._lock:
             self._known[key] = None
@@ -51,20 +55,20 @@ class Sent:
             if len(self._known) > self._most:
                 self._known.popitem(last=False)
 
-    def forget(self, key: Hashable) -> None:
+    def forget(self, key: Key) -> None:
         """The node does not have it."""
         with self._lock:
             self._known.pop(key, None)
 
 
 class Kept(Generic[T]):
-    """What a node has been sent, by key, up to a number of bytes. Thread-safe."""
+    """What a node has been sent, by key, the last used up to a number of bytes. Thread-safe."""
 
     def __init__(self, most: int = MOST_KEPT) -> None:
         self._most, self._lock, self._bytes = most, threading.Lock(), 0
-        self._known: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
+        self._known: OrderedDict[Key, tuple[T, int]] = OrderedDict()
 
-    def put(self, key: Hashable, value: T, size: int) -> None:
+    def put(self, key: Key, value: T, size: int) -> None:
         """Keep a value of so many bytes; others go if that is too much."""
         with self._lock:
             if key in self._known:
@@ -74,7 +78,7 @@ class Kept(Generic[T]):
             while self._bytes > self._most and len(self._known) > 1:
                 self._bytes -= self._known.popitem(last=False)[1][1]
 
-    def get(self, key: Hashable) -> T | None:
+    def get(self, key: Key) -> T | None:
         """The value, if it is still here."""
         with self._lock:
             if key not in self._known:

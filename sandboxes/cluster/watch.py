@@ -6,35 +6,26 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from sandboxes.base import SandboxError
-from sandboxes.cluster.handle import Node
+from sandboxes.cluster.handle import Found, Node, NodeLost
 from sandboxes.cluster.messages import Facts
 
-EVERY = 2.0
-"""Seconds between heartbeats."""
-PATIENCE = 20.0
-"""Seconds without an answer after which a node is suspect, and what it had under way is given up."""
+EVERY = 10.0
+"""Seconds between two heartbeats of a node."""
+PATIENCE = 30.0
+"""Seconds without an answer after which a node is suspect, and what it has under way is given up."""
 FIRST = 10.0
 """Seconds that the first node has to appear."""
-STARTING = 120.0
+STARTING = 300.0
 """Seconds that an agent has to start."""
-MOST_DEATHS = 3
-"""Agents that may die on a node before it is left alone."""
+MOST_DEATHS = 5
+"""Agents that may die on a node, without an answer between, before it is left alone."""
 
 
-class Found(NamedTuple):
-    """A node as Ray lists it."""
-
-    id: str
-    name: str
-    cores: int
-    memory_mb: int
-
-
-class Members(Protocol):
+class Listener(Protocol):
     """Who is told of what becomes of nodes."""
 
     def start(self, found: Found) -> Node:
@@ -42,11 +33,19 @@ class Members(Protocol):
         ...
 
     def added(self, node: Node, facts: Facts) -> None:
-        """Its agent has started, or answers again."""
+        """Its agent has started."""
+        ...
+
+    def answered(self, node: Node, facts: Facts) -> None:
+        """It answers."""
+        ...
+
+    def is_suspect(self, node: Node) -> bool:
+        """Whether it is to be asked if it is well."""
         ...
 
     def suspect(self, node: Node, why: str) -> None:
-        """It does not answer."""
+        """It does not answer, or is not well."""
         ...
 
     def removed(self, node: Node, why: str) -> None:
@@ -64,103 +63,132 @@ class _Watched:
     node: Node
     beat: Future[Any]
     asked: float
-    """When the beat that is under way was asked for."""
+    """When the heartbeat was asked for."""
     up: bool = False
-    suspect: bool = False
+    lost: bool = False
 
 
 class Watch:
     """Looks after the nodes in a thread of its own."""
 
-    def __init__(self, members: Members, find: Callable[[], list[Found]], check: Callable[[Facts], str]) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        find: Callable[[], list[Found]],
+        check: Callable[[Facts], str],
+        every: float = EVERY,
+        patience: float = PATIENCE,
+    ) -> None:
         """`find`: lists the nodes that live. `check`: why a node cannot be used; empty if it can."""
-        self._members, self._find, self._check = members, find, check
+        self._listener, self._find, self._check = listener, find, check
+        self._every, self._patience = every, patience
         self._watched: dict[str, _Watched] = {}
         self._refused: set[str] = set()
         self._deaths: dict[str, int] = {}
-        self._closed = threading.Event()
+        self._closed, self._wanted = False, threading.Event()
         self._began = time.monotonic()
         self.settled = threading.Event()
         """Every node that was there at the beginning has answered, or failed."""
         self._thread = threading.Thread(target=self._run, name="codemonkeys-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
         self._thread.start()
+
+    def look(self) -> None:
+        """Look now: something has been seen."""
+        self._wanted.set()
 
     def close(self) -> None:
         """Look no more."""
-        self._closed.set()
-        self._thread.join()
+        self._closed = True
+        self._wanted.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
-        while True:
+        while not self._closed:
+            self._wanted.clear()
             try:
                 self._look()
-            except Exception as error:  # the cluster itself may be away: its nodes are then suspect
+            except Exception as error:  # the cluster itself may be away
                 for watched in list(self._watched.values()):
                     self._doubt(watched, f"the cluster does not answer: {error}")
             if not self.settled.is_set() and self._is_settled():
                 self.settled.set()
-            if self._closed.wait(EVERY if self.settled.is_set() else 0.05):
-                return
+            self._wanted.wait(min(self._every, self._patience / 3) if self._watched else 0.2)
 
     def _is_settled(self) -> bool:
         if not self._watched and not self._refused:
             return time.monotonic() - self._began > FIRST
-        return all(watched.up or watched.suspect for watched in self._watched.values())
+        return all(watched.up or watched.lost for watched in self._watched.values())
 
     def _look(self) -> None:
+        for watched in list(self._watched.values()):
+            with suppress(NodeLost):  # it has just been found dead
+                self._hear(watched)
         found = {node.id: node for node in self._find()}
         for id in self._watched.keys() - found.keys():
             watched = self._watched.pop(id)
-            self._members.removed(watched.node, f"node {watched.found.name} is no longer part of the cluster")
+            self._listener.removed(watched.node, f"node {watched.found.name} has left the cluster")
         for id, node in found.items():
             if id not in self._watched and id not in self._refused:
-                handle = self._members.start(node)
-                self._watched[id] = _Watched(node, handle, handle.call("start", group="control"), time.monotonic())
-        for watched in list(self._watched.values()):
-            self._beat(watched)
+                self._watched[id] = watched = _Watched(node, self._listener.start(node), Future(), time.monotonic())
+                self._ask(watched, "start")
 
-    def _beat(self, watched: _Watched) -> None:
+    def _hear(self, watched: _Watched) -> None:
         now = time.monotonic()
-        if not watched.beat.done():
-            if now - watched.asked > (PATIENCE if watched.up else STARTING):
+        if watched.node.dead:
+            self._ended(watched, watched.node.dead)
+        elif not watched.beat.done():
+            if now - watched.asked > (self._patience if watched.up else STARTING):
                 self._doubt(watched, f"node {watched.found.name} has not answered for {now - watched.asked:.0f} s")
-            return
-        error = watched.beat.exception()
-        if error is not None:
+        elif (error := watched.beat.exception()) is not None:
             self._ended(watched, str(error))
+        else:
+            self._answered(watched, watched.beat.result(), now)
+
+    def _answered(self, watched: _Watched, facts: Facts, now: float) -> None:
+        if not watched.up:
+            if why := self._check(facts):
+                self._refuse(watched, why)
+                return
+            watched.up = True
+            self._listener.added(watched.node, facts)
+        elif facts.probed or watched.lost or now - watched.asked >= self._every:
+            self._listener.answered(watched.node, facts)
+        elif not self._listener.is_suspect(watched.node):
             return
-        facts: Facts = watched.beat.result()
-        if not watched.up and (why := self._check(facts)):
-            self._refuse(watched, why)
-            return
-        watched.up, watched.suspect = True, False
-        watched.node.facts = facts
+        self._deaths.pop(watched.found.id, None)
+        watched.lost = False
         watched.node.find()
-        self._members.added(watched.node, facts)
-        watched.beat, watched.asked = watched.node.call("facts", group="control"), now
+        # What fails again and again may answer nonetheless: it is asked to try itself.
+        self._ask(watched, "probe" if self._listener.is_suspect(watched.node) else "facts")
+
+    def _ask(self, watched: _Watched, method: str) -> None:
+        watched.beat, watched.asked = watched.node.call(method), time.monotonic()
+        if method != "facts":
+            watched.beat.add_done_callback(lambda _: self._wanted.set())
 
     def _doubt(self, watched: _Watched, why: str) -> None:
-        if not watched.suspect:
-            watched.suspect = True
+        if not watched.lost:
+            watched.lost = True
             watched.node.lose(why, keep=watched.beat)
-            self._members.suspect(watched.node, why)
+            self._listener.suspect(watched.node, why)
 
     def _ended(self, watched: _Watched, why: str) -> None:
         """The agent has died: another one is started, unless that happens again and again."""
         id = watched.found.id
         del self._watched[id]
-        self._members.removed(watched.node, why)
+        self._listener.removed(watched.node, why)
         watched.node.kill()
         self._deaths[id] = self._deaths.get(id, 0) + 1
         if self._deaths[id] >= MOST_DEATHS:
             self._refused.add(id)
-            self._members.refused(watched.found, f"its agent has died {MOST_DEATHS} times; the last time: {why}")
+            self._listener.refused(watched.found, f"its agent died {MOST_DEATHS} times in a row: {why}")
 
     def _refuse(self, watched: _Watched, why: str) -> None:
         del self._watched[watched.found.id]
         self._refused.add(watched.found.id)
         watched.node.kill()
-        self._members.refused(watched.found, why)
-
-
-__all__ = ["Found", "Members", "SandboxError", "Watch"]
+        self._listener.refused(watched.found, why)

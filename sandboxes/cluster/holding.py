@@ -1,0 +1,146 @@
+"""The environments that a node holds: where their files are, how much disk they take, and how they came."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from sandboxes.base import Environment, SandboxError
+from sandboxes.cluster.images import Images
+from sandboxes.cluster.messages import NodeSettings, Source
+from sandboxes.cluster.shipping import Unpacking, is_image, is_shared, unpacked
+
+_ABOUT = ".codemonkeys-environment"
+"""File beside the folders of an environment: its name, and its size in MiB."""
+
+
+class Receiving(Protocol):
+    """An environment that is being received."""
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece. Raises SandboxError."""
+        ...
+
+    def finish(self) -> None:
+        """All pieces have come. Raises SandboxError."""
+        ...
+
+    def close(self) -> None:
+        """Remove what is not complete."""
+        ...
+
+
+class Holding:
+    """What one node holds. Thread-safe."""
+
+    def __init__(self, home: Path, settings: NodeSettings) -> None:
+        self._folder, self._settings = home / "sent", settings
+        self._lock = threading.Lock()
+        self._receiving: dict[str, Receiving] = {}
+        self._images = Images()
+
+    def find(self, source: Source) -> Environment | None:
+        """The environment as it lies here; None if its files have to be sent. Raises SandboxError."""
+        environment = source.environment
+        if is_image(environment):
+            return self._images.find(source)
+        if self._settings.share and is_shared(source):
+            return environment
+        folder = self._folder_of(environment)
+        return unpacked(environment, folder) if folder.is_dir() else None
+
+    def receive(self, environment: Environment, number: int, piece: bytes) -> None:
+        """Take a piece of an environment's files. Raises SandboxError."""
+        if number == 0:
+            self.forget(environment.name)
+            made: Receiving = (
+                self._images.receiving(environment)
+                if is_image(environment)
+                else Unpacking(self._folder_of(environment), _ABOUT, environment.name)
+            )
+            with self._lock:
+                self._receiving[environment.name] = made
+        with self._lock:
+            receiving = self._receiving.get(environment.name)
+        if receiving is None:
+            raise SandboxError(f"environment {environment.name}: a piece of its files came without those before")
+        receiving.write(piece)
+
+    def received(self, environment: Environment) -> None:
+        """All pieces have come. Raises SandboxError."""
+        with self._lock:
+            receiving = self._receiving.get(environment.name)
+        if receiving is not None:
+            try:
+                receiving.finish()
+            finally:
+                self.forget(environment.name)
+
+    def forget(self, name: str) -> None:
+        """Give up an environment that is being received."""
+        with self._lock:
+            receiving = self._receiving.pop(name, None)
+        if receiving is not None:
+            receiving.close()
+
+    def evict(self, name: str) -> None:
+        """Remove the files of an environment that was sent here."""
+        for folder in self._folders():
+            if _about(folder)[0] == name:
+                gone = folder.with_name(f".{folder.name}.{os.getpid()}.making")
+                with suppress(OSError):
+                    folder.rename(gone)
+                    shutil.rmtree(gone, ignore_errors=True)
+        self._images.evict(name)
+
+    def size_mb(self, environment: Environment) -> float:
+        """Disk that an environment takes here because it was sent, in MiB."""
+        if is_image(environment):
+            return self._images.size_mb(environment)
+        return _about(self._folder_of(environment))[1]
+
+    def sizes(self) -> dict[str, float]:
+        """The environments that were sent here, with what they take."""
+        return {name: size for name, size in map(_about, self._folders()) if name} | self._images.sizes()
+
+    def free_mb(self) -> int:
+        """Disk that further environments may take."""
+        existing = next(parent for parent in (self._folder, *self._folder.parents) if parent.exists())
+        free = shutil.disk_usage(existing).free >> 20
+        if self._settings.disk_mb is None:
+            return free
+        return min(free, max(0, self._settings.disk_mb - int(sum(self.sizes().values()))))
+
+    def close(self) -> None:
+        """Remove what is half received."""
+        for name in list(self._receiving):
+            self.forget(name)
+
+    def _folders(self) -> list[Path]:
+        with suppress(OSError):
+            return sorted(folder for folder in self._folder.iterdir() if not folder.name.startswith("."))
+        return []
+
+    def _folder_of(self, environment: Environment) -> Path:
+        inside = (environment.name, environment.root is not None, tuple(path for path, _ in environment.folders))
+        return self._folder / hashlib.sha256(repr(inside).encode()).hexdigest()[:32]
+
+
+def _about(folder: Path) -> tuple[str, float]:
+    with suppress(OSError, ValueError):
+        name, size = (folder / _ABOUT).read_text("utf-8").rsplit("\n", 1)
+        return name, float(size)
+    return "", 0.0
+
+
+def default_home() -> Path:
+    """Where a node keeps environments: CODEMONKEYS_HOME, or the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    given = os.environ.get("CODEMONKEYS_HOME")
+    return Path(given).expanduser().absolute() if given else user_cache_path("codemonkeys")

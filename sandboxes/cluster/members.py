@@ -1,0 +1,208 @@
+"""The nodes of a cluster as the driver knows them, and places on them. Everything here is thread-safe."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+from sandboxes.base import Capacity, Environment, SandboxError
+from sandboxes.cluster.handle import Found, Node
+from sandboxes.cluster.messages import Facts, NodeSettings
+from sandboxes.cluster.node_state import Condition, NodeState, Request
+from sandboxes.cluster.placement import Placement, Start
+from sandboxes.cluster.shipping import source_of
+from sandboxes.nodes import Node as NodeView
+
+PATIENCE = 120.0
+"""Seconds to wait for a node where none can take a request: one may come, or come back."""
+_LOOK = 5.0
+"""Seconds between two looks whether a request that waits can start at all."""
+
+
+class Place:
+    """A place on a node, for one request."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.failed = False
+        """To be set if the node was at fault."""
+
+
+class Members:
+    """The nodes, and who may use them."""
+
+    def __init__(self, settings: NodeSettings, lost: Callable[[], None]) -> None:
+        """`lost`: called when a node is found to be lost, in any thread."""
+        self._settings, self._tell_lost = settings, lost
+        self._lock = threading.Lock()
+        self._placement = Placement()
+        self._nodes: dict[str, Node] = {}
+        self._waiting: dict[int, Future[Start]] = {}
+        self._reasons: dict[str, str] = {}
+        """What was last wrong with nodes, by name."""
+        self._capacity = Capacity(0, 0, 0)
+        self._closed = False
+
+    @contextmanager
+    def place(self, environment: Environment, cores: float, memory_mb: int, home: str | None = None) -> Iterator[Place]:
+        """A place on a node that holds an environment, once there is one. `home`: the node where a session began.
+
+        Raises SandboxError if there is none, or the environment cannot be brought there.
+        """
+        ticket, start = self._submit(Request(environment.name, cores, memory_mb, home))
+        place, begun, seconds = Place(self._nodes[start.node]), time.monotonic(), None
+        try:
+            self._bring(environment, start, place.node)
+            begun = time.monotonic()
+            yield place
+            seconds = time.monotonic() - begun
+        except SandboxError:
+            place.failed = True
+            raise
+        finally:
+            with self._lock:
+                self._wake(self._placement.end(ticket, seconds, failed=place.failed and not self._closed))
+            if place.failed:
+                self._tell_lost()
+
+    def _submit(self, request: Request) -> tuple[int, Start]:
+        waiting: Future[Start] = Future()
+        with self._lock:
+            if self._closed:
+                raise SandboxError("the sandbox was closed")
+            ticket, starts = self._placement.submit(request)
+            self._waiting[ticket] = waiting
+            self._wake(starts)
+        stuck_since: float | None = None
+        while True:
+            try:
+                return ticket, waiting.result(_LOOK)
+            except TimeoutError:
+                pass
+            with self._lock:
+                if waiting.done():
+                    continue
+                why = self._placement.stuck(ticket)
+                if why is None:
+                    stuck_since = None
+                    continue
+                stuck_since = stuck_since or time.monotonic()
+                if time.monotonic() - stuck_since < PATIENCE:
+                    continue
+                del self._waiting[ticket]
+                self._wake(self._placement.end(ticket))
+            raise SandboxError(f"{why}: {self.reasons()}")
+
+    def _bring(self, environment: Environment, start: Start, node: Node) -> None:
+        for name in start.evict:
+            node.evict(name)
+        if not start.fetch:
+            node.hold(environment.name, lambda: source_of(environment))
+            return
+        begun = time.monotonic()
+        size_mb = node.hold(environment.name, lambda: source_of(environment))
+        with self._lock:
+            self._wake(self._placement.arrived(start.node, environment.name, size_mb, time.monotonic() - begun))
+
+    def _wake(self, starts: Iterable[Start]) -> None:
+        for start in starts:
+            self._waiting.pop(start.ticket).set_result(start)
+        # What is up may have changed with it.
+        up = [node for node in self._placement.nodes.values() if node.up]
+        cores = [int(node.cores) for node in up]
+        self._capacity = Capacity(sum(cores), sum(node.memory_mb for node in up), max(cores, default=0))
+
+    def capacity(self) -> Capacity:
+        """What all nodes that are up take at a time."""
+        return self._capacity
+
+    def up(self) -> list[Node]:
+        """The nodes that are up."""
+        with self._lock:
+            return [node for id, node in self._nodes.items() if self._placement.nodes[id].up]
+
+    def missing(self, node: Node, environment: Environment) -> None:
+        """The node does not have an environment that it had: bring it there again. Raises SandboxError."""
+        node.hold(environment.name, lambda: source_of(environment))
+
+    def views(self) -> tuple[NodeView, ...]:
+        """All nodes as they are now, also those that have gone."""
+        with self._lock:
+            return tuple(self._view(self._nodes[id], state) for id, state in self._placement.nodes.items())
+
+    def _view(self, node: Node, state: NodeState) -> NodeView:
+        return NodeView(
+            id=node.id,
+            address=node.name,
+            sandbox=self._settings.underneath,
+            state=state.condition.value,
+            cores=state.cores,
+            memory_mb=state.memory_mb,
+            running=sum(request.cores > 0 for request in state.running.values()),
+            environments=len(state.environments),
+            disk_free_mb=int(state.disk_free_mb),
+            failure=self._reasons.get(node.name, ""),
+        )
+
+    def reasons(self) -> str:
+        """Why nodes cannot be used, as far as known."""
+        return "; ".join(f"{name}: {why}" for name, why in self._reasons.items()) or "there is no node with free cores"
+
+    def close(self) -> list[Node]:
+        """Refuse everything from now on; returns the nodes."""
+        with self._lock:
+            self._closed = True
+            waiting, self._waiting = self._waiting, {}
+            nodes = list(self._nodes.values())
+        for future in waiting.values():
+            future.set_exception(SandboxError("the sandbox was closed"))
+        for node in nodes:
+            node.lose("the sandbox was closed")
+        return nodes
+
+    def start(self, found: Found) -> Node:
+        """Start an agent on a node."""
+        return Node(found, self._settings, self._tell_lost)
+
+    def added(self, node: Node, facts: Facts) -> None:
+        """The agent of a node has started."""
+        with self._lock:
+            self._nodes[node.id] = node
+            state = NodeState(node.id, facts.cores, facts.memory_mb, facts.disk_free_mb, dict(facts.held))
+            self._wake(self._placement.add(state))
+
+    def answered(self, node: Node, facts: Facts) -> None:
+        """It answers, and was well when it was last asked whether it is."""
+        with self._lock:
+            state = self._placement.nodes[node.id]
+            state.disk_free_mb = facts.disk_free_mb
+            if state.condition is Condition.SUSPECT and facts.probed and not facts.trouble:
+                self._wake(self._placement.set_condition(node.id, Condition.UP))
+
+    def is_suspect(self, node: Node) -> bool:
+        """Whether nothing new is sent to it."""
+        with self._lock:
+            return self._placement.nodes[node.id].condition is Condition.SUSPECT
+
+    def suspect(self, node: Node, why: str) -> None:
+        """It does not answer, or is not well."""
+        self._set(node, Condition.SUSPECT, why)
+
+    def removed(self, node: Node, why: str) -> None:
+        """It is no more."""
+        node.lose(why)
+        self._set(node, Condition.GONE, why)
+
+    def refused(self, found: Found, why: str) -> None:
+        """It cannot be used."""
+        with self._lock:
+            self._reasons[found.name] = why
+
+    def _set(self, node: Node, condition: Condition, why: str) -> None:
+        with self._lock:
+            self._reasons[node.name] = why
+            if node.id in self._nodes:
+                self._wake(self._placement.set_condition(node.id, condition))
