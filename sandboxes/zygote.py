@@ -131,6 +131,10 @@ def answer(parent: int, entrances: list[str]) -> NoReturn:
 
 def main(owner: int, folders: list[Path]) -> None:
     """Serve the owner; if it dies, clean up after it."""
+    # Scripts get signals as ever, whatever the thread that started this blocks, or its process ignores.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     if serve(owner):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)

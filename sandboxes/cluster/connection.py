@@ -39,37 +39,39 @@ class Connection:
         if reason := unavailable():
             raise SandboxError(reason)
         self._wanted = address or "local"
-        self._own: OwnCluster | None = None
+        self.own: OwnCluster | None = None
+        """The cluster, if it was started here."""
         self._keep = False
         """Whether the process was connected before, and stays so."""
         self.address, self.dashboard = self._wanted, ""
+        """HOST:PORT of its head, and the URL of Ray's dashboard, which may not be there."""
         with _lock:
             if _users:
                 self._share(_users[0])
             else:
                 try:
-                    self._own = OwnCluster(cores) if self._wanted == "local" else None
+                    self.own = OwnCluster(cores) if self._wanted == "local" else None
                     _in_thread(self._connect)
                 except BaseException:
-                    if self._own is not None:
-                        self._own.close()
+                    if self.own is not None:
+                        self.own.close()
                     raise
             _users.append(self)
 
     def _share(self, first: Connection) -> None:
         if first._wanted != self._wanted:
             raise SandboxError(f"this process uses the Ray cluster {first._wanted}; close that sandbox first")
-        self._own, self._keep = first._own, first._keep
+        self.own, self._keep = first.own, first._keep
         self.address, self.dashboard = first.address, first.dashboard
 
     def _connect(self) -> None:
-        with _settled(self._own.folder if self._own else None):
+        with _settled(self.own.folder if self.own else None):
             import ray
 
             if ray.is_initialized():
                 self._keep = True
                 return
-            address = self._own.address if self._own else self._wanted
+            address = self.own.address if self.own else self._wanted
             logger = logging.getLogger("ray")
             level = logger.level
             logger.setLevel(logging.ERROR)
@@ -98,8 +100,8 @@ class Connection:
                 return
             if not self._keep:
                 _in_thread(_disconnect)
-            if self._own is not None:
-                self._own.close()
+            if self.own is not None:
+                self.own.close()
 
 
 def _disconnect() -> None:

@@ -154,14 +154,16 @@ class Node:
     def _send(self, source: Source) -> None:
         """Send its pieces in order, one while the next is read: so memory stays small."""
         under_way: Future[Any] | None = None
+        size = 0
         try:
             for number, piece in enumerate(pieces_of(source.environment)):
                 if under_way is not None:
                     under_way.result()
                 under_way = self.call("receive", source.environment, number, piece, group="moving")
+                size += len(piece)
             if under_way is not None:
                 under_way.result()
-            self.call("received", source.environment, group="moving").result()
+            self.call("received", source.environment, size, group="moving").result()
         except BaseException:
             self.tell("forget", source.environment.name)
             raise

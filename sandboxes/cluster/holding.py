@@ -42,6 +42,8 @@ class Holding:
         self._folder, self._settings = home / "sent", settings
         self._lock = threading.Lock()
         self._receiving: dict[str, Receiving] = {}
+        self._taken: dict[str, int] = {}
+        """Bytes that have come of each."""
         self._images = Images()
 
     def find(self, source: Source) -> Environment | None:
@@ -64,27 +66,31 @@ class Holding:
                 else Unpacking(self._folder_of(environment), _ABOUT, environment.name)
             )
             with self._lock:
-                self._receiving[environment.name] = made
+                self._receiving[environment.name], self._taken[environment.name] = made, 0
         with self._lock:
             receiving = self._receiving.get(environment.name)
         if receiving is None:
             raise SandboxError(f"environment {environment.name}: a piece of its files came without those before")
         receiving.write(piece)
+        self._taken[environment.name] += len(piece)
 
-    def received(self, environment: Environment) -> None:
-        """All pieces have come. Raises SandboxError."""
+    def received(self, environment: Environment, size: int) -> None:
+        """All pieces have come, of so many bytes together. Raises SandboxError."""
+        name = environment.name
         with self._lock:
-            receiving = self._receiving.get(environment.name)
-        if receiving is not None:
-            try:
-                receiving.finish()
-            finally:
-                self.forget(environment.name)
+            receiving, taken = self._receiving.get(name), self._taken.get(name, 0)
+        try:
+            if receiving is None or taken != size:
+                raise SandboxError(f"environment {name}: {taken} of {size} bytes of its files have come")
+            receiving.finish()
+        finally:
+            self.forget(name)
 
     def forget(self, name: str) -> None:
         """Give up an environment that is being received."""
         with self._lock:
             receiving = self._receiving.pop(name, None)
+            self._taken.pop(name, None)
         if receiving is not None:
             receiving.close()
 

@@ -75,9 +75,9 @@ class NodeAgent:
         """Take a piece of an environment's files; they come in order. Raises SandboxError."""
         self._holding.receive(environment, number, piece)
 
-    def received(self, environment: Environment) -> None:
-        """All pieces have come. Raises SandboxError."""
-        self._holding.received(environment)
+    def received(self, environment: Environment, size: int) -> None:
+        """All pieces have come, of so many bytes together. Raises SandboxError."""
+        self._holding.received(environment, size)
 
     def forget(self, name: str) -> None:
         """Give up an environment that is being received."""

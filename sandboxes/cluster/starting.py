@@ -25,6 +25,9 @@ PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "CODEMONKEYS_HOME", "XDG_
 )
 """Environment variables of its processes; no keys."""
 
+RAY = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
+"""Program of Ray's command line, which needs no PATH."""
+
 # Ray's processes end with `ray start --block`, and that ends with this one, which ends with its owner.
 _GUARD = """\
 import ctypes, os, shutil, subprocess, sys, threading
@@ -108,9 +111,8 @@ def variables(folder: Path) -> dict[str, str]:
 
 
 def _start(folder: Path, cores: int | None) -> list[str]:
-    program = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
     return [
-        *(sys.executable, "-I", "-c", program, "start", "--head", "--block"),
+        *(sys.executable, "-I", "-c", RAY, "start", "--head", "--block"),
         *("--node-ip-address=127.0.0.1", "--port=0", f"--temp-dir={folder}"),
         *(f"--num-cpus={cores or len(os.sched_getaffinity(0))}", "--num-gpus=0", f"--object-store-memory={OBJECTS}"),
         *("--include-dashboard=false", "--include-log-monitor=false", "--no-monitor", "--disable-usage-stats"),

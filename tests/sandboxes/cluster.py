@@ -1,0 +1,91 @@
+"""A Ray cluster of this machine, whose nodes can be added, stopped and killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sandboxes.cluster.connection import Connection
+from sandboxes.cluster.driver import RaySandbox
+from sandboxes.cluster.starting import RAY, variables
+from sandboxes.nodes import Node
+
+EVERY, PATIENCE = 0.5, 5.0
+"""Of the heartbeats in tests: seconds between two, and without an answer until a node is given up."""
+
+
+class TwoNodes:
+    """A head, where this process is, and what joins it: each with a home of its own."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.address = connection.address
+        assert connection.own is not None
+        self.folder = connection.own.folder
+
+    def open(self, share: bool = True, patience: float = PATIENCE) -> RaySandbox:
+        """A sandbox on its nodes."""
+        return RaySandbox("tests", "local", share=share, every=EVERY, patience=patience)
+
+    @contextmanager
+    def joined(self, home: Path, cores: int = 1) -> Iterator[JoinedNode]:
+        """Another node, which leaves with the block."""
+        node = JoinedNode(self.folder, self.address, home, cores)
+        try:
+            yield node
+        finally:
+            node.signal(signal.SIGCONT)
+            node.signal(signal.SIGKILL)
+            node.process.wait()
+
+
+class JoinedNode:
+    """A node of its own, on this machine."""
+
+    def __init__(self, folder: Path, address: str, home: Path, cores: int) -> None:
+        self.home = home
+        home.mkdir(exist_ok=True)
+        words = [f"--address={address}", f"--num-cpus={cores}", "--num-gpus=0", "--object-store-memory=100000000"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-c", RAY, "start", "--block", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**variables(folder), "CODEMONKEYS_HOME": str(home)},
+            cwd="/",
+            start_new_session=True,
+        )
+
+    def pids(self, word: str = "") -> list[int]:
+        """Its processes, and only those of Ray, whose command line has a word."""
+        mark, found = f"CODEMONKEYS_HOME={self.home}\0".encode(), []
+        for about in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (about / "environ").read_bytes() and word.encode() in (about / "cmdline").read_bytes():
+                    found.append(int(about.name))
+        return found
+
+    def signal(self, number: int, word: str = "") -> None:
+        """Send a signal to its processes."""
+        for pid in self.pids(word):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+def wait_for(true: Callable[[], object], seconds: float = 120.0) -> None:
+    """Wait until something is true; fails if that takes too long."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.1)
+
+
+def up(sandbox: RaySandbox) -> list[Node]:
+    """The nodes that are up."""
+    return [node for node in sandbox.cluster().nodes if node.state == "up"]

@@ -1,0 +1,235 @@
+"""The parts of the `ray` sandboxes that need no cluster: an agent by itself, files as pieces, what was sent."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandboxes import Entry, Environment, Layer, Limits, Reason, SandboxError, conformance
+from sandboxes.cluster import shipping
+from sandboxes.cluster.driver import Homes
+from sandboxes.cluster.messages import (
+    Done,
+    NodeSettings,
+    Order,
+    Unknown,
+    applied,
+    difference,
+    execution_of,
+    limit_values,
+)
+from sandboxes.cluster.node import NodeAgent
+from sandboxes.cluster.shipping import pieces_of, source_of
+from sandboxes.cluster.texts import Kept, Key, Ref, Sent, hash_of
+from sandboxes.layers import EMPTY
+
+SETTINGS = NodeSettings("tests", "local", share=False)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    conformance.prepare_repository(tmp_path / "repository")
+    return Environment("one", folders=(("/testbed", tmp_path / "repository"),))
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeAgent]:
+    monkeypatch.setenv("CODEMONKEYS_HOME", str(tmp_path / "home"))
+    agent = NodeAgent(SETTINGS, 2, 4096)
+    agent.start()
+    yield agent
+    agent.close()
+
+
+def send(agent: NodeAgent, environment: Environment) -> None:
+    """What the driver does."""
+    source = source_of(environment)
+    assert agent.hold(source) is None
+    size = 0
+    for number, piece in enumerate(pieces_of(environment)):
+        agent.receive(environment, number, piece)
+        size += len(piece)
+    agent.received(environment, size)
+    assert agent.hold(source)
+
+
+def order(
+    environment: Environment, script: str | Ref, patch: str | Ref | None = None, layer: str | None = None
+) -> Order:
+    where = (environment.name, environment.repository, environment.variables, environment.activate)
+    return Order(*where, script, "script.sh", ("sh",), patch, limit_values(Limits(seconds=60)), layer)
+
+
+def test_limits_cross_as_they_are() -> None:
+    limits = Limits(1.5, 2, 3, 4, 5, 6.5)
+    assert Limits(*limit_values(limits)) == limits
+
+
+def test_an_agent_runs_on_what_it_was_sent(agent: NodeAgent, environment: Environment) -> None:
+    send(agent, environment)
+    done = agent.carry_out(order(environment, "cat a.txt"), {})
+    assert isinstance(done, Done)
+    execution = execution_of(done.result, "here")
+    assert (execution.reason, execution.output, execution.node) == (Reason.EXITED, "one\ntwo\nthree\n", "here")
+    assert agent.facts().held.keys() == {"one"}
+    agent.evict("one")
+    assert agent.facts().held == {} and agent.hold(source_of(environment)) is None
+
+
+def test_an_agent_says_what_it_does_not_have(agent: NodeAgent, environment: Environment) -> None:
+    text, layer = "echo 1", Layer.of([Entry("/testbed/new", "file", 0o644, b"new\n")])
+    script = Ref(hash_of(text))
+    assert agent.carry_out(order(environment, script, layer=layer.id), {}) == Unknown((script.hash, layer.id), True)
+    send(agent, environment)
+    assert agent.carry_out(order(environment, script), {}) == Unknown((script.hash,))
+    assert isinstance(agent.carry_out(order(environment, script), {script.hash: text}), Done)
+    done = agent.carry_out(order(environment, script), {})
+    assert isinstance(done, Done) and done.result[3] == "1\n"
+    assert agent.carry_out(order(environment, "cat new", layer=layer.id), {}) == Unknown((layer.id,))
+    done = agent.carry_out(order(environment, "cat new; echo more >> new", layer=layer.id), {}, (layer,))
+    assert isinstance(done, Done) and done.layer is not None
+    after = applied(layer, done.layer)
+    done = agent.carry_out(order(environment, "cat new", layer=after.id), {})
+    assert isinstance(done, Done) and (done.result[3], done.layer) == ("new\nmore\n", None)
+
+
+def test_files_arrive_as_they_are(agent: NodeAgent, environment: Environment, tmp_path: Path) -> None:
+    repository, other = tmp_path / "repository", tmp_path / "repository and more"
+    other.mkdir()
+    (other / "own").write_text("x")
+    (other / "own").chmod(0o640)
+    (repository / "odd |name\n").write_bytes(b"\0" * 5000)
+    (repository / "run").write_text("#!/bin/sh\n")
+    (repository / "run").chmod(0o755)
+    os.link(repository / "run", repository / "hard")
+    os.symlink("a.txt", repository / "soft")
+    os.symlink("/no/where", repository / "./dangling")
+    (repository / "empty").mkdir(mode=0o700)
+    environment = replace(environment, folders=(*environment.folders, ("/opt/more", other)))
+    send(agent, environment)
+    (sent,) = (tmp_path / "home" / "sent").glob("[!.]*")
+    assert (sent / "0/hard").stat().st_ino == (sent / "0/run").stat().st_ino
+    for here, there in ((repository, sent / "0"), (other, sent / "1")):
+        assert listing(here) == listing(there)
+
+
+def listing(folder: Path) -> list[tuple[str, int, str | bytes]]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+        found.append((str(path.relative_to(folder)), stat.S_IMODE(mode), content))
+    return found
+
+
+def test_what_breaks_off_leaves_nothing(agent: NodeAgent, environment: Environment, tmp_path: Path) -> None:
+    (piece,) = pieces_of(environment)
+    agent.receive(environment, 0, piece[:2000])
+    with pytest.raises(SandboxError, match=f"2000 of {len(piece)} bytes"):
+        agent.received(environment, len(piece))
+    agent.receive(environment, 0, b"no archive" * 1000)
+    with pytest.raises(SandboxError, match="one cannot be unpacked"):
+        agent.received(environment, 10_000)
+    agent.receive(environment, 0, piece[:2000])
+    agent.forget("one")
+    with pytest.raises(SandboxError, match="without those before"):
+        agent.receive(environment, 1, piece[2000:])
+    assert list((tmp_path / "home" / "sent").iterdir()) == []
+
+
+def test_disk_for_environments_is_limited(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEMONKEYS_HOME", str(tmp_path / "home"))
+    agent = NodeAgent(replace(SETTINGS, disk_mb=7), 2, 4096)
+    agent.start()
+    assert agent.facts().disk_free_mb == 7
+    (tmp_path / "repository" / "large").write_bytes(bytes(3 << 20))
+    send(agent, environment)
+    assert agent.facts().disk_free_mb == 4
+    agent.close()
+
+
+def test_a_folder_that_is_gone_is_told(environment: Environment, tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match="prepare it again"):
+        source_of(replace(environment, folders=(("/testbed", tmp_path / "none"),)))
+    with pytest.raises(SandboxError, match="cannot be packed"):
+        list(pieces_of(replace(environment, folders=(("/testbed", tmp_path / "none"),))))
+
+
+def test_folders_of_this_machine_are_known_again(environment: Environment, tmp_path: Path) -> None:
+    source = source_of(environment)
+    assert shipping.is_shared(source)
+    assert not shipping.is_shared(replace(source, boot="another machine"))
+    assert not shipping.is_shared(replace(source, boot=""))
+    subprocess.run(["cp", "-a", tmp_path / "repository", tmp_path / "copy"], check=True)
+    moved = replace(environment, folders=(("/testbed", tmp_path / "copy"),))
+    assert not shipping.is_shared(replace(source, environment=moved))
+
+
+entries = st.builds(
+    Entry,
+    st.sampled_from(["/a", "/b/c", "/b/d", "/e"]),
+    st.sampled_from(["file", "link", "gone"]),
+    st.just(0o644),
+    st.binary(max_size=3),
+    st.integers(0, 3),
+)
+layers = st.lists(entries, max_size=5).map(Layer.of)
+
+
+@given(layers, layers)
+def test_a_layer_crosses_as_what_differs(before: Layer, after: Layer) -> None:
+    again = applied(before, difference(before, after))
+    assert (again, again.entries) == (after, after.entries)
+    assert difference(after, after) == ((), ())
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=60), st.integers(1, 5))
+def test_what_was_sent_is_bounded_and_never_invented(steps: list[tuple[bool, int]], most: int) -> None:
+    sent, real = Sent(most), set[Key]()
+    for add, number in steps:
+        key = str(number)
+        if add:
+            sent.add(key)
+            real.add(key)
+        else:
+            sent.forget(key)
+            real.discard(key)
+        assert len(sent) <= most
+        assert all(str(n) in real for n in range(10) if str(n) in sent)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 50)), max_size=60))
+def test_what_is_kept_is_bounded(puts: list[tuple[int, int]]) -> None:
+    kept: Kept[int] = Kept(100)
+    values: dict[str, int] = {}
+    for number, size in puts:
+        values[str(number)] = size
+        kept.put(str(number), size, size)
+        found = {key: value for key in values if (value := kept.get(key)) is not None}
+        assert sum(found.values()) <= 100 and found.items() <= values.items() and str(number) in found
+
+
+def test_homes_of_sessions_are_bounded() -> None:
+    homes = Homes(2)
+    for number in range(4):
+        homes.put(str(number), "node")
+    homes.put(EMPTY.id, "node")
+    assert [homes.get(str(number)) for number in range(4)] == [None, None, "node", "node"]
+    assert homes.get(EMPTY.id) is None
+
+
+def test_nothing_is_left_in_the_folder_for_temporary_files(environment: Environment) -> None:
+    before = set(os.listdir(tempfile.gettempdir()))
+    list(pieces_of(environment))
+    assert not {name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith("codemonkeys")}
