@@ -21,13 +21,21 @@ EVERY, PATIENCE = 0.5, 5.0
 
 
 class TwoNodes:
-    """A head, where this process is, and what joins it: each with a home of its own."""
+    """A head, to which this process is connected and which takes work, and a node that joins it."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.address = connection.address
+    def __init__(self, folder: Path, address: str) -> None:
+        self.folder, self.address = folder, address
+
+    @classmethod
+    @contextmanager
+    def started(cls) -> Iterator[TwoNodes]:
+        """A cluster of one node, as the sandbox starts it; it ends with the block."""
+        connection = Connection("local", 2)
         assert connection.own is not None
-        self.folder = connection.own.folder
+        try:
+            yield cls(connection.own.folder, connection.address)
+        finally:
+            connection.close()
 
     def open(self, share: bool = True, patience: float = PATIENCE) -> RaySandbox:
         """A sandbox on its nodes."""

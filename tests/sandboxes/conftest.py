@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from sandboxes import Environment, conformance, rootfs
+from sandboxes.cluster.driver import RaySandbox
 from sandboxes.docker import DockerSandbox
 from sandboxes.local import LocalSandbox
+from tests.sandboxes.cluster import TwoNodes
 
 BASE_IMAGE = "codemonkeys/python:3.11"
 """Built by sandboxes/images/debian-python.sh."""
@@ -92,5 +94,20 @@ def image_environment(folders: tuple[Path, Path], shared_home: Path) -> Environm
 def docker_sandbox(docker_environment: Environment) -> Iterator[DockerSandbox]:
     """Closed before the image goes, which its waiting containers use."""
     sandbox = DockerSandbox("tests")
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[TwoNodes]:
+    """The one cluster of a test run: what uses it is in one group of tests, and so in one process."""
+    with TwoNodes.started() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def ray_sandbox(ray_cluster: TwoNodes) -> Iterator[RaySandbox]:
+    """Its node gets a copy of environments, as one on another machine would."""
+    sandbox = ray_cluster.open(share=False)
     yield sandbox
     sandbox.close()

@@ -1,4 +1,4 @@
-"""Both sandboxes pass the one conformance suite."""
+"""Every sandbox passes the one conformance suite."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandboxes import Environment, Execution, Limits, Reason, Sandbox, Script, conformance
+from sandboxes.cluster.driver import RaySandbox
 from sandboxes.conformance.__main__ import main
 from sandboxes.docker import DockerSandbox
 from sandboxes.local import LocalSandbox
@@ -59,6 +60,20 @@ def test_sessions_of_docker(
     check: conformance.SessionCheck, docker_sandbox: DockerSandbox, docker_environment: Environment
 ) -> None:
     check(docker_sandbox, docker_environment)
+
+
+@pytest.mark.xdist_group("ray")
+@every_check
+def test_ray(check: conformance.Check, ray_sandbox: RaySandbox, local_environment: Environment) -> None:
+    check(ray_sandbox, local_environment)
+
+
+@pytest.mark.xdist_group("ray")
+@every_session_check
+def test_sessions_of_ray(
+    check: conformance.SessionCheck, ray_sandbox: RaySandbox, local_environment: Environment
+) -> None:
+    check(ray_sandbox, local_environment)
 
 
 def local_on_this_machine(repository: Path) -> tuple[Sandbox, Environment]:

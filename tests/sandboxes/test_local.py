@@ -584,3 +584,18 @@ def test_an_interpreter_is_found_through_every_link(tmp_path: Path) -> None:
     (tmp_path / "venv/pyvenv.cfg").write_text(f"home = {tmp_path}/pythons/3.11/bin\n")
     found = [str(tmp_path / "pythons" / name) for name in ("3.11", "3.11.0")]
     assert host.interpreters(tmp_path / "venv") == found
+
+
+def test_signals_that_the_host_blocks_or_ignores_reach_scripts(local_environment: Environment) -> None:
+    """A worker of a cluster blocks some in its threads; what is started in the background ignores others."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGUSR1))
+    try:
+        with contextlib.closing(LocalSandbox(bubblewrap=False)) as sandbox:
+            text = (
+                "import signal; print(signal.getsignal(2) is signal.default_int_handler, signal.pthread_sigmask(0, ()))"
+            )
+            assert sandbox.run(local_environment, Script(text)).output == "True set()\n"
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGUSR1))
+        signal.signal(signal.SIGINT, before)
