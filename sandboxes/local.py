@@ -18,12 +18,12 @@ from sandboxes.launcher import Launcher, read_all
 from sandboxes.layers import EMPTY, Layer
 from sandboxes.patched import Patched
 from sandboxes.sessions import Session, Step, read_layer, step_of
-from sandboxes.spares import Spares, StartedRun
+from sandboxes.spares import Spares, StartedRun, Starter
 
-_BUBBLEWRAP = plans.BUBBLEWRAP
+_BUBBLEWRAP = "/usr/bin/bwrap"
 _TOOLS = {"bash": "bash", "git": "git"}
 """Required tools, and the Debian and Ubuntu packages that provide them."""
-_MORE_TOOLS = {"perl": "perl-base", "setpriv": "util-linux", _BUBBLEWRAP: "bubblewrap"}
+_MORE_TOOLS = {"perl": "perl-base", "setpriv": "util-linux"}
 """What bubblewrap needs besides."""
 GRACE = 10.0
 """Seconds after the time limit when a run is stopped from outside, should the inside have failed to."""
@@ -50,7 +50,7 @@ class LocalSandbox:
         self._idle = threading.Condition()
         self._parents = cgroups.parents()
         self._launcher = Launcher(self._parents.values())
-        self._spares = Spares()
+        self._spares = Spares(Starter(self._launcher, self._parents))
         self._patched = Patched()
         weakref.finalize(self, self._spares.close)  # in case nobody calls `close`
         cgroups.remove_orphans(self._parents)
@@ -131,8 +131,8 @@ class LocalSandbox:
         run = None
         try:
             grouped = cgroups.usable(self._parents)
-            ground = plans.make_ground(environment, limits, writable, grouped, self._bubblewrap)
-            run = self._spares.take(limits, ground) or self._start(limits, ground)
+            ground = plans.make_ground(environment, limits, writable, grouped, _BUBBLEWRAP if self._bubblewrap else "")
+            run = self._spares.take(limits, ground)
             task = plans.make_task(environment, script, patch, limits, run.ground, layer, patched)
             return self._watch(run, task, limits, ground)
         except Exception as error:  # also of texts and environments that cannot be passed on
@@ -144,23 +144,11 @@ class LocalSandbox:
                 self._running -= 1
                 self._idle.notify_all()
 
-    def _start(self, limits: Limits, ground: plans.Ground) -> StartedRun:
-        group = cgroups.create(limits, plans.HELPERS, self._parents)
-        if group is None and not ground["unaccounted"]:
-            ground = ground | plans.accounting(limits, grouped=False)
-        try:
-            return StartedRun(limits, ground, group, self._launcher.start(group.entrances if group else [], ground))
-        except SandboxError:
-            if group:
-                group.remove()
-            raise
-
     def _watch(
         self, run: StartedRun, task: plans.Task, limits: Limits, ground: plans.Ground
     ) -> tuple[Execution, bytes]:
         run.process.give(task)
-        with contextlib.suppress(OSError, SandboxError):  # without a spare, the next run is started when needed
-            self._spares.add(self._start(limits, ground))
+        self._spares.order(limits, ground)
         output, report, layer = read_all(run.process, limits, self._closed, GRACE)
         if self._closed.is_set():
             return inside.failed("the sandbox was closed", output), b""
@@ -171,7 +159,7 @@ def unavailable(bubblewrap: bool = False) -> str | None:
     """Why the local sandbox cannot run on this machine and what to do about it; None if it can."""
     if platform.system() != "Linux":
         return "The local sandbox needs Linux; use the docker sandbox."
-    tools = _TOOLS | (_MORE_TOOLS if bubblewrap else {})
+    tools = _TOOLS | (_MORE_TOOLS | {_BUBBLEWRAP: "bubblewrap"} if bubblewrap else {})
     if missing := [tool for tool in tools if not shutil.which(tool, path=inside.PATH)]:
         return (
             f"The local sandbox needs {', '.join(missing)}, which is not installed (Debian, Ubuntu: "

@@ -112,4 +112,7 @@ def become_first_process(given: BinaryIO, parent: socket.socket) -> NoReturn:
     roots.enter_root()
     if ground["unaccounted"]:
         unaccounted.refuse()
+    os.dup2(parent.fileno(), 0, inheritable=False)  # in the place of what it was told on
+    parent.close()
+    parent = socket.socket(fileno=0)
     supervisor.supervise(task["supervised"], task["variables"], parent, opened)

@@ -14,7 +14,6 @@ from sandboxes import host, inside
 from sandboxes.base import Environment, Limits, SandboxError, Script
 from sandboxes.layers import MOST_BYTES, MOST_ENTRIES, Layer
 
-BUBBLEWRAP = "/usr/bin/bwrap"
 HELPERS = 4
 """Our own processes that count towards a script's limit: the namespace's parent, process 1, bubblewrap, git."""
 _FILES = 1024
@@ -45,12 +44,12 @@ def check_folders(environment: Environment) -> None:
 
 
 def make_ground(
-    environment: Environment, limits: Limits, writable: bool = False, grouped: bool = False, bubblewrap: bool = False
+    environment: Environment, limits: Limits, writable: bool = False, grouped: bool = False, bubblewrap: str = ""
 ) -> Ground:
     """What the root of a run is made of; of equal grounds one can stand in for the other.
 
-    `writable`: the folders themselves are written. `grouped`: a control group enforces the limits. Raises SandboxError
-    if the environment cannot be exposed.
+    `writable`: the folders themselves are written. `grouped`: a control group enforces the limits. `bubblewrap`: its
+    program, if it is to enter the root. Raises SandboxError if the environment cannot be exposed.
     """
     check_folders(environment)
     ground = {
@@ -62,7 +61,7 @@ def make_ground(
         "folders": [[path, str(outside.resolve())] for path, outside in sorted(environment.folders)],
         "placed_at": inside.FOLDER,
         "disk_mb": limits.disk_mb,
-        "bubblewrap": BUBBLEWRAP if bubblewrap else None,
+        "bubblewrap": bubblewrap,
     }
     if not environment.root:
         ground |= _on_this_machine(environment)

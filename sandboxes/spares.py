@@ -7,19 +7,23 @@ other.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
 
-from sandboxes.base import Limits
-from sandboxes.cgroups import Group, remove_busy
-from sandboxes.launcher import Process
-from sandboxes.plans import Ground
+from sandboxes.base import Limits, SandboxError
+from sandboxes.cgroups import Group, create, remove_busy
+from sandboxes.launcher import Launcher, Process
+from sandboxes.plans import HELPERS, Ground, accounting
 
 _MOST = 12
 """Maximum number of waiting runs; the oldest is ended first."""
-_PATIENCE = 1.0
-"""Seconds to wait for processes that are still exiting."""
+_PATIENCE = 5.0
+"""Seconds to wait for a run that is being started, and for processes that are still exiting."""
 
 
 @dataclass(frozen=True)
@@ -49,28 +53,65 @@ class StartedRun:
             self.group.abandon()
 
 
-class Spares:
-    """Runs that were started ahead. Thread-safe."""
+class Starter(NamedTuple):
+    """Starts runs."""
 
-    def __init__(self) -> None:
+    launcher: Launcher
+    parents: dict[str, Path]
+    """Of control groups, see `cgroups.parents`."""
+
+    def start(self, limits: Limits, ground: Ground) -> StartedRun:
+        """Start a run. Raises SandboxError, OSError."""
+        group = create(limits, HELPERS, self.parents)
+        if group is None and not ground["unaccounted"]:
+            ground = ground | accounting(limits, grouped=False)
+        try:
+            return StartedRun(limits, ground, group, self.launcher.start(group.entrances if group else [], ground))
+        except (SandboxError, OSError):
+            if group:
+                group.remove()
+            raise
+
+
+class Spares:
+    """Runs that are started ahead, in a thread. Thread-safe."""
+
+    def __init__(self, starter: Starter) -> None:
+        self._starter = starter
         self._lock = threading.Lock()
         self._waiting: deque[StartedRun] = deque()
+        self._orders: SimpleQueue[tuple[Limits, Ground] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
         self._closed = False
 
-    def take(self, limits: Limits, ground: Ground) -> StartedRun | None:
-        """A waiting run with these limits on this ground, or None."""
+    def take(self, limits: Limits, ground: Ground) -> StartedRun:
+        """A waiting run with these limits on this ground, or else a new one. Raises SandboxError, OSError."""
         while True:
             with self._lock:
                 run = next((waiting for waiting in self._waiting if waiting.fits(limits, ground)), None)
                 if run is None:
-                    return None
+                    break
                 self._waiting.remove(run)
             if run.process.waits():
                 return run
             run.end()
+        return self._starter.start(limits, ground)
 
-    def add(self, run: StartedRun) -> None:
-        """Keep a run for later."""
+    def order(self, limits: Limits, ground: Ground) -> None:
+        """Have a run started for later."""
+        self._orders.put((limits, ground))
+        with self._lock:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._work, name="codemonkeys-spares", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while (order := self._orders.get()) is not None:
+            if not self._closed:
+                with contextlib.suppress(OSError, SandboxError):  # without a spare, the next run is started when needed
+                    self._add(self._starter.start(*order))
+
+    def _add(self, run: StartedRun) -> None:
         with self._lock:
             self._waiting.append(run)
             surplus = list(self._waiting) if self._closed else [self._waiting[0]] if len(self._waiting) > _MOST else []
@@ -80,9 +121,13 @@ class Spares:
             oldest.end()
 
     def close(self) -> None:
-        """End all runs, including any added later."""
+        """End all runs that wait; none is started any more."""
         with self._lock:
             self._closed = True
+        if self._thread:
+            self._orders.put(None)
+            self._thread.join(_PATIENCE)
+        with self._lock:
             left, self._waiting = self._waiting, deque()
         for run in left:
             run.end()

@@ -174,9 +174,9 @@ class _Run:
         self._left = given["output_bytes"]
         self._most = given["processes"], given["memory_kb"], given["socket_kb"]
         self._open = True
-        self._output, self._input = os.pipe()
         # A child may end just before we wait; what the handler of its signal writes is still there.
         self._signals, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._output, self._input = os.pipe()
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         os.set_blocking(1, False)
