@@ -19,13 +19,15 @@ from typing import Any
 
 from sandboxes.base import Limits, SandboxError
 from sandboxes.layers import MOST_BYTES
+from sandboxes.supervisor import GONE
 
-_PROGRAM = f"""import sys
-sys.path.append({str(Path(__file__).parent.parent)!r})
-from pathlib import Path
+_PROGRAM = f"""import sys, types
+sys.modules["sandboxes"] = types.ModuleType("sandboxes")
+sys.modules["sandboxes"].__path__ = [{str(Path(__file__).parent)!r}]
 from sandboxes import zygote
-zygote.main(int(sys.argv[1]), [Path(folder) for folder in sys.argv[2:]])
+zygote.main(int(sys.argv[1]), sys.argv[2:])
 """
+"""Loads nothing of the package that it does not need: a fork takes the longer the more there is to copy."""
 
 
 class Process:
@@ -57,10 +59,12 @@ class Process:
             os.close(pipe)
 
 
-def read_all(process: Process, limits: Limits, stop: threading.Event, grace: float) -> tuple[bytes, str, bytes]:
+def read_all(
+    process: Process, limits: Limits, stop: threading.Event, grace: float, gathered: bool
+) -> tuple[bytes, str, bytes]:
     """The script's output, up to the limit, the report of `inside.pl`, and what was gathered; all has ended then.
 
-    `grace`: seconds after the time limit when it is stopped from outside.
+    `grace`: seconds after the time limit when it is stopped from outside. `gathered`: something is, after the end.
     """
     output, report, layer = bytearray(), bytearray(), bytearray()
     deadline = time.monotonic() + limits.seconds + grace
@@ -74,7 +78,12 @@ def read_all(process: Process, limits: Limits, stop: threading.Event, grace: flo
             elif time.monotonic() > deadline:
                 process.stop()
                 report[:] = f"the sandbox did not exit by itself {grace:g} s after the time limit".encode()
-            for key, _ in selector.select(0.2):
+            # What is left then is the kernel's work on the root, for which nobody needs to wait.
+            over = report.endswith(GONE) and not gathered
+            ready = selector.select(0 if over else 0.2)
+            if over and not ready:
+                break
+            for key, _ in ready:
                 data = os.read(key.fd, 1 << 16)
                 if not data:
                     selector.unregister(key.fileobj)

@@ -149,7 +149,7 @@ class LocalSandbox:
     ) -> tuple[Execution, bytes]:
         run.process.give(task)
         self._spares.order(limits, ground)
-        output, report, layer = read_all(run.process, limits, self._closed, GRACE)
+        output, report, layer = read_all(run.process, limits, self._closed, GRACE, task["gathered"] == "all")
         if self._closed.is_set():
             return inside.failed("the sandbox was closed", output), b""
         return inside.execution(output, report, run.group.oom_kills() if run.group else 0), layer

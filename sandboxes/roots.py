@@ -34,8 +34,8 @@ TERMINALS = 64
 
 def write(path: str, text: str) -> None:
     """Write to a file of the kernel."""
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
+    with open(path, "wb", 0) as file:
+        file.write(text.encode())
 
 
 def show(source: str, target: str, attributes: int) -> None:

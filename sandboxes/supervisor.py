@@ -42,8 +42,10 @@ _GIT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
 }
+GONE = b"codemonkeys: gone\n"
+"""Ends a report: no other process of the run is left, and all of its output has been written."""
 ENDED = b"ended"
-"""What the parent is sent when no other process of the run is left."""
+"""What the parent is sent then."""
 
 
 class _Unread(Exception):
@@ -260,7 +262,8 @@ def _finish(parent: socket.socket, started: float, how: str, number: int, lost: 
     with contextlib.suppress(ChildProcessError):
         while True:
             os.waitpid(-1, 0)
-    os.write(2, f"\ncodemonkeys: {how} {number} {seconds:.2f} 0{' lost' if lost else ''}\n".encode())
+    report = f"\ncodemonkeys: {how} {number} {seconds:.2f} 0{' lost' if lost else ''}\n".encode()
+    os.write(2, report + GONE)
     parent.send(ENDED)
     os.close(1)
     os.close(2)

@@ -62,8 +62,8 @@ def refuse() -> None:
 def keep_sockets_small() -> None:
     """Limit the buffers of TCP sockets in this network namespace."""
     for name, sizes in _TCP.items():
-        with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as file:
-            file.write(sizes)
+        with open(f"/proc/sys/net/ipv4/{name}", "wb", 0) as file:
+            file.write(sizes.encode())
 
 
 def over(processes: int, memory_kb: int, socket_kb: int) -> str:

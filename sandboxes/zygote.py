@@ -10,16 +10,16 @@ plan's folders. Failures of a run are reported on the run's standard error.
 
 from __future__ import annotations
 
+import gc
 import marshal
 import os
 import select
 import signal
 import socket
 import time
-from pathlib import Path
 from typing import NoReturn
 
-from sandboxes import cgroups, namespace, roots, supervisor, upper
+from sandboxes import namespace, roots, supervisor, upper
 from sandboxes.syscalls import die_with_parent
 
 
@@ -129,15 +129,20 @@ def answer(parent: int, entrances: list[str]) -> NoReturn:
         os._exit(1)
 
 
-def main(owner: int, folders: list[Path]) -> None:
-    """Serve the owner; if it dies, clean up after it."""
+def main(owner: int, folders: list[str]) -> None:
+    """Serve the owner; if it dies, clean up after it. `folders`: with its control groups."""
     # Scripts get signals as ever, whatever the thread that started this blocks, or its process ignores.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    gc.freeze()
     if serve(owner):
+        from pathlib import Path
+
+        from sandboxes import cgroups
+
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
         deadline = time.monotonic() + 30  # killed processes take a moment to disappear
-        while cgroups.remove_of(owner, folders) and time.monotonic() < deadline:
+        while cgroups.remove_of(owner, map(Path, folders)) and time.monotonic() < deadline:
             time.sleep(0.1)
