@@ -87,12 +87,12 @@ def _entries(folder: str) -> list[str]:
 
 
 def _memory(process: int) -> int:
-    """Proportional set size of a process, in bytes."""
+    """Proportional set size of a process in bytes, without files: who else maps these decides what its share is."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
 
 
 def _has(process: str, mark: str) -> bool:

@@ -12,7 +12,6 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import NamedTuple
 
 from sandboxes.base import Limits, SandboxError
@@ -34,11 +33,6 @@ class StartedRun:
     ground: Ground
     group: Group | None
     process: Process
-
-    def fits(self, limits: Limits, ground: Ground) -> bool:
-        """Whether its control group enforces these limits, and its root is this; other limits come with the task."""
-        names = ("memory_mb", "processes", "cpus")
-        return self.ground == ground and all(getattr(self.limits, name) == getattr(limits, name) for name in names)
 
     def end(self) -> None:
         """End it if it still runs, and remove its control group."""
@@ -73,61 +67,95 @@ class Starter(NamedTuple):
             raise
 
 
+class _Order(NamedTuple):
+    """A run that is wanted."""
+
+    limits: Limits
+    ground: Ground
+
+    def __eq__(self, other: object) -> bool:
+        """Whether one run can do for both: the limits of its control group, and its root. Others come with the task."""
+        if not isinstance(other, (_Order, StartedRun)):
+            return NotImplemented
+        names = ("memory_mb", "processes", "cpus")
+        same = all(getattr(self.limits, name) == getattr(other.limits, name) for name in names)
+        return same and self.ground == other.ground
+
+
 class Spares:
-    """Runs that are started ahead, in a thread. Thread-safe."""
+    """Runs that are started ahead, in a thread. Thread-safe.
+
+    Each run that was taken has one ordered in its place: there are as many as have been under way at a time.
+    """
 
     def __init__(self, starter: Starter) -> None:
         self._starter = starter
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._waiting: deque[StartedRun] = deque()
-        self._orders: SimpleQueue[tuple[Limits, Ground] | None] = SimpleQueue()
+        self._orders: deque[_Order] = deque()
+        self._starting: list[_Order] = []
         self._thread: threading.Thread | None = None
         self._closed = False
 
     def take(self, limits: Limits, ground: Ground) -> StartedRun:
         """A waiting run with these limits on this ground, or else a new one. Raises SandboxError, OSError."""
-        while True:
-            with self._lock:
-                run = next((waiting for waiting in self._waiting if waiting.fits(limits, ground)), None)
-                if run is None:
-                    break
-                self._waiting.remove(run)
+        while (run := self._next(_Order(limits, ground))) is not None:
             if run.process.waits():
                 return run
             run.end()
         return self._starter.start(limits, ground)
 
+    def _next(self, order: _Order) -> StartedRun | None:
+        """A waiting run, once it has been started if that is under way; None if the caller is to start one."""
+        with self._changed:
+            while True:
+                for run in self._waiting:
+                    if order == run:
+                        self._waiting.remove(run)
+                        return run
+                if order in self._starting:
+                    self._changed.wait()
+                    continue
+                if order in self._orders:
+                    self._orders.remove(order)
+                return None
+
     def order(self, limits: Limits, ground: Ground) -> None:
         """Have a run started for later."""
-        self._orders.put((limits, ground))
-        with self._lock:
+        with self._changed:
+            self._orders.append(_Order(limits, ground))
+            self._changed.notify_all()
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._work, name="codemonkeys-spares", daemon=True)
                 self._thread.start()
 
     def _work(self) -> None:
-        while (order := self._orders.get()) is not None:
-            if not self._closed:
-                with contextlib.suppress(OSError, SandboxError):  # without a spare, the next run is started when needed
-                    self._add(self._starter.start(*order))
-
-    def _add(self, run: StartedRun) -> None:
-        with self._lock:
-            self._waiting.append(run)
-            surplus = list(self._waiting) if self._closed else [self._waiting[0]] if len(self._waiting) > _MOST else []
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._orders or self._closed)
+                if self._closed:
+                    return
+                self._starting = [self._orders.popleft()]
+            surplus = []
+            with contextlib.suppress(OSError, SandboxError):  # without a spare, the next run is started when needed
+                run = self._starter.start(*self._starting[0])
+                with self._changed:
+                    self._waiting.append(run)
+                    surplus = [self._waiting.popleft()] if len(self._waiting) > _MOST else []
+            with self._changed:
+                self._starting = []
+                self._changed.notify_all()
             for oldest in surplus:
-                self._waiting.remove(oldest)
-        for oldest in surplus:
-            oldest.end()
+                oldest.end()
 
     def close(self) -> None:
         """End all runs that wait; none is started any more."""
-        with self._lock:
+        with self._changed:
             self._closed = True
+            self._changed.notify_all()
         if self._thread:
-            self._orders.put(None)
             self._thread.join(_PATIENCE)
-        with self._lock:
+        with self._changed:
             left, self._waiting = self._waiting, deque()
         for run in left:
             run.end()
