@@ -14,10 +14,14 @@
 # can be left but, of a command, its files.
 #
 # It ends, and with it every process of the container, when its standard input does: when its owner is gone.
+#
+# Modules other than these take longer to load than a script to start: hence numbers of the kernel in place of names.
 use strict;
 use warnings;
-use Fcntl qw(:DEFAULT :mode);
-use POSIX qw(:sys_wait_h);
+use Config;
+
+# Does what the text of a program says, in a package of its own, and ends. Here, where it sees no variable of ours.
+sub evaluate { eval "package $_[0]; $_[1]"; print STDERR $@ if $@; exit($@ ? 255 : 0) }
 
 my ($once, $wait, $user, $owner, $count) = splice @ARGV, 0, 5;
 my @places = map { [splice @ARGV, 0, 2] } 1 .. $count;
@@ -29,24 +33,59 @@ my @clean;    # state_now() before the first script
 my ($uid, $gid, $groups) = split /:/, $user;
 my @drop = ('/usr/bin/setpriv', '--no-new-privs', '--inh-caps=-all', '--bounding-set=-all', "--reuid=$uid",
     "--regid=$gid", length $groups ? "--groups=$groups" : '--clear-groups');
+my $filled;    # when the folders were
+my ($type, $regular, $directory, $write_create_exclusively) = (0170000, 0100000, 0040000, 0301);
+my $before_drop = 8;    # arguments of inside.pl
+# Numbers of the kernel's calls that Perl has no function for; elsewhere programs do the same more slowly.
+my ($machine) = $Config{archname} =~ /^(x86_64|aarch64)/;
+my %call = $machine ? do {
+    my @names = qw(prctl capset setgroups setresgid setresuid listxattr statfs);
+    my %numbers = (x86_64 => [157, 126, 116, 119, 117, 194, 137], aarch64 => [167, 91, 159, 149, 147, 11, 43]);
+    map { $names[$_] => $numbers{$machine}[$_] } 0 .. $#names;
+} : ();
 my %tools = (PATH => '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG => 'C');
 
 sub tell_owner { syswrite STDERR, "codemonkeys: $_[0]\n" }
 
-sub give_up { tell_owner("cannot go on: $_[0]"); POSIX::_exit(1) }
+sub give_up { tell_owner("cannot go on: $_[0]"); exit 1 }
 
-# Runs a program of the image without any privilege; what it wrote. The image cannot have been changed: it is read-only.
+# Becomes the user, with no privilege and no way to one; true if that is so.
+sub drop_privileges {
+    my ($set_no_new_privileges, $drop_from_bounding_set) = (38, 24);
+    my @groups = map { $_ + 0 } split /,/, $groups;
+    syscall $call{prctl}, $set_no_new_privileges, 1, 0, 0, 0;
+    for my $capability (0 .. 63) { last if syscall($call{prctl}, $drop_from_bounding_set, $capability, 0, 0, 0) }
+    syscall $call{setgroups}, scalar @groups, pack 'L*', @groups;
+    syscall $call{setresgid}, ($gid + 0) x 3;
+    syscall $call{setresuid}, ($uid + 0) x 3;
+    my ($version, $nothing) = (pack('L2', 0x20080522, 0), pack 'L6', (0) x 6);
+    syscall $call{capset}, $version, $nothing;
+    my $status = contents('/proc/self/status');
+    my $none = () = $status =~ /^Cap(?:Inh|Prm|Eff|Bnd|Amb):\t0+$/mg;
+    my $same_groups = $status =~ /^Groups:\t(.*?)\s*$/m && $1 eq join ' ', sort { $a <=> $b } @groups;
+    return $none == 5 && $same_groups && $status =~ /^Uid:(?:\t$uid){4}$/m && $status =~ /^Gid:(?:\t$gid){4}$/m
+        && $status =~ /^NoNewPrivs:\t1$/m;
+}
+
+# Runs a program of the image without any privilege, or the text of one in Perl if given a reference to it; what it wrote.
+# The image cannot have been changed: it is read-only.
 sub run_as_user {
-    my @command = @_;
+    my ($program, @arguments) = @_;
+    my $text = ref $program && $$program;
     my $pid = open(my $read, '-|') // give_up("fork: $!");
     if (!$pid) {
         %ENV = %tools;
         open STDIN, '<', '/dev/null';
         open STDERR, '>&', \*STDOUT;
-        exec { $drop[0] } @drop, @command or POSIX::_exit(127);
+        my @command = $text ? ('perl', '-e', $text, @arguments) : ($program, @arguments);
+        if (!%call) { exec { $drop[0] } @drop, @command or exit 127 }
+        drop_privileges() or exit 126;
+        if (!$text) { exec { $command[0] } @command or exit 127 }
+        @ARGV = @arguments;
+        evaluate('user', $text);
     }
     my $said = do { local $/; <$read> } // '';
-    close $read or give_up("$command[0] failed: $said");
+    close $read or give_up(($text ? "perl ... $arguments[0]" : $program) . " failed: $said");
     return $said;
 }
 
@@ -60,11 +99,15 @@ sub contents {
     return scalar <$file>;
 }
 
-# How many bytes of extended attributes a folder has; by the kernel's own numbers, as Perl has no name for the call.
-sub attributes {
-    my %number = (x86_64 => 194, aarch64 => 11);
-    my $number = $number{(POSIX::uname())[4]} // return 'unknown: ' . rand;
-    return syscall $number, my $path = $_[0], 0, 0;
+# What lies in a folder, the top of a file system, as its numbers tell it: blocks and files in use, and of the folder
+# itself its permissions, owner, and bytes of extended attributes. A file system without a single block in use, and one
+# entry, its own folder, holds nothing.
+sub numbers_of {
+    my ($path) = @_;
+    my $numbers = "\0" x 256;
+    return "unknown: $path " . rand if !%call or syscall $call{statfs}, $path, $numbers;
+    my $attributes = syscall $call{listxattr}, $path, 0, 0;
+    return join ' ', $path, (unpack 'q7', $numbers)[2, 3, 5, 6], (lstat $path)[2, 4, 5], $attributes;
 }
 
 # Everything below a folder, without other file systems.
@@ -76,8 +119,8 @@ sub listing {
     while (defined(my $path = shift @left)) {
         my @seen = lstat $path or next;
         # Neither size nor times: terminals and counters change by themselves.
-        push @found, join ' ', $path, @seen[0 .. 6], S_ISREG($seen[2]) ? $seen[7] : ();
-        next unless S_ISDIR($seen[2]) and $seen[0] == $device;
+        push @found, join ' ', $path, @seen[0 .. 6], ($seen[2] & $type) == $regular ? $seen[7] : ();
+        next unless ($seen[2] & $type) == $directory and $seen[0] == $device;
         opendir my $entries, $path or return "closed: $path " . rand;
         push @left, map { "$path/$_" } grep { !/^\.\.?$/ } sort readdir $entries;
     }
@@ -94,9 +137,7 @@ sub state_now {
         next if $place{$path} or $options !~ /^rw\b/ or $kind =~ /^(proc|devpts)$/ or $path =~ m{^/proc/};
         push @state, $kind =~ /^(tmpfs|mqueue)$/ ? listing($path) : "can be written: $path " . rand;
     }
-    # A file system without a single block in use, and one entry, its own folder, holds nothing.
-    push @state, run_as_user('stat', '-f', '-c', '%n %b %f %c %d', sort keys %place);
-    push @state, join ' ', $_, (lstat)[2, 4, 5], attributes($_) for sort keys %place;
+    push @state, run_as_user(\'print main::numbers_of($_), "\n" for @ARGV', sort keys %place);
     return map { split /\n/ } @state;
 }
 
@@ -107,16 +148,21 @@ sub difference {
 }
 
 sub fill {
-    my $copy = 'while [ $# -gt 0 ]; do if [ -n "$2" ]; then cp -a "$2/." "$1" || exit; fi; shift 2; done';
-    run_as_user('sh', '-c', $copy, 'fill', map { @$_ } @places);
-    # What changes from now on is later; the kernel's clock of files has a tick of some milliseconds.
+    for (grep { length $_->[1] } @places) {
+        my ($place, $template) = @$_;
+        # An archive is one file to open where the template itself is as many as it holds.
+        if (-f "$template.tar") { run_as_user('tar', '-xpf', "$template.tar", '--no-same-owner', '-C', $place) }
+        else { run_as_user('cp', '-a', "$template/.", $place) }
+    }
     as_owner(sub { utime undef, undef, $reference });
-    select undef, undef, undef, 0.02;
+    $filled = now();
 }
 
 sub empty {
-    my $remove = 'for place; do chmod -R u+rwX "$place" 2>/dev/null; find "$place" -xdev -mindepth 1 -delete; done';
-    run_as_user('sh', '-c', "$remove; true", 'empty', map { $_->[0] } @places);
+    my @find = ('find', (map { $_->[0] } @places), '-xdev', '-mindepth', '1');
+    my $remove = 'open STDERR, ">", "/dev/null"; exit 0 if !system @ARGV, "-delete";'
+        . 'system @ARGV, "-type", "d", "-exec", "chmod", "u+rwx", "{}", ";"; system @ARGV, "-delete"';
+    run_as_user(\$remove, @find);
     as_owner(sub { unlink glob "$folder/* $folder/.[!.]*"; 1 });
 }
 
@@ -125,9 +171,9 @@ sub as_owner {
     my ($work) = @_;
     my $pid = fork // give_up("fork: $!");
     if (!$pid) {
-        POSIX::setgid($owner);
-        POSIX::setuid($owner);
-        POSIX::_exit($> == $owner && $work->() ? 0 : 1);
+        ($(, $)) = ($owner, "$owner $owner");
+        ($<, $>) = ($owner, $owner);
+        exit($> == $owner && $work->() ? 0 : 1);
     }
     waitpid $pid, 0;
     return $? == 0;
@@ -138,7 +184,7 @@ sub place {
     as_owner(sub {
         umask 0;
         for my $name (keys %files) {
-            sysopen my $file, "$folder/$name", O_WRONLY | O_CREAT | O_EXCL, 0444 or return 0;
+            sysopen my $file, "$folder/$name", $write_create_exclusively, 0444 or return 0;
             !length $files{$name} or syswrite($file, $files{$name}) == length $files{$name} or return 0;
         }
         return 1;
@@ -149,20 +195,20 @@ sub place {
 sub lay {
     my ($layer) = @_;
     place('..layer' => $layer);
-    run_as_user('perl', '-e', $layers, 'lay', "$folder/..layer", map { @$_ } @places);
+    run_as_user(\$layers, 'lay', "$folder/..layer", map { @$_ } @places);
     as_owner(sub { unlink "$folder/..layer" });
 }
 
 # What has changed since the folders were filled.
 sub changes {
-    return run_as_user('perl', '-e', $layers, 'pack', $reference, @most, map { @$_ } @places);
+    return run_as_user(\$layers, 'pack', $reference, @most, map { @$_ } @places);
 }
 
 sub write_out {
     my ($bytes) = @_;
     my $from = 0;
     while ($from < length $bytes) {
-        my $written = syswrite(STDOUT, $bytes, 65536, $from) // POSIX::_exit(0);
+        my $written = syswrite(STDOUT, $bytes, 65536, $from) // exit 0;
         $from += $written;
     }
 }
@@ -171,7 +217,7 @@ sub receive {
     my ($size) = @_;
     my $data = '';
     while (length $data < $size) {
-        sysread(STDIN, $data, $size - length $data, length $data) or POSIX::_exit(0);
+        sysread(STDIN, $data, $size - length $data, length $data) or exit 0;
     }
     return $data;
 }
@@ -197,12 +243,15 @@ sub oom_kills {
 # Has inside.pl run a script; what it told.
 sub run_script {
     my ($seconds, @arguments) = @_;
+    splice @arguments, $before_drop, 0, @drop if !%call;
     pipe my $read, my $write or give_up("pipe: $!");
     my $pid = fork // give_up("fork: $!");
     if (!$pid) {
         open STDIN, '<', '/dev/null';
         open STDERR, '>&', $write;
-        exec 'perl', '-e', $inside, @arguments or POSIX::_exit(127);
+        $SIG{PIPE} = 'DEFAULT';
+        @ARGV = @arguments;
+        evaluate('inside', $inside);
     }
     close $write;
     my ($told, $begun, $started) = ('', 0, now());
@@ -211,7 +260,7 @@ sub run_script {
         vec(my $ready = '', fileno STDIN, 1) = 1;
         vec($ready, fileno $read, 1) = 1;
         select $ready, undef, undef, 1;
-        POSIX::_exit(0) if vec($ready, fileno STDIN, 1) and !sysread STDIN, my $nothing, 1;
+        exit 0 if vec($ready, fileno STDIN, 1) and !sysread STDIN, my $nothing, 1;
         if (now() > $deadline) {    # a script may stop inside.pl, if it runs as the same user
             $told .= sprintf "\ncodemonkeys: timed-out 0 %.2f 0 lost\n", now() - $started;
             return $told;
@@ -223,8 +272,8 @@ sub run_script {
             $deadline = $started + $seconds + $grace;
         }
     }
-    if (waitpid($pid, 0) == $pid and WIFSIGNALED($?)) {    # or kill it
-        my @end = (WTERMSIG($?), now() - $started, oom_kills() || 0);
+    if (waitpid($pid, 0) == $pid and $? & 127) {    # or kill it
+        my @end = ($? & 127, now() - $started, oom_kills() || 0);
         $told .= sprintf "\ncodemonkeys: killed %d %.2f %s lost\n", @end;
     }
     return $told;
@@ -248,8 +297,10 @@ while (1) {
     tell_owner('ready');
     # No alarm: this process has no handler of a signal, so that no script can send it one.
     vec(my $ready = '', fileno STDIN, 1) = 1;
-    POSIX::_exit(0) unless select $ready, undef, undef, $wait;
+    exit 0 unless select $ready, undef, undef, $wait;
     my ($word, $seconds, $name, $text, $patch, $kept, $layer, @arguments) = map { receive(number()) } 1 .. number();
+    # What changes from now on is later: the kernel's clock of files has a tick of some milliseconds.
+    select undef, undef, undef, 0.03 if $kept and now() < $filled + 0.03;
     lay($layer) if length $layer;
     place($name => $text, length $patch ? ('.patch' => $patch) : ());
     my $told = run_script($seconds, @arguments);

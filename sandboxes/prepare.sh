@@ -51,6 +51,11 @@ chown -R "${account%:*}" "$template"/*
 chmod -R u+rwX "$template"/*
 chmod a+rx "$template/0"
 (cd "$template/0" && sh -c "$verify") || fail "the copy of $repository is not as it was"
+size=$(du -smx "$template" | cut -f 1)
+# Unpacking one file is several times as fast as copying many from an image.
+for folder in "$template"/*; do
+    tar -C "$folder" --format=posix --pax-option=delete=atime,delete=ctime -cf "$folder.tar" . || rm -f "$folder.tar"
+done
 # What lies under a scratch folder nobody ever sees: neither is it to be in the image.
 find "$repository" -mindepth 1 -delete
-echo "codemonkeys: ready $account $(du -smx "$template" | cut -f 1) $kept $home"
+echo "codemonkeys: ready $account $size $kept $home"
