@@ -24,7 +24,6 @@ _GRACE = 45.0
 """Seconds after the time limit when a script is stopped from outside, should the inside have failed to."""
 _OWNERS = (65533, 65532)
 """User ids that may own the folder of scripts: the first one that is not the image's own user."""
-_DROP = ("/usr/bin/setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 _CAPABILITIES = ["CHOWN", "KILL", "SETGID", "SETPCAP", "SETUID"]
 """Capabilities of process 1, which drops all of them for the script. A script has none and can gain none."""
 _OURS = 2
@@ -49,10 +48,9 @@ class Kind:
 class Container:
     """A container that is ready for a script. Its process 1 is container.pl; `close` ends it."""
 
-    def __init__(self, identity: str, stream: Stream, ready: Ready) -> None:
+    def __init__(self, identity: str, stream: Stream) -> None:
         self.identity = identity
         self._stream = stream
-        self._ready = ready
         self.holds = EMPTY.id
         """The layer of the session whose files it has."""
 
@@ -69,7 +67,7 @@ class Container:
         try:
             stream = Stream(engine.api.attach_socket(identity, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}))
             engine.api.start(identity)
-            container = cls(identity, stream, ready)
+            container = cls(identity, stream)
             if why := container.fault():
                 raise SandboxError(f"a container of {kind.environment.name} did not start: {why}")
             return container
@@ -96,10 +94,7 @@ class Container:
         Raises OSError (TimeoutError included) when the connection fails.
         """
         word = uuid.uuid4().hex.encode()
-        uid, gid, groups = self._ready.user.split(":")
-        who = f"--groups={groups}" if groups else "--clear-groups"
-        prefix = (*_DROP, f"--reuid={uid}", f"--regid={gid}", who)
-        arguments = inside.command(environment, script, patch, limits, prefix)[3:]
+        arguments = inside.command(environment, script, patch, limits)[3:]
         files = inside.files(script, patch)
         lay = b"" if layer is None or layer.id == self.holds else packed_layer(layer)
         job = [word, b"%d" % (limits.seconds + 1), script.name.encode(), files[script.name], files.get(".patch", b"")]

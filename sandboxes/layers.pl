@@ -9,12 +9,15 @@
 # with path and content after it, then `end 0 0 0 0`, or `much 0 0 0 0` where it is more than a layer may hold.
 use strict;
 use warnings;
-use Fcntl ':mode';
 
 my ($action, $first) = splice @ARGV, 0, 2;
 my ($most_bytes, $most_entries) = $action eq 'pack' ? splice(@ARGV, 0, 2) : ();
 my %template = @ARGV;
 my ($count, $size) = (0, 0);
+
+sub is_folder { return ($_[0] & 0170000) == 0040000 }
+sub is_link { return ($_[0] & 0170000) == 0120000 }
+sub is_file { return ($_[0] & 0170000) == 0100000 }
 
 sub entry {
     my ($kind, $mode, $seconds, $path, $content) = @_;
@@ -39,40 +42,49 @@ sub names {
     return grep { !/^\.\.?$/ } readdir $entries;
 }
 
-# Paths below a place that have changed since the reference, and are as `find` is told.
+# Paths that have changed since the reference.
 sub newer {
-    my ($place, @which) = @_;
-    open my $found, '-|', 'find', $place, '-xdev', '-cnewer', $first, @which, '-print0' or die "find: $!\n";
+    my @places = @_;
+    open my $found, '-|', 'find', @places, '-xdev', '-cnewer', $first, '-print0' or die "find: $!\n";
     local $/ = "\0";
     chomp(my @paths = <$found>);
-    return @paths;
+    my %once = map { $_ => 1 } @paths;    # a place within another is found twice
+    return sort keys %once;
 }
 
-sub pack_place {
-    my ($place, $before) = @_;
+# Where a path was filled from; empty if nowhere.
+sub earlier {
+    my ($path) = @_;
+    my $place = $path;
+    $place =~ s{/[^/]*$}{} until exists $template{$place};
+    return length $template{$place} ? $template{$place} . substr $path, length $place : '';
+}
+
+sub pack_changes {
+    my @paths = newer(sort keys %template);
     # What is no part of a layer goes: another session may go on from an equal one.
-    for my $path (newer($place, '-type', 'd', '-name', '__pycache__', '-prune')) {
-        make_way($path) if !length $before or !-d $before . substr $path, length $place;
+    for my $path (grep { m{/__pycache__$} && -d && !-l } @paths) {
+        my $earlier = earlier($path);
+        make_way($path) if !length $earlier or !-d $earlier;
     }
-    for my $path (newer($place, '-not', '-path', '*/__pycache__*')) {
+    for my $path (grep { !m{/__pycache__} } @paths) {
         my @seen = lstat $path or next;
-        my $earlier = $before . substr $path, length $place;
-        my @earlier = length $before ? lstat $earlier : ();
+        my $earlier = earlier($path);
+        my @earlier = length $earlier ? lstat $earlier : ();
         my $mode = $seen[2] & 07777;
-        if (S_ISDIR($seen[2])) {
-            my $was = @earlier && S_ISDIR($earlier[2]);
-            next if $path ne $place and exists $template{$path};
+        if (is_folder($seen[2])) {
+            my $was = @earlier && is_folder($earlier[2]);
             entry(@earlier && !$was ? 'replaced' : 'folder', $mode, 0, $path, '')
-                if $path ne $place and (!$was or $mode != ($earlier[2] & 07777));
+                if !exists $template{$path} and (!$was or $mode != ($earlier[2] & 07777));
             my %now = map { $_ => 1 } names($path);
             entry('gone', 0, 0, "$path/$_", '') for grep { !$now{$_} && $_ ne '__pycache__' } $was ? names($earlier) : ();
         }
-        elsif (S_ISLNK($seen[2])) {
+        elsif (is_link($seen[2])) {
             my $target = readlink $path;
-            next if @earlier and S_ISLNK($earlier[2]) and readlink($earlier) eq $target;
+            next if @earlier and is_link($earlier[2]) and readlink($earlier) eq $target;
             entry('link', 0, 0, $path, $target);
         }
-        elsif (S_ISREG($seen[2])) {
+        elsif (is_file($seen[2])) {
             if ($seen[7] > $most_bytes) { print "much 0 0 0 0\n"; exit }
             my $content = content($path);
             next if @earlier and $earlier[2] == $seen[2] and $earlier[7] == $seen[7] and content($earlier) eq $content;
@@ -122,6 +134,6 @@ if ($action eq 'lay') { lay() }
 else {
     # Without these the next command could not begin.
     chmod +((lstat)[2] & 07777) | 0700, $_ for keys %template;
-    pack_place($_, $template{$_}) for sort keys %template;
+    pack_changes();
     print "end 0 0 0 0\n";
 }
