@@ -1,10 +1,11 @@
 # Process 1 of a container: waits for scripts, has inside.pl run each, and sees to it that nothing of one is left.
 #
-#   perl -e TEXT ONCE WAIT USER OWNER PLACES TEXT_OF_INSIDE TEXT_OF_LAYERS MOST_BYTES MOST_ENTRIES
+#   perl container.pl ONCE WAIT USER OWNER MOST_BYTES MOST_ENTRIES [PLACE TEMPLATE]...
 #
 # ONCE: end after one script. WAIT: seconds to wait for a script before it ends by itself. USER: who runs scripts, as
-# uid:gid:groups. OWNER: the uid that owns FOLDER, where scripts are placed; no script runs as that user. PLACES: how
-# many folders can be written; their paths and the folders they are filled from follow, in pairs.
+# uid:gid:groups. OWNER: the uid that owns FOLDER, where scripts are placed; no script runs as that user. PLACEs: the
+# folders that can be written, each with the folder it is filled from, which may be empty. inside.pl and layers.pl lie
+# beside this program.
 #
 # A job comes on standard input as a count and that many strings, each after its length: a word that nobody can guess,
 # the seconds the script may take, the name and text of the script, the patch, whether it is a command of a session, a
@@ -23,9 +24,10 @@ use Config;
 # Does what the text of a program says, in a package of its own, and ends. Here, where it sees no variable of ours.
 sub evaluate { eval "package $_[0]; $_[1]"; print STDERR $@ if $@; exit($@ ? 255 : 0) }
 
-my ($once, $wait, $user, $owner, $count) = splice @ARGV, 0, 5;
-my @places = map { [splice @ARGV, 0, 2] } 1 .. $count;
-my ($inside, $layers, @most) = @ARGV;
+my ($once, $wait, $user, $owner) = splice @ARGV, 0, 4;
+my @most = splice @ARGV, 0, 2;
+my @places = map { [splice @ARGV, 0, 2] } 1 .. @ARGV / 2;
+my ($inside, $layers) = map { contents($0 =~ s/container/$_/r) } 'inside', 'layers';
 my $reference = '/codemonkeys/..reference';    # no name that a script's removal takes
 my $folder = '/codemonkeys';
 my ($patient, $grace) = (20, 3);    # seconds for the patch, and for inside.pl to notice that the time is over

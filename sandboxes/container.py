@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import select
-import socket
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sandboxes import inside
 from sandboxes.base import Environment, Execution, Limits, SandboxError, Script
-from sandboxes.engine import remove
+from sandboxes.engine import Stream, remove
 from sandboxes.layers import EMPTY, MOST_BYTES, MOST_ENTRIES, Entry, Layer
-from sandboxes.ready import Ready
+from sandboxes.ready import PROGRAM, Ready
 
 _START_SECONDS = 120.0
 """Timeout for a container to fill its scratch folders."""
@@ -117,70 +112,6 @@ class Container:
         self._stream.close()
 
 
-class Stream:
-    """The connection to a container's standard streams."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        # docker-py gives a file object or, over TLS or SSH, the socket itself.
-        self._socket = getattr(file, "_sock", file)
-        self._received = bytearray()
-
-    def send(self, data: bytes) -> None:
-        self._socket.settimeout(_GRACE)
-        self._socket.sendall(data)
-
-    def silent(self) -> bool:
-        """Whether it is open and has nothing to read."""
-        try:
-            poll = select.poll()
-            poll.register(self._socket, select.POLLIN | select.POLLHUP)
-            return not self._received and not poll.poll(0)
-        except (OSError, ValueError):
-            return False
-
-    def read_until(self, last_told: bytes, last_output: bytes, deadline: float) -> tuple[bytes, str]:
-        """Read standard output and standard error until both end with these words, or to the end of the stream.
-
-        Raises TimeoutError.
-        """
-        output, told = bytearray(), bytearray()
-        for channel, data in self._frames(deadline):
-            kept = output if channel == 1 else told
-            kept += data
-            if last_told in told and output.endswith(last_output):
-                end = told.index(last_told) + len(last_told)
-                # Bytes beyond belong to the next read.
-                self._received[:0] = _frame(2, bytes(told[end:]))
-                del told[end:]
-                break
-        return bytes(output), told.decode(errors="replace")
-
-    def close(self) -> None:
-        for end in (self._socket, self._file):
-            end.close()
-
-    def shut(self) -> None:
-        """Shut it down while another thread reads."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-    def _frames(self, deadline: float) -> Iterator[tuple[int, bytes]]:
-        """Yield (channel, bytes) to the end of the stream; channel 1 is standard output, 2 standard error."""
-        while True:
-            size = int.from_bytes(self._received[4:8], "big") + 8
-            if len(self._received) >= max(size, 8):
-                channel, data = self._received[0], bytes(self._received[8:size])
-                del self._received[:size]
-                yield channel, data
-                continue
-            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
-            more = self._socket.recv(1 << 16)
-            if not more:
-                return
-            self._received += more
-
-
 def packed_layer(layer: Layer) -> bytes:
     """A layer, as layers.pl reads it."""
     parts: list[bytes] = []
@@ -213,10 +144,6 @@ def unpacked_layer(packed: bytes) -> Layer | str:
         return f"what the command left cannot be kept ({error})"
 
 
-def _frame(channel: int, data: bytes) -> bytes:
-    return bytes([channel, 0, 0, 0]) + len(data).to_bytes(4, "big") + data if data else b""
-
-
 def _packed(words: list[bytes]) -> bytes:
     return b"%d\n" % len(words) + b"".join(b"%d\n%s" % (len(word), word) for word in words)
 
@@ -225,11 +152,8 @@ def _create(engine: Any, ready: Ready, kind: Kind, labels: dict[str, str], once:
     """Create a container without network, privileges or a writable root; returns its id."""
     uid = ready.user.partition(":")[0]
     owner = next(owner for owner in _OWNERS if str(owner) != uid)
-    names = ("container.pl", "inside.pl", "layers.pl")
-    program, nested, layers = (Path(__file__).with_name(name).read_text("utf-8") for name in names)
-    settings = map(str, (int(once), max(int(wait), 1), ready.user, owner, len(ready.places)))
-    command = ["perl", "-e", program, *settings, *(word for place in ready.places for word in place), nested]
-    command += [layers, str(MOST_BYTES), str(MOST_ENTRIES)]
+    settings = map(str, (int(once), max(int(wait), 1), ready.user, owner, MOST_BYTES, MOST_ENTRIES))
+    command = ["perl", PROGRAM, *settings, *(word for place in ready.places for word in place)]
     memory, period = (kind.memory_mb + ready.size_mb) << 20, 100_000
     scratch = {}
     for path, template in ready.places:
@@ -240,8 +164,8 @@ def _create(engine: Any, ready: Ready, kind: Kind, labels: dict[str, str], once:
     shared = scratch.pop("/dev/shm", None)
     made = engine.api.create_container(
         ready.image,
-        entrypoint=command[:3],
-        command=command[3:],
+        entrypoint=command[:2],
+        command=command[2:],
         environment={"HOME": ready.home, **dict(kind.environment.variables)},
         working_dir="/",
         hostname="sandbox",

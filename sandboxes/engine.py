@@ -1,4 +1,4 @@
-"""The Docker engine at DOCKER_HOST: connecting to it, owners of containers, folders copied out of images."""
+"""The Docker engine at DOCKER_HOST: connecting to it and to containers, their owners, folders copied out of images."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import contextlib
 import io
 import json
 import os
+import select
 import shutil
 import socket
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from sandboxes.base import SandboxError
 from sandboxes.processes import process_start
 
 LABEL = "codemonkeys"
+_SEND_SECONDS = 45.0
 _ADVICE = "Start it, point DOCKER_HOST to one, or use the local sandbox."
 
 
@@ -161,6 +164,74 @@ def _ours(entry: tarfile.TarInfo, destination: str) -> tarfile.TarInfo | None:
         return None
     renamed = entry.replace(name=name, linkname=target, uid=None, gid=None, uname=None, gname=None)  # type: ignore[arg-type]
     return tarfile.tar_filter(renamed, destination)
+
+
+class Stream:
+    """The connection to a container's standard streams."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        # docker-py gives a file object or, over TLS or SSH, the socket itself.
+        self._socket = getattr(file, "_sock", file)
+        self._received = bytearray()
+
+    def send(self, data: bytes) -> None:
+        self._socket.settimeout(_SEND_SECONDS)
+        self._socket.sendall(data)
+
+    def silent(self) -> bool:
+        """Whether it is open and has nothing to read."""
+        try:
+            poll = select.poll()
+            poll.register(self._socket, select.POLLIN | select.POLLHUP)
+            return not self._received and not poll.poll(0)
+        except (OSError, ValueError):
+            return False
+
+    def read_until(self, last_told: bytes, last_output: bytes, deadline: float) -> tuple[bytes, str]:
+        """Read standard output and standard error until both end with these words, or to the end of the stream.
+
+        Raises TimeoutError.
+        """
+        output, told = bytearray(), bytearray()
+        for channel, data in self._frames(deadline):
+            kept = output if channel == 1 else told
+            kept += data
+            if last_told in told and output.endswith(last_output):
+                end = told.index(last_told) + len(last_told)
+                # Bytes beyond belong to the next read.
+                self._received[:0] = _frame(2, bytes(told[end:]))
+                del told[end:]
+                break
+        return bytes(output), told.decode(errors="replace")
+
+    def close(self) -> None:
+        for end in (self._socket, self._file):
+            end.close()
+
+    def shut(self) -> None:
+        """Shut it down while another thread reads."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _frames(self, deadline: float) -> Iterator[tuple[int, bytes]]:
+        """Yield (channel, bytes) to the end of the stream; channel 1 is standard output, 2 standard error."""
+        while True:
+            size = int.from_bytes(self._received[4:8], "big") + 8
+            if len(self._received) >= max(size, 8):
+                channel, data = self._received[0], bytes(self._received[8:size])
+                del self._received[:size]
+                yield channel, data
+                continue
+            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            more = self._socket.recv(1 << 16)
+            if not more:
+                return
+            self._received += more
+
+
+def _frame(channel: int, data: bytes) -> bytes:
+    return bytes([channel, 0, 0, 0]) + len(data).to_bytes(4, "big") + data if data else b""
 
 
 class Chunks(io.RawIOBase):

@@ -1,15 +1,16 @@
 # Makes an image ready to be run read-only: keeps what scripts may write, the repository without its history among it,
 # as folders below TEMPLATE that process 1 of each container fills its scratch folders from.
 #
-#   sh -c TEXT prepare TEMPLATE REPOSITORY USER HOME HOME_MB SCRUB VERIFY VOLUME...
+#   sh -c TEXT prepare TEMPLATE REPOSITORY USER HOME HOME_MB SCRUB VERIFY CONTAINER INSIDE LAYERS VOLUME...
 #
-# SCRUB and VERIFY are the texts of history.py. VOLUMEs are folders that the image declares to be such.
+# SCRUB and VERIFY are the texts of history.py, CONTAINER, INSIDE and LAYERS those of the programs in Perl. VOLUMEs are folders that the image declares to be such.
 # Runs as root in a container without a network, on files that are not trusted. It says on its last line
 #   codemonkeys: ready UID:GID:GROUPS MEBIBYTES kept|read-only HOME
 # A home folder of more than HOME_MB stays as it is, read-only.
 set -eu
 template=$1 repository=$2 user=$3 home=$4 most=$5 scrub=$6 verify=$7
-shift 7
+container=$8 inside=$9 layers=${10}
+shift 10
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C
 
@@ -56,6 +57,10 @@ size=$(du -smx "$template" | cut -f 1)
 for folder in "$template"/*; do
     tar -C "$folder" --format=posix --pax-option=delete=atime,delete=ctime -cf "$folder.tar" . || rm -f "$folder.tar"
 done
+printf %s "$container" >"$template/container.pl"
+printf %s "$inside" >"$template/inside.pl"
+printf %s "$layers" >"$template/layers.pl"
+chmod a+r "$template"/*.*
 # What lies under a scratch folder nobody ever sees: neither is it to be in the image.
 find "$repository" -mindepth 1 -delete
 echo "codemonkeys: ready $account $size $kept $home"

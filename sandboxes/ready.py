@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sandboxes import history
 from sandboxes.base import SandboxError
-from sandboxes.engine import LABEL, labels_of, remove
+from sandboxes.engine import LABEL, Stream, labels_of, remove
 
 TEMPLATE = "/codemonkeys.image"
 """Folder of a ready image with the templates of its scratch folders."""
+PROGRAM = f"{TEMPLATE}/container.pl"
+"""Process 1 of the containers. It lies in the image, with those it runs: an engine reads a command again and again."""
 REPOSITORY = "codemonkeys-ready"
 """Repository name of ready images on the engine."""
 
@@ -47,8 +50,9 @@ def make_ready(engine: Any, image: str, repository: str) -> Ready:
 
     try:
         found = engine.images.get(image)
-        recipe = Path(__file__).with_name("prepare.sh").read_text("utf-8")
-        words = [recipe, TEMPLATE, repository, str(_HOME_MB), history.scrub().text, history.verify().text]
+        names = ("prepare.sh", "container.pl", "inside.pl", "layers.pl")
+        recipe, *programs = (Path(__file__).with_name(name).read_text("utf-8") for name in names)
+        words = [recipe, TEMPLATE, repository, str(_HOME_MB), history.scrub().text, history.verify().text, *programs]
         content = hashlib.sha256("\0".join([found.id, *words]).encode()).hexdigest()
         volumes = sorted(found.attrs["Config"].get("Volumes") or {})
         for made in engine.images.list(filters={"label": f"{LABEL}.ready={content}"}):
@@ -67,10 +71,12 @@ def _prepare(engine: Any, image: Any, words: list[str], volumes: list[str], cont
     config = image.attrs["Config"]
     variables = dict(entry.partition("=")[::2] for entry in config.get("Env") or [])
     arguments = [template, repository, config.get("User") or "", variables.get("HOME", ""), *others, *volumes]
+    program = f"set -- {shlex.join(arguments)}\n{recipe}".encode()
     container = engine.containers.create(
         image.id,
-        entrypoint=["sh", "-c", recipe, "prepare"],
-        command=arguments,
+        entrypoint=["sh", "-c", f'exec sh -c "$(head -c {len(program)})" prepare </dev/null'],
+        command=[],
+        stdin_open=True,
         user="root",
         working_dir="/",
         network_disabled=True,
@@ -82,8 +88,12 @@ def _prepare(engine: Any, image: Any, words: list[str], volumes: list[str], cont
         mem_limit="4g",
         labels=labels_of("prepare"),
     )
+    stream = None
     try:
+        # What stands in the command would become a part of the image that every start of a container reads.
+        stream = Stream(engine.api.attach_socket(container.id, {"stdin": 1, "stream": 1}))
         container.start()
+        stream.send(program)
         code = container.wait(timeout=_SECONDS)["StatusCode"]
         said: str = container.logs().decode(errors="replace").strip()
         if code or not _SAID.search(said):
@@ -95,6 +105,8 @@ def _prepare(engine: Any, image: Any, words: list[str], volumes: list[str], cont
         container.commit(REPOSITORY, content[:16], pause=False, conf={**config, "Labels": labels})
         return said
     finally:
+        if stream:
+            stream.close()
         remove(engine, container.id)
 
 
