@@ -52,12 +52,13 @@ sub newer {
     return sort keys %once;
 }
 
-# Where a path was filled from; empty if nowhere.
+# Where a path was filled from; empty if nowhere. A place within another may be a part of that one's template.
 sub earlier {
     my ($path) = @_;
-    my $place = $path;
-    $place =~ s{/[^/]*$}{} until exists $template{$place};
-    return length $template{$place} ? $template{$place} . substr $path, length $place : '';
+    for (my $place = $path; length $place; $place =~ s{/[^/]*$}{}) {
+        return $template{$place} . substr $path, length $place if length($template{$place} // '');
+    }
+    return '';
 }
 
 sub pack_changes {

@@ -41,6 +41,11 @@ class Ready:
     """Total size of the templates."""
 
 
+def program(name: str) -> str:
+    """The text of a program that runs inside."""
+    return Path(__file__).with_name(name).read_text("utf-8")
+
+
 def make_ready(engine: Any, image: str, repository: str) -> Ready:
     """The ready image derived from an image, created if the engine has none; the image itself is not changed.
 
@@ -50,8 +55,7 @@ def make_ready(engine: Any, image: str, repository: str) -> Ready:
 
     try:
         found = engine.images.get(image)
-        names = ("prepare.sh", "container.pl", "inside.pl", "layers.pl")
-        recipe, *programs = (Path(__file__).with_name(name).read_text("utf-8") for name in names)
+        recipe, *programs = map(program, ("prepare.sh", "container.pl", "inside.pl", "layers.pl"))
         words = [recipe, TEMPLATE, repository, str(_HOME_MB), history.scrub().text, history.verify().text, *programs]
         content = hashlib.sha256("\0".join([found.id, *words]).encode()).hexdigest()
         volumes = sorted(found.attrs["Config"].get("Volumes") or {})
@@ -71,10 +75,10 @@ def _prepare(engine: Any, image: Any, words: list[str], volumes: list[str], cont
     config = image.attrs["Config"]
     variables = dict(entry.partition("=")[::2] for entry in config.get("Env") or [])
     arguments = [template, repository, config.get("User") or "", variables.get("HOME", ""), *others, *volumes]
-    program = f"set -- {shlex.join(arguments)}\n{recipe}".encode()
+    text = f"set -- {shlex.join(arguments)}\n{recipe}".encode()
     container = engine.containers.create(
         image.id,
-        entrypoint=["sh", "-c", f'exec sh -c "$(head -c {len(program)})" prepare </dev/null'],
+        entrypoint=["sh", "-c", f'exec sh -c "$(head -c {len(text)})" prepare </dev/null'],
         command=[],
         stdin_open=True,
         user="root",
@@ -93,7 +97,7 @@ def _prepare(engine: Any, image: Any, words: list[str], volumes: list[str], cont
         # What stands in the command would become a part of the image that every start of a container reads.
         stream = Stream(engine.api.attach_socket(container.id, {"stdin": 1, "stream": 1}))
         container.start()
-        stream.send(program)
+        stream.send(text)
         code = container.wait(timeout=_SECONDS)["StatusCode"]
         said: str = container.logs().decode(errors="replace").strip()
         if code or not _SAID.search(said):
