@@ -151,7 +151,8 @@ class StoredCalls:
     def _put(self, connection: sqlite3.Connection, message: Message) -> str:
         """Store a message unless it is stored already; returns its hash."""
         if message.digest not in self._stored_messages:
-            texts.put_bytes(connection, message.digest, message.content.encode("utf-8", "replace"))
+            data = message.content.encode("utf-8", "replace")
+            texts.put_bytes(connection, message.digest, data, similar=self._writer.similar)
             if len(self._stored_messages) == MESSAGE_CACHE_SIZE:
                 self._stored_messages.clear()
             self._stored_messages.add(message.digest)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-import zlib
+
+from codemonkeys.journal import texts
 
 _AT = "{0}.task, {0}.stage, {0}.sample + 1 AS sample, {0}.turn + 1 AS turn"
 VIEWS = {
@@ -24,25 +25,32 @@ VIEWS = {
     "JOIN main.texts t ON t.hash = k.issue_hash",
 }
 """Queries by name of the view; docs/files.md describes them. Samples and turns count from 1, as people do."""
+WHOLE = {"calls": ("answer", "answer_hash"), "executions": ("output", "output_hash")}
+"""Views of every run in which a text is null if it is compressed, with its column and that of its hash."""
 STEPS = 100_000
 """Steps of a query between two chances to interrupt it."""
 
 
 def decode(connection: sqlite3.Connection) -> None:
     """Add the views to a connection that reads, and let it touch no other file."""
+
+    def decoded(plain: str | None, compressed: bytes | None) -> str | None:
+        """A text, however it is stored."""
+        return plain if compressed is None else texts.unpacked(connection, compressed).decode()
+
     connection.create_function("decoded", 2, decoded, deterministic=True)
     columns = {row[1] for row in connection.execute("PRAGMA table_info(call_steps)")}
     for name, query in VIEWS.items():
         for added in {"reasoning_hash", "tool_calls_hash"} - columns:  # of a version that did not keep it
             query = query.replace(f"c.{added}", "NULL")
         connection.execute(f"CREATE TEMP VIEW {name} AS {query}")
+    for name, (text, digest) in WHOLE.items():
+        read = f"(SELECT decoded(t.plain, t.compressed) FROM main.texts t WHERE t.hash = v.{digest}) AS {text}"
+        shown = [row[1] for row in connection.execute(f"PRAGMA main.table_info({name})")]
+        chosen = ", ".join(read if column == text else f"v.{column}" for column in shown)
+        connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {chosen} FROM main.{name} v")
     connection.set_progress_handler(lambda: 0, STEPS)
     connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action in FORBIDDEN else sqlite3.SQLITE_OK)
 
 
 FORBIDDEN = (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH)
-
-
-def decoded(plain: str | None, compressed: bytes | None) -> str | None:
-    """A text, however it is stored."""
-    return plain if compressed is None else zlib.decompress(compressed).decode()

@@ -9,9 +9,12 @@ from codemonkeys.journal import texts
 from codemonkeys.journal.nodes import count_execution
 from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
 from codemonkeys.keys import APPLIED, COMMAND, REPOSITORY_TESTS, StepKey
-from codemonkeys.stages import ENVIRONMENT, REGRESSION
+from codemonkeys.stages import ENVIRONMENT, REGRESSION, VOTES, base_stage
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
 from sandboxes.layers import Layer
+
+MATRIX = (VOTES.name, REGRESSION.name)
+"""Stages in which the same scripts run on every candidate."""
 
 
 def execution_hash(
@@ -78,6 +81,8 @@ class StoredExecutions:
         attempts: int,
     ) -> None:
         """Store the result of an execution."""
+        # Of the same scripts on other edits there are many outputs, and hardly any is read.
+        similar = self._writer.similar if base_stage(key.stage) in MATRIX else None
         state = "failed" if result.reason is Reason.SANDBOX_FAILED else "done"
         self._keys.of(key.task).add(key[1:])
         self._prefixes.add(hash_prefix(request_hash))
@@ -89,8 +94,8 @@ class StoredExecutions:
                 (
                     *(*key, state, request_hash, environment.name, texts.put(connection, script.text, plain=True)),
                     *(None if patch is None else texts.put(connection, patch, plain=True), str(result.reason)),
-                    *(result.exit_code, result.signal, texts.put(connection, result.output), result.detail),
-                    *(reused, attempts, result.seconds, now(), result.node),
+                    *(result.exit_code, result.signal, texts.put(connection, result.output, similar=similar)),
+                    *(result.detail, reused, attempts, result.seconds, now(), result.node),
                 ),
             )
             if result.node and not reused:

@@ -14,6 +14,9 @@ from codemonkeys.journal.writer import Stored, Writer
 from codemonkeys.keys import StepKey
 from sandboxes.layers import EMPTY, Entry, Layer
 
+LEVEL = 1
+"""Of zlib: less than half the time of its default for a tenth more bytes, while calls wait."""
+
 
 @dataclass(frozen=True)
 class PackedLayer:
@@ -32,7 +35,7 @@ def pack(layer: Layer) -> PackedLayer:
         digest = hashlib.sha256(entry.content).hexdigest() if entry.content else ""
         rows.append([entry.path, entry.kind, entry.mode, digest, entry.changed_ns])
         if digest:
-            contents[digest] = zlib.compress(entry.content, texts.LEVEL)
+            contents[digest] = zlib.compress(entry.content, LEVEL)
     return PackedLayer(json.dumps(rows), contents)
 
 

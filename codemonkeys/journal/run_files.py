@@ -9,7 +9,6 @@ import re
 import shutil
 import sqlite3
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -183,7 +182,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             if not connection.execute("SELECT 1 FROM run").fetchone():
                 raise corrupt(path, "it holds no run")
             yield connection
-    except (sqlite3.DatabaseError, zlib.error, json.JSONDecodeError) as error:
+    except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
         raise corrupt(path, str(error)) from None
 
 
@@ -206,6 +205,7 @@ KNOWN_MIGRATIONS = frozenset(
         *("m001_initial", "m002_verdicts", "m003_evidence", "m004_bill", "m005_standing", "m006_overruns"),
         *("m007_controls", "m008_reasoning", "m009_windows", "m010_costs", "m011_batches", "m012_choices"),
         *("m013_sessions", "m014_matches", "m015_tool_calls", "m016_nodes"),
+        "m017_packed_texts",
     }
 )
 """Names of `schema.migrations()`, repeated here so that readers need not import sqlite-utils; a test compares them."""

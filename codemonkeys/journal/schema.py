@@ -146,6 +146,22 @@ ALTER TABLE call_steps ADD COLUMN reasoning_hash TEXT REFERENCES texts(hash);
 ALTER TABLE call_steps ADD COLUMN thinking TEXT;
 """
 
+PACKED_TEXTS = """
+DROP VIEW spend_by_stage;
+CREATE VIEW spend_by_stage AS
+SELECT stage, model, sum(calls) AS calls, sum(prompt_tokens) AS prompt_tokens,
+       sum(completion_tokens) AS completion_tokens, sum(cache_read_tokens) AS cache_read_tokens,
+       sum(cache_write_tokens) AS cache_write_tokens, sum(cost_usd) AS cost_usd
+FROM (
+    SELECT stage, model, count(*) AS calls, sum(prompt_tokens) AS prompt_tokens,
+           sum(completion_tokens) AS completion_tokens, sum(cache_read_tokens) AS cache_read_tokens,
+           sum(cache_write_tokens) AS cache_write_tokens, sum(cost_usd) AS cost_usd
+    FROM costs GROUP BY task, stage, state, model
+) GROUP BY stage, model;
+"""
+"""Texts are from here on compressed in ways that older versions do not know (`packing.py`). The bill is first summed in
+the order of the index `bill`, which needs no sorting."""
+
 MIGRATIONS = {
     "m001_initial": INITIAL,
     "m002_verdicts": VERDICTS,
@@ -163,6 +179,7 @@ MIGRATIONS = {
     "m014_matches": MATCHES,
     "m015_tool_calls": TOOL_CALLS,
     "m016_nodes": NODES,
+    "m017_packed_texts": PACKED_TEXTS,
 }
 """Statements by name, oldest first. Never change a released one: add a new one below it."""
 

@@ -14,6 +14,7 @@ from threading import RLock
 from typing import Any, TypeVar
 
 from codemonkeys.errors import JournalError
+from codemonkeys.journal.similar import SimilarTexts
 from codemonkeys.wording import resume, select_on
 
 T = TypeVar("T")
@@ -61,6 +62,8 @@ class Writer:
         self.folder = folder
         self.choice = ""
         """The named choice that this session makes; empty where it is the run itself."""
+        self.similar = SimilarTexts()
+        """What messages, and outputs of the same scripts, are compressed against."""
         self.on_rollback: Callable[[], None] = lambda: None
         """Called after changes have been rolled back."""
         self._lock = RLock()

@@ -39,6 +39,10 @@ def test_texts_can_be_read_and_nothing_written(
 
     code, out, _ = sql("SELECT answer FROM answers WHERE stage = 'edit' ORDER BY call LIMIT 1", "--json")
     assert code == 0 and json.loads(out)[0]["answer"].startswith(HOSTILE)
+    code, out, _ = sql("SELECT answer, id FROM calls WHERE stage = 'edit' ORDER BY id LIMIT 1", "--json")
+    assert code == 0 and json.loads(out)[0]["answer"].startswith(HOSTILE), "compressed, as `calls` of a file says"
+    code, out, _ = sql("SELECT count(*) AS n FROM executions WHERE output = 'ran'", "--json")
+    assert code == 0 and json.loads(out)[0]["n"] > 0
     code, out, _ = sql("SELECT substr(answer, 1, 40) AS [\x1b[31mhead] FROM answers WHERE stage = 'edit'")
     assert code == 0 and "[bold]" in out and "\x1b" not in out and "\x07" not in out
     code, out, _ = sql(

@@ -16,7 +16,7 @@ from codemonkeys.demo.example import NAME, store_example
 from codemonkeys.demo.example.stored import PACKED
 from codemonkeys.errors import BadInput
 from codemonkeys.grading.service import context_recall
-from codemonkeys.journal import run_files
+from codemonkeys.journal import run_files, texts
 from tests.cli.command import codemonkeys as command
 from tests.example_run import make_example
 
@@ -61,7 +61,7 @@ def test_it_is_small_and_tells_nothing_of_the_machine_that_made_it(tmp_path: Pat
     run = codemonkeys.open_run(folder)
     assert run.source == "codemonkeys.demo.example.tasks:SOURCE:"
     with closing(sqlite3.connect(folder / "run.db")) as connection:
-        stored = [text for (text,) in connection.execute("SELECT plain FROM texts WHERE plain IS NOT NULL")]
+        stored = [texts.get(connection, digest) for (digest,) in connection.execute("SELECT hash FROM texts")]
     for text in (*stored, json.dumps(run.settings), *(task.reason for task in run.tasks())):
         assert "/home/" not in text and "/root/" not in text and str(Path(__file__).parents[2]) not in text
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import httpx
 from datasette.utils import tilde_encode
 
+from codemonkeys.journal import texts
 from codemonkeys.models.base import Request
 from codemonkeys.models.fake_answers import answer
 from codemonkeys.view.library import Library
@@ -53,7 +54,9 @@ def make_hostile(database: Path) -> None:
         patches = (
             "SELECT patch_hash FROM candidates UNION SELECT patch_hash FROM execution_steps WHERE patch_hash <> ''"
         )
-        connection.execute(f"UPDATE texts SET plain = ? || plain WHERE hash NOT IN ({patches})", (HOSTILE,))
+        others = connection.execute(f"SELECT hash FROM texts WHERE hash NOT IN ({patches})").fetchall()
+        written = [(HOSTILE + texts.get(connection, digest), digest) for (digest,) in others]
+        connection.executemany("UPDATE texts SET plain = ?, compressed = NULL WHERE hash = ?", written)
         connection.execute(f"UPDATE texts SET plain = ? WHERE hash IN ({patches})", (PATCH,))
         connection.execute("UPDATE run SET source = ?", (HOSTILE,))
         connection.execute("UPDATE tasks SET repo = ?, reason = ?, base_commit = ?", (HOSTILE, HOSTILE, HOSTILE))

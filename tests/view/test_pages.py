@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 import pytest
 
+from codemonkeys.journal import texts
 from codemonkeys.journal.store import Journal
 from codemonkeys.settings import load_settings
 from codemonkeys.view.server import Viewer
@@ -136,8 +137,7 @@ def test_a_trajectory_has_every_turn_as_it_was_sent(runs: Path) -> None:
         for stage, turn, request in calls:
             assert f'id="{stage}-{turn + 1}"' in page.text
             for _, digest in json.loads(request)["messages"]:
-                (sent,) = connection.execute("SELECT plain FROM texts WHERE hash = ?", (digest,)).fetchone()
-                assert sent.strip() in text, (stage, turn)
+                assert texts.get(connection, digest).strip() in text, (stage, turn)
     assert "codemonkeys_dry_run.txt (new)" in text and "tokens read" in text and "USD" in text
 
 
