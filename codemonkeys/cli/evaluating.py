@@ -14,7 +14,7 @@ from codemonkeys.grading.recall import LIMITS, Recall
 from codemonkeys.grading.service import GradingOptions, context_recall, grade_predictions, grade_run
 from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.journal import queries, run_files
-from codemonkeys.journal.choices import read_as
+from codemonkeys.journal.named_choices import read_as
 from codemonkeys.tasks.predictions import Prediction, log_name, read_predictions
 from codemonkeys.tasks.submissions import looks_like_one
 from codemonkeys.wording import option

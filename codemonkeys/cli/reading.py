@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
 from rich.live import Live
 
 from codemonkeys.cli.console import out, print_json, say
@@ -16,10 +15,11 @@ from codemonkeys.cli.exits import Exit
 from codemonkeys.cli.places import holding, places
 from codemonkeys.errors import JournalError
 from codemonkeys.journal import queries, run_files
-from codemonkeys.journal.choices import read_as
-from codemonkeys.settings import ModelSettings
+from codemonkeys.journal.named_choices import read_as
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from codemonkeys.report.run_status import RunStatus
 
 WATCH_SECONDS = 2.0
@@ -129,6 +129,10 @@ def settings(as_json: bool) -> Exit:
 
 def settings_of(section: type[BaseModel], prefix: str) -> list[tuple[str, Any, str]]:
     """(name, default, meaning) of every setting in a section."""
+    from pydantic import BaseModel
+
+    from codemonkeys.settings import ModelSettings
+
     listed: list[tuple[str, Any, str]] = []
     for name, field in section.model_fields.items():
         default = field.get_default(call_default_factory=True)

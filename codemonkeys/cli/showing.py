@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Group, RenderableType
 
@@ -39,9 +39,6 @@ class Part:
 
 def show(runs: Path, name: str, task: str | None, as_json: bool, part: Part = Part()) -> Exit:
     """Show a run, one of its tasks, or a part of a task. Raises BadInput, UnknownDataset."""
-    from codemonkeys.report.answer_view import answer_of, answer_view
-    from codemonkeys.report.messages_view import messages_of, messages_view
-
     if len(part.options) > 1:
         raise BadInput(f"{' and '.join(part.options)}: only one of them at a time")
     if part.options and task is None:
@@ -50,8 +47,12 @@ def show(runs: Path, name: str, task: str | None, as_json: bool, part: Part = Pa
         if task is None:
             return _show_run(connection, name, as_json)
         if part.answer is not None:
+            from codemonkeys.report.answer_view import answer_of, answer_view
+
             return _show_found(answer_of(connection, task, part.answer), answer_view, as_json)
         if part.messages is not None:
+            from codemonkeys.report.messages_view import messages_of, messages_view
+
             return _show_found(messages_of(connection, task, part.messages), messages_view, as_json)
         return _show_task(connection, task, as_json, part.diff)
 
@@ -66,10 +67,10 @@ def _show_found(found: T, view: Callable[[T], RenderableType], as_json: bool) ->
 
 def _show_task(connection: sqlite3.Connection, task: str, as_json: bool, only_diffs: bool) -> Exit:
     from codemonkeys.generation.flags import suspicious
-    from codemonkeys.report.ensemble import stored_choices
     from codemonkeys.report.task_view import candidate_diffs, task_view
 
-    story = queries.task_story(connection, task) | stored_choices(connection).get(task, {})
+    story = queries.task_story(connection, task)
+    story |= _ensemble_choices(connection, queries.run_row(connection)["settings"]).get(task, {})
     for candidate in story["candidates"]:
         candidate["flags"] = list(suspicious(candidate["patch"]))
     if as_json and only_diffs:
@@ -78,13 +79,22 @@ def _show_task(connection: sqlite3.Connection, task: str, as_json: bool, only_di
     return _show_found(story, candidate_diffs if only_diffs else task_view, as_json)
 
 
+def _ensemble_choices(connection: sqlite3.Connection, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """See `report.ensemble.stored_choices`, which loads all of selection."""
+    if "ensemble" not in settings:
+        return {}
+    from codemonkeys.report.ensemble import stored_choices
+
+    return stored_choices(connection)
+
+
 def _show_run(connection: sqlite3.Connection, name: str, as_json: bool) -> Exit:
     from codemonkeys.journal.caches import cache_use
-    from codemonkeys.report.ensemble import stored_choices
-    from codemonkeys.report.model_roles import stored_parameters
+    from codemonkeys.report.parameters import stored_parameters
     from codemonkeys.report.tables import missed_caches, plain, spend_table, tasks_table, total_cost
 
-    story, choices, caches = queries.run_overview(connection), stored_choices(connection), cache_use(connection)
+    story, caches = queries.run_overview(connection), cache_use(connection)
+    choices = _ensemble_choices(connection, story["settings"])
     for one in story["tasks"]:
         one |= choices.get(one["id"], {})
     if as_json:

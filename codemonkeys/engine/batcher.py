@@ -15,7 +15,7 @@ from codemonkeys.engine.batch_submission import submit
 from codemonkeys.engine.step_context import StepContext
 from codemonkeys.errors import ModelError, RejectedRequest
 from codemonkeys.journal.batches import StoredBatch
-from codemonkeys.journal.calls import NOT_SENT
+from codemonkeys.journal.settlement import NOT_SENT
 from codemonkeys.journal.writer import Stored
 from codemonkeys.models.base import Completion, Request
 from codemonkeys.models.batch_http import BatchFailure, Route, route_of

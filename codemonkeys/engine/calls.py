@@ -20,7 +20,7 @@ from codemonkeys.engine.queues import PriorityQueue
 from codemonkeys.engine.step_context import StepContext
 from codemonkeys.engine.windows import fit, shorten
 from codemonkeys.errors import BadInput, BudgetReached, ModelError, NoAnswer
-from codemonkeys.journal.calls import NOT_SENT
+from codemonkeys.journal.settlement import NOT_SENT
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Model, Request
 from codemonkeys.models.batching import Unanswered

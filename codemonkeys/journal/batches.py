@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codemonkeys.journal.calls import NOT_SENT
+from codemonkeys.journal.settlement import NOT_SENT
 from codemonkeys.journal.writer import Stored, Writer, now
 from codemonkeys.keys import StepKey
 

@@ -22,8 +22,6 @@ from codemonkeys.wording import option
 UNITS_PER_DOLLAR = 10**15
 """Money is summed in integer units, so that adding and subtracting the same amount leaves no rounding error."""
 MESSAGE_CACHE_SIZE = 10_000
-NOT_SENT = "it did not go out"
-"""Error of a call that was recorded when the run was already being stopped; no failure of anybody."""
 
 
 class StoredCalls:

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from codemonkeys.models.base import Usage
 
+NOT_SENT = "it did not go out"
+"""Error of a call that was recorded when the run was already being stopped; no failure of anybody."""
+
 
 class Settlement(NamedTuple):
     """What is known of the cost of a call that has ended."""

@@ -13,7 +13,7 @@ from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries, texts
 from codemonkeys.models.tool_calls import ToolCall
 from codemonkeys.models.tool_calls import in_words as calls_in_words
-from codemonkeys.report.model_roles import in_words
+from codemonkeys.report.parameters import in_words
 from codemonkeys.report.tables import heading, plain
 from codemonkeys.wording import option
 

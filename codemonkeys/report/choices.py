@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from codemonkeys.journal.choices import chosen, named_choices, spend_of_choices
+from codemonkeys.journal.named_choices import chosen, named_choices, spend_of_choices
 from codemonkeys.journal.queries import rows
 from codemonkeys.report.fitting import Id
 from codemonkeys.report.tables import new_table, plain

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.journal import run_files, texts
-from codemonkeys.journal.choices import named_choice, read_as
+from codemonkeys.journal.named_choices import named_choice, read_as
 from codemonkeys.journal.queries import has_table, rows, run_row
 from codemonkeys.report.comparison import Side, TaskOutcome, flat
 from codemonkeys.report.verdict_sources import Verdicts, add_file, add_stored

@@ -11,10 +11,7 @@ from typing import Any
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries
 from codemonkeys.journal.decisions import all_decisions
-from codemonkeys.models.replay import write_recording
 from codemonkeys.redact import redact
-from codemonkeys.report.atif import trajectory
-from codemonkeys.report.harbor_job import harbor
 from codemonkeys.report.tables import total_cost
 from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.predictions import Prediction, write_predictions
@@ -76,6 +73,8 @@ def preds(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
 
 def recording(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
     """Every answer, to be replayed without a model."""
+    from codemonkeys.models.replay import write_recording
+
     calls, messages = queries.answers(connection), queries.request_messages(connection)
     write_recording(output, calls, messages, all_decisions(connection))
     return f"recording written to {output}; replay it with --replay {output}"
@@ -83,10 +82,19 @@ def recording(connection: sqlite3.Connection, folder: Path, output: Path) -> str
 
 def atif(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
     """A folder with a trajectory for each started task."""
+    from codemonkeys.report.atif import trajectory
+
     started = [task["id"] for task in queries.run_overview(connection)["tasks"] if task["state"] != "waiting"]
     for task in started:
         write_whole(output / f"{task}.json", json.dumps(trajectory(connection, task), indent=1) + "\n")
     return f"{len(started)} trajectories written to {output}"
+
+
+def harbor(connection: sqlite3.Connection, folder: Path, output: Path) -> str:
+    """A folder of jobs for `harbor view`."""
+    from codemonkeys.report import harbor_job
+
+    return harbor_job.harbor(connection, folder, output)
 
 
 def leaderboard(connection: sqlite3.Connection, folder: Path, output: Path) -> str:

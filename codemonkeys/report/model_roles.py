@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
 
 from codemonkeys.models.roles import call_parameters, stage_answer
-from codemonkeys.redact import redact
+from codemonkeys.report.parameters import in_words
 from codemonkeys.report.tables import new_table, plain
 from codemonkeys.settings import Settings
 from codemonkeys.settings.roles import names_of, parameters_of
@@ -39,19 +37,3 @@ def roles_table(settings: Settings) -> Table:
         words = in_words(row["parameters"])
         table.add_row(row["role"], plain(row["model"]), stages, f"{row['max_tokens']:,}", plain(words))
     return table
-
-
-def stored_parameters(settings: Mapping[str, Any]) -> list[str]:
-    """A line for each role or model with parameters in the settings of a stored run."""
-    models: Mapping[str, Mapping[str, Any]] = settings.get("models") or {}
-    return [f"Parameters of {name}: {in_words(given)}" for name, given in models.items()]
-
-
-def in_words(parameters: Mapping[str, Any]) -> str:
-    """Parameters as `name=value, ...`, without secrets."""
-    return redact(", ".join(f"{name}={shown(value)}" for name, value in parameters.items()))
-
-
-def shown(value: Any) -> str:
-    """A value as a setting would be written."""
-    return value if isinstance(value, str) else json.dumps(value)

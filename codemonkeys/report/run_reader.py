@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from codemonkeys.journal import queries, run_files, texts
-from codemonkeys.journal.choices import chosen, named_choices, read_as
+from codemonkeys.journal.named_choices import chosen, named_choices, read_as
 from codemonkeys.tasks.predictions import Prediction
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from codemonkeys.journal import run_files
-from codemonkeys.journal.calls import NOT_SENT
-from codemonkeys.journal.choices import spend_of_choices
+from codemonkeys.journal.named_choices import spend_of_choices
 from codemonkeys.journal.nodes import stored_cluster
 from codemonkeys.journal.queries import pending_batches, retries, rows, run_row, unanswered
+from codemonkeys.journal.settlement import NOT_SENT
 from codemonkeys.runs.estimate_file import read_estimate
 from codemonkeys.stages import STAGES
 

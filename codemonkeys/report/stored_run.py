@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from codemonkeys.journal.choices import NamedChoice, chosen, named_choices
+from codemonkeys.journal.named_choices import NamedChoice, chosen, named_choices
 from codemonkeys.journal.queries import rows, run_row
 from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.evidence import Evidence

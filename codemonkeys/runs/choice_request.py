@@ -10,7 +10,8 @@ from typing import Any
 
 from codemonkeys.errors import BadInput, BadSettings
 from codemonkeys.journal import run_files
-from codemonkeys.journal.choices import CHOICE_NAME, NamedChoice, named_choice
+from codemonkeys.journal.choices import CHOICE_NAME
+from codemonkeys.journal.named_choices import NamedChoice, named_choice
 from codemonkeys.journal.queries import run_row
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.runs.models import NoModel, open_judge

@@ -14,8 +14,9 @@ from codemonkeys.engine.events import Notify, note, silent
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.stop import Stop
 from codemonkeys.errors import BadSettings, RunInterrupted, SandboxUnavailable
-from codemonkeys.journal.choices import ChoiceJournal, NamedChoice
+from codemonkeys.journal.choices import ChoiceJournal
 from codemonkeys.journal.digest_store import DigestStore
+from codemonkeys.journal.named_choices import NamedChoice
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Remarking
 from codemonkeys.models.roles import ModelSet

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from codemonkeys.journal.choices import chosen, named_choices, spend_of_choices
+from codemonkeys.journal.named_choices import chosen, named_choices, spend_of_choices
 from codemonkeys.journal.queries import rows, run_row, unanswered
-from codemonkeys.report.model_roles import stored_parameters
+from codemonkeys.report.parameters import stored_parameters
 from codemonkeys.report.tables import place_of
 
 FACETS = ("state", "verdict", "repo")

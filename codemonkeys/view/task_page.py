@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codemonkeys.generation.flags import suspicious
-from codemonkeys.journal.choices import chosen, named_choices
+from codemonkeys.journal.named_choices import chosen, named_choices
 from codemonkeys.journal.queries import rows, task_story
 from codemonkeys.report.task_view import (
     changed_lines,

@@ -22,7 +22,7 @@ from codemonkeys import open_run
 from codemonkeys.cli.reading import read_all
 from codemonkeys.errors import CorruptJournal, RetriesExhausted
 from codemonkeys.journal import run_files
-from codemonkeys.journal.calls import NOT_SENT
+from codemonkeys.journal.settlement import NOT_SENT
 from codemonkeys.journal.store import Journal
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Message, Price, Request
