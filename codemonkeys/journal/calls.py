@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import texts
-from codemonkeys.journal.settlement import NOTHING_KNOWN, Settlement, columns_of
+from codemonkeys.journal.settlement import NOTHING_KNOWN, TOLERANCE, UNITS_PER_DOLLAR, Settlement, columns_of, to_units
 from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Request, Usage, reason_stored, reason_to_store
@@ -19,8 +19,6 @@ from codemonkeys.models.tool_calls import dump_calls, load_calls
 from codemonkeys.stages import choice_of
 from codemonkeys.wording import option
 
-UNITS_PER_DOLLAR = 10**15
-"""Money is summed in integer units, so that adding and subtracting the same amount leaves no rounding error."""
 MESSAGE_CACHE_SIZE = 10_000
 
 
@@ -50,14 +48,21 @@ class StoredCalls:
         self._spent.clear()
         self._stored_messages.clear()
         self._totals.clear()
+        sums: Counter[tuple[str, str]] = Counter()
         for task, stage, cost in rows:
-            self._book(task, stage, to_units(cost))
+            sums[task, stage] += to_units(cost)
+        for (task, stage), units in sums.items():
+            self._book(task, stage, units)
 
     def _book(self, task: str, stage: str, amount: int) -> None:
         self._totals[choice_of(stage)] += amount
         self._bookings[task] += 1
         stages = self._spent.setdefault(task, {})
         stages[stage] = stages.get(stage, 0) + amount
+
+    def forget_keys(self, task: str) -> None:
+        """Free the memory that a task which has ended takes; what it cost is kept."""
+        self._keys.forget(task)
 
     def mark_started_as_lost(self) -> None:
         """Count calls that a dead process had in flight, alone, at their upper bound: they may have been billed."""
@@ -288,12 +293,3 @@ class StoredCalls:
     def _of_task(self, task: str) -> int:
         stages = self._spent.get(task, {})
         return sum(units for stage, units in stages.items() if choice_of(stage) == self._writer.choice)
-
-
-def to_units(dollars: float) -> int:
-    """US dollars in integer units."""
-    return round(dollars * UNITS_PER_DOLLAR)
-
-
-TOLERANCE = to_units(1e-9)
-"""Rounding error allowed in a sum of prices: far below the cost of any call."""

@@ -25,20 +25,12 @@ def execution_hash(
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def hash_prefix(request_hash: str) -> int:
-    """Hash prefix used as a negative cache: a miss means not stored; a hit must be confirmed in the database."""
-    return int(request_hash[:15], 16)
-
-
 class StoredExecutions:
     """The executions of one run."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._keys = KeyIndex(writer.reader, "SELECT stage, sample, turn, part FROM execution_steps WHERE task = ?")
-        done = writer.connection.execute("SELECT request_hash FROM execution_steps WHERE state = 'done'")
-        self._prefixes = {hash_prefix(request_hash) for (request_hash,) in done}
-        """Prefixes of all stored hashes, and perhaps of some that are not stored."""
 
     def stored(self, key: StepKey) -> Stored | None:
         """The finished execution for a key, if there is one."""
@@ -53,8 +45,6 @@ class StoredExecutions:
 
     def equal(self, request_hash: str) -> Stored | None:
         """A finished execution with equal arguments, under any key."""
-        if hash_prefix(request_hash) not in self._prefixes:
-            return None
         row = self._writer.reader.execute(
             "SELECT id, request_hash FROM execution_steps WHERE request_hash = ? AND state = 'done' LIMIT 1",
             (request_hash,),
@@ -85,7 +75,6 @@ class StoredExecutions:
         similar = self._writer.similar if base_stage(key.stage) in MATRIX else None
         state = "failed" if result.reason is Reason.SANDBOX_FAILED else "done"
         self._keys.of(key.task).add(key[1:])
-        self._prefixes.add(hash_prefix(request_hash))
         with self._writer.writing() as connection:
             connection.execute(
                 "INSERT INTO execution_steps (task, stage, sample, turn, part, state, request_hash, environment, "
@@ -100,6 +89,10 @@ class StoredExecutions:
             )
             if result.node and not reused:
                 count_execution(connection, result)
+
+    def forget_keys(self, task: str) -> None:
+        """Free the memory that a task which has ended takes."""
+        self._keys.forget(task)
 
     def could_not_tell(self, task: str) -> bool:
         """Whether test scripts of a task ran, and none ended with an exit code that says anything about the issue."""

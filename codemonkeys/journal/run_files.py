@@ -13,16 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from codemonkeys.errors import BadInput, CorruptJournal, JournalError, NewerJournal, RunBusy
-from codemonkeys.journal.light_import import load_sqlite_utils
-from codemonkeys.journal.schema import migrations
 from codemonkeys.system.files import write_whole
 from codemonkeys.wording import option
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 IGNORE = ".gitignore"
 """File in a run's folder that keeps the run out of a git repository around it."""
@@ -127,14 +121,11 @@ def remove_begun(folder: Path, made: Iterable[Path]) -> None:
             path.rmdir()
 
 
-def connect_to_write(path: Path) -> Database:
+def connect_to_write(path: Path) -> sqlite3.Connection:
     """Open a run's database and migrate its schema; an older one is backed up first, beside the original.
 
     Raises CorruptJournal, NewerJournal, JournalError.
     """
-    load_sqlite_utils()
-    from sqlite_utils import Database
-
     existed = path.exists() and path.stat().st_size > 0
     try:
         with ExitStack() as on_failure:
@@ -142,18 +133,19 @@ def connect_to_write(path: Path) -> Database:
             # Legacy transaction control without implicit BEGIN: every write transaction here begins IMMEDIATE.
             connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
             on_failure.callback(connection.close)
-            with_schema = Database(connection)
-            if existed:
-                check_schema(connection, path)
+            applied = check_schema(connection, path) if existed else None
             connection.execute("PRAGMA journal_mode = WAL")
             # FULL: a paid answer must survive a power failure, not just a crash of the process.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-            if existed and migrations().pending(with_schema):
-                back_up(connection, path)
-            migrations().apply(with_schema)
+            if applied != KNOWN_MIGRATIONS:
+                from codemonkeys.journal import schema
+
+                if existed:
+                    back_up(connection, path)
+                schema.migrate(connection)
             on_failure.pop_all()
-            return with_schema
+            return connection
     except OSError as error:
         raise JournalError(f"cannot write {path}: {error.strerror}") from None
     except sqlite3.OperationalError as error:
@@ -186,18 +178,19 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise corrupt(path, str(error)) from None
 
 
-def check_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise CorruptJournal if this is not a run database, NewerJournal if a newer version wrote it."""
+def check_schema(connection: sqlite3.Connection, path: Path) -> frozenset[str]:
+    """Names of a run database's migrations. Raises CorruptJournal if it is none, NewerJournal if it has others too."""
     table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone()
     if table is None:
         raise corrupt(path, "it holds no run")
     query = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'codemonkeys'"
-    applied = {row[0] for row in connection.execute(query)}
+    applied = frozenset(row[0] for row in connection.execute(query))
     if not applied:
         raise corrupt(path, "it holds no run")
     newer = sorted(applied - KNOWN_MIGRATIONS)
     if newer:
         raise NewerJournal(f"{path} was written by a newer codemonkeys (it has {', '.join(newer)}); upgrade to open it")
+    return applied
 
 
 KNOWN_MIGRATIONS = frozenset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
 from codemonkeys.journal.light_import import load_sqlite_utils
@@ -197,6 +198,14 @@ def migrations() -> Migrations:
             execute(db, statements)
 
     return steps
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a database up to date."""
+    load_sqlite_utils()
+    from sqlite_utils import Database
+
+    migrations().apply(Database(connection))
 
 
 def execute(db: Database, statements: str) -> None:

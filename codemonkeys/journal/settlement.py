@@ -8,6 +8,10 @@ from typing import NamedTuple
 
 from codemonkeys.models.base import Usage
 
+UNITS_PER_DOLLAR = 10**15
+"""Money is summed in integer units, so that adding and subtracting the same amount leaves no rounding error."""
+TOLERANCE = UNITS_PER_DOLLAR // 10**9
+"""Rounding error allowed in a sum of prices: far below the cost of any call."""
 NOT_SENT = "it did not go out"
 """Error of a call that was recorded when the run was already being stopped; no failure of anybody."""
 
@@ -24,6 +28,11 @@ class Settlement(NamedTuple):
 
 
 NOTHING_KNOWN = Settlement()
+
+
+def to_units(dollars: float) -> int:
+    """US dollars in integer units."""
+    return round(dollars * UNITS_PER_DOLLAR)
 
 
 def columns_of(usage: Usage | None) -> tuple[int | str | None, ...]:

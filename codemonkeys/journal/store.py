@@ -61,7 +61,7 @@ class Journal:
         path = self.folder / "run.db"
         self._is_new = not path.exists()
         try:
-            connection = run_files.connect_to_write(path).conn
+            connection = run_files.connect_to_write(path)
             self._writer = Writer(connection, name, self.folder, run_files.connect_to_read(path))
             self.calls = StoredCalls(self._writer)
             self.executions = StoredExecutions(self._writer)
@@ -178,6 +178,12 @@ class Journal:
                     "ON CONFLICT (id) DO NOTHING",
                     row,
                 )
+
+    def forget_task(self, task: str) -> None:
+        """Free the memory that a task which has ended takes."""
+        for keys in (self.calls, self.executions):
+            keys.forget_keys(task)
+        self._notes.forget(task)
 
     def task_state(self, task: str) -> str:
         """`waiting`, `running`, or the state in which the task ended."""

@@ -41,7 +41,7 @@ def put_verdicts(database: Path, graded: Mapping[str, GradedPatch]) -> None:
     """Record verdicts and gradings by task. Raises RunBusy, JournalError."""
     lock = run_files.RunLock(database.parent)
     try:
-        with closing(run_files.connect_to_write(database).conn) as connection:
+        with closing(run_files.connect_to_write(database)) as connection:
             writer = Writer(connection, database.parent.name, database.parent)
             with writer.writing():
                 for task, found in graded.items():

@@ -48,6 +48,10 @@ class KeyIndex:
             self._keys[task] = set(self._reader.execute(self._query, (task,)))
         return self._keys[task]
 
+    def forget(self, task: str) -> None:
+        """Free the memory for a task; its keys are read again if it is asked for."""
+        self._keys.pop(task, None)
+
 
 class Writer:
     """The one connection that writes to a run, used from one thread."""

@@ -111,6 +111,7 @@ async def _run_all(
             result = await run_task(task, settings, steps, prepare, preparing, solver)
             if result is not None:
                 await steps.in_thread(release, task)
+                steps.journal.forget_task(task.id)
             return result
 
     ended: dict[str, TaskResult | None] = {}

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codemonkeys.errors import BadInput, BudgetReached, CorruptJournal, JournalError, NewerJournal, RunExists
-from codemonkeys.journal import queries, run_files, texts
+from codemonkeys.journal import queries, run_files, schema, texts
 from codemonkeys.journal.executions import execution_hash
 from codemonkeys.journal.schema import migrations
 from codemonkeys.journal.settlement import Settlement
@@ -243,7 +243,7 @@ def test_older_schema_is_copied_before_it_is_migrated(
     def more(db: object) -> None:
         db.conn.execute("CREATE TABLE more (x)")  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(run_files, "migrations", lambda: newer)
+    monkeypatch.setattr(schema, "migrations", lambda: newer)
     monkeypatch.setattr(run_files, "KNOWN_MIGRATIONS", run_files.KNOWN_MIGRATIONS | {"m002_test"})
     Journal(tmp_path, "run", "source", {"model": "m"}).close()
     (copy,) = (tmp_path / "run").glob("run.db.before-*")
