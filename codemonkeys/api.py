@@ -23,6 +23,7 @@ from codemonkeys.ensembles.running import choose
 from codemonkeys.errors import BadInput
 from codemonkeys.grading.service import GradingOptions, grade_predictions, grade_run, quiet
 from codemonkeys.grading.verdict import Verdict
+from codemonkeys.report.calibration import calibrated
 from codemonkeys.report.run_reader import Run, open_run
 from codemonkeys.runs.choice_request import Asked
 from codemonkeys.runs.resuming import read_stored, stored_request
@@ -93,6 +94,7 @@ async def solve(
     Raises BadInput and its kin before anything is spent or written, SandboxUnavailable, JournalError, RunInterrupted.
     """
     settings, folder, name = settings or load_settings(), Path(runs), run_name(name)
+    settings = await asyncio.to_thread(calibrated, settings, [folder])
     request = await asyncio.to_thread(request_of, tasks, settings, ids, folder, name)
     return await solve_request(request, Options(folder, name, accept_changes, notify, stop))
 

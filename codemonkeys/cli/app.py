@@ -37,6 +37,7 @@ for command in (
     commands_run.select,
     commands_report.report,
     commands_read.study,
+    commands_report.tune,
     commands_read.compare,
     commands_read.sql,
     commands_read.view,

@@ -11,7 +11,7 @@ from codemonkeys.cli import places
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of, warn_of_untested
 from codemonkeys.cli.installing import own_project
-from codemonkeys.cli.solving import carry_out, tell_what_is_missing, without_none
+from codemonkeys.cli.solving import calibrated_settings, carry_out, tell_what_is_missing, without_none
 from codemonkeys.errors import BadInput, RunExists
 from codemonkeys.journal import queries, run_files
 from codemonkeys.runs.session import RunRequest
@@ -51,6 +51,7 @@ def fix(
     settings = load_settings(configs, **without_none(given))
     name = run_name(name)
     runs = named or places.find(None, name) or places.of_fix()
+    settings = calibrated_settings(settings, runs)
     task = task_of(request, settings.sandbox.kind)
     branch = branches.branch_of(name) if request.apply else None
     assert task.checkout is not None

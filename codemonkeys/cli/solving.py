@@ -9,7 +9,7 @@ from typing import Any
 
 from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of, warn_of_untested
-from codemonkeys.cli.places import PlannedRun, option_of
+from codemonkeys.cli.places import PlannedRun, option_of, places
 from codemonkeys.cli.signals import run_until_stopped
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.caches import cache_use
@@ -35,6 +35,7 @@ def solve(
     from codemonkeys.tasks.preflight import disk_notices, notices
 
     settings, name = load_settings(configs, **without_none(given)), run_name(name)
+    settings = calibrated_settings(settings, runs)
     source, ids = choose(dataset, TaskFilter(**selection))
     request = request_of(source, settings, ids, runs, name)
     for line in [*notices(source, ids), *disk_notices(request.tasks, *images_kept(settings))]:
@@ -64,6 +65,19 @@ def plan(
         say(line)
     tell_what_is_missing(tasks, settings)
     return dry_run(tasks, settings, place, as_json)
+
+
+def calibrated_settings(settings: Settings, runs: Path) -> Settings:
+    """The settings with what an earlier graded run says, if they name one. Raises BadInput."""
+    if settings.compute.from_study is None:
+        return settings
+    from codemonkeys.report.calibration import calibrated
+
+    settings = calibrated(settings, list(dict.fromkeys([runs, *places(None)])))
+    right, wrong = settings.selection.accepts_right, settings.selection.refuses_wrong
+    where = f"In the run {settings.compute.from_study}"
+    say(f"{where} tests accept {right:.0%} of the right candidates and reject {wrong:.0%} of the wrong ones.")
+    return settings
 
 
 def images_kept(settings: Settings) -> tuple[int | None, int]:

@@ -39,14 +39,21 @@ def count_accepted(evidence: Evidence) -> int:
     return sum(is_accepted(evidence, candidate) for candidate in range(len(evidence.patches)))
 
 
-def count_supported(evidence: Evidence | None) -> int:
-    """Number of candidates that something speaks for: tests, or, where none is valid, another equivalent candidate."""
-    if evidence is None:
-        return 0
+def supported(evidence: Evidence) -> list[bool]:
+    """Whether something speaks for each candidate: tests or, where none is valid, that most others are equivalent.
+
+    Then the largest class counts, the first of equal ones, if it has two members.
+    """
     if valid_tests(evidence):
-        return count_accepted(evidence)
-    largest = max(Counter(evidence.classes).values(), default=0)
-    return largest if largest > 1 else 0
+        return [is_accepted(evidence, candidate) for candidate in range(len(evidence.patches))]
+    sizes = Counter(evidence.classes)
+    largest = max(sizes, key=sizes.__getitem__, default=0)
+    return [first == largest and sizes[largest] > 1 for first in evidence.classes]
+
+
+def count_supported(evidence: Evidence | None) -> int:
+    """Number of candidates that something speaks for."""
+    return sum(supported(evidence)) if evidence else 0
 
 
 @lru_cache(maxsize=4_096)
@@ -70,17 +77,38 @@ def belief(policy: StopPolicy, drawn: int, accepted: int) -> float:
 
 
 @lru_cache(maxsize=4_096)
-def expected_gain(policy: StopPolicy, drawn: int, accepted: int, more: int) -> float:
-    """By how much `more` samples are expected to raise the probability that the best one is right; at least 0.
+def majority_belief(policy: StopPolicy, drawn: int, accepted: int) -> float:
+    """Probability that what most accepted samples agree on is right, if right ones agree and wrong ones do too.
 
-    Over the posterior of the task's types, and so the predictive distribution of how many of them are accepted. Without
-    a sample nothing is right.
+    The worst case for wrong ones, which in truth are wrong in several ways. Of up to two accepted samples it is that of
+    one of them; with none, of a rejected one; without a sample, 0.
+    """
+    if accepted < 3:
+        return belief(policy, drawn, accepted) if drawn else 0.0
+    c, s = policy.completeness, policy.soundness
+    total = right = 0.0
+    for share, chance in policy.types:
+        rate = c * chance + (1 - s) * (1 - chance)
+        weight = share * rate**accepted * (1 - rate) ** (drawn - accepted)
+        each = c * chance / rate if rate else 0.0
+        for number in range(-(-accepted // 2), accepted + 1):
+            won = 0.5 if 2 * number == accepted else 1.0
+            right += weight * won * comb(accepted, number) * each**number * (1 - each) ** (accepted - number)
+        total += weight
+    return right / total if total else 0.0
+
+
+@lru_cache(maxsize=4_096)
+def expected_gain(policy: StopPolicy, drawn: int, accepted: int, more: int) -> float:
+    """By how much `more` samples are expected to raise the probability that the choice is right; at least 0.
+
+    Over the posterior of the task's types, and so the predictive distribution of how many of them are accepted.
     """
     after = sum(
-        chance * belief(policy, drawn + more, accepted + taken)
+        chance * majority_belief(policy, drawn + more, accepted + taken)
         for taken, chance in enumerate(predicted(policy, drawn, accepted, more))
     )
-    gain = after - (belief(policy, drawn, accepted) if drawn else 0.0)
+    gain = after - majority_belief(policy, drawn, accepted)
     return gain if gain > 1e-12 else 0.0
 
 

@@ -53,10 +53,10 @@ def least_gain(
     offers: list[tuple[float, float]] = []
     for (drawn, accepted), number in [*standing.items(), *beginning.items()]:
         reached = float(number)
-        # Once a sample is accepted no more are expected to gain: what follows is bought only while none is.
         while drawn < most and (gain := expected_gain(forecast, drawn, accepted, size := min(wave, most - drawn))) > 0:
             offers.append((gain / size, reached * size))
-            reached *= predicted(forecast, drawn, accepted, size)[0]
+            # Once some are accepted, what a wave after the next one gains depends on the next one.
+            reached *= 0.0 if accepted else predicted(forecast, drawn, accepted, size)[0]
             drawn += size
     for gain, samples in sorted(offers, reverse=True):
         affordable -= samples

@@ -5,7 +5,7 @@ from there solutions grow with power 0.57 of compute and verifications of each w
 verifications go with S samples where V = (S / 8) ** (0.39 / 0.57), and none before. Not taken: a judge as the only
 verifier. Ours: a verification is a test conversation more, whose script then runs on every candidate, and at the end a
 vote more of the judges that the selection rule asks. R2E-Gym (arXiv 2504.07164) finds executed tests cheaper than
-candidates from 16 on; lower `compute.verify_from` or the exponents say so, and `codemonkeys tune` fits them to a run.
+candidates from 16 on; a lower `compute.verify_from` says so.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from codemonkeys.engine.stop import Stop
 from codemonkeys.errors import ExecutionFailed
 from codemonkeys.journal import queries, run_files
 from codemonkeys.report.atif import trajectory
+from codemonkeys.report.calibration import calibrated
 from codemonkeys.report.harbor_job import used
 from codemonkeys.runs.outcomes import FINAL, State
 from codemonkeys.runs.session import Options, Workplace
@@ -102,7 +103,8 @@ class Embedded:
 
                 return Workspace(task, Snapshot.of_repository(Path(scratch, "git")), environment)
 
-            request = request_of([task], self._settings, (), self._folder, RUN)
+            settings = calibrated(self._settings, [self._folder])
+            request = request_of([task], settings, (), self._folder, RUN)
             workplace = Workplace("container", KeptSandbox(container), prepare)
             options = Options(self._folder, RUN, stop=stop)
             summary = asyncio.run(solve(replace(request, workplace=workplace), options))

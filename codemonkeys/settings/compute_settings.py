@@ -31,9 +31,9 @@ class ComputeSettings(Section):
     verify_from: int = Field(8, ge=1)
     """For `solve-or-verify`: number of samples from which verifying more pays (arXiv 2504.01005)."""
     solve_exponent: float = Field(0.57, gt=0)
-    """For `solve-or-verify`: power of compute by which samples grow; `codemonkeys tune` fits it."""
+    """For `solve-or-verify`: power of compute by which samples grow."""
     verify_exponent: float = Field(0.39, ge=0)
-    """For `solve-or-verify`: power of compute by which verifications grow; `codemonkeys tune` fits it."""
+    """For `solve-or-verify`: power of compute by which verifications grow."""
     verifications: int = Field(10, ge=0)
     """Maximum test conversations, beside those of trajectories, that a policy may add to a task, and maximum votes."""
 

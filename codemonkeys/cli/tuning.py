@@ -1,0 +1,107 @@
+"""`tune`: searches settings on stored, graded runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from codemonkeys.cli.console import out, print_json, say
+from codemonkeys.cli.exits import Exit
+from codemonkeys.cli.places import holding
+from codemonkeys.errors import BadInput
+from codemonkeys.journal import run_files
+from codemonkeys.wording import option
+
+if TYPE_CHECKING:
+    from codemonkeys.report.resampling import GradedTask
+    from codemonkeys.report.tuning import Point, Tuned
+
+
+def tune_command(
+    named: Path | None,
+    runs: Sequence[str],
+    verdicts: Sequence[str],
+    output: Path | None,
+    usd: float | None,
+    overwrite: bool,
+    as_json: bool,
+) -> Exit:
+    """Search settings on runs, print the frontier, and write the settings of one of its points."""
+    from codemonkeys.report.tuning import tune
+    from codemonkeys.report.tuning_view import settings_file, settings_of, tuned_view
+    from codemonkeys.system.files import write_whole
+
+    if output is not None and output.exists() and not overwrite:
+        raise BadInput(f"{output} exists; choose another file, or give --overwrite")
+    tasks, chosen, priced = read_graded(named, runs, verdicts)
+    try:
+        tuned = tune(tasks, chosen, usd)
+    except ValueError as error:
+        grade = f"grade their candidates with `codemonkeys study {runs[0]} --grade candidates`"
+        raise BadInput(f"{', '.join(runs)}: {error}; {grade}, or give {option('verdicts', 'FILE')}") from None
+    point = chosen_point(tuned, usd)
+    if as_json:
+        print_json(json_of(tuned, point, settings_of))
+    else:
+        out().print(tuned_view(tuned, priced))
+    if output is None:
+        return Exit.DONE
+    if point is None:
+        raise BadInput(why_none(tuned, usd))
+    write_whole(output, settings_file(tuned, point, runs))
+    say(f"Settings of {point.config.words()!r} written to {output}; use them with `codemonkeys solve ... -c {output}`.")
+    return Exit.DONE
+
+
+def read_graded(
+    named: Path | None, runs: Sequence[str], files: Sequence[str]
+) -> tuple[list[GradedTask], list[float], bool]:
+    """The graded tasks of runs, whether what each chose for them is right, and whether costs are in dollars."""
+    from codemonkeys.report.resampling import graded_tasks
+    from codemonkeys.report.stored_run import read_run
+    from codemonkeys.report.verdict_sources import Verdicts, add_file, add_stored
+
+    databases = [run_files.database_of(holding(named, run), run) for run in runs]
+    priced = all(has_prices(database) for database in databases)
+    found: list[GradedTask] = []
+    chosen: list[float] = []
+    for database in databases:
+        with run_files.reading(database) as connection:
+            run, verdicts = read_run(connection), Verdicts()
+            add_stored(verdicts, connection)
+            for file in files:
+                add_file(verdicts, file, list(dict.fromkeys(s for e in run.evidence.values() for s in e.sources)))
+            tasks = graded_tasks(connection, run, verdicts, priced)
+        found += tasks
+        numbers = [run.choices.get(task.id) for task in tasks]
+        chosen += [
+            float(number is not None and bool(task.verdicts[number]))
+            for task, number in zip(tasks, numbers, strict=True)
+        ]
+    return found, chosen, priced
+
+
+def has_prices(database: Path) -> bool:
+    """Whether the calls of a run have cost anything that is known."""
+    with run_files.reading(database) as connection:
+        return bool(connection.execute("SELECT 1 FROM costs WHERE cost_usd > 0 LIMIT 1").fetchone())
+
+
+def chosen_point(tuned: Tuned, usd: float | None) -> Point | None:
+    """The point whose settings are written: the best for so much, or the cheapest that is as good as the run."""
+    return tuned.cheapest_as_good() if usd is None else tuned.best_within(usd)
+
+
+def why_none(tuned: Tuned, usd: float | None) -> str:
+    """Why no settings can be written."""
+    if usd is None:
+        return f"no settings resolve as much as the run itself; choose by cost with {option('usd', 'USD')}"
+    return f"no settings cost {usd:g} or less per task; the cheapest cost {tuned.frontier[0].usd:.4g}"
+
+
+def json_of(tuned: Tuned, point: Point | None, settings_of: Any) -> dict[str, Any]:
+    """The result as a JSON-able value."""
+    frontier = [{**asdict(each), "config": each.config.words()} for each in tuned.frontier]
+    return {**asdict(tuned), "frontier": frontier, "chosen": None if point is None else settings_of(tuned, point)}
