@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,9 @@ from hypothesis import settings
 from codemonkeys import wording
 from codemonkeys.tasks.snapshot import Snapshot
 from tests.cli.command import fork_server
+
+if TYPE_CHECKING:
+    from tests.sandboxes.cluster import TwoNodes
 
 DATA = Path(os.environ.get("CODEMONKEYS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 settings.register_profile("untimed", deadline=None)  # A busy machine is slow, not wrong.
@@ -132,3 +136,12 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
     """One folder for built environments, shared by all workers of a test run."""
     base = tmp_path_factory.getbasetemp()
     return (base if worker_id == "master" else base.parent) / "home"
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[TwoNodes]:
+    """The one cluster of a test run: what uses it is in the group `ray`, and so in one process."""
+    from tests.sandboxes.cluster import TwoNodes
+
+    with TwoNodes.started() as cluster:
+        yield cluster

@@ -38,8 +38,8 @@ class Found(NamedTuple):
 class Node:
     """A node of the cluster, with an agent that was started for this driver."""
 
-    def __init__(self, found: Found, settings: NodeSettings, lost: Callable[[], None]) -> None:
-        """`lost`: called when it turns out to be lost."""
+    def __init__(self, found: Found, settings: NodeSettings, lost: Callable[[Node, str, bool], None]) -> None:
+        """`lost`: called when it turns out not to answer, with why, and whether its agent is no more."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -112,10 +112,12 @@ class Node:
             return error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         why = f"node {self.name} was lost: {lines[0] if lines else type(error).__name__}"
-        if isinstance(error, ActorDiedError):
+        dead = isinstance(error, ActorDiedError)
+        # First, so that nobody who hears of it is sent here again.
+        self._tell_lost(self, why, dead)
+        if dead:
             self.dead = why
             self.lose(why)
-        self._tell_lost()
         return NodeLost(why)
 
     def lose(self, why: str, keep: Future[Any] | None = None) -> None:

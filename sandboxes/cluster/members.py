@@ -34,9 +34,9 @@ class Place:
 class Members:
     """The nodes, and who may use them."""
 
-    def __init__(self, settings: NodeSettings, lost: Callable[[], None]) -> None:
-        """`lost`: called when a node is found to be lost, in any thread."""
-        self._settings, self._tell_lost = settings, lost
+    def __init__(self, settings: NodeSettings, trouble: Callable[[], None]) -> None:
+        """`trouble`: called when a node is found to be lost, or fails, in any thread."""
+        self._settings, self._tell_trouble = settings, trouble
         self._lock = threading.Lock()
         self._placement = Placement()
         self._nodes: dict[str, Node] = {}
@@ -66,7 +66,7 @@ class Members:
             with self._lock:
                 self._wake(self._placement.end(ticket, seconds, failed=place.failed and not self._closed))
             if place.failed:
-                self._tell_lost()
+                self._tell_trouble()
 
     def _submit(self, request: Request) -> tuple[int, Start]:
         waiting: Future[Start] = Future()
@@ -165,7 +165,11 @@ class Members:
 
     def start(self, found: Found) -> Node:
         """Start an agent on a node."""
-        return Node(found, self._settings, self._tell_lost)
+        return Node(found, self._settings, self._lost)
+
+    def _lost(self, node: Node, why: str, dead: bool) -> None:
+        self._set(node, Condition.GONE if dead else Condition.SUSPECT, why)
+        self._tell_trouble()
 
     def added(self, node: Node, facts: Facts) -> None:
         """The agent of a node has started."""

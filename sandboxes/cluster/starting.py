@@ -30,7 +30,7 @@ RAY = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
 
 # Ray's processes end with `ray start --block`, and that ends with this one, which ends with its owner.
 _GUARD = """\
-import ctypes, os, shutil, subprocess, sys, threading
+import ctypes, os, shutil, subprocess, sys, threading, time
 folder, words = sys.argv[1], sys.argv[2:]
 with open(folder + "/start.log", "wb") as log:
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
@@ -43,7 +43,11 @@ sys.stdin.read()
 process.terminate()
 try: process.wait(8)
 except subprocess.TimeoutExpired: process.kill()
-shutil.rmtree(folder, ignore_errors=True)
+for _ in range(100):  # processes that are ending still write
+    shutil.rmtree(folder, ignore_errors=True)
+    if not os.path.exists(folder):
+        break
+    time.sleep(0.1)
 os._exit(0)
 """
 
@@ -94,7 +98,7 @@ class OwnCluster:
         """End its processes and remove its files."""
         with suppress(OSError):
             self._process.communicate()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)  # where it did not start
 
 
 def variables(folder: Path) -> dict[str, str]:

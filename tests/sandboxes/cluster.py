@@ -13,9 +13,24 @@ from pathlib import Path
 
 from sandboxes.cluster.connection import Connection
 from sandboxes.cluster.driver import RaySandbox
-from sandboxes.cluster.starting import RAY, variables
+from sandboxes.cluster.starting import variables
 from sandboxes.nodes import Node
 
+# What `ray start --address=... --block` does, which refuses to with addresses of the loopback.
+JOIN = """\
+import sys, time
+from ray._private.node import Node
+from ray._private.parameter import RayParams
+node = Node(
+    RayParams(
+        gcs_address=sys.argv[1], node_ip_address="127.0.0.1", num_cpus=int(sys.argv[2]), num_gpus=0,
+        object_store_memory=100_000_000, node_manager_port=0, include_log_monitor=False,
+    ),
+    head=False, shutdown_at_exit=True, spawn_reaper=True,
+)
+while not node.dead_processes():
+    time.sleep(0.5)
+"""
 EVERY, PATIENCE = 0.5, 5.0
 """Of the heartbeats in tests: seconds between two, and without an answer until a node is given up."""
 
@@ -36,6 +51,10 @@ class TwoNodes:
             yield cls(connection.own.folder, connection.address)
         finally:
             connection.close()
+
+    def variables(self) -> dict[str, str]:
+        """What other processes of this machine need to connect to it."""
+        return {name: value for name, value in variables(self.folder).items() if name.startswith("RAY_")}
 
     def open(self, share: bool = True, patience: float = PATIENCE) -> RaySandbox:
         """A sandbox on its nodes."""
@@ -59,9 +78,8 @@ class JoinedNode:
     def __init__(self, folder: Path, address: str, home: Path, cores: int) -> None:
         self.home = home
         home.mkdir(exist_ok=True)
-        words = [f"--address={address}", f"--num-cpus={cores}", "--num-gpus=0", "--object-store-memory=100000000"]
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-c", RAY, "start", "--block", *words],
+            [sys.executable, "-I", "-c", JOIN, address, str(cores)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

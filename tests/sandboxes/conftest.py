@@ -99,13 +99,6 @@ def docker_sandbox(docker_environment: Environment) -> Iterator[DockerSandbox]:
 
 
 @pytest.fixture(scope="session")
-def ray_cluster() -> Iterator[TwoNodes]:
-    """The one cluster of a test run: what uses it is in one group of tests, and so in one process."""
-    with TwoNodes.started() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="session")
 def ray_sandbox(ray_cluster: TwoNodes) -> Iterator[RaySandbox]:
     """Its node gets a copy of environments, as one on another machine would."""
     sandbox = ray_cluster.open(share=False)

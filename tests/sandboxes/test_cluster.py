@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,48 +80,31 @@ def test_a_node_joins_hangs_and_is_killed(
     (other,) = (node.id for node in up(sandbox) if node.id != head)
     assert sandbox.capacity().executions == 3
 
-    for _ in range(2):
-        assert said(sandbox, local_environment)
-    pid = on(sandbox, other, local_environment)
-    assert pid in second.pids()
+    # An environment that no node has goes to the one that has least to do.
+    theirs = replace(local_environment, name="theirs")
+    assert said(sandbox, local_environment)
+    assert sandbox.run(theirs, SAY, limits=LIMITS).node == other
+    assert on(sandbox, other) in second.pids()
 
     second.signal(signal.SIGSTOP)
-    with in_background(lambda: first_of(sandbox, local_environment, other)) as done:
-        wait_for(lambda: [node.id for node in up(sandbox)] == [head])
-    assert done[0].reason is Reason.SANDBOX_FAILED and "has not answered for" in done[0].detail
-    assert all(sandbox.run(local_environment, SAY, limits=LIMITS).node == head for _ in range(3))
+    done = sandbox.run(theirs, SAY, limits=LIMITS)
+    assert (done.reason, done.node) == (Reason.SANDBOX_FAILED, other) and "has not answered for" in done.detail
+    assert [node.id for node in up(sandbox)] == [head]
+    assert sandbox.run(theirs, SAY, limits=LIMITS).node == head
     second.signal(signal.SIGCONT)
     wait_for(lambda: len(up(sandbox)) == 2)
 
-    with in_background(lambda: first_of(sandbox, local_environment, other)) as done:
-        wait_for(lambda: any(node.running for node in sandbox.cluster().nodes if node.id == other))
+    theirs = replace(local_environment, name="theirs too")
+    with in_background(lambda: sandbox.run(theirs, SLEEP, limits=LIMITS)) as results:
+        wait_for(lambda: any(node.running for node in up(sandbox) if node.id == other))
         second.signal(signal.SIGKILL, "raylet")
-    assert (done[0].reason, done[0].node) == (Reason.SANDBOX_FAILED, other)
-    wait_for(lambda: [node.state for node in sandbox.cluster().nodes] == ["up", "gone"])
+    assert (results[0].reason, results[0].node) == (Reason.SANDBOX_FAILED, other)
+    wait_for(lambda: sorted(node.state for node in sandbox.cluster().nodes) == ["gone", "up"])
     wait_for(lambda: not second.pids())
-    assert said(sandbox, local_environment)
+    assert sandbox.run(theirs, SAY, limits=LIMITS).node == head
 
 
-def first_of(sandbox: RaySandbox, environment: Environment, node: str) -> Execution:
-    """The execution that ends first on a node, of as many at once as there are cores."""
-    found, over = list[Execution](), threading.Event()
-
-    def run() -> None:
-        done = sandbox.run(environment, Script("sleep 20", "sleep.sh", ("sh",)), limits=LIMITS)
-        if done.node == node:
-            found.append(done)
-            over.set()
-
-    threads = [threading.Thread(target=run) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    over.wait()
-    for thread in threads:
-        thread.join()
-    return found[0]
-
-
-def on(sandbox: RaySandbox, node: str, environment: Environment) -> int:
+def on(sandbox: RaySandbox, node: str) -> int:
     """The process id of a node's agent."""
     found = sandbox.call_all(os.getpid)[node]
     assert isinstance(found, int)
