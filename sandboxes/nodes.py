@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
-from sandboxes.base import Environment, Limits, Sandbox, SandboxError
+from sandboxes.base import ElasticSandbox, Environment, Limits, SandboxError
 
 T = TypeVar("T")
 
@@ -47,16 +47,9 @@ class Cluster:
     """URL of its own dashboard; empty if it has none."""
     nodes: tuple[Node, ...]
 
-    def capacity(self, limits: Limits) -> int:
-        """Executions with these limits that may run at a time; 1 at least, and at least one on each machine."""
-        there = (node for node in self.nodes if node.state == "up")
-        return max(
-            1, sum(max(1, int(min(node.cores / limits.cpus, node.memory_mb / limits.memory_mb))) for node in there)
-        )
-
 
 @runtime_checkable
-class ClusterSandbox(Sandbox, Protocol):
+class ClusterSandbox(ElasticSandbox, Protocol):
     """A sandbox that runs scripts on several machines."""
 
     def cluster(self) -> Cluster:
@@ -66,7 +59,8 @@ class ClusterSandbox(Sandbox, Protocol):
     def call(self, environment: Environment, limits: Limits, function: Callable[..., T], *arguments: object) -> T:
         """Call a function of a module on a machine that has an environment, once an execution with these limits fits.
 
-        Raises SandboxError naming the machine if that fails, and what the function raises.
+        It is given the environment as it lies there, then the arguments. Raises SandboxError if the machine fails, and
+        what the function raises.
         """
         ...
 

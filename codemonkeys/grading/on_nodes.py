@@ -26,10 +26,9 @@ class NodeContainers:
     def run(self, id: str, run: str, script: ContainerScript, isolated: bool) -> ContainerResult:
         """Run a script; see `Containers`."""
         environment = self.environment(id)
-        what = (environment.image, run, script, isolated)
         for _ in range(SANDBOX_ATTEMPTS):
             try:
-                done = self.sandbox.call(environment, self.limits, run_here, *what)
+                done = self.sandbox.call(environment, self.limits, run_here, run, script, isolated)
             except SandboxError as error:
                 done = str(error)
             if isinstance(done, ContainerResult):
@@ -41,10 +40,10 @@ class NodeContainers:
         self.sandbox.call_all(stop_here, run)
 
 
-def run_here(image: str, run: str, script: ContainerScript, isolated: bool) -> ContainerResult | str:
+def run_here(environment: Environment, run: str, script: ContainerScript, isolated: bool) -> ContainerResult | str:
     """Run a script on the engine of the machine that this is called on; a text says why its engine failed."""
     try:
-        return EngineContainers(lambda _: image).run("", run, script, isolated)
+        return EngineContainers(lambda _: str(environment.image)).run("", run, script, isolated)
     except (EnvironmentFailed, OSError) as error:
         return str(error)
 

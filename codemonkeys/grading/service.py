@@ -183,8 +183,8 @@ class _Sandboxes:
 
     def capacity(self) -> int:
         """Tasks that may be graded at a time on the machines of a cluster; 0 without one."""
-        clusters = (sandbox for sandbox in self._found.values() if isinstance(sandbox, ClusterSandbox))
-        return max((sandbox.cluster().capacity(LIMITS) for sandbox in clusters), default=0)
+        clusters = [sandbox.capacity() for sandbox in self._found.values() if isinstance(sandbox, ClusterSandbox)]
+        return max((max(1, min(most, memory // LIMITS.memory_mb)) for most, memory in clusters), default=0)
 
 
 def _way_grader(

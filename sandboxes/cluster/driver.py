@@ -97,7 +97,7 @@ class RaySandbox:
     def call(self, environment: Environment, limits: Limits, function: Callable[..., T], *arguments: object) -> T:
         """Call a function of a module on a node that has an environment, in a place there; see `ClusterSandbox`."""
         with self._members.place(environment, 1, limits.memory_mb) as place:
-            result: T = place.node.call_function(function, *arguments)
+            result: T = place.node.call_in(environment.name, function, *arguments)
             return result
 
     def call_all(self, function: Callable[..., T], *arguments: object) -> dict[str, T | SandboxError]:

@@ -78,9 +78,9 @@ class Node:
         """Call a method beside executions, such as `call`."""
         return self.call(method, *arguments)
 
-    def call_function(self, *arguments: Any) -> Any:
-        """Call a function on the node, in a place there. Raises SandboxError, and what the function raises."""
-        return self._follow(self._agent.call, arguments).result()
+    def call_in(self, environment: str, *arguments: Any) -> Any:
+        """Call a function with an environment, in a place there. Raises SandboxError, and what the function raises."""
+        return self._follow(self._agent.call_in, (environment, *arguments)).result()
 
     def _follow(self, method: Any, arguments: tuple[Any, ...]) -> Future[Any]:
         waiting: Future[Any] = Future()

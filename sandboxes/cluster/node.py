@@ -144,6 +144,12 @@ class NodeAgent:
         """Call a function on this node."""
         return function(*arguments)
 
+    def call_in(self, environment: str, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function with an environment of this node, by its name, as the first argument. Raises SandboxError."""
+        if (held := self._environments.get(environment)) is None:
+            raise SandboxError(f"environment {environment} is no longer on this node")
+        return function(held, *arguments)
+
     def release(self, image: str) -> None:
         """Give up what is ready in an image; see `ImageSandbox.release`."""
         if isinstance(self._sandbox, ImageSandbox):

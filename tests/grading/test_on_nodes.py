@@ -17,7 +17,7 @@ from codemonkeys.grading.sandboxed import LIMITS, Job
 from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.tasks.answer_key import AnswerKey
 from codemonkeys.tasks.predictions import Prediction
-from sandboxes.base import Environment, Limits, SandboxError
+from sandboxes.base import Capacity, Environment, Limits, SandboxError
 from tests.fakes import AnsweringSandbox
 from tests.runs.test_nodes import CLUSTER
 
@@ -44,6 +44,9 @@ class Nodes(AnsweringSandbox):
 
     def call_all(self, function: Callable[..., Any], *arguments: object) -> Any:
         return {node.id: function(*arguments) for node in CLUSTER.nodes}
+
+    def capacity(self) -> Capacity:
+        return Capacity(8, 20_000)
 
 
 class Passing:
@@ -74,8 +77,8 @@ GOOD = ContainerResult("", "said", {"/result": b"good"})
 def test_a_container_runs_on_a_node_that_has_the_image(tmp_path: Path) -> None:
     nodes = Nodes(GOOD)
     assert graded(tmp_path, nodes, lambda id: Environment(id, image="sha256:1")).resolved
-    ((environment, limits, function, image, run, script, isolated),) = nodes.asked
-    assert (environment.name, limits, function, image, isolated) == ("a", LIMITS, run_here, "sha256:1", True)
+    ((environment, limits, function, run, script, isolated),) = nodes.asked
+    assert (environment.name, limits, function, isolated) == ("a", LIMITS, run_here, True)
     assert script == SCRIPT and run.startswith("evaluate-run-")
 
 
@@ -93,5 +96,5 @@ def test_an_engine_that_fails_on_a_node_is_told_and_not_raised(monkeypatch: pyte
         raise EnvironmentFailed("no Docker engine answers")
 
     monkeypatch.setattr(containers, "engine", fails)
-    assert run_here("sha256:1", "run", SCRIPT, True) == "no Docker engine answers"
+    assert run_here(Environment("a", "sha256:1"), "run", SCRIPT, True) == "no Docker engine answers"
     on_nodes.stop_here("run")

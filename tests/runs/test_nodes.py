@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -28,7 +29,7 @@ from codemonkeys.report.status_view import fitted_view, status_line, status_view
 from codemonkeys.runs import nodes as keeping
 from codemonkeys.runs.nodes import keeping_nodes
 from codemonkeys.tasks.backends import BACKENDS
-from sandboxes.base import Execution, Limits, Reason, Script
+from sandboxes.base import Capacity, Environment, Execution, Limits, Reason, Script
 from sandboxes.nodes import Cluster, Node
 from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
 from tests.journal.test_old_runs import restore
@@ -48,6 +49,15 @@ class TwoMachines(AnsweringSandbox):
 
     def cluster(self) -> Cluster:
         return self.now
+
+    def capacity(self) -> Capacity:
+        return Capacity(16, 64_000)
+
+    def call(self, environment: Environment, limits: Limits, function: Callable[..., Any], *arguments: object) -> Any:
+        raise AssertionError("nothing is called here")
+
+    def call_all(self, function: Callable[..., Any], *arguments: object) -> Any:
+        raise AssertionError("nothing is called here")
 
 
 def failing_first(script: str, patch: str | None) -> Execution:
