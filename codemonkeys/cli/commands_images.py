@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from codemonkeys.cli.exits import end
-from codemonkeys.cli.options import Json
+from codemonkeys.cli.options import Json, RayAddress
 
 images = typer.Typer(no_args_is_help=True, help="Build, check and remove container images of tasks.")
 Dataset = Annotated[str, typer.Argument(help="SWE-bench rows or a SWE-bench 5 task repository.")]
@@ -62,10 +62,19 @@ def images_check(
         ),
     ] = None,
     sandbox: Annotated[
-        str, typer.Option("--sandbox", help="docker, or local to validate what the local sandbox builds instead.")
+        str,
+        typer.Option(
+            "--sandbox",
+            help="docker; local, to validate what the local sandbox builds instead; or ray, for either on the nodes of "
+            "a cluster.",
+        ),
     ] = "docker",
+    ray_address: RayAddress = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", "-w", min=1, help="Number of tasks validated in parallel. Default: 1.")
+        int | None,
+        typer.Option(
+            "--workers", "-w", min=1, help="Number of tasks validated in parallel. Default: 1, or what a cluster takes."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -76,7 +85,8 @@ def images_check(
     """
     from codemonkeys.cli import images as commands
 
-    end(lambda: commands.check(dataset, instance or [], json, scripts, sandbox, workers))
+    place = commands.CheckPlace(sandbox, ray_address)
+    end(lambda: commands.check(dataset, instance or [], json, scripts, place, workers))
 
 
 @images.command("clean")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from codemonkeys.cli.exits import end
-from codemonkeys.cli.options import ApiBase, Choice, Config, Json, KeepImages, Model, Runs, Sandbox
+from codemonkeys.cli.options import ApiBase, Choice, Config, Json, KeepImages, Model, RayAddress, Runs, Sandbox
 from codemonkeys.cli.places import HERE, holding
 
 
@@ -89,6 +89,7 @@ def evaluate(
     predictions: Annotated[str, typer.Argument(help="Name of a run, or a submission: file or folder.")],
     dataset: Annotated[str | None, typer.Argument(help="Dataset of the tasks. Default: the run's own.")] = None,
     sandbox: Sandbox = None,
+    ray_address: RayAddress = None,
     isolated: Annotated[
         bool,
         typer.Option(
@@ -128,12 +129,12 @@ def evaluate(
 ) -> None:
     """Grade predictions with the hidden tests.
 
-    Uses the official harness on Docker, or an equivalent grader in the local sandbox.
+    Uses the official harness on Docker, or an equivalent grader in the local sandbox and on the nodes of a cluster.
     """
     from codemonkeys.cli import evaluating
     from codemonkeys.grading.service import GradingOptions
 
-    options = GradingOptions(sandbox, isolated, workers, repeats, again, scripts, keep_images)
+    options = GradingOptions(sandbox, isolated, workers, repeats, again, scripts, keep_images, ray_address)
     end(lambda: evaluating.evaluate_command(predictions, dataset, options, output, runs, json, choice))
 
 
@@ -160,6 +161,7 @@ def study(
         Path | None, typer.Option("--figures", help="Folder to write figures to, as PNG and SVG.")
     ] = None,
     sandbox: Sandbox = None,
+    ray_address: RayAddress = None,
     runs: Runs = None,
     json: Json = False,
 ) -> None:
@@ -169,8 +171,8 @@ def study(
     """
     from codemonkeys.cli import studying
 
-    subset = studying.Subset(tuple(instance or ()), filter)
-    end(lambda: studying.study_command(holding(runs, run), run, verdicts or [], grade, figures, sandbox, json, subset))
+    subset, place = studying.Subset(tuple(instance or ()), filter), studying.GradingPlace(sandbox, ray_address)
+    end(lambda: studying.study_command(holding(runs, run), run, verdicts or [], grade, figures, place, json, subset))
 
 
 def compare(
@@ -249,16 +251,20 @@ def doctor(
 
 def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
+    ray_address: Annotated[
+        str | None,
+        typer.Option("--ray-address", help="Also on every node of this Ray cluster: auto, or HOST:PORT."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Remove what killed sessions left on this machine.
 
-    Removes containers, control groups, temporary folders and unfinished builds that are ours and whose process is
-    dead.
+    Removes containers, control groups, temporary folders, unfinished builds and Ray clusters that are ours and whose
+    process is dead.
     """
     from codemonkeys.cli import cleaning
 
-    end(lambda: cleaning.clean(dry_run, json))
+    end(lambda: cleaning.clean(dry_run, json, ray_address))
 
 
 def settings(json: Json = False) -> None:

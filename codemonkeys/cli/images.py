@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.errors import BadInput, EnvironmentFailed
 from codemonkeys.system.programs import worker_threads
 from codemonkeys.tasks import images, recipes, roots
-from codemonkeys.tasks.backends import BACKENDS
+from codemonkeys.tasks.backends import BACKENDS, CHOICES, choose_backend
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, environment_of
 from codemonkeys.tasks.recipes import Recipe
 from codemonkeys.tasks.sources import load_tasks
-from sandboxes.base import EnvironmentKind, Reason, Sandbox, Script
+from sandboxes.base import Backend, EnvironmentKind, Reason, Sandbox, Script
+from sandboxes.nodes import ClusterSandbox
+
+if TYPE_CHECKING:
+    from codemonkeys.grading.containers import Way
+    from codemonkeys.grading.evaluation import Grader
+    from codemonkeys.tasks.answer_key import AnswerKey
 
 TOOLS = ("bash", "git", "perl")
 
@@ -52,36 +58,47 @@ def build(source: str, ids: Sequence[str], file: Path | None, overrides: Recipe,
     return Exit.DONE if not failed else Exit.PARTIAL if built else Exit.FAILED
 
 
+class CheckPlace(NamedTuple):
+    """Where the hidden tests of environments run."""
+
+    sandbox: str = "docker"
+    """With `local` the environments that it builds are validated."""
+    ray_address: str | None = None
+
+
 def check(
     source: str,
     ids: Sequence[str],
     as_json: bool,
     scripts: Path | None = None,
-    sandbox_name: str = "docker",
+    place: CheckPlace = CheckPlace(),  # noqa: B008 (it cannot be changed)
     workers: int | None = None,
 ) -> Exit:
     """Validate images: the tools exist, and the hidden tests fail without a fix and pass with the reference fix.
 
-    `sandbox_name`: the sandbox in which they run; with `local` the environments that it builds are validated.
     `workers`: tasks at a time; None: one, or on a cluster as many as fit.
     """
+    from codemonkeys.grading.service import open_sandbox, tasks_at_a_time, way_grader_in
     from codemonkeys.grading.validation import open_validator
 
     tasks = {task.id: replace(task, hidden="") for task in load_tasks(source, ids or None)}
     home = default_home()
     problems: dict[str, tuple[str, ...]] = {}
-    backend = BACKENDS.get(sandbox_name)
-    if backend.environment == "folders" and (why := backend.unavailable()):
-        raise EnvironmentFailed(f"the sandbox {sandbox_name} cannot be used here: {why}")
-    sandbox, kind = backend.open("images check"), backend.environment
+    backend = _backend(place.sandbox, list(tasks.values()), home)
+    sandbox, kind = open_sandbox(backend, "images check", place.ray_address), backend.environment
+
+    def way_grader(ways: Mapping[str, Way], keys: Mapping[str, AnswerKey]) -> Grader:
+        own = {id: tasks[id] for id, key in keys.items() if key.log_parser in ways}
+        return way_grader_in(sandbox, kind, ways, own, keys)
 
     def look(task: Task) -> tuple[str, ...]:
         return missing_tools(task, home, sandbox, kind) or validator.problems(task.id)
 
     try:
         found = (source, list(tasks), lambda id: environment_of(tasks[id], home, kind), sandbox)
-        validator = open_validator(*found, home / "checks", scripts)
-        with worker_threads(workers or 1, "check", sandbox.close) as submit:
+        on_nodes = way_grader if isinstance(sandbox, ClusterSandbox) else None
+        validator = open_validator(*found, home / "checks", scripts, on_nodes)
+        with worker_threads(workers or tasks_at_a_time(sandbox) or 1, "check", sandbox.close) as submit:
             asked = {id: submit(partial(look, task)) for id, task in tasks.items()}
             for id, done in asked.items():
                 problems[id] = done.result()
@@ -95,6 +112,16 @@ def check(
         what = "images" if kind == "image" else "environments"
         print(f"{good} of {len(tasks)} {what} are good. Logs: {home / 'checks'}")
     return Exit.DONE if good == len(tasks) else Exit.PARTIAL if good else Exit.FAILED
+
+
+def _backend(name: str, tasks: Sequence[Task], home: Path) -> Backend:
+    """The backend that is asked for; what speaks against one task is told of that task."""
+    if name in CHOICES:
+        return choose_backend(name, tasks, home)[1]
+    backend = BACKENDS.get(name)
+    if backend.environment == "folders" and (why := backend.unavailable()):
+        raise EnvironmentFailed(f"the sandbox {name} cannot be used here: {why}")
+    return backend
 
 
 def missing_tools(task: Task, home: Path, sandbox: Sandbox, kind: EnvironmentKind = "image") -> tuple[str, ...]:

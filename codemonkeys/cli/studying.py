@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
@@ -44,13 +44,20 @@ class Subset:
 EVERYTHING = Subset()
 
 
+class GradingPlace(NamedTuple):
+    """Where patches without a verdict are graded; the rules themselves are always compared in this process."""
+
+    sandbox: str | None = None
+    ray_address: str | None = None
+
+
 def study_command(
     runs: Path,
     name: str,
     verdicts: Sequence[str],
     grade: str | None,
     figures: Path | None,
-    sandbox: str | None,
+    place: GradingPlace,
     as_json: bool,
     subset: Subset = EVERYTHING,
 ) -> Exit:
@@ -58,7 +65,7 @@ def study_command(
     if grade is not None:
         if grade not in GRADE_CHOICES:
             raise BadInput(f"--grade {grade}: choose {' or '.join(GRADE_CHOICES)}")
-        grade_missing(runs, name, sandbox, earlier=grade == "turns")
+        grade_missing(runs, name, place, earlier=grade == "turns")
     study = open_study(runs, name, verdicts, subset)
     if as_json:
         print_json(asdict(study))
@@ -111,7 +118,7 @@ def rules_for(rule: str) -> dict[str, Rule]:
     return rules
 
 
-def grade_missing(runs: Path, name: str, sandbox: str | None, earlier: bool) -> None:
+def grade_missing(runs: Path, name: str, place: GradingPlace, earlier: bool) -> None:
     """Grade every distinct candidate without a verdict with the hidden tests; with `earlier`, earlier edits too."""
     from codemonkeys.cli.evaluating import verdict_printer
     from codemonkeys.grading.service import GradingOptions, grade_run
@@ -129,4 +136,5 @@ def grade_missing(runs: Path, name: str, sandbox: str | None, earlier: bool) -> 
             if number < len(patches)
         }
         print_verdict = verdict_printer(len(predictions))
-        grade_run(runs, name, None, GradingOptions(sandbox), runs / name / "grading", predictions, print_verdict)
+        options = GradingOptions(place.sandbox, ray_address=place.ray_address)
+        grade_run(runs, name, None, options, runs / name / "grading", predictions, print_verdict)

@@ -23,6 +23,7 @@ from codemonkeys.grading.verdict import Verdict
 from codemonkeys.grading.ways import check_parsers, own_ways
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
+from codemonkeys.settings import ClusterSettings
 from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
 from codemonkeys.tasks.backends import AUTO, BACKENDS, choose_backend
 from codemonkeys.tasks.base import Task
@@ -33,7 +34,7 @@ from codemonkeys.tasks.predictions import Prediction
 from codemonkeys.tasks.preflight import check_gradable
 from codemonkeys.tasks.roots import prepare_whole
 from codemonkeys.tasks.sources import load_tasks
-from sandboxes.base import Backend, Environment, ImageSandbox, Sandbox, SandboxError
+from sandboxes.base import Backend, Environment, EnvironmentKind, ImageSandbox, Sandbox, SandboxError
 from sandboxes.nodes import ClusterSandbox
 
 
@@ -149,7 +150,7 @@ def grade_predictions(
             grader,
             run_id=run_id,
             folder=output,
-            workers=options.workers or sandboxes.capacity() or os.cpu_count() or 1,
+            workers=options.workers or sandboxes.at_a_time() or os.cpu_count() or 1,
             repeats=options.repeats,
             again=options.again,
             dataset=source,
@@ -157,21 +158,25 @@ def grade_predictions(
         )
 
 
+def open_sandbox(backend: Backend, name: str, ray_address: str | None) -> Sandbox:
+    """Open a sandbox to grade in. Raises SandboxUnavailable."""
+    try:
+        return backend.open(name, **ClusterSettings(address=ray_address).options())
+    except SandboxError as error:
+        raise SandboxUnavailable(str(error)) from error
+
+
 class _Sandboxes:
     """The sandboxes of a grading: each is opened once, and closed with it."""
 
     def __init__(self, opened: ExitStack, name: str, ray_address: str | None) -> None:
-        self._opened, self._name = opened, name
-        self._options = {} if ray_address is None else {"ray_address": ray_address}
+        self._opened, self._name, self._ray_address = opened, name, ray_address
         self._found: dict[str, Sandbox] = {}
 
     def open(self, name: str, backend: Backend) -> Sandbox:
         """The sandbox of a backend, by its name. Raises SandboxUnavailable."""
         if name not in self._found:
-            try:
-                sandbox = backend.open(self._name, **self._options)
-            except SandboxError as error:
-                raise SandboxUnavailable(str(error)) from error
+            sandbox = open_sandbox(backend, self._name, self._ray_address)
             self._found[name] = self._opened.enter_context(closing(sandbox))
         return self._found[name]
 
@@ -181,10 +186,9 @@ class _Sandboxes:
             if isinstance(sandbox, ImageSandbox):
                 sandbox.release(image)
 
-    def capacity(self) -> int:
-        """Tasks that may be graded at a time on the machines of a cluster; 0 without one."""
-        clusters = [sandbox.capacity() for sandbox in self._found.values() if isinstance(sandbox, ClusterSandbox)]
-        return max((max(1, min(most, memory // LIMITS.memory_mb)) for most, memory in clusters), default=0)
+    def at_a_time(self) -> int:
+        """Tasks that may be graded at a time on the nodes of a cluster; 0 without one."""
+        return max(map(tasks_at_a_time, self._found.values()), default=0)
 
 
 def _way_grader(
@@ -199,17 +203,41 @@ def _way_grader(
     if kind == "docker" or (kind == AUTO and BACKENDS.get("docker").unavailable() is None):
         return ContainerGrader(ways, EngineContainers(lambda id: ensure_image(tasks[id], home)), options.isolated)
     name, backend = choose_backend(kind, list(tasks.values()), home)
-    whole = partial(_whole, tasks, home) if backend.environment == "folders" else None
-    sandbox = sandboxes.open(name, backend)
+    return way_grader_in(sandboxes.open(name, backend), backend.environment, ways, tasks, keys, options.isolated)
+
+
+def way_grader_in(
+    sandbox: Sandbox,
+    kind: EnvironmentKind,
+    ways: Mapping[str, Way],
+    tasks: Mapping[str, Task],
+    keys: Mapping[str, AnswerKey],
+    isolated: bool = False,
+) -> Grader:
+    """A grader of tasks that are graded in ways of their own, in a sandbox.
+
+    `kind`: of its environments; on nodes with container engines they are graded in containers of these. Raises
+    BadRecord for a task that needs more of its image than the sandbox has.
+    """
+    home = default_home()
 
     def environment(id: str) -> Environment:
-        return environment_of(tasks[id], home, backend.environment)
+        return environment_of(tasks[id], home, kind)
 
-    if isinstance(sandbox, ClusterSandbox) and backend.environment == "image":
-        return ContainerGrader(ways, NodeContainers(environment, sandbox), options.isolated)
+    if isinstance(sandbox, ClusterSandbox) and kind == "image":
+        return ContainerGrader(ways, NodeContainers(environment, sandbox), isolated)
+    whole = partial(_whole, tasks, home) if kind == "folders" else None
     for id in tasks:
         check_in_sandbox(keys[id], ways[keys[id].log_parser], whole is not None)
     return WaySandboxGrader(ways, environment, sandbox, whole)
+
+
+def tasks_at_a_time(sandbox: Sandbox) -> int:
+    """Tasks whose hidden tests fit on the nodes of a cluster at a time; 0 if it is none."""
+    if not isinstance(sandbox, ClusterSandbox):
+        return 0
+    there = sandbox.capacity()
+    return max(1, min(there.executions, there.memory_mb // LIMITS.memory_mb))
 
 
 def _whole(tasks: Mapping[str, Task], home: Path, id: str) -> Environment:

@@ -46,7 +46,7 @@ def open_validator(
     sandbox: Sandbox,
     folder: Path,
     scripts: Path | None = None,
-    own: Callable[[Mapping[str, Way]], Grader] | None = None,
+    own: Callable[[Mapping[str, Way], Mapping[str, AnswerKey]], Grader] | None = None,
 ) -> Validator:
     """A validator of tasks of a source.
 
@@ -56,7 +56,7 @@ def open_validator(
     keys, ways = load_answer_keys(source, list(ids)), own_ways(source, scripts)
     check_parsers({id: key for id, key in keys.items() if key.log_parser not in ways})
     usual = EngineContainers(lambda id: str(environment(id).image))
-    own_grader = ContainerGrader(ways, usual) if own is None else own(ways)
+    own_grader = ContainerGrader(ways, usual) if own is None else own(ways, keys)
     grader = SplitGrader(ways, own_grader, SandboxGrader(environment, sandbox))
     for key in keys.values():
         grader.check(key)

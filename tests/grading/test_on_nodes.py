@@ -46,7 +46,7 @@ class Nodes(AnsweringSandbox):
         return {node.id: function(*arguments) for node in CLUSTER.nodes}
 
     def capacity(self) -> Capacity:
-        return Capacity(8, 20_000)
+        return Capacity(8, 20_000, 4)
 
 
 class Passing:

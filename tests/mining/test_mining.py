@@ -200,7 +200,7 @@ def test_the_reference_resolves_and_a_neutral_patch_does_not(mined: Mined, tmp_p
 
 def test_the_check_of_environments_agrees(mined: Mined, capsys: pytest.CaptureFixture[str]) -> None:
     id = mined.by_subject["Merge branch 'labels'"].task
-    assert images.check(str(mined.output), [id], True, None, "local") == Exit.DONE
+    assert images.check(str(mined.output), [id], True, None, images.CheckPlace("local")) == Exit.DONE
     assert json.loads(capsys.readouterr().out) == {id: []}
 
 

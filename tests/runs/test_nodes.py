@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from codemonkeys.cli.exits import Exit
-from codemonkeys.cli.studying import study_command
+from codemonkeys.cli.studying import GradingPlace, study_command
 from codemonkeys.engine.executions import ExecutionRequest
 from codemonkeys.journal.nodes import stored_cluster
 from codemonkeys.journal.run_files import reading
@@ -51,7 +51,7 @@ class TwoMachines(AnsweringSandbox):
         return self.now
 
     def capacity(self) -> Capacity:
-        return Capacity(16, 64_000)
+        return Capacity(16, 64_000, 8)
 
     def call(self, environment: Environment, limits: Limits, function: Callable[..., Any], *arguments: object) -> Any:
         raise AssertionError("nothing is called here")
@@ -209,5 +209,5 @@ def test_a_study_of_a_run_on_a_cluster_needs_no_cluster(
 ) -> None:
     finish_run(tmp_path, make_repository({"module.py": "def function():\n    return 1\n"}), sandbox={"kind": "ray"})
     monkeypatch.setattr(BACKENDS, "get", lambda name: pytest.fail(f"{name} was opened"))
-    assert study_command(tmp_path, "run", (), None, None, None, as_json=True) == Exit.DONE
+    assert study_command(tmp_path, "run", (), None, None, GradingPlace(), as_json=True) == Exit.DONE
     assert json.loads(capsys.readouterr().out)["rules"]
