@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
+from codemonkeys.errors import SandboxUnavailable
 from codemonkeys.system.files import leftovers
 from codemonkeys.tasks.build_once import unfinished
 from codemonkeys.tasks.environments import default_home
@@ -25,32 +26,81 @@ class Leftover(NamedTuple):
     remove: Callable[[], object]
 
 
-def clean(dry_run: bool, as_json: bool) -> Exit:
-    """Remove resources that are provably ours and whose owner is dead; with `dry_run`, only list them."""
-    rows: list[dict[str, str]] = []
-    for kind, name, remove in chain(orphaned_containers(), orphaned_files()):
+class Removal(NamedTuple):
+    """What became of a leftover."""
+
+    kind: str
+    name: str
+    kept: str
+    """Why it is still there; empty if it was removed, or would be."""
+    node: str = ""
+    """Of a cluster; empty for this machine."""
+
+
+def clean(dry_run: bool, as_json: bool, ray_address: str | None = None) -> Exit:
+    """Remove resources that are provably ours and whose owner is dead; with `dry_run`, only list them.
+
+    `ray_address`: of a cluster, all nodes of which are cleaned too.
+    """
+    removals = clean_here(dry_run)
+    if ray_address is not None:
+        here = {(removal.kind, removal.name) for removal in removals}
+        # A node may be this machine.
+        removals += [found for found in clean_nodes(ray_address, dry_run) if (found.kind, found.name) not in here]
+    if as_json:
+        print_json([removal._asdict() for removal in removals])
+    else:
+        from codemonkeys.report.tables import new_table, plain
+
+        columns = ["left by a killed process", "name", ""] + ["node"] * (ray_address is not None)
+        table = new_table(*columns)
+        for removal in removals:
+            cells = [plain(removal.kind), plain(removal.name), plain(removal.kept, "yellow")]
+            table.add_row(*[*cells, plain(removal.node or "this machine")][: len(columns)])
+        if removals:
+            out().print(table)
+        removed = sum(not removal.kept for removal in removals)
+        print(
+            f"{removed} {'would be removed' if dry_run else 'removed'}. To remove images: `codemonkeys images clean`."
+        )
+    return Exit.FAILED if any(removal.kept for removal in removals) else Exit.DONE
+
+
+def clean_here(dry_run: bool) -> list[Removal]:
+    """Remove what killed processes have left on this machine."""
+    removals = []
+    for kind, name, remove in chain(orphaned_clusters(), orphaned_containers(), orphaned_files()):
         kept = ""
         if not dry_run:
             try:
                 remove()
             except (OSError, SandboxError) as error:
                 kept = str(error)
-        rows.append({"kind": kind, "name": name, "kept": kept})
-    if as_json:
-        print_json(rows)
-    else:
-        from codemonkeys.report.tables import new_table, plain
+        removals.append(Removal(kind, name, kept))
+    return removals
 
-        table = new_table("left by a killed process", "name", "")
-        for row in rows:
-            table.add_row(row["kind"], plain(row["name"]), plain(row["kept"], "yellow"))
-        if rows:
-            out().print(table)
-        removed = sum(not row["kept"] for row in rows)
-        print(
-            f"{removed} {'would be removed' if dry_run else 'removed'}. To remove images: `codemonkeys images clean`."
-        )
-    return Exit.FAILED if any(row["kept"] for row in rows) else Exit.DONE
+
+def clean_nodes(address: str, dry_run: bool) -> Iterator[Removal]:
+    """The same on every node of a cluster. Raises SandboxUnavailable."""
+    from sandboxes.cluster.everywhere import on_every_node
+
+    try:
+        answers = on_every_node(address, clean_here, dry_run)
+    except SandboxError as error:
+        raise SandboxUnavailable(str(error)) from error
+    for node, answer in answers.items():
+        if isinstance(answer, SandboxError):
+            yield Removal("node", node, f"was not cleaned: {answer}", node)
+        else:
+            yield from (found._replace(node=node) for found in answer)
+
+
+def orphaned_clusters() -> Iterator[Leftover]:
+    """Ray clusters of this machine that were started for a command."""
+    from sandboxes.cluster import orphans
+
+    for folder in orphans.orphaned_clusters():
+        yield Leftover("Ray cluster", str(folder), partial(orphans.end_cluster, folder))
 
 
 def orphaned_containers() -> Iterator[Leftover]:

@@ -26,26 +26,25 @@ class NodeContainers:
     def run(self, id: str, run: str, script: ContainerScript, isolated: bool) -> ContainerResult:
         """Run a script; see `Containers`."""
         environment = self.environment(id)
+        why = ""
         for _ in range(SANDBOX_ATTEMPTS):
             try:
-                done = self.sandbox.call(environment, self.limits, run_here, run, script, isolated)
+                return self.sandbox.call(environment, self.limits, run_here, run, script, isolated)
             except SandboxError as error:
-                done = str(error)
-            if isinstance(done, ContainerResult):
-                return done
-        raise EnvironmentFailed(f"{id}: {done}")
+                why = str(error)
+        raise EnvironmentFailed(f"{id}: {why}")
 
     def stop(self, run: str) -> None:
         """Remove the containers of a run from every node."""
         self.sandbox.call_all(stop_here, run)
 
 
-def run_here(environment: Environment, run: str, script: ContainerScript, isolated: bool) -> ContainerResult | str:
-    """Run a script on the engine of the machine that this is called on; a text says why its engine failed."""
+def run_here(environment: Environment, run: str, script: ContainerScript, isolated: bool) -> ContainerResult:
+    """Run a script on the engine of the machine that this is called on. Raises SandboxError if its engine fails."""
     try:
         return EngineContainers(lambda _: str(environment.image)).run("", run, script, isolated)
     except (EnvironmentFailed, OSError) as error:
-        return str(error)
+        raise SandboxError(str(error)) from error
 
 
 def stop_here(run: str) -> None:

@@ -97,7 +97,11 @@ class RaySandbox:
     def call(self, environment: Environment, limits: Limits, function: Callable[..., T], *arguments: object) -> T:
         """Call a function of a module on a node that has an environment, in a place there; see `ClusterSandbox`."""
         with self._members.place(environment, 1, limits.memory_mb) as place:
-            result: T = place.node.call_in(environment.name, function, *arguments)
+            try:
+                result: T = place.node.call_in(environment.name, function, *arguments)
+            except SandboxError:
+                place.failed = True
+                raise
             return result
 
     def call_all(self, function: Callable[..., T], *arguments: object) -> dict[str, T | SandboxError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,23 +14,31 @@ from codemonkeys.tasks import images
 from codemonkeys.tasks.build_once import locked
 from sandboxes import cgroups
 from sandboxes.base import Limits
+from sandboxes.cluster.orphans import processes_of
 from sandboxes.engine import labels_of
+from sandboxes.processes import process_start
 from tests.cli.command import Done, codemonkeys, environment
 
 HOLD = """
-import sys, time
+import os, subprocess, sys, time
+from pathlib import Path
 from codemonkeys.system.files import scratch_folder
 from codemonkeys.tasks.images import engine
 from sandboxes import cgroups
 from sandboxes.base import Limits
 from sandboxes.engine import labels_of
+from sandboxes.processes import process_start
 group = cgroups.create(Limits(), 8, cgroups.parents())
 names = [str(folder) for folder in group.folders] if group else []
 if "docker" in sys.argv:
     with engine() as client:
         names.append(client.api.create_container("codemonkeys/python:3.11", ["true"], labels=labels_of("killed"))["Id"])
+cluster = Path(os.environ["TMPDIR"], f"codemonkeys-ray-{os.getpid()}-{process_start(os.getpid())}-x")
+cluster.mkdir()
+environment = {**os.environ, "RAY_TMPDIR": str(cluster)}
+subprocess.Popen(["sleep", "1000"], env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
 with scratch_folder() as folder:
-    print(*names, folder, flush=True)
+    print(*names, cluster, folder, flush=True)
     time.sleep(1000)
 """
 
@@ -50,8 +59,10 @@ def killed(home: Path, folder: Path, *more: str) -> list[str]:
 
 def test_only_leftovers_are_removed(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    *groups, scratch = killed(home, tmp_path)
-    foreign = [tmp_path / "codemonkeys-scratch-x-1-abc", tmp_path / "other"]
+    *groups, cluster, scratch = killed(home, tmp_path)
+    assert processes_of(Path(cluster))
+    mine = f"{os.getpid()}-{process_start(os.getpid())}"
+    foreign = [tmp_path / "codemonkeys-scratch-x-1-abc", tmp_path / f"codemonkeys-ray-{mine}-abc", tmp_path / "other"]
     for folder in (*foreign, home / "environments" / ".old.making", home / "environments" / ".new.making"):
         folder.mkdir(parents=True)
     alive = cgroups.create(Limits(), 8, cgroups.parents())
@@ -66,24 +77,24 @@ def test_only_leftovers_are_removed(tmp_path: Path) -> None:
             names = {row["name"] for row in told}
             # A sandbox that another test opens removes control groups of the dead as well.
             there = {group for group in groups if Path(group).exists()}
-            assert {*there, scratch, str(home / "environments" / ".old.making")} <= names
-            assert Path(scratch).exists()
+            assert {*there, cluster, scratch, str(home / "environments" / ".old.making")} <= names
+            assert Path(scratch).exists() and processes_of(Path(cluster))
             done = clean()
         assert done.code == 0 and "Containers were not checked" in done.err, done.err
-        assert scratch in done.out
-        gone = [*map(Path, (*groups, scratch)), home / "environments" / ".old.making"]
+        assert scratch in done.out and processes_of(Path(cluster)) == []
+        gone = [*map(Path, (*groups, cluster, scratch)), home / "environments" / ".old.making"]
         assert not any(path.exists() for path in gone)
         assert all(folder.exists() for folder in (*foreign, home / "environments" / ".new.making"))
         assert alive is None or all(folder.exists() for folder in alive.folders)
     finally:
         if alive:
             alive.remove()
-    assert scratch not in clean().out
+    assert scratch not in clean().out and cluster not in clean().out
 
 
 @pytest.mark.docker
 def test_containers_of_dead_processes_are_removed(tmp_path: Path) -> None:
-    *_, container, _ = killed(tmp_path / "home", tmp_path, "docker")
+    *_, container, cluster, _ = killed(tmp_path / "home", tmp_path, "docker")
     with images.engine() as client:
         image = "codemonkeys/python:3.11"
         ours = client.api.create_container(image, ["true"], labels=labels_of("alive"))["Id"]
@@ -93,6 +104,7 @@ def test_containers_of_dead_processes_are_removed(tmp_path: Path) -> None:
             assert done.code == 0, done.err
             left = {found["Id"] for found in client.api.containers(all=True)}
             assert container not in left and {ours, foreign} <= left
+            assert not processes_of(Path(cluster))
         finally:
             for id in (ours, foreign):
                 client.api.remove_container(id, force=True)

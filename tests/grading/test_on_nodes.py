@@ -28,7 +28,7 @@ SCRIPT = ContainerScript(("true",), {"/patch": File(b"patch")}, ("/result",))
 class Nodes(AnsweringSandbox):
     """A cluster, each call of which does the next of some things, or raises it; all crosses a wire."""
 
-    def __init__(self, *happens: ContainerResult | str | SandboxError) -> None:
+    def __init__(self, *happens: ContainerResult | SandboxError) -> None:
         super().__init__(lambda *_: pytest.fail("nothing runs beside containers"))
         self.happens, self.asked = list(happens), list[tuple[Any, ...]]()
 
@@ -83,7 +83,7 @@ def test_a_container_runs_on_a_node_that_has_the_image(tmp_path: Path) -> None:
 
 
 def test_what_fails_with_a_node_or_its_engine_is_tried_again_and_never_held_against_the_patch(tmp_path: Path) -> None:
-    lost, broken = SandboxError("node 10.0.0.1 was lost"), "the Docker engine failed: no space"
+    lost, broken = SandboxError("node 10.0.0.1 was lost"), SandboxError("the Docker engine failed: no space")
     assert graded(tmp_path, Nodes(lost, broken, GOOD)).resolved
     verdict = graded(tmp_path, Nodes(broken, broken, lost))
     assert (verdict.outcome, verdict.detail) == (Outcome.INFRASTRUCTURE, "a: node 10.0.0.1 was lost")
@@ -91,10 +91,11 @@ def test_what_fails_with_a_node_or_its_engine_is_tried_again_and_never_held_agai
     assert (bad.outcome, bad.detail, nodes.happens) == (Outcome.LIMIT_REACHED, "timed out", []), "no retry of a verdict"
 
 
-def test_an_engine_that_fails_on_a_node_is_told_and_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_fails_on_a_node_is_a_failure_of_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> Any:
         raise EnvironmentFailed("no Docker engine answers")
 
     monkeypatch.setattr(containers, "engine", fails)
-    assert run_here(Environment("a", "sha256:1"), "run", SCRIPT, True) == "no Docker engine answers"
+    with pytest.raises(SandboxError, match="no Docker engine answers"):
+        run_here(Environment("a", "sha256:1"), "run", SCRIPT, True)
     on_nodes.stop_here("run")
