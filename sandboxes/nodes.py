@@ -59,7 +59,7 @@ class ClusterSandbox(ElasticSandbox, Protocol):
     def call(self, environment: Environment, limits: Limits, function: Callable[..., T], *arguments: object) -> T:
         """Call a function of a module on a machine that has an environment, once an execution with these limits fits.
 
-        It is given the environment as it lies there, then the arguments. Raises SandboxError if the machine fails, and
+        The environment among the arguments is given as it lies there. Raises SandboxError if the machine fails, and
         what the function raises.
         """
         ...

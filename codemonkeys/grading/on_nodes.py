@@ -29,7 +29,7 @@ class NodeContainers:
         why = ""
         for _ in range(SANDBOX_ATTEMPTS):
             try:
-                return self.sandbox.call(environment, self.limits, run_here, run, script, isolated)
+                return self.sandbox.call(environment, self.limits, run_here, environment, run, script, isolated)
             except SandboxError as error:
                 why = str(error)
         raise EnvironmentFailed(f"{id}: {why}")

@@ -144,11 +144,15 @@ class NodeAgent:
         """Call a function on this node."""
         return function(*arguments)
 
-    def call_in(self, environment: str, function: Callable[..., T], *arguments: Any) -> T:
-        """Call a function with an environment of this node, by its name, as the first argument. Raises SandboxError."""
-        if (held := self._environments.get(environment)) is None:
-            raise SandboxError(f"environment {environment} is no longer on this node")
-        return function(held, *arguments)
+    def call_in(self, name: str, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function; the environment of this name among the arguments is given as it lies here.
+
+        Raises SandboxError if it does not.
+        """
+        if (held := self._environments.get(name)) is None:
+            raise SandboxError(f"environment {name} is no longer on this node")
+        given = (held if isinstance(one, Environment) and one.name == name else one for one in arguments)
+        return function(*given)
 
     def release(self, image: str) -> None:
         """Give up what is ready in an image; see `ImageSandbox.release`."""

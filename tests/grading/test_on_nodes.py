@@ -77,8 +77,8 @@ GOOD = ContainerResult("", "said", {"/result": b"good"})
 def test_a_container_runs_on_a_node_that_has_the_image(tmp_path: Path) -> None:
     nodes = Nodes(GOOD)
     assert graded(tmp_path, nodes, lambda id: Environment(id, image="sha256:1")).resolved
-    ((environment, limits, function, run, script, isolated),) = nodes.asked
-    assert (environment.name, limits, function, isolated) == ("a", LIMITS, run_here, True)
+    ((environment, limits, function, given, run, script, isolated),) = nodes.asked
+    assert (environment.name, limits, function, given, isolated) == ("a", LIMITS, run_here, environment, True)
     assert script == SCRIPT and run.startswith("evaluate-run-")
 
 
