@@ -84,7 +84,7 @@ class StoredExecutions:
                     *(*key, state, request_hash, environment.name, texts.put(connection, script.text, plain=True)),
                     *(None if patch is None else texts.put(connection, patch, plain=True), str(result.reason)),
                     *(result.exit_code, result.signal, texts.put(connection, result.output, similar=similar)),
-                    *(result.detail, reused, attempts, result.seconds, now(), result.node),
+                    *(result.detail, reused, attempts, result.seconds, now(), "" if reused else result.node),
                 ),
             )
             if result.node and not reused:
