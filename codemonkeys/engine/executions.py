@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import math
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 from codemonkeys.engine.events import Event
-from codemonkeys.engine.queues import ExecutionSlots, PriorityQueue
+from codemonkeys.engine.queues import ExecutionSlots, PriorityQueue, no_share
 from codemonkeys.engine.step_context import StepContext
 from codemonkeys.errors import ExecutionFailed
 from codemonkeys.journal.executions import execution_hash
@@ -45,7 +44,7 @@ class Executions:
     def __init__(self, context: StepContext, sandbox: Sandbox, slots: ExecutionSlots, threads: Executor) -> None:
         self._context, self._journal, self._in_flight = context, context.journal, context.in_flight
         self._sandbox, self._threads = sandbox, threads
-        self._queue = PriorityQueue(slots, partial(_share_of, sandbox))
+        self._queue = PriorityQueue(slots, _share_of(sandbox))
         self._running: dict[str, asyncio.Future[Step]] = {}
         """Executions under way, by the hash of their request."""
 
@@ -152,10 +151,10 @@ class Executions:
         return replace(result, output=values(result.output), detail=values(result.detail))
 
 
-def _share_of(sandbox: Sandbox) -> float:
+def _share_of(sandbox: Sandbox) -> Callable[[], float]:
     """Executions of a task that go before those of others with fewer.
 
     On one machine any is as good as another. On several, a task is at home on one: more than that one carries out at a
     time would wait for it in slots that others could use.
     """
-    return sandbox.capacity().share if isinstance(sandbox, ElasticSandbox) else math.inf
+    return (lambda: sandbox.capacity().share) if isinstance(sandbox, ElasticSandbox) else no_share

@@ -9,7 +9,6 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from codemonkeys.stages import BEGIN, priority_of
@@ -45,13 +44,14 @@ class Resource(Protocol):
         ...
 
 
-@dataclass(order=True)
-class _Waiter:
+class _Waiter(NamedTuple):
+    """Ordered by priority, then by arrival."""
+
     priority: Priority
     number: int
-    size: int = field(compare=False)
-    owner: str = field(compare=False)
-    admitted: asyncio.Future[None] = field(compare=False)
+    size: int
+    owner: str
+    admitted: asyncio.Future[None]
 
 
 def no_share() -> float:
@@ -115,20 +115,24 @@ class PriorityQueue:
                 if seconds < math.inf:
                     self._timer = asyncio.get_running_loop().call_later(seconds, self.admit)
                 return
-            heapq.heappop(self._waiters[first.owner])
+            self._pop(self._waiters[first.owner])
             self._held[first.owner] += 1
             first.admitted.set_result(None)
 
     def _first(self) -> _Waiter | None:
         """The waiter that is next; those that gave up are forgotten."""
-        for owner, heap in list(self._waiters.items()):
-            while heap and heap[0].admitted.cancelled():
-                heapq.heappop(heap)
-            if not heap:
-                del self._waiters[owner]
-        share = self._share()
-        heads = (heap[0] for heap in self._waiters.values())
-        return min(heads, key=lambda head: (self._held[head.owner] >= share, head), default=None)
+        share, held = self._share(), self._held
+        while self._waiters:
+            heap = min(self._waiters.values(), key=lambda heap: (held[heap[0].owner] >= share, heap[0]))
+            if not heap[0].admitted.cancelled():
+                return heap[0]
+            self._pop(heap)
+        return None
+
+    def _pop(self, heap: list[_Waiter]) -> None:
+        owner = heapq.heappop(heap).owner
+        if not heap:
+            del self._waiters[owner]
 
 
 class ExecutionSlots:
