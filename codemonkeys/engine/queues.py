@@ -71,6 +71,10 @@ class PriorityQueue:
         self._waiters: dict[str, list[_Waiter]] = {}
         """Heaps, by owner."""
         self._held: Counter[str] = Counter()
+        self._order: list[tuple[bool, _Waiter]] = []
+        """Heap of the first waiters of owners, with whether these hold their share; some are outdated."""
+        self._shared = math.inf
+        """The share by which they are ordered."""
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -87,6 +91,7 @@ class PriorityQueue:
         admitted = asyncio.get_running_loop().create_future()
         waiter = _Waiter(priority, next(self._numbers), size, owner, admitted)
         heapq.heappush(self._waiters.setdefault(owner, []), waiter)
+        self._place(owner)
         self.admit()
         try:
             await admitted
@@ -102,6 +107,7 @@ class PriorityQueue:
         self._held[owner] -= 1
         if not self._held[owner]:
             del self._held[owner]
+        self._place(owner)
         self.admit()
 
     def admit(self) -> None:
@@ -115,23 +121,41 @@ class PriorityQueue:
                 if seconds < math.inf:
                     self._timer = asyncio.get_running_loop().call_later(seconds, self.admit)
                 return
-            self._pop(self._waiters[first.owner])
             self._held[first.owner] += 1
+            self._pop(first.owner)
             first.admitted.set_result(None)
 
     def _first(self) -> _Waiter | None:
         """The waiter that is next; those that gave up are forgotten."""
-        share, held = self._share(), self._held
-        while self._waiters:
-            heap = min(self._waiters.values(), key=lambda heap: (held[heap[0].owner] >= share, heap[0]))
-            if not heap[0].admitted.cancelled():
-                return heap[0]
-            self._pop(heap)
+        if (share := self._share()) != self._shared or len(self._order) > 2 * len(self._waiters) + 64:
+            self._shared, self._order = share, []
+            for owner in self._waiters:
+                self._place(owner)
+        while self._order:
+            first = self._order[0][1]
+            if self._order[0] != self._entry(first.owner):
+                heapq.heappop(self._order)
+            elif first.admitted.cancelled():
+                self._pop(first.owner)
+            else:
+                return first
         return None
 
-    def _pop(self, heap: list[_Waiter]) -> None:
-        owner = heapq.heappop(heap).owner
-        if not heap:
+    def _entry(self, owner: str) -> tuple[bool, _Waiter] | None:
+        heap = self._waiters.get(owner)
+        return (self._held[owner] >= self._shared, heap[0]) if heap else None
+
+    def _place(self, owner: str) -> None:
+        if (entry := self._entry(owner)) is not None:
+            heapq.heappush(self._order, entry)
+
+    def _pop(self, owner: str) -> None:
+        """Forget the first waiter of an owner."""
+        heap = self._waiters[owner]
+        heapq.heappop(heap)
+        if heap:
+            self._place(owner)
+        else:
             del self._waiters[owner]
 
 
