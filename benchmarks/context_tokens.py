@@ -81,10 +81,10 @@ class Reader:
         self.tokens[request.key.stage] += sum(counted(message.content) for message in request.messages)
         paths = [json.loads(path) for path in FILE.findall(said)]
         if request.key.stage == "digest":
-            most = [int(words) for words in re.findall(r"^File .*, at most (\d+) words$", said, re.M)]
-            # As long as it may be: names of the file are what a digest is made of.
+            most = [int(words) for words in re.findall(r"^Definition .*, at most (\d+) words$", said, re.M)]
+            # As long as it may be: names are what a digest is made of.
             digests = [" ".join(WORD.findall(said)[:words]) for words in most]
-            answer: list[Any] = [{"file": n, "digest": text} for n, text in enumerate(digests, start=1)]
+            answer: list[Any] = [{"definition": n, "digest": text} for n, text in enumerate(digests, start=1)]
         elif "have not been read" in request.messages[0].content:
             answer = [
                 path for path in map(json.loads, LISTED.findall(request.messages[0].content)) if path in self._keep

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codemonkeys.context.languages import language_of, parse
 
@@ -48,27 +48,59 @@ _TRANSPARENT = frozenset(
 )
 
 
+_IMPORT = re.compile("import|include|^us(?:e|ing)_|^package|namespace_use")
+
+
+class Line(NamedTuple):
+    """A line of an outline."""
+
+    depth: int
+    """Level of indentation."""
+    text: str
+    name: str | None = None
+    """Name of the definition that begins with it, empty if it has none; None for any other line."""
+    lines: str = ""
+    """Line numbers of that definition in the file, `  #first-last`."""
+    is_import: bool = False
+    """Whether it only names other code."""
+
+    def __str__(self) -> str:
+        """The line as an outline has it."""
+        return f"{'    ' * self.depth}{self.text}{self.lines}"
+
+
 def outline(path: str, source: bytes | str) -> str | None:
     """The outline of a source file, in its own syntax and indentation; None if its language has no grammar.
 
     Multi-line definitions end with their line numbers, `#first-last`. Function bodies are left out; around syntax
     errors, whatever can be parsed is kept.
     """
+    lines = outline_lines(path, source)
+    return None if lines is None else written(lines)
+
+
+def written(lines: list[Line]) -> str:
+    """An outline as a text."""
+    return "".join(f"{line}\n" for line in lines)
+
+
+def outline_lines(path: str, source: bytes | str) -> list[Line] | None:
+    """The lines of the outline of a source file; None if its language has no grammar."""
     content = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
     tree = parse(path, content)
     if tree is None:
         return None
-    lines = [line for line in _members(tree.root_node, 0, python=language_of(path) == "python") if line.strip()]
-    return "".join(f"{line}\n" for line in lines)
+    lines = _members(tree.root_node, 0, python=language_of(path) == "python")
+    return [line for line in lines if str(line).strip()]
 
 
-def _members(node: Node, depth: int, python: bool) -> Iterator[str]:
+def _members(node: Node, depth: int, python: bool) -> Iterator[Line]:
     """Lines for the members of a file, a class or a namespace, at their level of indentation."""
     if python:
         yield from _docstring(node, depth)
     for child in node.named_children:
         if child.type == "decorated_definition":
-            yield from (_line(depth, _text(part)) for part in child.named_children if part.type == "decorator")
+            yield from (Line(depth, _text(part)) for part in child.named_children if part.type == "decorator")
             child = child.child_by_field_name("definition") or child
         if child.type in _DEFINITIONS:
             yield from _definition(child, depth, python)
@@ -78,7 +110,7 @@ def _members(node: Node, depth: int, python: bool) -> Iterator[str]:
             yield from _members(child, depth, python)
 
 
-def _definition(node: Node, depth: int, python: bool, statement: Node | None = None) -> Iterator[str]:
+def _definition(node: Node, depth: int, python: bool, statement: Node | None = None) -> Iterator[Line]:
     """Lines for a definition, which may be part of a statement such as `typedef struct { ... } point;`."""
     whole = statement or node
     text = whole.text or b""
@@ -89,7 +121,7 @@ def _definition(node: Node, depth: int, python: bool, statement: Node | None = N
     first, last = whole.start_point.row + 1, whole.end_point.row + 1
     signature = _joined(text).rstrip("{").rstrip()
     lines = f"  #{first}-{last}" if last > first else ""
-    yield _line(depth, _cut(signature, 4 * _STATEMENT) + lines)
+    yield Line(depth, _cut(signature, 4 * _STATEMENT), _name(node, whole), lines)
     if body is None:
         return
     if node.type in _FUNCTIONS:
@@ -99,7 +131,7 @@ def _definition(node: Node, depth: int, python: bool, statement: Node | None = N
         yield from _members(body, depth + 1, python)
 
 
-def _statement(node: Node, depth: int, python: bool) -> Iterator[str]:
+def _statement(node: Node, depth: int, python: bool) -> Iterator[Line]:
     if python and node.type == "expression_statement" and node.named_children:
         if node.named_children[0].type not in ("assignment", "augmented_assignment"):
             return
@@ -107,7 +139,21 @@ def _statement(node: Node, depth: int, python: bool) -> Iterator[str]:
     if inner:
         yield from _definition(inner, depth, python, statement=node)
         return
-    yield _line(depth, _cut(_joined(node.text or b""), _STATEMENT))
+    yield Line(depth, _cut(_joined(node.text or b""), _STATEMENT), is_import=bool(_IMPORT.search(node.type)))
+
+
+def _name(node: Node, whole: Node) -> str:
+    """The name of a definition; of one that is assigned or declared, that of the variable or the declarator."""
+    for part in (node, *_within(whole)):
+        found = part.child_by_field_name("name") or part.child_by_field_name("left")
+        if found is None and part.type == "impl_item":
+            found = part.child_by_field_name("type")
+        if found is not None:
+            return _joined(found.text or b"")
+    declarator = node.child_by_field_name("declarator")
+    while declarator is not None and (inner := declarator.child_by_field_name("declarator")) is not None:
+        declarator = inner
+    return _joined(declarator.text or b"") if declarator is not None else ""
 
 
 def _within(node: Node) -> Iterator[Node]:
@@ -117,7 +163,7 @@ def _within(node: Node) -> Iterator[Node]:
             yield from child.named_children
 
 
-def _docstring(body: Node, depth: int) -> Iterator[str]:
+def _docstring(body: Node, depth: int) -> Iterator[Line]:
     """The first paragraph of the docstring of a module, a class or a function, if it has one."""
     first = next((child for child in body.named_children if child.type != "comment"), None)
     string = (
@@ -128,11 +174,7 @@ def _docstring(body: Node, depth: int) -> Iterator[str]:
     content = b"".join(part.text or b"" for part in string.named_children if part.type == "string_content")
     paragraph = re.split(rb"\n[ \t]*\r?\n", content.strip(), maxsplit=1)[0]
     if paragraph:
-        yield _line(depth, f'"""{_cut(_joined(paragraph), _PARAGRAPH)}"""')
-
-
-def _line(depth: int, text: str) -> str:
-    return "    " * depth + text
+        yield Line(depth, f'"""{_cut(_joined(paragraph), _PARAGRAPH)}"""')
 
 
 def _text(node: Node) -> str:

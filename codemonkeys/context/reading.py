@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeVar
 
 from codemonkeys.context.languages import is_source, is_test
 from codemonkeys.context.lexical import LexicalIndex
@@ -12,6 +13,8 @@ from codemonkeys.context.outline import outline
 from codemonkeys.context.survey import Survey, surveyed
 from codemonkeys.engine.work import Work
 from codemonkeys.prompting import cut_middle
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class SourceFile:
     text: str
     tokens: int
     """Tokens of the whole file, as ranking and context count them."""
-    form: Literal["whole", "outline", "digest"] = "whole"
-    """Form of `text`."""
+    form: Literal["whole", "outline", "digest", "line"] = "whole"
+    """Form of `text`; `line` is a digest made of those of definitions."""
 
 
 def source_files(work: Work, found: Survey) -> list[SourceFile]:
@@ -55,8 +58,13 @@ def as_outline(file: SourceFile) -> SourceFile:
     """A file shortened to its outline, or to its beginning and end if there is no grammar for it."""
     short = outline(file.path, file.text)
     if short is None:
-        short = cut_middle(file.text, max(2_000, len(file.text) // 4))
+        short = without_grammar(file.text)
     return file if short == file.text else replace(file, text=short, form="outline")
+
+
+def without_grammar(text: str) -> str:
+    """What stands for the outline of a file whose language has no grammar: its beginning and end."""
+    return cut_middle(text, max(2_000, len(text) // 4))
 
 
 def fitting(work: Work, file: SourceFile) -> SourceFile:
@@ -71,13 +79,18 @@ def shown_tokens(work: Work, file: SourceFile) -> int:
 
 def pack(work: Work, files: Sequence[SourceFile], limit: int) -> list[list[SourceFile]]:
     """Batch files in order, up to `limit` tokens per batch; a larger file gets a batch of its own."""
-    batches: list[list[SourceFile]] = []
+    return pack_by(files, partial(shown_tokens, work), limit)
+
+
+def pack_by(items: Sequence[T], size: Callable[[T], float], limit: float) -> list[list[T]]:
+    """Batch items in order, up to a sum of sizes per batch; a larger one gets a batch of its own."""
+    batches: list[list[T]] = []
     filled = limit + 1
-    for file in files:
-        tokens = shown_tokens(work, file)
-        if filled + tokens > limit:
+    for item in items:
+        taken = size(item)
+        if filled + taken > limit:
             batches.append([])
             filled = 0
-        batches[-1].append(file)
-        filled += tokens
+        batches[-1].append(item)
+        filled += taken
     return batches

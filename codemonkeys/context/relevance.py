@@ -159,6 +159,8 @@ def unread(file: SourceFile) -> RelevantFile:
 
 async def ask_about(work: Work, system: str, number: int, turn: int, files: Sequence[SourceFile]) -> list[RelevantFile]:
     """Assess files in one call, with one repair turn for an unusable answer. Raises what a conversation raises."""
+    if files[0].form == "line":
+        return await screen(work, number, turn, files)
     talk = Conversation(
         *(work, RELEVANCE, number, system, WITH_REPAIR, 0.0, work.settings.context.max_tokens), first_turn=turn
     )
@@ -181,6 +183,43 @@ async def ask_about(work: Work, system: str, number: int, turn: int, files: Sequ
         elif judgements[n][0]:
             relevant.append(RelevantFile(file.path, file.tokens, judgements[n][1]))
     return relevant
+
+
+async def screen(work: Work, number: int, turn: int, files: Sequence[SourceFile]) -> list[RelevantFile]:
+    """Ask which of many files to look at by their digests, in one call with one repair turn: as `ask_about`.
+
+    All of them are kept if no answer can be used.
+    """
+    system = work.prompts("screen.system")
+    talk = Conversation(
+        *(work, RELEVANCE, number, system, WITH_REPAIR, 0.0, work.settings.context.max_tokens), first_turn=turn
+    )
+
+    def parse(answer: str) -> set[int]:
+        numbers = read_numbers(answer, len(files))
+        if numbers is None:
+            raise UnusableAnswer(f"it holds no JSON array of numbers from 1 to {len(files)}.")
+        return numbers
+
+    def repair(problem: str) -> str:
+        return work.prompts("screen.repair", problem=problem, count=len(files))
+
+    chosen = await talk.ask(work.prompts("screen.user", files=files), parse, repair)
+    if chosen is None:
+        return [unread(file) for file in files]
+    return [RelevantFile(file.path, file.tokens, "") for n, file in enumerate(files, start=1) if n in chosen]
+
+
+def read_numbers(answer: str, count: int) -> set[int] | None:
+    """The numbers in the answer's array, also where it judges each file; None if there is none, or of no file."""
+    array = last_array(answer)
+    if array is None:
+        return None
+    judged = read_judgements(answer, count)
+    if array and len(judged) == len(array):
+        return {number for number, (relevant, _) in judged.items() if relevant}
+    # In Python a bool is an int, but it is not a file number.
+    return set(array) if all(type(item) is int and 1 <= item <= count for item in array) else None
 
 
 def read_judgements(answer: str, count: int) -> dict[int, tuple[bool, str]]:

@@ -39,8 +39,12 @@ def respond(request: Request) -> str | Called:
 def answer(request: Request) -> str:
     """Find every file relevant, rank as listed, create one file, test for it, approve all, choose the first."""
     system, said = request.messages[0].content, request.messages[-1].content
+    if not re.search(r"^(?:File|Definition) \d", said, re.M):  # asked again
+        said = request.messages[1].content
     match stages.base_stage(request.key.stage):
         case stages.DIGEST.name:
+            if definitions := re.findall(r"^Definition (\d+), ", said, re.M):
+                return json.dumps([{"definition": int(n), "digest": "Dry run."} for n in definitions])
             return json.dumps([{"file": n, "digest": "Dry run."} for n in range(1, files_shown(said) + 1)])
         case stages.RELEVANCE.name:
             count = files_shown(said)

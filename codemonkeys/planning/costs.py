@@ -70,8 +70,8 @@ KEPT_BY_OUTLINE = 0.1
 """Share of files that are not ruled out by their outline."""
 DIGEST_LENGTH = 0.1
 """Tokens of a digest per token of its outline; measured by `benchmarks/context_tokens.py`."""
-DIGEST_ANSWER = 70
-"""Per file: 50 words."""
+DIGEST_ANSWER = 60
+"""Per definition: 25 words."""
 PAPER_SOURCE = 2_940_000
 """Tokens of a task's source files if no repository is on this machine."""
 

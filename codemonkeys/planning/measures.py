@@ -13,7 +13,8 @@ from typing import Any
 from codemonkeys.agent.commands import MOST
 from codemonkeys.agent.desk import LISTED
 from codemonkeys.context.beyond import by_likeness, shown
-from codemonkeys.context.digests import shown_for_digest
+from codemonkeys.context.digest_calls import DEFINITIONS, batches_of, message
+from codemonkeys.context.digests import parts_of, subjects_of
 from codemonkeys.context.environment import MOST_CHARACTERS
 from codemonkeys.context.languages import is_source
 from codemonkeys.context.reading import SourceFile, as_outline, fitting, pack, shown_tokens, source_files
@@ -70,6 +71,7 @@ class Batch:
     """One relevance or digest call."""
 
     files: int
+    """For a digest call, definitions."""
     prompt: int
     """Tokens of the message that contains the files."""
 
@@ -175,7 +177,7 @@ def _measure_work(work: Work) -> Measures:
     passes = [_batches(work, [fitting(work, file) for file in first], context.batch_tokens)]
     if later:
         passes.append(_beyond(work, later))
-    # A digest is never longer than its outline.
+    # A digest is never longer than its outline, and is listed in fewer tokens.
     for _ in shorter:
         passes.insert(0, _batches(work, outlines, context.outline_batch_tokens))
     largest = max((batch.files for calls in passes for batch in calls), default=1)
@@ -205,13 +207,13 @@ def _measure_work(work: Work) -> Measures:
     whole = {"patch_known": False, "original_known": False, "difference": None}
     return Measures(
         passes=tuple(passes),
-        digests=_digest_batches(work, outlines) if "digest" in forms else (),
+        digests=_digest_batches(work, first) if "digest" in forms else (),
         repair=count(work.prompts("relevance.repair", problem=f"no JSON object for file {numbers}", count=largest)),
         files=len(files),
         source=sum(file.tokens for file in files),
         paths=sum(count(path) + LISTED_TOKENS for path in (*(file.path for file in files), *tests)),
         systems={
-            DIGEST.name: count(work.prompts("digest.system")),
+            DIGEST.name: count(work.prompts("definition.system")),
             RELEVANCE.name: count(work.prompts("relevance.system")),
             RANK.name: count(work.prompts("rank.system", files=[], **aims)),
             TEST.name: count(work.prompts("test.system", seconds=seconds, files=[], nearest=nearest, **script)),
@@ -265,11 +267,11 @@ def _batches(work: Work, files: Sequence[SourceFile], limit: int) -> tuple[Batch
     return tuple(batches)
 
 
-def _digest_batches(work: Work, outlines: Sequence[SourceFile]) -> tuple[Batch, ...]:
+def _digest_batches(work: Work, files: Sequence[SourceFile]) -> tuple[Batch, ...]:
     count = work.models.scan.count_tokens
-    batches = []
-    for batch in pack(work, outlines, work.settings.context.outline_batch_tokens):
-        around = count(work.prompts("digest.user", files=shown_for_digest(work, [replace(f, text="") for f in batch])))
-        texts = sum(shown_tokens(work, file) for file in batch)
-        batches.append(Batch(len(batch), around + texts + len(batch)))
-    return tuple(batches)
+    found = subjects_of(work, [parts_of(file) for file in files])
+    subjects = {key: described.subject for key, described in found.items()}
+    batches = batches_of(work, DEFINITIONS, subjects)
+    return tuple(
+        Batch(len(batch), count(message(work, DEFINITIONS, [subjects[key] for key in batch]))) for batch in batches
+    )

@@ -19,6 +19,8 @@ _FILE = {
 }
 _SHORT = {**_FILE, "form": "outline"}
 _DIGEST = {**_FILE, "form": "digest"}
+_LINE = {**_FILE, "form": "line"}
+_DEFINITION: Values = {"number": 1, "text": "class A:", "words": 5}
 _SCRIPT = {
     "language": "Python",
     "name": "issue_test.py",
@@ -148,6 +150,12 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
     "beyond.repair": (_PROBLEM,),
     "beyond.system": ({"files": [_FILE], "paths": ["src/other.py"], "most": 30}, {"files": [], "paths": [], "most": 1}),
     "beyond.user": ({},),
+    "definition.repair": ({**_PROBLEM, "count": 2},),
+    "definition.system": ({},),
+    "definition.user": (
+        {"files": [{"path": "src/module.py", "definitions": [_DEFINITION, {**_DEFINITION, "number": 2}]}], "count": 2},
+        {"files": [{"path": path, "definitions": [_DEFINITION]} for path in ("src/module.py", "a.c")], "count": 1},
+    ),
     "digest.repair": ({**_PROBLEM, "count": 2},),
     "digest.system": ({},),
     "digest.user": ({"files": [_SHORT]}, {"files": [_SHORT, _FILE]}),
@@ -199,6 +207,9 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
     "relevance.repair": ({**_PROBLEM, "count": 2},),
     "relevance.system": ({},),
     "relevance.user": ({"files": [_FILE]}, {"files": [_SHORT, _DIGEST, _FILE]}, {"files": [_DIGEST]}),
+    "screen.repair": ({**_PROBLEM, "count": 2},),
+    "screen.system": ({},),
+    "screen.user": ({"files": [_LINE]}, {"files": [_LINE, _LINE]}),
     "select.repair": ({**_PROBLEM, "numbers": [1, 2]},),
     "select.result": (
         {"original": _PRESENT, "results": [{"number": 1, **_FIXED}], "turns_left": 2},
