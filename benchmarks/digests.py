@@ -5,9 +5,9 @@
 Of every repository with more than one task in FOLDER/task_repo the tasks come one after another, oldest commit first,
 with one digest store; their base commits lie months to two years apart. The real relevance stage runs with the fake
 scan model of `benchmarks.context_tokens`, whose digests are as long as they may be. All tokens of all requests of the
-task are counted, those that make digests too. `changed` is the share of a task's definitions that no earlier task of the
-repository had, `asked` how many of them are so long that a model is asked about them, `known` how many of these were in
-the store.
+task are counted, those that make digests too. `changed` is the share of a task's definitions that no earlier task of
+the repository had, `asked` how many of them are so long that a model is asked about them, `known` how many of these
+were in the store.
 
 Ends with one line `RESULT later_ratio= dropped= reused=`: the median over repositories of the mean of their later
 tasks, the files that are read as outlines and were not shown as digests, and the share of definitions that a later task

@@ -19,6 +19,7 @@ from codemonkeys.journal.decisions import Decisions, open_decisions
 from codemonkeys.journal.executions import StoredExecutions
 from codemonkeys.journal.layers import StoredLayers
 from codemonkeys.journal.nodes import StoredNodes
+from codemonkeys.journal.prices import put_price
 from codemonkeys.journal.same_settings import difference
 from codemonkeys.journal.transcripts import Said, transcript
 from codemonkeys.journal.writer import KeyIndex, Writer, now
@@ -282,25 +283,5 @@ class Journal:
 
     def put_price(self, model: str, price: Price | None) -> None:
         """Record the price of a model, from which costs are computed; None: unknown, and its calls cost NULL."""
-        row = (model, *((None,) * 4 if price is None else prices_of(price)))
-        tiers = sorted((model, above, *prices_of(tier)) for above, tier in price.tiers) if price else []
-        with self._writer.writing() as connection:
-            known = connection.execute("SELECT * FROM prices WHERE model = ?", (model,)).fetchall()
-            known += connection.execute("SELECT * FROM price_tiers WHERE model = ? ORDER BY above", (model,)).fetchall()
-            if known == [row, *tiers]:
-                return
-            # Not REPLACE: it would delete a row that calls reference.
-            connection.execute(
-                "INSERT INTO prices VALUES (?, ?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET "
-                "prompt = excluded.prompt, completion = excluded.completion, "
-                "cache_read = excluded.cache_read, cache_write = excluded.cache_write",
-                row,
-            )
-            connection.execute("DELETE FROM price_tiers WHERE model = ?", (model,))
-            connection.executemany("INSERT INTO price_tiers VALUES (?, ?, ?, ?, ?, ?)", tiers)
-        self.calls.recompute_totals()
-
-
-def prices_of(price: Price) -> tuple[float, float, float, float]:
-    """US dollars per token, in the order of the table's columns."""
-    return price.prompt, price.completion, price.cache_read, price.cache_write
+        if put_price(self._writer, model, price):
+            self.calls.recompute_totals()
