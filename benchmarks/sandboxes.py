@@ -1,6 +1,7 @@
 """Overhead of an execution over the bare process: our sandboxes, compared with a new container per script.
 
     python -m benchmarks.sandboxes [--rounds 15] [--seconds 8] [--executions 2000] [--task pallets__flask-5014]
+                                   [--matrix CHECKOUT]
 
 Needs root, a Docker engine (DOCKER_HOST) with the task's image, and the tasks of CODEMONKEYS_TEST_DATA. The ways:
 
@@ -13,11 +14,15 @@ Needs root, a Docker engine (DOCKER_HOST) with the task's image, and the tasks o
 Every way but the bare process applies the task's patch first. Latency is that of a script that imports flask, one at a
 time; the rate is that of a script that exits at once, with four workers. Ways are measured in turn, round by round, so
 that all meet the same machine; numbers are medians. Then `--executions` scripts run in a row in each of our ways, and
-what is left of them is counted: `leaks` is how many of the counts have grown. Ends with one line:
+what is left of them is counted: `leaks` is how many of the counts have grown. With `--matrix`, ten scripts that import
+flask run on ten candidates in each of our ways, here and with the sandboxes of another checkout, side by side, and the
+cells must be equal. Ends with one line:
 
     RESULT local_rate_ratio= local_overhead_ms= docker_rate_ratio= docker_latency_ratio= docker_reuse_rate_ratio= leaks=
+           matrix_ratio= matrix_docker_ratio= matrix_reuse_ratio= matrix_equal= matrix_scripts_alone=
 
-Rate ratios are over the original's way; `docker_latency_ratio` is its time beyond the bare process over ours.
+Rate ratios are over the original's way; `docker_latency_ratio` is its time beyond the bare process over ours. Matrix
+ratios are our time over the other checkout's; `matrix_scripts_alone` is that of the bare scripts over its local one.
 """
 
 from __future__ import annotations
@@ -43,6 +48,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks import matrix
 from benchmarks.leaks import left_behind
 from sandboxes import Environment, Sandbox, Script
 from sandboxes.docker import DockerSandbox
@@ -183,6 +189,22 @@ def rate(way: Way, seconds: float) -> float:
     return count / (time.perf_counter() - started)
 
 
+def measure_matrix(checkout: Path | None, task: Task, folder: Path, home: Path) -> str:
+    """The part of the result line that is about the vote matrix."""
+    if checkout is None:
+        return "matrix_ratio=unmeasured"
+    made = export_image(task.image, home)
+    about = {"name": made.name, "image": made.image, "root": str(made.root), "variables": made.variables}
+    patches = matrix.candidates(folder, 10)
+    here = Path(__file__).parents[1]
+    found = {way: matrix.ratios([here, checkout], about, patches, way, 3) for way in OURS}
+    words = [f"matrix_{way}_ratio={found[way][0]:.2f}" for way in OURS[1:]]
+    equal, alone = all(equal for _, _, equal in found.values()), found["local"][1]
+    return " ".join(
+        [f"matrix_ratio={found['local'][0]:.2f}", *words, f"matrix_{equal=}", f"matrix_scripts_{alone=:.2f}"]
+    )
+
+
 def machine() -> str:
     """Description of the machine."""
     model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
@@ -200,6 +222,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="of each of three measurements of a rate")
     parser.add_argument("--executions", type=int, default=2000, help="in a row, in each of our ways; 0: none")
     parser.add_argument("--task", default="pallets__flask-5014")
+    parser.add_argument("--matrix", type=Path, metavar="CHECKOUT", help="of the version to compare a vote matrix with")
     given = parser.parse_args()
     data = Path(os.environ.get("CODEMONKEYS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
     task = Task.of(data / "task_repo" / "tasks" / given.task)
@@ -223,11 +246,12 @@ def main() -> None:
         leaks = 0
         for name in OURS if given.executions else ():
             leaks += left_behind(name, partial(ways[name], EXIT), given.executions, WORKERS, run, mark, Path(home))
+        told = measure_matrix(given.matrix, task, data / "task_repo" / "tasks" / given.task, Path(home))
     local, docker, reuse = (per_second[name] / per_second["original"] for name in OURS)
     print(
         f"RESULT local_rate_ratio={local:.1f} local_overhead_ms={beyond['local'] * 1e3:.0f} "
         f"docker_rate_ratio={docker:.2f} docker_latency_ratio={beyond['original'] / beyond['docker']:.1f} "
-        f"docker_reuse_rate_ratio={reuse:.1f} leaks={leaks if given.executions else 'unmeasured'}"
+        f"docker_reuse_rate_ratio={reuse:.1f} leaks={leaks if given.executions else 'unmeasured'} {told}"
     )
 
 
