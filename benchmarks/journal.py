@@ -1,6 +1,6 @@
 """The journal of a large run: its size, the time for the summary, and the time to resume.
 
-    python -m benchmarks.journal [--tasks 500] [--samples 10] [--files 40]
+    python -m benchmarks.journal [--tasks 500] [--samples 10] [--files 40] [--copies 1]
 
 A first session of the whole runner and pipeline takes the tasks until nine tenths have ended, and is stopped; model and
 executions are simulated, with texts as long as those of the paper's run (Table 1: about 1,300 tokens an answer). Then,
@@ -8,10 +8,14 @@ each in a new process:
 
     summary    `codemonkeys show`, start of the program included
     status     `codemonkeys status`, the same
-    resume     from the start of a session to its first new call, litellm loaded as for a hosted model
+    resume     from the start of a session to its first new call, as at an endpoint of one's own, without litellm
+    hosted     the same with litellm loaded, which takes most of it; this session is killed there
 
-The resumed session goes on to the end of the run; memory is its highest, litellm included. Ends with one line
-`RESULT summary_s= resume_s= rss_mb= size_mb=`; the size is that of the finished journal.
+The resumed session goes on to the end of the run; memory is its highest. Ends with one line `RESULT summary_s=
+resume_s= rss_mb= size_mb=`; the size is that of the finished journal.
+
+With `--copies`, the tasks of the first session are copied in SQLite until there are so many times as many, and all
+sessions after it are killed at their first new call: what opening a larger run takes, without making one.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import resource
 import subprocess
@@ -28,6 +33,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.copied_tasks import copy_tasks
 from benchmarks.parts import WORDS, SimulatedSandbox, make_repository, make_tasks, preparing
 from codemonkeys.engine.events import Event
 from codemonkeys.engine.steps import Steps
@@ -61,9 +67,11 @@ class TalkingModel:
 
     name = "talking"
 
-    def __init__(self) -> None:
+    def __init__(self, only_first: bool) -> None:
+        """`only_first`: kill this process at its first call, and say when and with how much memory that was."""
         self.price: Price | None = Price(1e-6, 5e-6, 1e-7, 1.25e-6)
         self.first_call: float | None = None
+        self._only_first = only_first
 
     def count_tokens(self, text: str) -> int:
         """An estimate."""
@@ -73,6 +81,9 @@ class TalkingModel:
         """Answer one request at once."""
         if self.first_call is None:
             self.first_call = time.time()
+            if self._only_first:
+                print(json.dumps({"first_call": self.first_call, "rss_mb": highest_mb()}), flush=True)
+                os._exit(0)
         text = answer(request)
         if request.key.stage in ("test", "edit", "select"):
             if request.key.stage == "test":
@@ -96,13 +107,24 @@ class TalkingSandbox(SimulatedSandbox):
         return Execution(done.reason, done.exit_code, output=prose(f"{script.text}{patch}", PRINTED))
 
 
-def session(folder: Path, tasks: int, samples: int, stop_at: float) -> dict[str, float]:
-    """Continue the run until a share of its tasks has ended; returns times by `time.time`."""
-    load()
+def highest_mb() -> float:
+    """The most memory that this process has taken so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def session(
+    folder: Path, tasks: int, samples: int, stop_at: float, hosted: bool = False, only_first: bool = False
+) -> dict[str, float]:
+    """Continue the run until a share of its tasks has ended; returns times by `time.time`.
+
+    `hosted`: with litellm loaded. `only_first`: see `TalkingModel`.
+    """
+    if hosted:
+        load()
     settings = load_settings(
         context={"batch_tokens": 0}, generation={"samples": samples}, operation={"calls": 64, "budget": 1e6}
     )
-    model = TalkingModel()
+    model = TalkingModel(only_first)
     journal = Journal(folder / "runs", RUN, "simulated", {"ids": [], **settings.model_dump(mode="json")})
     try:
         stop, ended = Stop(), 0
@@ -119,13 +141,12 @@ def session(folder: Path, tasks: int, samples: int, stop_at: float) -> dict[str,
     finally:
         journal.close()
     assert len(done) == tasks or stop_at < 1
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"first_call": model.first_call or 0.0, "rss_mb": peak, "ended": float(len(done))}
+    return {"first_call": model.first_call or 0.0, "rss_mb": highest_mb(), "ended": float(len(done))}
 
 
-def in_a_process(folder: Path, tasks: int, samples: int, stop_at: float) -> dict[str, float]:
-    """The same in a separate process."""
-    numbers = ["--tasks", str(tasks), "--samples", str(samples), "--stop-at", str(stop_at)]
+def in_a_process(folder: Path, tasks: int, samples: int, stop_at: float, *flags: str) -> dict[str, float]:
+    """The same in a separate process. `flags`: `--hosted`, `--only-first`."""
+    numbers = ["--tasks", str(tasks), "--samples", str(samples), "--stop-at", str(stop_at), *flags]
     command = [sys.executable, "-m", "benchmarks.journal", "--session", str(folder), *numbers]
     found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return found
@@ -145,12 +166,15 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=500)
     parser.add_argument("--samples", type=int, default=10)
     parser.add_argument("--files", type=int, default=40)
+    parser.add_argument("--copies", type=int, default=1)
+    parser.add_argument("--hosted", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--only-first", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--session", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--stop-at", type=float, default=1.0, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     size = chosen.tasks, chosen.samples
     if chosen.session:
-        print(json.dumps(session(chosen.session, *size, chosen.stop_at)))
+        print(json.dumps(session(chosen.session, *size, chosen.stop_at, chosen.hosted, chosen.only_first)))
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -159,13 +183,21 @@ def main() -> None:
         first = in_a_process(folder, *size, STOP_AT)
         took = time.perf_counter() - began
         print(f"first session: {first['ended']:.0f} tasks in {took:.0f} s, {first['rss_mb']:.0f} MB", flush=True)
+        database = folder / "runs" / RUN / "run.db"
+        if chosen.copies > 1:
+            copy_tasks(database, chosen.tasks * chosen.copies)
+            size = chosen.tasks * chosen.copies, chosen.samples
         moment = time.time()
-        second = in_a_process(folder, *size, 1.0)
+        hosted = in_a_process(folder, *size, 1.0, "--hosted", "--only-first")
+        print(
+            f"resume with litellm: {hosted['first_call'] - moment:.2f} s, {hosted['rss_mb']:.0f} MB at the first call"
+        )
+        moment = time.time()
+        second = in_a_process(folder, *size, 1.0, *["--only-first"] * (chosen.copies > 1))
         resume = second["first_call"] - moment
         summary, status = seconds_of(folder, "show"), seconds_of(folder, "status")
-        database = folder / "runs" / RUN / "run.db"
         size_mb = database.stat().st_size / 1e6
-        print(f"{chosen.tasks} tasks x {chosen.samples} samples; `codemonkeys status` {status:.2f} s")
+        print(f"{size[0]} tasks x {chosen.samples} samples; `codemonkeys status` {status:.2f} s")
         print(
             f"RESULT summary_s={summary:.2f} resume_s={resume:.2f} rss_mb={second['rss_mb']:.0f} size_mb={size_mb:.0f}"
         )
