@@ -88,7 +88,7 @@ def clean_nodes(address: str, dry_run: bool) -> Iterator[Removal]:
         answers = on_every_node(address, clean_here, dry_run)
     except SandboxError as error:
         raise SandboxUnavailable(str(error)) from error
-    for node, answer in answers.items():
+    for node, answer in answers:
         if isinstance(answer, SandboxError):
             yield Removal("node", node, f"was not cleaned: {answer}", node)
         else:

@@ -75,6 +75,7 @@ class Connection:
             logger = logging.getLogger("ray")
             level = logger.level
             logger.setLevel(logging.ERROR)
+            _print_with(_print_nothing)
             try:
                 context: Any = ray.init(
                     address=address,
@@ -84,6 +85,7 @@ class Connection:
                     configure_logging=False,
                 )
             except Exception as error:  # Ray raises errors of many kinds
+                _print_with(_printing.pop())
                 raise SandboxError(_advice(self._wanted, error)) from error
             finally:
                 logger.setLevel(level)
@@ -108,6 +110,24 @@ def _disconnect() -> None:
     import ray
 
     ray.shutdown()
+    _print_with(_printing.pop())
+
+
+_printing: list[Any] = []
+"""How Ray has printed before, for when it is of no use to us any more."""
+
+
+def _print_with(function: Callable[..., None]) -> None:
+    """Have Ray print the cluster's messages in this way: by itself it prints them to standard output."""
+    from ray._private import worker
+
+    if function is _print_nothing:
+        _printing.append(worker.print_to_stdstream)
+    worker.print_to_stdstream = function
+
+
+def _print_nothing(*message: object, **options: object) -> None:
+    """What becomes of nodes is told by the sandbox, and standard output belongs to the command."""
 
 
 def _in_thread(function: Callable[[], None]) -> None:

@@ -13,8 +13,8 @@ SECONDS = 300.0
 """That the nodes have to answer."""
 
 
-def on_every_node(address: str, function: Callable[..., T], *arguments: object) -> dict[str, T | SandboxError]:
-    """Call a function of a module on every node; what it returned, or why it did not, by the node's name.
+def on_every_node(address: str, function: Callable[..., T], *arguments: object) -> list[tuple[str, T | SandboxError]]:
+    """Call a function of a module on every node; what it returned, or why it did not, with the node's name.
 
     `address`: see `Connection`. Raises SandboxError if there is no cluster.
     """
@@ -25,26 +25,24 @@ def on_every_node(address: str, function: Callable[..., T], *arguments: object) 
         connection.close()
 
 
-def _call(function: Callable[..., T], arguments: tuple[object, ...]) -> dict[str, T | SandboxError]:
+def _call(function: Callable[..., T], arguments: tuple[object, ...]) -> list[tuple[str, T | SandboxError]]:
     import ray
     from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     remote: Any = ray.remote
     kind = remote(num_cpus=0, max_retries=0)(function)
-    asked = {
-        node.name: kind.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
-            *arguments
-        )
-        for node in living()
-    }
-    answered: dict[str, T | SandboxError] = {}
+    asked: list[tuple[str, Any]] = []
+    for node in living():
+        there = kind.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False))
+        asked.append((node.name, there.remote(*arguments)))
     if asked:
-        ray.wait(list(asked.values()), num_returns=len(asked), timeout=SECONDS)
-    for name, reference in asked.items():
+        ray.wait([reference for _, reference in asked], num_returns=len(asked), timeout=SECONDS)
+    answered: list[tuple[str, T | SandboxError]] = []
+    for name, reference in asked:
         try:
-            answered[name] = ray.get(reference, timeout=0)
+            answered.append((name, ray.get(reference, timeout=0)))
         except RayError as error:
             lines = str(error).strip().splitlines()
-            answered[name] = SandboxError(f"node {name}: {lines[-1] if lines else type(error).__name__}")
+            answered.append((name, SandboxError(lines[-1] if lines else type(error).__name__)))
     return answered
