@@ -15,7 +15,10 @@ from pathlib import Path
 from sandboxes.base import SandboxError
 from sandboxes.processes import process_start
 
-PREFIX = "codemonkeys-ray"
+PREFIX = "cm-ray-"
+"""Begins the names of their folders."""
+RAYS = "r"
+"""The part of such a folder that Ray gets, which lets everybody read it: the folder itself does not."""
 SECONDS = 300.0
 """In which a cluster has to start."""
 OBJECTS = 150_000_000
@@ -32,12 +35,12 @@ RAY = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
 _GUARD = """\
 import ctypes, os, shutil, subprocess, sys, threading, time
 folder, words = sys.argv[1], sys.argv[2:]
-with open(folder + "/start.log", "wb") as log:
+with open(folder + "/log", "wb") as log:
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
                                preexec_fn=lambda: ctypes.CDLL(None).prctl(1, 9))
 def watch():
     process.wait()
-    os._exit(1)
+    open(folder + "/ended", "w").close()
 threading.Thread(target=watch, daemon=True).start()
 sys.stdin.read()
 process.terminate()
@@ -57,14 +60,13 @@ class OwnCluster:
 
     def __init__(self, cores: int | None = None) -> None:
         """Raises SandboxError if it does not start."""
+        # Sockets lie deep below it, and their names must not grow longer than a hundred characters.
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place()))
         owner = os.getpid()
-        # Names of sockets below it must not grow longer than a hundred characters.
-        self.folder = Path(
-            tempfile.mkdtemp(prefix=f"{PREFIX}-{owner}-{process_start(owner)}-", dir=_short(tempfile.gettempdir()))
-        )
-        self.token_file = self.folder / "token"
-        self.token_file.write_text(secrets.token_hex(32))
-        self.token_file.chmod(0o600)
+        (self.folder / "owner").write_text(f"{owner} {process_start(owner)}")
+        token = self.folder / "token"
+        token.touch(0o600)
+        token.write_text(secrets.token_hex(32))
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-c", _GUARD, str(self.folder), *_start(self.folder, cores)],
             stdin=subprocess.PIPE,
@@ -81,17 +83,17 @@ class OwnCluster:
             raise
 
     def _started(self) -> str:
-        said, end = self.folder / "ray_current_cluster", time.monotonic() + SECONDS
+        said, end = self.folder / RAYS / "ray_current_cluster", time.monotonic() + SECONDS
         while time.monotonic() < end:
             with suppress(OSError):
                 if address := said.read_text().strip():
                     return address
-            if self._process.poll() is not None:
+            if (self.folder / "ended").exists() or self._process.poll() is not None:
                 break
             time.sleep(0.05)
         log = ""
         with suppress(OSError):
-            log = (self.folder / "start.log").read_text(errors="replace").strip()[-2000:]
+            log = (self.folder / "log").read_text(errors="replace").strip()[-2000:]
         raise SandboxError(f"no Ray cluster could be started on this machine: {log or 'it took too long'}")
 
     def close(self) -> None:
@@ -106,7 +108,7 @@ def variables(folder: Path) -> dict[str, str]:
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return passed | {
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_TMPDIR": str(folder),
+        "RAY_TMPDIR": str(folder / RAYS),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
         # Ray's name for: this machine's address is the loopback's.
@@ -117,11 +119,26 @@ def variables(folder: Path) -> dict[str, str]:
 def _start(folder: Path, cores: int | None) -> list[str]:
     return [
         *(sys.executable, "-I", "-c", RAY, "start", "--head", "--block"),
-        *("--node-ip-address=127.0.0.1", "--port=0", f"--temp-dir={folder}"),
+        *("--node-ip-address=127.0.0.1", "--port=0", f"--temp-dir={folder / RAYS}"),
         *(f"--num-cpus={cores or len(os.sched_getaffinity(0))}", "--num-gpus=0", f"--object-store-memory={OBJECTS}"),
         *("--include-dashboard=false", "--include-log-monitor=false", "--no-monitor", "--disable-usage-stats"),
     ]
 
 
-def _short(folder: str) -> str:
-    return folder if len(folder) <= 20 else "/tmp"
+def place() -> Path:
+    """Where the folders of clusters are."""
+    usual = tempfile.gettempdir()
+    return Path(usual if len(usual) <= 20 else "/tmp")
+
+
+def abandoned() -> list[Path]:
+    """Folders of clusters whose owner, a process of this user, has died, and whose guard did not remove them."""
+    found = []
+    for folder in sorted(place().glob(f"{PREFIX}*")):
+        with suppress(OSError):
+            if folder.is_symlink() or folder.lstat().st_uid != os.geteuid():
+                continue
+            owner, _, started = (folder / "owner").read_text().partition(" ")
+            if owner.isdigit() and process_start(int(owner)) != started:
+                found.append(folder)
+    return found

@@ -92,7 +92,7 @@ def test_an_installed_one_has_a_name_that_auto_never_takes(
     points = f"mine = installed_{module}:IMAGE\nlocal = installed_{module}:IMAGE"
     site = install(tmp_path / "site", CODE, {"codemonkeys.sandboxes": points}, f"installed_{module}")
     monkeypatch.syspath_prepend(site)
-    assert BACKENDS.names() == ["local", "docker", "here", "mine"]
+    assert BACKENDS.names() == ["local", "docker", "here", "ray-local", "ray-docker", "mine"]
     assert choose_backend("mine", [ONLY_AN_IMAGE], tmp_path)[0] == "mine"
     assert BACKENDS.get("local") is local.BACKEND, "a built-in name stays ours"
     with pytest.raises(SandboxUnavailable):
