@@ -9,7 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from sandboxes.cluster.starting import PREFIX
+from sandboxes.cluster.starting import OWNER, PREFIX, RAYS
 from sandboxes.processes import process_start
 
 _ROUNDS = 5
@@ -19,12 +19,11 @@ _ROUNDS = 5
 def orphaned_clusters() -> list[Path]:
     """Folders of this user's clusters whose owner has died."""
     found = []
-    for folder in sorted(path for place in {tempfile.gettempdir(), "/tmp"} for path in Path(place).glob(f"{PREFIX}-*")):
-        owner, _, rest = folder.name.removeprefix(f"{PREFIX}-").partition("-")
-        started = rest.partition("-")[0]
+    for folder in sorted(path for place in {tempfile.gettempdir(), "/tmp"} for path in Path(place).glob(f"{PREFIX}*")):
         with suppress(OSError):
             ours = folder.is_dir() and not folder.is_symlink() and folder.lstat().st_uid == os.geteuid()
-            if ours and owner.isdigit() and started.isdigit() and process_start(int(owner)) != started:
+            owner, _, started = (folder / OWNER).read_text().partition(" ") if ours else ("", "", "")
+            if owner.isdigit() and started.isdigit() and process_start(int(owner)) != started:
                 found.append(folder)
     return found
 
@@ -42,9 +41,9 @@ def end_cluster(folder: Path) -> None:
 
 def processes_of(folder: Path) -> list[int]:
     """Processes of this user that were started for a cluster: all of them have a variable that names its folder."""
-    mark, found = b"RAY_TMPDIR=" + os.fsencode(folder), []
-    for place in Path("/proc").glob("[0-9]*"):
+    mark, found = b"RAY_TMPDIR=" + os.fsencode(folder / RAYS), []
+    for about in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if place.stat().st_uid == os.geteuid() and mark in (place / "environ").read_bytes().split(b"\0"):
-                found.append(int(place.name))
+            if about.stat().st_uid == os.geteuid() and mark in (about / "environ").read_bytes().split(b"\0"):
+                found.append(int(about.name))
     return sorted(set(found) - {os.getpid()})

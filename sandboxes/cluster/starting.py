@@ -19,6 +19,8 @@ PREFIX = "cm-ray-"
 """Begins the names of their folders."""
 RAYS = "r"
 """The part of such a folder that Ray gets, which lets everybody read it: the folder itself does not."""
+OWNER = "owner"
+"""File in such a folder: the id of the process whose cluster it is, and when that was started."""
 SECONDS = 300.0
 """In which a cluster has to start."""
 OBJECTS = 150_000_000
@@ -63,7 +65,7 @@ class OwnCluster:
         # Sockets lie deep below it, and their names must not grow longer than a hundred characters.
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place()))
         owner = os.getpid()
-        (self.folder / "owner").write_text(f"{owner} {process_start(owner)}")
+        (self.folder / OWNER).write_text(f"{owner} {process_start(owner)}")
         token = self.folder / "token"
         token.touch(0o600)
         token.write_text(secrets.token_hex(32))
@@ -129,16 +131,3 @@ def place() -> Path:
     """Where the folders of clusters are."""
     usual = tempfile.gettempdir()
     return Path(usual if len(usual) <= 20 else "/tmp")
-
-
-def abandoned() -> list[Path]:
-    """Folders of clusters whose owner, a process of this user, has died, and whose guard did not remove them."""
-    found = []
-    for folder in sorted(place().glob(f"{PREFIX}*")):
-        with suppress(OSError):
-            if folder.is_symlink() or folder.lstat().st_uid != os.geteuid():
-                continue
-            owner, _, started = (folder / "owner").read_text().partition(" ")
-            if owner.isdigit() and process_start(int(owner)) != started:
-                found.append(folder)
-    return found

@@ -33,9 +33,10 @@ names = [str(folder) for folder in group.folders] if group else []
 if "docker" in sys.argv:
     with engine() as client:
         names.append(client.api.create_container("codemonkeys/python:3.11", ["true"], labels=labels_of("killed"))["Id"])
-cluster = Path(os.environ["TMPDIR"], f"codemonkeys-ray-{os.getpid()}-{process_start(os.getpid())}-x")
+cluster = Path(os.environ["TMPDIR"], "cm-ray-killed")
 cluster.mkdir()
-environment = {**os.environ, "RAY_TMPDIR": str(cluster)}
+(cluster / "owner").write_text(f"{os.getpid()} {process_start(os.getpid())}")
+environment = {**os.environ, "RAY_TMPDIR": str(cluster / "r")}
 subprocess.Popen(["sleep", "1000"], env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
 with scratch_folder() as folder:
     print(*names, cluster, folder, flush=True)
@@ -61,10 +62,10 @@ def test_only_leftovers_are_removed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     *groups, cluster, scratch = killed(home, tmp_path)
     assert processes_of(Path(cluster))
-    mine = f"{os.getpid()}-{process_start(os.getpid())}"
-    foreign = [tmp_path / "codemonkeys-scratch-x-1-abc", tmp_path / f"codemonkeys-ray-{mine}-abc", tmp_path / "other"]
+    foreign = [tmp_path / name for name in ("codemonkeys-scratch-x-1-abc", "cm-ray-mine", "cm-ray-other", "other")]
     for folder in (*foreign, home / "environments" / ".old.making", home / "environments" / ".new.making"):
         folder.mkdir(parents=True)
+    (tmp_path / "cm-ray-mine" / "owner").write_text(f"{os.getpid()} {process_start(os.getpid())}")
     alive = cgroups.create(Limits(), 8, cgroups.parents())
 
     def clean(*options: str) -> Done:
