@@ -86,7 +86,7 @@ class Connection:
                 )
             except Exception as error:  # Ray raises errors of many kinds
                 _print_with(_printing.pop())
-                raise SandboxError(_advice(self._wanted, error)) from error
+                raise SandboxError(advice(self._wanted, error)) from error
             finally:
                 logger.setLevel(level)
             self.address = str(context.address_info.get("gcs_address") or address)
@@ -188,7 +188,8 @@ def _job_config() -> Any:
     return Config()
 
 
-def _advice(wanted: str, error: Exception) -> str:
+def advice(wanted: str, error: Exception) -> str:
+    """Why a cluster cannot be used, in the words of an error of Ray, and what to do."""
     said = str(error).strip().splitlines()
     why = said[0] if said else type(error).__name__
     if "ersion mismatch" in str(error):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from codemonkeys.engine.queues import ExecutionSlots, Priority, PriorityQueue, Resource, priority, priority_to_begin
 from codemonkeys.models.throttle import Throttle, TokenBucket
+from sandboxes.base import Capacity
 
 BEGIN = "begin"
 
@@ -220,3 +221,17 @@ def test_memory_limits_executions_but_one_always_runs() -> None:
     assert fill(ExecutionSlots(8, 10_000), 4_096) == 2
     assert fill(ExecutionSlots(8, 100), 4_096) == 1
     assert ExecutionSlots(1, 100).acquire(1) == 0 != math.inf
+
+
+def test_executions_follow_a_cluster_that_grows_and_shrinks() -> None:
+    """Where nothing is set; what is set limits it further."""
+    now = Capacity(2, 1000, 2)
+    slots = ExecutionSlots(None, None, lambda: now)
+    assert fill(slots, 100) == 2
+    now = Capacity(4, 350, 2)
+    assert fill(slots, 100) == 1
+    now = Capacity(0, 0, 0)
+    assert fill(slots, 100) == 0 and fill(ExecutionSlots(None, None, lambda: now), 100) == 1
+    now = Capacity(64, 1000, 4)
+    assert fill(ExecutionSlots(3, None, lambda: now), 100) == 3
+    assert fill(ExecutionSlots(None, 500, lambda: now), 100) == 5

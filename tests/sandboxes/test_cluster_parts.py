@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from sandboxes import Entry, Environment, Layer, Limits, Reason, SandboxError, conformance
 from sandboxes.cluster import shipping
+from sandboxes.cluster.connection import advice
 from sandboxes.cluster.driver import Homes
 from sandboxes.cluster.messages import (
     Done,
@@ -233,3 +234,11 @@ def test_nothing_is_left_in_the_folder_for_temporary_files(environment: Environm
     before = set(os.listdir(tempfile.gettempdir()))
     list(pieces_of(environment))
     assert not {name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith("codemonkeys")}
+
+
+def test_what_keeps_a_process_from_a_cluster_is_told() -> None:
+    """Ray's own words on versions, and what to do where nothing answers."""
+    other = RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.55.0\n    Python: 3.11.9\n")
+    assert "Ray: 2.55.0" in advice("auto", other) and "Install the same ray and Python" in advice("auto", other)
+    nowhere = advice("192.0.2.1:6379", ConnectionError("Could not connect.\nat all"))
+    assert nowhere.startswith("no Ray cluster answers at 192.0.2.1:6379: Could not connect. Start one with `ray start")

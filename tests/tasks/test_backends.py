@@ -10,14 +10,16 @@ import pytest
 from codemonkeys.errors import BadSettings, SandboxUnavailable
 from codemonkeys.tasks.backends import BACKENDS, choose_backend, environment_kind
 from codemonkeys.tasks.base import Task
-from sandboxes import docker, local
+from sandboxes import SandboxError, docker, local
+from sandboxes.cluster import backends
 from sandboxes.docker import DockerSandbox
 from sandboxes.local import LocalSandbox
 from tests.plugins import install
 
 ONLY_AN_IMAGE = Task("a__b-1", "a/b", "0" * 40, "", image="swebench/a")
 CODE = """
-from sandboxes import Backend, local
+from sandboxes import Backend, SandboxError, local
+from sandboxes.cluster import backends
 
 opened = []
 
@@ -64,6 +66,18 @@ def test_auto_goes_on_to_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(docker, "BACKEND", works)
     monkeypatch.setattr("codemonkeys.tasks.backends.why_not_locally", lambda tasks, home: "they do not fit")
     assert choose_backend("auto", [ONLY_AN_IMAGE], tmp_path) == ("docker", works)
+
+
+def test_ray_is_the_first_whose_tasks_can_be_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed run stays with what it came to; without Ray, the message says what to install."""
+    assert choose_backend("ray", [], tmp_path) == ("ray-local", backends.LOCAL)
+    assert choose_backend("ray", [ONLY_AN_IMAGE], tmp_path) == ("ray-docker", backends.DOCKER)
+    assert [environment_kind(name) for name in ("ray", "ray-local", "ray-docker")] == [None, "folders", "image"]
+    monkeypatch.setattr("sandboxes.cluster.connection.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SandboxUnavailable, match=r"ray-local: It needs Ray.*pip install 'codemonkeys\[ray\]'"):
+        choose_backend("ray", [], tmp_path)
+    with pytest.raises(SandboxError, match="pip install"):
+        backends.LOCAL.open("run", ray_address="auto")
 
 
 @pytest.mark.parametrize("kind", ["docker", "local"])
