@@ -30,6 +30,7 @@ from codemonkeys.runs.resuming import read_stored, stored_request
 from codemonkeys.runs.runner import prepare_work
 from codemonkeys.runs.selecting import choose_again
 from codemonkeys.runs.session import Options, Summary, open_session
+from codemonkeys.runs.sleeping import as_sleep, sleep
 from codemonkeys.runs.solve import request_of, run_name
 from codemonkeys.runs.solve import solve as solve_request
 from codemonkeys.settings import Settings, load_settings
@@ -168,7 +169,8 @@ async def resume(
     stored = await asyncio.to_thread(read_stored, folder, name, operation or {})
     if stored.ensemble is not None:
         return await choose(await asyncio.to_thread(stored_ensemble, stored), stored.settings, options)
-    return await solve_request(await asyncio.to_thread(stored_request, stored), options)
+    request = await asyncio.to_thread(stored_request, stored)
+    return await (sleep(as_sleep(request), options) if stored.sleeps else solve_request(request, options))
 
 
 async def evaluate(

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from codemonkeys.cli import commands_demo, commands_env, commands_mine, commands_read, commands_report, commands_run
+from codemonkeys.cli import (
+    commands_demo,
+    commands_env,
+    commands_mine,
+    commands_read,
+    commands_report,
+    commands_run,
+    commands_sleep,
+)
 from codemonkeys.cli.commands_images import images
 from codemonkeys.models.litellm_calls import silence
 from codemonkeys.system.memory import collect_rarely
@@ -27,6 +35,7 @@ for command in (
     commands_run.solve,
     commands_run.fix,
     commands_env.env,
+    commands_sleep.sleep,
     commands_run.resume,
     commands_read.show,
     commands_read.status,

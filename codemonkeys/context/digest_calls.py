@@ -115,12 +115,16 @@ async def generate(
     store.pending |= dict.fromkeys(mine, done)
     try:
         plan.add(work, {key: subjects[key] for key in mine})
-        async with asyncio.TaskGroup() as group:
-            for number, batch in enumerate(plan.batches):
-                # Send each batch exactly as planned, or a resumed run would send a different request.
-                if not store.pending.keys().isdisjoint(batch):
-                    asked = {key: subjects[key] for key in batch}
-                    group.create_task(generate_batch(work, store, plan, number, asked))
+        calls = [
+            # Send each batch exactly as planned, or a resumed run would send a different request.
+            generate_batch(work, store, plan, number, {key: subjects[key] for key in batch})
+            for number, batch in enumerate(plan.batches)
+            if not store.pending.keys().isdisjoint(batch)
+        ]
+        # All of them end: where one reaches the budget, what the others paid for is kept.
+        for error in await asyncio.gather(*calls, return_exceptions=True):
+            if error is not None:
+                raise error
     finally:
         for key in mine:
             del store.pending[key]

@@ -29,6 +29,7 @@ from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.tokens import count_tokens
 from codemonkeys.models.windows import Window
+from codemonkeys.runs.no_sandbox import NoSandbox
 from codemonkeys.runs.runner import open_work
 from codemonkeys.settings import Settings
 from codemonkeys.stages import (
@@ -46,8 +47,7 @@ from codemonkeys.stages import (
 )
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.snapshot import Snapshot
-from sandboxes.base import Environment, Execution, Limits, Script
-from sandboxes.inside import failed
+from sandboxes.base import Environment
 
 LISTED_TOKENS = 60
 """Overhead of a file in a list or context, beside its path, text and summary: delimiters and length."""
@@ -123,31 +123,13 @@ class CountingModel:
         """Nothing to release."""
 
 
-class NoSandbox:
-    """A stand-in for a sandbox that runs nothing."""
-
-    name = "none"
-
-    def ensure(self, environment: Environment) -> None:
-        """Nothing to check."""
-
-    def run(
-        self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
-    ) -> Execution:
-        """Always returns a failed execution."""
-        return failed("a dry run executes nothing")
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
 @contextmanager
-def counting_steps(settings: Settings, counter: CountingModel) -> Iterator[Steps]:
-    """Steps for measuring: as in a run, but with a temporary journal and without model and sandbox."""
+def counting_steps(settings: Settings, models: ModelSet) -> Iterator[Steps]:
+    """Steps for measuring: as in a run, but with a temporary journal and without sandbox. `models`: that only count."""
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder), "plan", "plan", {})
         try:
-            steps = Steps(journal, ModelSet(counter, counter), NoSandbox(), settings.operation)
+            steps = Steps(journal, models, NoSandbox(), settings.operation)
             yield steps
             steps.close()
         finally:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
+from codemonkeys.models.roles import ModelSet
 from codemonkeys.planning.costs import PAPER_SOURCE, costs
 from codemonkeys.planning.experience import Experience
 from codemonkeys.planning.measures import LISTED_TOKENS, Batch, CountingModel, Measures, counting_steps, measure
@@ -92,7 +93,8 @@ def make_plan(
     `notify` is called with the id of each task whose repository is about to be measured.
     """
     measured: dict[str, Measures] = {}
-    with counting_steps(settings, CountingModel("plan", models.primary.price)) as steps:
+    counter = CountingModel("plan", models.primary.price)
+    with counting_steps(settings, ModelSet(counter, counter)) as steps:
         for task in tasks:
             snapshot = local_snapshot(task, home)
             if snapshot is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from codemonkeys.errors import (
     BadInput,
@@ -29,6 +30,8 @@ class State(StrEnum):
     """No trajectory ended with an edit that applies."""
     ABSTAINED = "abstained"
     """None of the candidates is to be trusted."""
+    DIGESTED = "digested"
+    """The digests of its repository are made; no more was asked for."""
     OVER_BUDGET = "over budget"
     ENVIRONMENT_FAILED = "environment failed"
     SANDBOX_FAILED = "sandbox failed"
@@ -37,7 +40,7 @@ class State(StrEnum):
     """A fault of codemonkeys itself."""
 
 
-FINAL = frozenset({State.PREDICTED, State.NO_CANDIDATE, State.ABSTAINED})
+FINAL = frozenset({State.PREDICTED, State.NO_CANDIDATE, State.ABSTAINED, State.DIGESTED})
 """States that a resumed run leaves as they are; every other task is taken up again."""
 
 
@@ -52,8 +55,16 @@ class TaskResult:
     """The infrastructure failed: another attempt may end otherwise."""
 
 
-def state_of_choice(choice: Choice | None, ended_early: Sequence[Exception]) -> tuple[State, str]:
+class Digested(NamedTuple):
+    """What a task comes to whose repository is only read ahead."""
+
+    reason: str
+
+
+def state_of_choice(choice: Choice | Digested | None, ended_early: Sequence[Exception]) -> tuple[State, str]:
     """State and reason of a task whose pipeline came to its end."""
+    if isinstance(choice, Digested):
+        return State.DIGESTED, choice.reason
     if choice is not None:
         return State.ABSTAINED if choice.number is None else State.PREDICTED, choice.reason
     for error in ended_early:

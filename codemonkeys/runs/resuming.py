@@ -22,6 +22,8 @@ class StoredRequest:
     settings: Settings
     ensemble: dict[str, Any] | None
     """Members and tests of an ensemble; None for a run that solves."""
+    sleeps: bool = False
+    """Whether it only makes digests."""
 
 
 def read_stored(runs: Path, name: str, operation: Mapping[str, Any]) -> StoredRequest:
@@ -33,8 +35,9 @@ def read_stored(runs: Path, name: str, operation: Mapping[str, Any]) -> StoredRe
         raise run_files.corrupt(database, "its settings are damaged")
     values = dict(run["settings"])
     ids, ensemble = values.pop("ids"), values.pop("ensemble", None)
+    sleeps = bool(values.pop("sleep", False))
     merge(values, {"operation": dict(operation)})
-    return StoredRequest(str(run["source"]), tuple(ids), build(values), ensemble)
+    return StoredRequest(str(run["source"]), tuple(ids), build(values), ensemble, sleeps)
 
 
 def stored_request(stored: StoredRequest) -> RunRequest:

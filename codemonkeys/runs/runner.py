@@ -22,6 +22,7 @@ from codemonkeys.prompting import Prompts
 from codemonkeys.redact import redact
 from codemonkeys.runs.outcomes import (
     FINAL,
+    Digested,
     State,
     TaskResult,
     concerns_the_run,
@@ -42,10 +43,12 @@ from codemonkeys.wording import resume
 MARKER_BYTES = 1 << 20
 """Larger files are never shown whole, so our marker need not differ from what they hold."""
 
-Solver = Callable[[Work], Awaitable[Choice | None]]
+Solver = Callable[[Work], Awaitable[Choice | Digested | None]]
 """What a task goes through; None if it has no candidate."""
 Prepare = Callable[[Task], Workspace]
 """Prepares a task's snapshot and environment; blocks."""
+Opening = Callable[[Task, Settings, Steps, Prepare], Awaitable[Work]]
+"""Puts a task in work, whose snapshot is to be closed."""
 Release = Callable[[Task], None]
 """Is told that a task needs its environment no more; blocks."""
 
@@ -61,9 +64,11 @@ async def run_tasks(
     prepare: Prepare,
     solver: Solver = solve_task,
     release: Release = keep,
+    opening: Opening | None = None,
 ) -> list[TaskResult]:
     """Solve tasks, some at a time; returns those that ended, in the order of `tasks`.
 
+    `opening`: by default `prepare_work`.
     Tasks that the infrastructure failed are tried once more when all others have ended. `steps.stop` drains or aborts;
     to cancel the awaiting task is to abort. Raises BadInput and JournalError, which concern the whole run and not one
     task, and RunInterrupted when aborted.
@@ -80,7 +85,7 @@ async def run_tasks(
 
     with steps.stop.calling(lambda: loop.call_soon_threadsafe(abort)):
         try:
-            return await _run_all(tasks, settings, steps, prepare, solver, release)
+            return await _run_all(tasks, settings, steps, prepare, solver, release, opening)
         except asyncio.CancelledError:
             if not aborted:
                 steps.stop.draining = True
@@ -93,7 +98,13 @@ async def run_tasks(
 
 
 async def _run_all(
-    tasks: Sequence[Task], settings: Settings, steps: Steps, prepare: Prepare, solver: Solver, release: Release
+    tasks: Sequence[Task],
+    settings: Settings,
+    steps: Steps,
+    prepare: Prepare,
+    solver: Solver,
+    release: Release,
+    opening: Opening | None,
 ) -> list[TaskResult]:
     steps.journal.add_tasks(tasks)
     steps.positions.update({task.id: position for position, task in enumerate(tasks)})
@@ -108,7 +119,7 @@ async def _run_all(
         async with slots:
             if steps.stop.draining:
                 return None
-            result = await run_task(task, settings, steps, prepare, preparing, solver)
+            result = await run_task(task, settings, steps, prepare, preparing, solver, opening)
             if result is not None:
                 await steps.in_thread(release, task)
                 steps.journal.forget_task(task.id)
@@ -135,13 +146,14 @@ async def run_task(
     prepare: Prepare,
     preparing: asyncio.Semaphore,
     solver: Solver = solve_task,
+    opening: Opening | None = None,
 ) -> TaskResult | None:
     """Solve one task and record how it ended; None if it was stopped on the way. Raises BadInput and JournalError."""
-    choice: Choice | None = None
+    choice: Choice | Digested | None = None
     may_pass = False
     try:
         async with preparing:
-            work = await begin(task, settings, steps, prepare)
+            work = await begin(task, settings, steps, prepare, opening)
         with closing(work.snapshot):
             # What else can end without a call needs no reserve.
             reserve = reserve_for(task, settings, steps, work.entries) if solver is solve_task else {}
@@ -164,7 +176,8 @@ async def run_task(
             steps.journal.put_note(task.id, "task", 0, "traceback", lines)
     finally:
         steps.budget.end(task.id)
-    number, patch = (None, None) if choice is None or choice.number is None else (choice.number, choice.patch)
+    chosen = choice if isinstance(choice, Choice) and choice.number is not None else None
+    number, patch = (None, None) if chosen is None else (chosen.number, chosen.patch)
     if outside := [path for path in patch_paths(patch or "") if not task.in_scope(path)]:
         steps.notify(note(f"{task.id}: its patch changes files outside {task.scope}: {', '.join(outside)}"))
     await steps.journal.group_commit(lambda: steps.journal.end_task(task.id, state, reason, number, patch))
@@ -179,17 +192,18 @@ def keep_output(folder: Path, task: str, output: str) -> Path:
     return log
 
 
-async def begin(task: Task, settings: Settings, steps: Steps, prepare: Prepare) -> Work:
+async def begin(task: Task, settings: Settings, steps: Steps, prepare: Prepare, opening: Opening | None = None) -> Work:
     """Prepare a task once no pending call is queued ahead of it. Raises BudgetReached, RunInterrupted and others."""
     async with steps.calls.slot_to_begin(task.id):
         pass
     if steps.stop.draining:
         raise RunInterrupted(f"{task.id} was not begun")
-    # What any repository needs: to build an environment only to find that there is no money would be a waste.
-    await steps.budget.afford(task.id, reserve_for(task, settings, steps, ()))
+    if opening is None:
+        # What any repository needs: to build an environment only to find that there is no money would be a waste.
+        await steps.budget.afford(task.id, reserve_for(task, settings, steps, ()))
     await steps.journal.group_commit(lambda: steps.journal.begin_task(task.id))
     steps.notify(Event("task", task.id, "preparing"))
-    return await prepare_work(task, settings, steps, prepare)
+    return await (opening or prepare_work)(task, settings, steps, prepare)
 
 
 async def prepare_work(task: Task, settings: Settings, steps: Steps, prepare: Prepare) -> Work:

@@ -27,7 +27,7 @@ from codemonkeys.runs.models import open_models, tool_models_of
 from codemonkeys.runs.nodes import keeping_nodes
 from codemonkeys.runs.outcomes import State, TaskResult
 from codemonkeys.runs.predictions_file import keeping_predictions_file
-from codemonkeys.runs.runner import Prepare, Release, Solver, keep, run_tasks
+from codemonkeys.runs.runner import Opening, Prepare, Release, Solver, keep, run_tasks
 from codemonkeys.runs.windows import fit_settings, windows_of
 from codemonkeys.settings import Settings, build
 from codemonkeys.stages import CONTEXT_MODES
@@ -123,10 +123,12 @@ class Session:
     prepare: Prepare
     release: Release = keep
 
-    async def run(self, solver: Solver, settings: Settings | None = None) -> list[TaskResult]:
+    async def run(
+        self, solver: Solver, settings: Settings | None = None, opening: Opening | None = None
+    ) -> list[TaskResult]:
         """Take every task through a solver; returns those that ended. `settings`: other ones than the run's."""
         tasks, used = self.request.tasks, settings or self.settings
-        return await run_tasks(tasks, used, self.steps, self.prepare, solver, self.release)
+        return await run_tasks(tasks, used, self.steps, self.prepare, solver, self.release, opening)
 
     def summary(self, ended: Sequence[TaskResult]) -> Summary:
         """How the session ended, given the tasks that did."""
