@@ -32,7 +32,7 @@ def room(
     answer: Callable[[Request], str | Called],
     run: Callable[[str, str | None], Execution] = present,
     sandbox: Sandbox | None = None,
-    own_model: Model | None = None,
+    answering: Model | None = None,
     **given: Any,
 ) -> Iterator[Work]:
     """A task in work on a snapshot. The model is a function, and so is the sandbox, where none is given.
@@ -43,7 +43,7 @@ def room(
     def controlled(script: str, patch: str | None) -> Execution:
         return Execution(Reason.EXITED, 2) if script.startswith(TITLE) else run(script, patch)
 
-    steps = open_steps(tmp_path, own_model or AnsweringModel(answer), sandbox or AnsweringSandbox(controlled))
+    steps = open_steps(tmp_path, answering or AnsweringModel(answer), sandbox or AnsweringSandbox(controlled))
     prompts = Prompts(MARKER, None, {"repo": TASK.repo, "issue": TASK.issue})
     yield Work(TASK, snapshot, PLACE, load_settings(**given), prompts, steps)
     steps.journal.close()

@@ -215,7 +215,7 @@ def race(tmp_path: Path, snapshot: Snapshot, slow: Sequence[int]) -> tuple[Waiti
         generation={"samples": 5},
         selection=QUIET,
         compute={"policy": "first-finish", "agreeing": 2},
-        own_model=model,
+        answering=model,
     ) as work:
 
         async def run() -> None:
@@ -271,7 +271,7 @@ def test_a_replayed_run_decides_as_the_recorded_one(tmp_path: Path, snapshot: Sn
         generation={"samples": 6, "wave": 2},
         selection=QUIET,
         compute={"policy": "marginal"},
-        own_model=model,
+        answering=model,
     ) as again:
         asyncio.run(solve_task(again))
     assert notes_of(again, "decision")[2]["decision"] == "stop"
