@@ -201,11 +201,13 @@ def migrations() -> Migrations:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a database up to date."""
+    """Bring a database up to date, in one transaction."""
     load_sqlite_utils()
     from sqlite_utils import Database
 
-    migrations().apply(Database(connection))
+    database = Database(connection)
+    with database.atomic():
+        migrations().apply(database)
 
 
 def execute(db: Database, statements: str) -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 from codemonkeys.journal.caches import CacheUse
 from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import WIDE, Id, cut, one_line, shorten
+from codemonkeys.report.lines_table import LinesTable
 from codemonkeys.stages import STAGES, base_stage
 
 
@@ -35,7 +36,7 @@ def total_cost(spend: Sequence[Mapping[str, Any]]) -> str:
 
 def new_table(*columns: str, numbers: Sequence[str] = (), gap: int = 2) -> Table:
     """A table in the house style. `numbers`: right-aligned columns, never wrapped; `gap`: between columns."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, gap, 0, 0))
+    table = LinesTable(box=None, header_style="bold", pad_edge=False, padding=(0, gap, 0, 0))
     for column in columns:
         right = column in numbers
         table.add_column(column, justify="right" if right else "left", no_wrap=right, overflow="fold")

@@ -46,7 +46,7 @@ STREAMS = 3
 MESSAGE = 1 << 18
 """Bytes that a request has at most."""
 LIBRARIES = (
-    *("docker", "jinja2.meta", "platformdirs", "sqlite_utils"),
+    *("docker", "jinja2.meta", "platformdirs", "sqlite_utils", "typer._adapters", "typer._click.decorators"),
     *("swebench.harness.run_evaluation", "swebench.task.repo"),
     # At its first call litellm imports these, which takes as long as a short run.
     *("litellm._service_logger", "litellm.llms.litellm_proxy.chat.transformation"),
@@ -63,13 +63,14 @@ def preload() -> None:
     import codemonkeys
     from codemonkeys.cli import main as application
     from codemonkeys.context import languages
-    from codemonkeys.models import litellm_calls, tokens
+    from codemonkeys.models import litellm_calls, prices, tokens
     from codemonkeys.prompting import rendering
 
     for module in pkgutil.walk_packages(codemonkeys.__path__, "codemonkeys."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     tokens.vocabulary()
+    prices.shipped_prices()
     litellm_calls.load()
     for name in LIBRARIES:
         importlib.import_module(name)
