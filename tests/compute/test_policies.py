@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemonkeys.compute.base import Allocation, Counts, PolicyInput
-from codemonkeys.compute.beliefs import belief, count_supported, expected_gain, forecast_of, predicted
+from codemonkeys.compute.beliefs import belief, count_supported, expected_gain, forecast_of, majority_belief, predicted
 from codemonkeys.compute.first_finish import first_finish, most_agreeing
 from codemonkeys.compute.marginal import least_gain, marginal
 from codemonkeys.compute.particles import particles, resample, scores_of
@@ -91,9 +91,11 @@ def test_every_policy_decides_whatever_is_known_and_the_same_twice(name: str) ->
 
 
 def test_gain_is_what_another_sample_adds_to_the_belief() -> None:
-    # Before any sample the gain of one is the mean chance of a sample; an acceptance leaves nothing to gain.
+    # Before any sample the gain of one is the mean chance of a sample.
     assert expected_gain(FORECAST, 0, 0, 1) == pytest.approx(sum(p for _, p in FORECAST.types) / 10)
-    assert belief(FORECAST, 3, 1) > 0.2 and expected_gain(FORECAST, 3, 1, 2) == 0.0
+    assert expected_gain(FORECAST, 2, 1, 2) < expected_gain(FORECAST, 2, 0, 2) / 10
+    # One of four: more of such a task are as likely to agree on what is wrong.
+    assert belief(FORECAST, 4, 1) < 0.5 and expected_gain(FORECAST, 4, 1, 2) == 0.0
     gains = [expected_gain(FORECAST, drawn, 0, 2) for drawn in range(2, 10)]
     assert gains == sorted(gains, reverse=True) and gains[-1] > 0
 
@@ -104,11 +106,21 @@ def test_the_number_of_acceptances_to_come_is_a_distribution(drawn: int, accepte
     assert sum(chances) == pytest.approx(1.0) and min(chances) >= 0
 
 
+@given(st.integers(1, 12), st.integers(0, 12))
+def test_a_majority_is_as_good_as_one_of_few_and_better_of_many(drawn: int, accepted: int) -> None:
+    accepted = min(drawn, accepted)
+    assert 0 <= majority_belief(FORECAST, drawn, accepted) <= 1
+    if accepted < 3:
+        assert majority_belief(FORECAST, drawn, accepted) == belief(FORECAST, drawn, accepted)
+    if accepted == drawn:
+        assert majority_belief(FORECAST, drawn, accepted) >= belief(FORECAST, drawn, accepted) - 1e-9
+
+
 def test_marginal_stops_at_an_acceptance_and_draws_on_without() -> None:
-    assert marginal(input_of(evidence("1", "0"))).decision is Decision.STOP
-    assert marginal(input_of(evidence("0", "0"))) == replace(
-        marginal(input_of(None)), decision=Decision.ANOTHER_WAVE, samples=2
-    )
+    priced = replace(FORECAST, cost=0.02)
+    assert marginal(input_of(evidence("1", "0"), forecast=priced)).decision is Decision.STOP
+    assert marginal(input_of(evidence("0", "0"), forecast=priced)).samples == 2
+    assert marginal(input_of(None, forecast=priced)).samples == 2
     dear = input_of(None, forecast=replace(FORECAST, cost=0.3))
     assert marginal(dear).decision is Decision.STOP
 

@@ -29,7 +29,7 @@ from tests.fakes import TASK
 from tests.rooms import room
 
 ALL = fixes(10)
-QUIET: dict[str, Any] = {"regression_files": 0, "rule": "behaviour clusters"}
+QUIET: dict[str, Any] = {"regression_files": 0, "rule": "behaviour clusters", "sample_cost": 0.02}
 
 
 def notes_of(work: Work, kind: str) -> dict[int, Any]:
