@@ -135,7 +135,7 @@ def solver(stored: Mapping[str, StoredTask]) -> Callable[[Work], Awaitable[Choic
 
     async def choose(work: Work) -> Choice | None:
         task = stored[work.task.id]
-        return await select(work, task.candidates, task.scripts)
+        return await select(work, task.candidates, before=task.scripts)
 
     return choose
 

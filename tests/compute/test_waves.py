@@ -21,7 +21,8 @@ from codemonkeys.models.counting import EXACT, Counting
 from codemonkeys.models.fake_answers import answer
 from codemonkeys.models.replay import ReplayModel, write_recording
 from codemonkeys.pipeline import solve_task
-from codemonkeys.selection.deciding import Choice
+from codemonkeys.selection.deciding import Choice, select
+from codemonkeys.selection.stored_candidates import read_candidates, read_scripts
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
 from tests.compute.test_after_wave import fixes
@@ -136,6 +137,12 @@ def test_more_tests_run_on_every_candidate_and_keep_their_places(tmp_path: Path,
         assert [connection.execute(ran, (number,)).fetchone()[0] for number in (1, 2, 3)] == [5, 5, 5]
     _, again = solve(tmp_path, snapshot, "own_policies:tests", model=model)
     assert asked(again, "test") == asked(again, "edit") == set()
+    # Who chooses again among what is stored finds each script where it ran.
+    with run_files.reading(work.journal.folder / "run.db") as connection:
+        candidates, scripts = read_candidates(connection, TASK.id), read_scripts(connection, TASK.id)
+    with room(tmp_path, snapshot, model, ALL, selection=QUIET) as later:
+        assert asyncio.run(select(later, candidates, before=scripts)) == choice
+        assert later.steps.sandbox.runs == []  # type: ignore[attr-defined]
 
 
 def test_a_wave_of_a_kind_takes_the_samples_that_are_of_it(tmp_path: Path, snapshot: Snapshot, own: None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -160,6 +161,42 @@ def test_equal_executions_run_once_even_side_by_side(tmp_path: Path) -> None:
     with run_files.reading(steps.journal.folder / "run.db") as connection:
         rows = queries.rows(connection, "SELECT reused FROM executions")
     assert sorted(row["reused"] for row in rows) == [0, 0, 1, 1, 1, 1]
+    steps.journal.close()
+
+
+@pytest.mark.parametrize("began", [True, False])
+def test_an_equal_execution_does_not_fail_with_whoever_is_cancelled(tmp_path: Path, began: bool) -> None:
+    """As a straggler that is stopped: its execution goes on for the others, or one of them begins it."""
+    go, running = Event(), Event()
+
+    def run(script: str, patch: str | None) -> Execution:
+        running.set()
+        assert go.wait(60)
+        return FINE
+
+    sandbox = AnsweringSandbox(run)
+    steps = open_steps(tmp_path, AnsweringModel(lambda request: ""), sandbox, operation=OperationSettings(executions=1))
+    request = ExecutionRequest(PLACE, Script("x"), None, Limits())
+    other = ExecutionRequest(PLACE, Script("keeps the only slot"), None, Limits())
+
+    async def race() -> Execution:
+        blocking = [] if began else [asyncio.create_task(steps.executions.run(KEY._replace(turn=9), other))]
+        while not (began or running.is_set()):
+            await asyncio.sleep(0.001)
+        first = asyncio.create_task(steps.executions.run(KEY, request))
+        second = asyncio.create_task(steps.executions.run(KEY._replace(turn=1), request))
+        while not running.is_set():
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+        go.set()
+        await asyncio.gather(*blocking)
+        return await second
+
+    assert asyncio.run(race()) == FINE
+    assert [script for script, _ in sandbox.runs].count("x") == 1
+    steps.close()
     steps.journal.close()
 
 
