@@ -92,7 +92,7 @@ def test_a_run_uses_them_by_name(place: Place) -> None:
     [
         (
             ("--sandbox", "nowhere"),
-            ("no sandbox 'nowhere'", "local, docker, here, away, broken, near", "module:attribute"),
+            ("no sandbox 'nowhere'", "local, docker, here, ray-local, ray-docker, away, broken, near", "module:attribute"),
         ),
         (("--sandbox", ""), ("sandbox.kind",)),
         (("--sandbox", "broken"), ("'broken' cannot be loaded",)),

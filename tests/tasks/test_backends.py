@@ -18,8 +18,7 @@ from tests.plugins import install
 
 ONLY_AN_IMAGE = Task("a__b-1", "a/b", "0" * 40, "", image="swebench/a")
 CODE = """
-from sandboxes import Backend, SandboxError, local
-from sandboxes.cluster import backends
+from sandboxes import Backend, local
 
 opened = []
 
@@ -116,7 +115,7 @@ def test_an_installed_one_has_a_name_that_auto_never_takes(
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("nowhere", "there is no sandbox 'nowhere'; choose one of local, docker, here, or name"),
+        ("nowhere", "there is no sandbox 'nowhere'; choose one of local, docker, here, ray-local, ray-docker, or name"),
         ("no_such_module:BACKEND", "No module named 'no_such_module'"),
         ("{module}:MISSING", "has no attribute 'MISSING'"),
         ("{module}:other", "it is of type function, not sandboxes.Backend"),
