@@ -13,7 +13,7 @@ from typing import Any
 
 from sandboxes.base import SandboxError
 from sandboxes.cluster.handle import Found
-from sandboxes.cluster.starting import OwnCluster, variables
+from sandboxes.cluster.starting import OwnCluster, start, variables
 
 EXTRA = "pip install 'codemonkeys[ray]'"
 _lock = threading.Lock()
@@ -50,7 +50,7 @@ class Connection:
                 self._share(_users[0])
             else:
                 try:
-                    self.own = OwnCluster(cores) if self._wanted == "local" else None
+                    self.own = start(cores) if self._wanted == "local" else None
                     _in_thread(self._connect)
                 except BaseException:
                     if self.own is not None:

@@ -58,7 +58,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Place:
 def test_settings_list_every_component(place: Place) -> None:
     choices = json.loads(place("settings", "--json").out)["choices"]
     assert choices["task sources"][-1] == "mine" and "task_repository" in choices["task sources"]
-    assert choices["sandboxes"] == ["local", "docker", "here", "away", "broken", "near"]
+    assert choices["sandboxes"] == ["local", "docker", "here", "ray-local", "ray-docker", "away", "broken", "near"]
     assert choices["models"] == ["fake", "replay", "parrot"]
     assert choices["selection rules"] == [*RULES, "first", "lost"]
     shown = place("settings").out
@@ -92,7 +92,11 @@ def test_a_run_uses_them_by_name(place: Place) -> None:
     [
         (
             ("--sandbox", "nowhere"),
-            ("no sandbox 'nowhere'", "local, docker, here, ray-local, ray-docker, away, broken, near", "module:attribute"),
+            (
+                "no sandbox 'nowhere'",
+                "local, docker, here, ray-local, ray-docker, away, broken, near",
+                "module:attribute",
+            ),
         ),
         (("--sandbox", ""), ("sandbox.kind",)),
         (("--sandbox", "broken"), ("'broken' cannot be loaded",)),

@@ -104,7 +104,7 @@ class JoinedNode:
                 os.kill(pid, number)
 
 
-def wait_for(true: Callable[[], object], seconds: float = 120.0) -> None:
+def wait_for(true: Callable[[], object], seconds: float = 300.0) -> None:
     """Wait until something is true; fails if that takes too long."""
     end = time.monotonic() + seconds
     while not true():
