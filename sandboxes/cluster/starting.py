@@ -50,11 +50,18 @@ sys.stdin.read()
 process.terminate()
 try: process.wait(8)
 except subprocess.TimeoutExpired: process.kill()
-for _ in range(100):  # processes that are ending still write
-    shutil.rmtree(folder, ignore_errors=True)
-    if not os.path.exists(folder):
-        break
+mark = ("RAY_TMPDIR=" + folder + "/").encode()
+def left():
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if int(pid) != os.getpid() and mark in open("/proc/" + pid + "/environ", "rb").read():
+                os.kill(int(pid), 9)
+                yield pid
+        except OSError: pass
+for _ in range(100):  # what still ends would write into the folder
+    if not list(left()): break
     time.sleep(0.1)
+shutil.rmtree(folder, ignore_errors=True)
 os._exit(0)
 """
 
