@@ -21,7 +21,7 @@ def cluster_lines(cluster: Mapping[str, Any], active: bool) -> list[str]:
     `active`: whether a session works on the run; states are of the past otherwise.
     """
     nodes, at = cluster["nodes"], f"{cluster['address']}, " if cluster["address"] else ""
-    lines = [f"{at}{count_of(len(nodes))}: {states(nodes)}" if active else f"{count_of(len(nodes))} so far"]
+    lines = [f"{at}{states(nodes)}" if active else f"{count_of(len(nodes))} so far"]
     failures, elsewhere = (sum(node[name] for node in nodes) for name in ("failures", "elsewhere"))
     if failures:
         what = "execution failed" if failures == 1 else "executions failed"
@@ -44,8 +44,8 @@ def nodes_table(cluster: Mapping[str, Any], active: bool, limit: int, width: int
     if not others:
         return table
     executions = sum(node["executions"] for node in others)
-    which = f" ({states(others)})" if active else ""
-    return Group(table, plain(f"and {len(others)} more{which} with {executions:,} executions", "dim"))
+    counts = f" ({counted(others)})" if active else ""
+    return Group(table, plain(f"and {len(others)} more{counts} with {executions:,} executions", "dim"))
 
 
 NUMBERS = ("running", "executions", "exec.", "environments", "env.", "disk free", "failed")
@@ -85,7 +85,14 @@ def notable(node: Mapping[str, Any]) -> tuple[bool, bool, bool, int, int]:
 
 
 def states(nodes: Sequence[Mapping[str, Any]]) -> str:
-    """`3 up, 1 suspect`."""
+    """`4 nodes up`, or `4 nodes: 3 up, 1 gone`."""
+    if all(node["state"] == "up" for node in nodes):
+        return f"{count_of(len(nodes))} up"
+    return f"{count_of(len(nodes))}: {counted(nodes)}"
+
+
+def counted(nodes: Sequence[Mapping[str, Any]]) -> str:
+    """`3 up, 1 gone`."""
     counts = Counter(node["state"] for node in nodes)
     return ", ".join(f"{counts[state]} {state}" for state in ("up", "suspect", "gone") if counts[state])
 

@@ -250,23 +250,26 @@ def recent_failures(
     retried: Sequence[dict[str, Any]],
     nodes: Sequence[dict[str, Any]] = (),
 ) -> list[Failure]:
-    """The most recent failed calls, executions, tasks and machines, newest first."""
+    """The most recent failed calls, executions, tasks and machines, newest first.
+
+    What failed with a machine of a cluster is one failure, that of the machine.
+    """
+    own = {"call_steps": "", "execution_steps": "AND node = ''" if nodes else ""}
     failures = [
         Failure(row["ended_at"], f"{row['task']} {row['stage']}", row["text"] or "")
         for table, text in (("call_steps", "error"), ("execution_steps", "detail"))
         for row in rows(
             connection,
             f"SELECT ended_at, task, stage, {text} AS text FROM {table} WHERE state = 'failed' AND {text} IS NOT ? "
-            f"ORDER BY ended_at DESC LIMIT {MAX_FAILURES}",
+            f"{own[table]} ORDER BY ended_at DESC LIMIT {MAX_FAILURES}",
             NOT_SENT,
         )
     ]
     failures += [Failure(row["last_at"], f"{row['model']}, retried ({row['times']})", row["last"]) for row in retried]
-    told = {failure.text for failure in failures}
     failures += [
         Failure(node["last_failure_at"], f"{node['address'] or node['node']} {node['state']}", node["last_failure"])
         for node in nodes
-        if node["last_failure_at"] and node["last_failure"] not in told
+        if node["last_failure_at"]
     ]
     failures += [
         Failure(task["ended_at"], f"{task['id']} {task['state']}", task["reason"])
