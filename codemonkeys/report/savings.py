@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from codemonkeys.report.statistics import Verdict
 from codemonkeys.report.stored_run import Cost, StoredRun
 from codemonkeys.selection.stop_policy import StopPolicy, types_of
-from codemonkeys.selection.weaver import estimate, verify
+from codemonkeys.selection.weaver import estimate, scales_of, verify
 from codemonkeys.stages import ASKING
 
 GENERATION = tuple(stage.name for stage in ASKING if stage.role == "writer")
@@ -57,7 +57,8 @@ def saving(run: StoredRun, labels: Mapping[str, Sequence[Verdict]]) -> Saving | 
     best = max(rated)[1]
     name, tpr, fpr = names[best], estimated.tpr[best], estimated.fpr[best]
     assert tpr is not None and fpr is not None
-    accepts = {e.task: [bool(row.get(name)) for row in verify(e, sources=False)] for e in pool}
+    scales = scales_of(pool, sources=False)
+    accepts = {e.task: [bool(row.get(name)) for row in verify(e, False, scales)] for e in pool}
     drawn = max(len(row) for row in accepts.values())
     policy = StopPolicy(types_of([(len(row), sum(row)) for row in accepts.values()], tpr, 1 - fpr), tpr, 1 - fpr)
     most = policy.best(drawn)

@@ -32,7 +32,7 @@ from codemonkeys.report.tests_and_turns import TestsResult, TurnResult, by_turn,
 from codemonkeys.report.verdict_sources import Verdicts
 from codemonkeys.selection.evidence import Ranking, ScriptOutcome
 from codemonkeys.selection.rules import RULES, Rule
-from codemonkeys.selection.weaver import estimate, verify
+from codemonkeys.selection.weaver import estimate, scales_of, verify
 
 SYSTEMS = "the candidates come from different systems and are not samples of one"
 FORECAST_TASKS = 10
@@ -127,7 +127,9 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
     forecastable, why = can_forecast(run, counts)
     turns, turn_tasks = by_turn(run, labels, verdicts) if verdicts is not None else ((), 0)
     names, estimated = estimate(pool, sources=False) if pool else ([], None)
-    votes = [[row.get(name) for name in names] for task in graded for row in verify(run.evidence[task], sources=False)]
+    scales = scales_of(pool, sources=False)
+    told = [row for task in graded for row in verify(run.evidence[task], False, scales)]
+    votes = [[row.get(name) for name in names] for row in told]
     flat: list[Verdict] = [verdict for task_labels in known for verdict in task_labels]
     actual = true_rates(votes, flat) if flat else [None] * len(names)
     most = max((n for n, _ in counts), default=0)
