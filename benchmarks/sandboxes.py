@@ -7,6 +7,7 @@ Needs root, a Docker engine (DOCKER_HOST) with the task's image, and the tasks o
 
     bare      the process alone, in the image's root file system
     original  a container for each script by docker-py: create, start, put_archive, git apply, exec, remove
+    engine    what the engine alone takes for a container that ends at once: create, start, remove by itself
     local     our local sandbox on the exported root file system, a fresh overlay for each script
     docker    our docker sandbox, a fresh container for each script, some started ahead
     reuse     our docker sandbox, one container for a candidate
@@ -18,11 +19,13 @@ what is left of them is counted: `leaks` is how many of the counts have grown. W
 flask run on ten candidates in each of our ways, here and with the sandboxes of another checkout, side by side, and the
 cells must be equal. Ends with one line:
 
-    RESULT local_rate_ratio= local_overhead_ms= docker_rate_ratio= docker_latency_ratio= docker_reuse_rate_ratio= leaks=
-           matrix_ratio= matrix_docker_ratio= matrix_reuse_ratio= matrix_equal= matrix_scripts_alone=
+    RESULT local_rate_ratio= local_overhead_ms= docker_rate_ratio= docker_latency_ratio= docker_reuse_rate_ratio=
+           engine_rate_ratio= leaks= matrix_ratio= matrix_docker_ratio= matrix_reuse_ratio= matrix_equal=
+           matrix_scripts_alone=
 
-Rate ratios are over the original's way; `docker_latency_ratio` is its time beyond the bare process over ours. Matrix
-ratios are our time over the other checkout's; `matrix_scripts_alone` is that of the bare scripts over its local one.
+Rate ratios are over the original's way; `docker_latency_ratio` is its time beyond the bare process over ours;
+`engine_rate_ratio` is the limit of `docker_rate_ratio`. Matrix ratios are our time over the other checkout's;
+`matrix_scripts_alone` is that of the bare scripts over its local one.
 """
 
 from __future__ import annotations
@@ -113,6 +116,17 @@ def original(engine: Any, environment: Environment, patch: str) -> Way:
     return run
 
 
+def engine_alone(engine: Any, environment: Environment) -> Way:
+    """A container that ends at once: the least that one for each script can cost. It runs none."""
+
+    def run(_: Script) -> None:
+        host = engine.api.create_host_config(network_mode="none", log_config={"Type": "none"}, auto_remove=True)
+        made = engine.api.create_container(environment.image, ["true"], network_disabled=True, host_config=host)
+        engine.api.start(made["Id"])
+
+    return run
+
+
 def ours(sandbox: Sandbox, environment: Environment, patch: str) -> Way:
     """One of our sandboxes."""
 
@@ -150,6 +164,7 @@ def all_ways(task: Task, home: Path, run: str, mark: str) -> Iterator[dict[str, 
             "reuse": DockerSandbox(run, reuse=True, ahead=WORKERS),
         }
         ways = {"bare": bare(environment), "original": original(engine, environment, task.patch)}
+        ways["engine"] = engine_alone(engine, environment)
         for name, sandbox in sandboxes.items():
             stack.callback(sandbox.close)
             sandbox.ensure(environment)
@@ -247,11 +262,12 @@ def main() -> None:
         for name in OURS if given.executions else ():
             leaks += left_behind(name, partial(ways[name], EXIT), given.executions, WORKERS, run, mark, Path(home))
         told = measure_matrix(given.matrix, task, data / "task_repo" / "tasks" / given.task, Path(home))
-    local, docker, reuse = (per_second[name] / per_second["original"] for name in OURS)
+    local, docker, reuse, engine = (per_second[name] / per_second["original"] for name in (*OURS, "engine"))
     print(
         f"RESULT local_rate_ratio={local:.1f} local_overhead_ms={beyond['local'] * 1e3:.0f} "
         f"docker_rate_ratio={docker:.2f} docker_latency_ratio={beyond['original'] / beyond['docker']:.1f} "
-        f"docker_reuse_rate_ratio={reuse:.1f} leaks={leaks if given.executions else 'unmeasured'} {told}"
+        f"docker_reuse_rate_ratio={reuse:.1f} engine_rate_ratio={engine:.2f} "
+        f"leaks={leaks if given.executions else 'unmeasured'} {told}"
     )
 
 
