@@ -52,13 +52,14 @@ def make_ground(
     program, if it is to enter the root. Raises SandboxError if the environment cannot be exposed.
     """
     check_folders(environment)
-    ground = {
+    folders = [(path, str(outside.resolve())) for path, outside in sorted(environment.folders)]
+    ground: Ground = {
         "root": environment.root and str(environment.root.resolve()),
         "writable": writable,
         "devices": [path for path in host.DEVICES if os.path.exists(path)],
         "device_links": host.DEVICE_LINKS,
         "scratch": {"/dev/shm": 0o1777},
-        "folders": [[path, str(outside.resolve())] for path, outside in sorted(environment.folders)],
+        "folders": folders,
         "placed_at": inside.FOLDER,
         "disk_mb": limits.disk_mb,
         "bubblewrap": bubblewrap,
@@ -66,9 +67,9 @@ def make_ground(
     if not environment.root:
         ground |= _on_this_machine(environment)
     # A folder that was made anew is another, whatever its path.
-    paths = [outside for outside in (ground["root"], *(outside for _, outside in ground["folders"])) if outside]
+    outside = [path for path in (ground["root"], *(path for _, path in folders)) if path]
     ground |= accounting(limits, grouped)
-    return ground | {"folders_seen": [[seen.st_dev, seen.st_ino] for seen in map(os.stat, paths)]}
+    return ground | {"folders_seen": [(seen.st_dev, seen.st_ino) for seen in map(os.stat, outside)]}
 
 
 def make_task(

@@ -125,7 +125,7 @@ def prepare(ground: dict[str, Any]) -> list[Folder]:
     mount("tmpfs", place(ground["placed_at"], at), "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     target = place("/proc", at)
     outside = [("", ground["root"])] * bool(ground["root"]) + [*ground["folders"]]
-    folders = [bring(number, *pair, ground["writable"]) for number, pair in enumerate(outside)]
+    folders = [bring(number, path, folder, ground["writable"]) for number, (path, folder) in enumerate(outside)]
     if not ground["bubblewrap"]:
         mount("proc", target, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         # If we are root outside too, a script could write to /proc/sys even without capabilities.

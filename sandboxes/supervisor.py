@@ -71,7 +71,8 @@ def supervise(
     `given`: see `make_task` in plans.py. `opened`: folders from which to gather what the patch has changed, if wanted.
     Raises OSError.
     """
-    sys.path[:] = sys.meta_path[:] = []
+    sys.path.clear()
+    sys.meta_path.clear()
     drop_capabilities(_KEPT)
     for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)  # process 1 does not even get signals that it has no handler for
@@ -89,11 +90,10 @@ def supervise(
         os.close(upper.OUTPUT)
     run = _Run(given)
     try:
-        how, number = run.watch(variables)
-        lost = False
+        ended = run.watch(variables)
     except _Unread:
-        how, number, lost = "timed-out", 0, True
-    _finish(parent, run.started, how, number, lost)
+        _finish(parent, run.started, "timed-out", 0, lost=True)
+    _finish(parent, run.started, *ended)
 
 
 def _enter(repository: str) -> None:
@@ -146,7 +146,7 @@ def _spawn(words: Sequence[str], variables: dict[str, str], output: int) -> int:
         (os.POSIX_SPAWN_DUP2, output, 2),
     ]
     with _first_to_go():
-        return os.posix_spawn(program, words, variables, file_actions=actions)
+        return os.posix_spawn(program, list(words), variables, file_actions=actions)
 
 
 @contextlib.contextmanager

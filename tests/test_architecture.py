@@ -197,6 +197,7 @@ RUN_GIT = {
     "codemonkeys.repository_tests.inside.watch",  # a script: runs inside a sandbox
     "codemonkeys.selection.pytest_runner",  # likewise
     "sandboxes.conformance.common",  # a test suite: makes repositories
+    "sandboxes.supervisor",  # inside a sandbox, with variables of its own
 }
 PROCESS_CALLS = {"run", "Popen", "call", "check_call", "check_output", "getoutput", "system", "popen"} | {
     *("create_subprocess_exec", "create_subprocess_shell", "execvp", "execlp", "spawnvp", "spawnlp"),
