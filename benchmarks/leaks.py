@@ -41,6 +41,7 @@ def left_behind(
     name: str, execute: Callable[[], None], executions: int, workers: int, run: str, mark: str, folder: Path
 ) -> int:
     """Run executions and print counts that have grown since the first tenth; returns how many have."""
+    count(run, mark, folder)  # loads the engine's library, whose memory would count as grown
     with ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(lambda _: execute(), range(max(executions // 10, workers))):
             pass
