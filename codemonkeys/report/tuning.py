@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from codemonkeys.report.calibration import FEWEST, Calibration, calibrate
+from codemonkeys.report.exponents import Exponents, fit_exponents
 from codemonkeys.report.resampling import GradedTask
 from codemonkeys.report.statistics import Interval, bootstrap
 from codemonkeys.report.tuning_outcomes import Config, outcomes
@@ -57,6 +58,8 @@ class Tuned:
     """In rising cost."""
     calibration: Calibration | None
     """Of all tasks; None if these are too few."""
+    exponents: Exponents | None = None
+    """How samples and tests grow with compute; None if the runs cannot tell."""
 
     def cheapest_as_good(self) -> Point | None:
         """The cheapest point whose cross-validated share is not below the run's own; None if none is."""
@@ -112,6 +115,7 @@ def tune(
         run_usd=sum(each.cost() for task in tasks for each in task.trajectories) / len(tasks),
         frontier=tuple({point.config: point for point in points}.values()),
         calibration=calibration_of(tasks),
+        exponents=fit_exponents(tasks, max(1, draws // 2), seed),
     )
 
 

@@ -31,6 +31,12 @@ def tuned_view(tuned: Tuned, priced: bool) -> RenderableType:
             f"Tests accept {found.accepts_right:.0%} of the right candidates and reject {found.refuses_wrong:.0%} of "
             "the wrong ones."
         )
+    if (fitted := tuned.exponents) is not None:
+        lines.append(
+            f"For solve-or-verify: samples grow with power {fitted.solve:g} of compute, tests with {fitted.verify:g}, "
+            f"from {fitted.verify_from} samples on: -c compute.solve_exponent={fitted.solve:g} "
+            f"-c compute.verify_exponent={fitted.verify:g} -c compute.verify_from={fitted.verify_from}."
+        )
     return Group(heading("Resolved tasks against cost"), table, *(plain(line, "dim") for line in lines))
 
 

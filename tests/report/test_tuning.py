@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from codemonkeys.cli.tuning import tune_command
 from codemonkeys.compute.policies import check_policy
 from codemonkeys.errors import BadInput
 from codemonkeys.report.calibration import calibrate, calibrated, chances_of
+from codemonkeys.report.exponents import best_pairs, fit_exponents, judged_by
 from codemonkeys.report.forecast import SuccessDistribution
 from codemonkeys.report.resampling import GradedTask, Trajectory, graded_tasks, subset, trajectories_of
 from codemonkeys.report.stored_run import read_run
@@ -170,6 +173,25 @@ def test_calibration_finds_the_errors_of_tests_and_the_kinds_of_tasks() -> None:
     default = load_settings().compute.chances
     assert chances_of(SuccessDistribution(0.252, 0.298)) == pytest.approx(default, abs=1e-4)
     assert max(chances_of(SuccessDistribution(2.0, 2.0, 0.5))) < 0.5
+
+
+def test_exponents_are_those_of_the_best_pairs() -> None:
+    tasks = graded(12)
+    (task,) = tasks[:1]
+    assert task.evidence is not None
+    alone = judged_by(task.evidence, [2, 0], [1])
+    assert (alone.patches, alone.original) == ((task.evidence.patches[2], task.evidence.patches[0]), (PRESENT,))
+    assert judged_by(task.evidence, [2], []).edited == ()
+    samples, tests = [1, 2, 4], [0, 1, 2]
+    cost = np.array([[1.0, 1.5, 2.0], [2.0, 2.5, 3.0], [4.0, 4.5, 5.0]])
+    resolved = np.array([[3.0, 3.0, 3.0], [4.0, 5.0, 5.0], [5.0, 6.0, 8.0]])
+    pairs = best_pairs(samples, tests, resolved, cost)
+    assert pairs[0][1:] == (1, 0) and pairs[-1][1:] == (4, 2) and (2, 1) in {pair[1:] for pair in pairs}
+    found = fit_exponents(tasks, draws=1)
+    assert found is None or (0.05 <= found.solve <= 2 and 0.05 <= found.verify <= 2 and found.verify_from >= 1)
+    assert fit_exponents([], draws=1) is None
+    bare = [replace(task, trajectories=task.trajectories[:2]) for task in tasks]
+    assert fit_exponents(bare) is None
 
 
 @pytest.mark.slow
