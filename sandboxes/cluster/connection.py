@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from sandboxes.cluster.handle import Found
 from sandboxes.cluster.starting import OwnCluster, start, variables
 
 EXTRA = "pip install 'codemonkeys[ray]'"
+KNOCKING = 20.0
+"""Seconds that the head of a cluster has to answer."""
 _lock = threading.Lock()
 _users: list[Connection] = []
 
@@ -72,6 +75,7 @@ class Connection:
                 self._keep = True
                 return
             address = self.own.address if self.own else self._wanted
+            knock(address)
             logger = logging.getLogger("ray")
             level = logger.level
             logger.setLevel(logging.ERROR)
@@ -104,6 +108,16 @@ class Connection:
                 _in_thread(_disconnect)
             if self.own is not None:
                 self.own.close()
+
+
+def knock(address: str) -> None:
+    """Raise SandboxError at once if nothing listens at HOST:PORT: Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), KNOCKING).close()
+        except OSError as error:
+            raise SandboxError(advice(address, error)) from error
 
 
 def _disconnect() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.models.endpoint import serve
+from tests.cli.command import Command, Done, codemonkeys
+from tests.models.endpoint import Reply, Seen, serve
 from tests.recorded import dry_run
 from tests.runs.test_faults import Batch
 from tests.sandboxes.cluster import TwoNodes, wait_for
@@ -18,12 +21,27 @@ TASKS = 6
 
 
 class SmallBatch(Batch):
-    """Fewer tasks."""
+    """Fewer tasks, solved by commands that can reach a cluster."""
 
-    def __init__(self, folder: Path, home: Path) -> None:
+    def __init__(self, folder: Path, home: Path, variables: dict[str, str]) -> None:
         super().__init__(folder, home)
+        self.variables = variables
         for task in sorted((self.source / "tasks").iterdir())[TASKS:]:
             task.rename(folder / task.name)
+
+    def __call__(self, *arguments: str) -> Done:
+        return codemonkeys(*arguments, home=self.home, cwd=self.folder, **self.variables)
+
+    def start(self, *arguments: str) -> Command:
+        return Command(*arguments, home=self.home, cwd=self.folder, **self.variables)
+
+
+def respond(seen: Seen) -> Reply:
+    """As the fake model does, but that each task has scripts of its own, which take a moment."""
+    reply, task = dry_run(seen), re.search(r"This is issue (tiny__greeting-\d+)", seen.text)
+    assert task is not None
+    own = f"__import__('time').sleep(0.5); '{task[1]}'; sys.exit(0 if"
+    return replace(reply, body=reply.body.replace("sys.exit(0 if", own))
 
 
 DONE = "SELECT count(*) FROM execution_steps WHERE state = 'done' AND NOT reused"
@@ -31,18 +49,14 @@ CALLS = "SELECT count(*) FROM call_steps WHERE state = 'done'"
 TWICE = f"SELECT request_hash {DONE.removeprefix('SELECT count(*)')} GROUP BY request_hash HAVING count(*) > 1"
 
 
-def test_nodes_and_drivers_are_killed(
-    ray_cluster: TwoNodes, shared_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nodes_and_drivers_are_killed(ray_cluster: TwoNodes, shared_home: Path, tmp_path: Path) -> None:
     """A node is killed with its agent, then the driver; it is resumed on the cluster, and again on one of its own."""
-    batch = SmallBatch(tmp_path, shared_home)
-    for name, value in ray_cluster.variables().items():
-        monkeypatch.setenv(name, value)
+    batch = SmallBatch(tmp_path, shared_home, ray_cluster.variables())
 
     def executions() -> int:
         return int((batch.query("cluster", DONE) or [(0,)])[0][0])
 
-    with serve(dry_run) as endpoint:
+    with serve(respond) as endpoint:
         assert batch(*batch.solve(endpoint.url, "plain", "--sandbox", "local")).code == 0
         total = batch.query("plain", DONE)[0][0]
         with ray_cluster.joined(tmp_path / "second") as second:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import tempfile
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from sandboxes import Entry, Environment, Layer, Limits, Reason, SandboxError, conformance
 from sandboxes.cluster import shipping
-from sandboxes.cluster.connection import advice
+from sandboxes.cluster.connection import advice, knock
 from sandboxes.cluster.driver import Homes
 from sandboxes.cluster.messages import (
     Done,
@@ -242,3 +243,7 @@ def test_what_keeps_a_process_from_a_cluster_is_told() -> None:
     assert "Ray: 2.55.0" in advice("auto", other) and "Install the same ray and Python" in advice("auto", other)
     nowhere = advice("192.0.2.1:6379", ConnectionError("Could not connect.\nat all"))
     assert nowhere.startswith("no Ray cluster answers at 192.0.2.1:6379: Could not connect. Start one with `ray start")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    with pytest.raises(SandboxError, match=f"no Ray cluster answers at {address}: .*refused"):
+        knock(address)
