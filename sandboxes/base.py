@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Concatenate, Literal, NamedTuple, Protocol, runtime_checkable
@@ -100,8 +100,9 @@ class Execution:
     """Wall-clock time of the script."""
     detail: str = ""
     """What failed, for `SANDBOX_FAILED`."""
-    node: str = ""
-    """Id of the machine it ran on, or failed on, where a sandbox has several; see `sandboxes.nodes`."""
+    node: str = field(default="", compare=False)
+    """Id of the machine it ran on, or failed on, where a sandbox has several; see `sandboxes.nodes`. It is no
+    part of what makes executions equal."""
 
 
 class Sandbox(Protocol):
