@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
 from codemonkeys.engine.budget import Budget
@@ -17,6 +16,7 @@ from codemonkeys.engine.in_flight import InFlight
 from codemonkeys.engine.queues import ExecutionSlots
 from codemonkeys.engine.step_context import StepContext
 from codemonkeys.engine.stop import Stop
+from codemonkeys.engine.threads import Threads
 from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.roles import ModelSet
@@ -31,8 +31,6 @@ T = TypeVar("T")
 
 PREPARING = 4
 """Tasks whose snapshot and environment are prepared at a time."""
-ELASTIC = 8_192
-"""Threads that may wait for executions of a sandbox that grows; each is started when it is needed."""
 
 
 def cores() -> int:
@@ -40,6 +38,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+@cache
 def here() -> Capacity:
     """What this machine takes at a time."""
     return Capacity(cores(), memory_mb() * 4 // 5, cores())
@@ -71,13 +70,13 @@ class Steps:
         self.in_flight = InFlight(journal.name, self.stop)
         self.tried: set[str] = set()
         """Names of environments in which scripts are known to run."""
-        # Our own threads: the event loop may be somebody else's, and its default ones too few for all that waits.
         self.programs = Programs()
-        most = operation.executions or (ELASTIC if isinstance(sandbox, ElasticSandbox) else cores())
-        self._threads = ThreadPoolExecutor(most + operation.tasks + PREPARING, "codemonkeys")
+        capacity = sandbox.capacity if isinstance(sandbox, ElasticSandbox) else here
+        others = operation.tasks + PREPARING
+        # Our own threads: the event loop may be somebody else's, and its default ones too few for all that waits.
+        self._threads = Threads(lambda: (operation.executions or capacity().executions) + others)
         context = StepContext(journal, self.in_flight, Redactor(os.environ), notify, accept_changes)
         self.positions = context.positions
-        capacity = sandbox.capacity if isinstance(sandbox, ElasticSandbox) else here
         slots = ExecutionSlots(operation.executions, operation.executions_memory_mb, capacity)
         self.calls = ModelCalls(context, models, operation, self.budget)
         self.executions = Executions(context, sandbox, slots, self._threads)
