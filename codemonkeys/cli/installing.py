@@ -99,7 +99,10 @@ def tell(plan: Plan, home: Path) -> None:
     say(f"{files}: to be installed in {place}, with network, in a copy of the commit, without API keys, by")
     for command in plan.commands_at(place):
         say(f"    {' '.join(command)}")
-    for name, text in plan.written:
+    for rung in plan.ladder:
+        say(f"  if that fails: {rung.what}")
+    used = " ".join(word for command in plan.commands for word in command)
+    for name, text in plan.written if not plan.ladder else [pair for pair in plan.written if pair[0] in used]:
         say(f"  {name}: {', '.join(text.split(chr(10))).rstrip(', ')}")
     for note in plan.notes:
         say(f"  {note}")

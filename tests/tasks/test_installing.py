@@ -18,8 +18,18 @@ from codemonkeys.tasks import images
 from codemonkeys.tasks.build_once import IN_PLACE, unfinished
 from codemonkeys.tasks.environments import prepare
 from codemonkeys.tasks.installing import mounts
-from codemonkeys.tasks.installing.making import _remove, find_made, make, plans_of, where_made, why_not
-from codemonkeys.tasks.installing.plan import Options, Plan
+from codemonkeys.tasks.installing.making import (
+    ENOUGH,
+    _remove,
+    _run,
+    climb,
+    find_made,
+    make,
+    plans_of,
+    where_made,
+    why_not,
+)
+from codemonkeys.tasks.installing.plan import Options, Plan, Rung
 from codemonkeys.tasks.local_repository import SYSTEM_PATH
 from codemonkeys.tasks.own_issue import RuntimeChoice, describe
 from codemonkeys.tasks.own_package import why_not_installed
@@ -420,3 +430,44 @@ def test_what_is_no_virtual_environment_is_put_into_an_image(
         with images.engine() as client:
             for built in images.images_of_ours(client, {task.id}):
                 client.images.remove(built.id, force=True)
+
+
+def test_an_install_that_fails_goes_down_its_ladder_only_as_far_as_it_must(tmp_path: Path) -> None:
+    said: list[str] = []
+    fails, works = ("false",), ("true",)
+    ladder = (Rung("one way", (fails, works)), Rung("another way", (works,)), Rung("too far", (works,)))
+
+    def down(last: tuple[str, ...], rungs: tuple[Rung, ...] = ladder) -> str:
+        said.clear()
+        return climb(last, rungs, tmp_path, lambda command: _run(command, {}, tmp_path), said.append)
+
+    assert down(works) == "" and said == []
+    assert down(fails) == "another way"
+    assert [line for line in said if line.startswith("That failed")] == [
+        "That failed. Trying one way",
+        "That failed. Trying another way",
+    ]
+    some = Rung("some of it", (fails, works, fails), some=True)
+    assert down(fails, (some,)) == "some of it" and sum(line.startswith("Left out: `false`") for line in said) == 2
+    for hopeless in ((), (Rung("nothing", (fails,)),), (Rung("none", (fails,) * 9, some=True),)):
+        with pytest.raises(EnvironmentFailed, match="`false` failed"):
+            down(fails, hopeless)
+    assert sum(line.startswith("Left out") for line in said) == ENOUGH - 1, (
+        "a network that is down is no reason to go on"
+    )
+
+
+def test_the_ladder_of_requirements_forgets_versions_and_keeps_all_else(make_repository: Callable[..., Path]) -> None:
+    lines = "-i https://example.org/simple\nalpha==1.0 ; python_version < '4'\nbeta[x]>=2,<3\ngamma\n"
+    with Snapshot.of_repository(make_repository({"requirements.txt": lines})) as snapshot:
+        (plan,) = plans_of(snapshot, "", Options())
+    written = dict(plan.written)
+    assert written["loose.txt"] == "-i https://example.org/simple\nalpha; python_version < '4'\nbeta[x]\ngamma\n"
+    assert written["one-1.txt"] == "-i https://example.org/simple\nbeta[x]\n"
+    loose, singly = plan.ladder
+    assert singly.some and len(singly.commands) == 3 and not loose.some
+    assert all("--only-binary" in command for rung in plan.ladder for command in rung.commands)
+    hashed = "alpha==1.0 --hash=sha256:00\n"
+    with Snapshot.of_repository(make_repository({"requirements.txt": hashed}, "hashed")) as snapshot:
+        (plan,) = plans_of(snapshot, "", Options())
+    assert plan.ladder == () and [name for name, _ in plan.written] == ["requirements.txt"]

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from codemonkeys.errors import BadInput, EnvironmentFailed
@@ -17,12 +17,14 @@ from codemonkeys.system.variables import variables_without_secrets
 from codemonkeys.tasks.build_once import is_made, make_in_place
 from codemonkeys.tasks.copying import copy_commit
 from codemonkeys.tasks.installing.others import go, java, node, rust
-from codemonkeys.tasks.installing.plan import PLACE, Files, Options, Plan
+from codemonkeys.tasks.installing.plan import PLACE, Files, Options, Plan, Rung, at
 from codemonkeys.tasks.installing.python import python
 from codemonkeys.tasks.snapshot import Snapshot
 
 SECONDS = 3600.0
 """Time limit of one command."""
+ENOUGH = 5
+"""Failures in a row from which it is not the packages that fail."""
 KINDS = (python, node, go, rust, java)
 HELP = {
     "npm": "install Node.js, for the whole machine: scripts see what lies in /usr",
@@ -105,16 +107,56 @@ def _fill(plan: Plan, repository: Path, commit: str, place: Path, say: Callable[
     if plan.kind == "rust":
         _keep_mirrors(place / "cargo")
     variables = {name: value.replace(PLACE, str(place)) for name, value in plan.variables}
-    for command in plan.commands_at(place):
+
+    def run(command: tuple[str, ...]) -> None:
         say(f"Running: {' '.join(command)}")
         _run(command, variables_without_secrets() | variables, tree / plan.folder)
+
+    *first, last = plan.commands_at(place)
+    for command in first:
+        run(command)
+    climbed = climb(last, plan.ladder, place, run, say)
     if plan.kind == "node":
         _keep_modules(tree, place / "modules")
     for mark in place.glob("m2/**/_remote.repositories"):
         mark.unlink()  # Offline, Maven would take an artifact only from the mirror that it came from.
     shutil.rmtree(tree)
     about = {"kind": plan.kind, "files": plan.files, "commands": plan.commands_at(place), "notes": plan.notes}
+    about |= {"instead": climbed} if climbed else {}
     (place / "environment.json").write_text(json.dumps(about, indent=2) + "\n")
+
+
+def climb(
+    last: tuple[str, ...],
+    ladder: Sequence[Rung],
+    place: Path,
+    run: Callable[[tuple[str, ...]], None],
+    say: Callable[[str], None],
+) -> str:
+    """Run the last command of a plan, or the first rung that succeeds; returns what that is, empty for the command.
+
+    Raises what the command raised if no rung succeeds.
+    """
+    try:
+        run(last)
+        return ""
+    except EnvironmentFailed as error:
+        failed = error
+    for rung in ladder:
+        say(f"That failed. Trying {rung.what}")
+        errors = []
+        for tried, command in enumerate(at(place, rung.commands), 1):
+            try:
+                run(command)
+            except EnvironmentFailed as error:
+                errors.append(error)
+                if not rung.some or len(errors) == tried == ENOUGH:
+                    break
+                say(f"Left out: {error}")
+        if not errors or (rung.some and len(errors) < tried):
+            say(f"Installed {rung.what}. Scripts may find other versions than the repository asks for, or lack some")
+            return rung.what
+    raise failed
 
 
 def _remove(tree: Path, names: Iterable[str]) -> None:

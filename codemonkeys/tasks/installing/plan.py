@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -36,6 +36,18 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """A more forgiving way to install, tried where the one before failed."""
+
+    what: str
+    """What it does, to stand after `trying`."""
+    commands: tuple[tuple[str, ...], ...]
+    """In place of the plan's last command."""
+    some: bool = False
+    """Whether it is enough that one of them succeeds."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """How one environment is made."""
 
@@ -55,6 +67,8 @@ class Plan:
     """Files that the commands read, to be written into the environment's folder: name, text."""
     removed: tuple[str, ...] = ()
     """Files that the copy of the commit goes without, in each of its folders: they can name programs to run."""
+    ladder: tuple[Rung, ...] = ()
+    """What is tried in order where the last command fails."""
     notes: tuple[str, ...] = ()
     """What is left out, for the user to know."""
     problem: str = ""
@@ -66,7 +80,12 @@ class Plan:
 
     def commands_at(self, place: Path) -> list[tuple[str, ...]]:
         """The commands as they are run."""
-        return [tuple(word.replace(PLACE, str(place)) for word in command) for command in self.commands]
+        return at(place, self.commands)
+
+
+def at(place: Path, commands: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Commands as they are run for an environment in a folder."""
+    return [tuple(word.replace(PLACE, str(place)) for word in command) for command in commands]
 
 
 @dataclass

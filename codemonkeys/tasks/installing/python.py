@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from typing import Any
 
-from codemonkeys.tasks.installing.plan import PLACE, Files, Options, Plan, key_of, refused
+from codemonkeys.tasks.installing.plan import PLACE, Files, Options, Plan, Rung, key_of, refused
 from codemonkeys.tasks.installing.requirements import Requirements, read_requirements, read_strings
 
 # Isolated, as the commands run in a copy of the repository: else its files are imported in place of Python's own.
@@ -22,6 +22,9 @@ POETRY_SOURCE = re.compile(r'^type = "(?:git|directory|file|url)"', re.M)
 SETUPTOOLS = ("setuptools>=64", "wheel")
 """What builds a project that names nothing else."""
 TESTS = ("test_*.py", "*_test.py")
+_NAMED = re.compile(r"[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*(?:[<>=!~;(].*)?$")
+"""A requirement by name, as against one by address."""
+_VERSIONS = re.compile(r"^([^;<>=!~(]+?)\s*[<>=!~(][^;]*")
 
 
 def python(files: Files, options: Options) -> Plan | None:
@@ -123,7 +126,37 @@ def _by_pip(files: Files, options: Options, project: dict[str, Any]) -> Plan | N
     elif tools:
         commands[-1] += ("-r", f"{PLACE}/tools.txt")
     notes = [f"left out, as it is of the repository itself: {line}" for line in found.local]
-    return _plan(files, options, written, tuple(commands), written=written, notes=notes, by_text=True)
+    ladder, more = _ladder(found, options, tools)
+    return _plan(
+        *(files, options, written, tuple(commands)),
+        written=[*written, *more],
+        ladder=ladder,
+        notes=notes,
+        by_text=True,
+    )
+
+
+def _ladder(
+    found: Requirements, options: Options, tools: tuple[str, ...]
+) -> tuple[tuple[Rung, ...], list[tuple[str, str]]]:
+    """Ever more forgiving ways to install requirements, after Skywork-SWE (arXiv 2506.19290), and the files they read.
+
+    None for requirements with hashes: who writes these wants nothing else. Nothing is built that was not to be.
+    """
+    kept = [line for line in found.lines if line.startswith("-")]
+    lines = [line for line in found.lines if line not in kept]
+    if found.hashed or not lines:
+        return (), []
+    loose = [_VERSIONS.sub(r"\1", line) if _NAMED.match(line) else line for line in lines]
+    each = list(dict.fromkeys([*loose, *tools]))
+    files = [("loose.txt", "\n".join([*kept, *each]) + "\n")]
+    files += [(f"one-{n}.txt", "\n".join([*kept, line]) + "\n") for n, line in enumerate(each)]
+    install = (*PIP, *_binary(options), "-r")
+    singly = tuple((*install, f"{PLACE}/one-{n}.txt") for n in range(len(each)))
+    return (
+        Rung("any versions, in place of those that are named", ((*install, f"{PLACE}/loose.txt"),)),
+        Rung("any version of each by itself, without what cannot be installed", singly, some=True),
+    ), files
 
 
 def _plan(
@@ -134,6 +167,7 @@ def _plan(
     *,
     variables: tuple[tuple[str, str], ...] = (),
     written: Iterable[tuple[str, str]] = (),
+    ladder: tuple[Rung, ...] = (),
     notes: Iterable[str] = (),
     by_text: bool = False,
 ) -> Plan:
@@ -145,6 +179,7 @@ def _plan(
         suffix=f"-{options.version}",
         variables=variables,
         written=tuple(written),
+        ladder=ladder,
         notes=(*notes, *more),
     )
 
