@@ -50,7 +50,9 @@ def sleep(
     runs: RunsOfFix = None,
     json: Json = False,
 ) -> None:
-    """Make the digests of a repository ahead of any issue, for runs with context.mode=digest.
+    """Make the digests of a repository ahead of any issue.
+
+    Runs with context.mode=digest and the same scan model read them.
 
     Example: codemonkeys sleep . -m anthropic/claude-haiku-4-5 --budget 1
     """

@@ -121,7 +121,12 @@ def _fill(plan: Plan, repository: Path, commit: str, place: Path, say: Callable[
     for mark in place.glob("m2/**/_remote.repositories"):
         mark.unlink()  # Offline, Maven would take an artifact only from the mirror that it came from.
     shutil.rmtree(tree)
-    about = {"kind": plan.kind, "files": plan.files, "commands": plan.commands_at(place), "notes": plan.notes}
+    about: dict[str, object] = {
+        "kind": plan.kind,
+        "files": plan.files,
+        "commands": plan.commands_at(place),
+        "notes": plan.notes,
+    }
     about |= {"instead": climbed} if climbed else {}
     (place / "environment.json").write_text(json.dumps(about, indent=2) + "\n")
 
