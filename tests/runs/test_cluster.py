@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sandboxes.cluster.connection import living
 from tests.cli.command import Command, Done, codemonkeys
 from tests.models.endpoint import Reply, Seen, serve
 from tests.recorded import dry_run
@@ -61,9 +62,9 @@ def test_nodes_and_drivers_are_killed(ray_cluster: TwoNodes, shared_home: Path, 
         total = batch.query("plain", DONE)[0][0]
         with ray_cluster.joined(tmp_path / "second") as second:
             command = batch.solve(endpoint.url, "cluster", "--sandbox", "ray", "--ray-address", ray_cluster.address)
+            wait_for(lambda: len(living()) == 2)
             driver = batch.start(*command)
             wait_for(lambda: executions() > 0)
-            wait_for(second.pids)
             second.signal(signal.SIGKILL)
             killed_at = executions()
             wait_for(lambda: executions() > killed_at or driver.poll() is not None)
