@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
@@ -20,12 +20,6 @@ from codemonkeys.tasks.environments import default_home, environment_of
 from codemonkeys.tasks.recipes import Recipe
 from codemonkeys.tasks.sources import load_tasks
 from sandboxes.base import Backend, EnvironmentKind, Reason, Sandbox, Script
-from sandboxes.nodes import ClusterSandbox
-
-if TYPE_CHECKING:
-    from codemonkeys.grading.containers import Way
-    from codemonkeys.grading.evaluation import Grader
-    from codemonkeys.tasks.answer_key import AnswerKey
 
 TOOLS = ("bash", "git", "perl")
 
@@ -78,7 +72,7 @@ def check(
 
     `workers`: tasks at a time; None: one, or on a cluster as many as fit.
     """
-    from codemonkeys.grading.service import open_sandbox, tasks_at_a_time, way_grader_in
+    from codemonkeys.grading.service import open_sandbox, tasks_at_a_time, way_grader_on_nodes
     from codemonkeys.grading.validation import open_validator
 
     tasks = {task.id: replace(task, hidden="") for task in load_tasks(source, ids or None)}
@@ -87,17 +81,12 @@ def check(
     backend = _backend(place.sandbox, list(tasks.values()), home)
     sandbox, kind = open_sandbox(backend, "images check", place.ray_address), backend.environment
 
-    def way_grader(ways: Mapping[str, Way], keys: Mapping[str, AnswerKey]) -> Grader:
-        own = {id: tasks[id] for id, key in keys.items() if key.log_parser in ways}
-        return way_grader_in(sandbox, kind, ways, own, keys)
-
     def look(task: Task) -> tuple[str, ...]:
         return missing_tools(task, home, sandbox, kind) or validator.problems(task.id)
 
     try:
         found = (source, list(tasks), lambda id: environment_of(tasks[id], home, kind), sandbox)
-        on_nodes = way_grader if isinstance(sandbox, ClusterSandbox) else None
-        validator = open_validator(*found, home / "checks", scripts, on_nodes)
+        validator = open_validator(*found, home / "checks", scripts, way_grader_on_nodes(sandbox, kind, tasks))
         with worker_threads(workers or tasks_at_a_time(sandbox) or 1, "check", sandbox.close) as submit:
             asked = {id: submit(partial(look, task)) for id, task in tasks.items()}
             for id, done in asked.items():

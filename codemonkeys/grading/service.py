@@ -232,6 +232,20 @@ def way_grader_in(
     return WaySandboxGrader(ways, environment, sandbox, whole)
 
 
+def way_grader_on_nodes(
+    sandbox: Sandbox, kind: EnvironmentKind, tasks: Mapping[str, Task]
+) -> Callable[[Mapping[str, Way], Mapping[str, AnswerKey]], Grader] | None:
+    """What makes a grader of those tasks that are graded in ways of their own on a cluster; None if it is none."""
+    if not isinstance(sandbox, ClusterSandbox):
+        return None
+
+    def grader(ways: Mapping[str, Way], keys: Mapping[str, AnswerKey]) -> Grader:
+        own = {id: tasks[id] for id, key in keys.items() if key.log_parser in ways}
+        return way_grader_in(sandbox, kind, ways, own, keys)
+
+    return grader
+
+
 def tasks_at_a_time(sandbox: Sandbox) -> int:
     """Tasks whose hidden tests fit on the nodes of a cluster at a time; 0 if it is none."""
     if not isinstance(sandbox, ClusterSandbox):
