@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from heapq import nsmallest
 from itertools import islice
 from zlib import crc32
 
@@ -59,4 +58,4 @@ class SimilarTexts:
 
 def sampled_lines(data: bytes) -> list[int]:
     """Checksums of the lines by which a text is compared."""
-    return nsmallest(SAMPLED, set(map(crc32, data.split(b"\n"))) - {EMPTY})
+    return sorted(set(map(crc32, data.split(b"\n"))) - {EMPTY})[:SAMPLED]

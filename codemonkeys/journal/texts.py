@@ -10,8 +10,8 @@ from codemonkeys.journal.similar import SimilarTexts, sampled_lines
 
 PLAIN_BYTES = 16_384
 """Texts up to this size are stored uncompressed, readable in any SQLite tool; longer ones are compressed."""
-ALIKE_BYTES = 1_024
-"""The same for texts of which a run has many that are alike."""
+ALIKE_BYTES = 2_048
+"""The same for texts of which a run has many alike; to compress a shorter one takes longer than to write it."""
 GAIN = 4
 """A text is compressed against another one if that makes it so many times smaller."""
 
