@@ -18,7 +18,7 @@ which waits for the one before.
     makespan    seconds until the last execution has ended, over the least possible: all executions over all cores, or
                 the longest chain of one task
     driver      processor time of the driver's process for each execution, simulated nodes included, plus that of a call
-                through Ray itself, measured in the first part with calls that do nothing
+                through Ray itself, measured in the first part with orders for an environment that is not there
     memory      growth of the driver's process from a tenth of the executions to the last
 
 Ends with one line:
@@ -43,6 +43,7 @@ from benchmarks.sandboxes import machine
 from benchmarks.sessions import expect, repository
 from sandboxes import Environment, Limits, Sandbox, Script
 from sandboxes.cluster.driver import RaySandbox
+from sandboxes.cluster.messages import Order, limit_values
 from sandboxes.local import LocalSandbox
 
 EXIT = Script("exit 0\n", "script.sh", ("sh",))
@@ -97,9 +98,11 @@ def measure(environment: Environment, rounds: int, executions: int) -> Real:
         for _ in range(BLOCKS):
             for name, sandbox in ways.items():
                 taken[name] += batch(sandbox, environment, EXIT, executions // BLOCKS, THREADS)
+        (node,) = through._members.up()
+        nowhere = Order("nowhere", "/testbed", (), "", "exit 0\n", "script.sh", ("sh",), None, limit_values(LIMITS))
         cpu = time.process_time()
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: through.call_all(os.getpid), range(executions)))
+            list(pool.map(lambda _: node.carry_out(nowhere, {}, ()), range(executions)))
         cpu = time.process_time() - cpu
         one, all_cores = (batch(through, environment, COMPUTE, 8 * THREADS, n) for n in (1, THREADS))
     finally:
