@@ -10,8 +10,6 @@ from pathlib import Path
 
 from codemonkeys.errors import BadInput, BadRecord
 from codemonkeys.system.files import write_whole
-from codemonkeys.tasks.records import check_id, read_rows
-from codemonkeys.tasks.submissions import name_of, read_submission
 
 # Model names become folder names, with "/" replaced.
 UNSAFE_NAME = re.compile("[\x00-\x1f\x7f\ud800-\udfff]|^\\.*$")
@@ -38,6 +36,10 @@ def read_predictions(path: Path) -> dict[str, Prediction]:
     Other keys of a record are ignored; a patch of null counts as empty. Where a form tells no model, its file's name
     stands for it. Raises BadInput if there is no such file, BadRecord for a malformed or repeated record.
     """
+    # The forms of other systems; whoever writes predictions needs none of them.
+    from codemonkeys.tasks.records import check_id, read_rows
+    from codemonkeys.tasks.submissions import name_of, read_submission
+
     submission = read_submission(path)
     predictions: dict[str, Prediction] = {}
     for where, row in submission.entries:
