@@ -47,7 +47,7 @@ my $killed_before = oom_kills();
 sub finish {
     my ($how, $number, $lost) = @_;
     my $end = $lost ? ' lost' : '';
-    syswrite STDERR, sprintf "\ncodemonkeys: %s %d %.2f %d%s\n", $how, $number, now() - $started, oom_kills() - $killed_before, $end;
+    syswrite STDERR, sprintf "\ncodemonkeys: %s %d %.4f %d%s\n", $how, $number, now() - $started, oom_kills() - $killed_before, $end;
     exit 0;
 }
 

@@ -262,7 +262,7 @@ def _finish(parent: socket.socket, started: float, how: str, number: int, lost: 
     with contextlib.suppress(ChildProcessError):
         while True:
             os.waitpid(-1, 0)
-    report = f"\ncodemonkeys: {how} {number} {seconds:.2f} 0{' lost' if lost else ''}\n".encode()
+    report = f"\ncodemonkeys: {how} {number} {seconds:.4f} 0{' lost' if lost else ''}\n".encode()
     os.write(2, report + GONE)
     parent.send(ENDED)
     os.close(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.api import run_solve
-from codemonkeys.errors import BadInput, RunExists, RunInterrupted
+from codemonkeys.errors import BadInput, RunExists, RunInterrupted, SandboxUnavailable
 from codemonkeys.journal.store import Journal
 from codemonkeys.runs.session import Options, RunRequest, open_journal
 from codemonkeys.runs.solve import request_of
@@ -49,12 +49,12 @@ BROKEN = Backend(refuse, lambda: None, "image")
 def test_a_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
     task = Task("a__b-1", "a/b", "7ee9ceb7", "It fails.", image="none")
     settings = load_settings([f"sandbox.kind={__name__}:BROKEN"], model="fake")
-    with pytest.raises(SandboxError, match="no room for one"):
+    with pytest.raises(SandboxUnavailable, match="no room for one"):
         run_solve([task], settings, runs=tmp_path / "made" / "runs", name="one")
     assert list(tmp_path.iterdir()) == [], "nor the folders above it, which were made for it"
     (tmp_path / "runs" / "one").mkdir(parents=True)
     (tmp_path / "runs" / "one" / "mine.txt").touch()
-    with pytest.raises(SandboxError):
+    with pytest.raises(SandboxUnavailable):
         run_solve([task], settings, runs=tmp_path / "runs", name="one")
     assert {path.name for path in (tmp_path / "runs").rglob("*")} == {"one", "mine.txt", "tasks.json"}
 

@@ -13,7 +13,7 @@ import pytest
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.journal import run_files
-from codemonkeys.selection.collect_evidence import collect_evidence, stored_evidence
+from codemonkeys.selection.collect_evidence import BY_SAMPLES, collect_evidence, stored_evidence
 from codemonkeys.selection.evidence import Evidence, ScriptOutcome
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
@@ -78,7 +78,7 @@ def test_evidence_is_the_same_while_solving_and_from_the_journal(
         assert read_again(work) == inputs.evidence
 
         journal = work.steps.journal
-        journal.put_signals(TASK.id, "belief", {1: (0.75, ""), 2: (None, ""), 4: (0.0, "")})
+        journal.put_signals(TASK.id, "belief", {1: (0.75, BY_SAMPLES), 2: (None, BY_SAMPLES), 4: (0.0, BY_SAMPLES)})
         journal.put_signals(TASK.id, "ballot", {0: (4.0, ""), 1: (None, ""), 3: (1.0, "")})
         journal.put_signals(TASK.id, "conversation", {0: (4.0, "")})
         assert read_again(work) == replace(

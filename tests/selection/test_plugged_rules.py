@@ -176,7 +176,17 @@ def test_evidence_holds_texts_and_numbers_and_no_label() -> None:
             assert isinstance(kind, type) and (kind in (str, int, float, bool, NoneType) or issubclass(kind, Enum)), (
                 name
             )
-    told_by = {"original", "edited", "regressions", "breaks", "scores", "ballots", "conversation", "matches"}
+    told_by = {
+        "original",
+        "edited",
+        "regressions",
+        "breaks",
+        "scores",
+        "by_samples",
+        "ballots",
+        "conversation",
+        "matches",
+    }
     written = {"patches", "classes", "sources", "families", "own", "approved"}
     assert {field.name for field in fields(Evidence)} == {"task"} | told_by | written
     assert not re.search(r"gold|hidden|verdict|resolved|label", " ".join(hints))
