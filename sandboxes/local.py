@@ -69,10 +69,11 @@ class LocalSandbox:
     ) -> Execution:
         """Run a script on throw-away copies of the environment's folders; see `Sandbox.run`."""
         limits = limits or Limits()
+        cleared = self._patched.cleared
         known = self._patched.get(environment, patch, limits) if patch else None
         result, changed = self._execute(environment, script, patch, limits, patched=known)
         if patch and changed:
-            self._patched.add(environment, patch, limits, changed)
+            self._patched.add(environment, patch, limits, changed, cleared)
         return result
 
     def step(

@@ -100,10 +100,11 @@ def become_first_process(given: BinaryIO, parent: socket.socket) -> NoReturn:
     folders = roots.prepare(ground)
     task = marshal.load(given)
     places = roots.build(ground, task, folders)
-    opened = upper.open_all(places, task["most"]) if task["gathered"] else None
-    if opened and task["gathered"] == "all":
+    gathered = task["gathered"]
+    opened = upper.open_all(places, task["most"], whole=gathered == "patch") if gathered else None
+    if opened and gathered == "all":
         upper.hand_over(parent, opened)
-    if task["gathered"] != "patch":
+    if gathered != "patch":
         os.close(upper.OUTPUT)
         opened = None
     supervisor.limit(ground["rlimits"])

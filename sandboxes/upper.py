@@ -121,10 +121,13 @@ def _step(folder: int | None, name: str) -> int | None:
         os.close(folder)
 
 
-def open_all(places: Sequence[Place], limits: tuple[int, int]) -> Handed:
-    """Open the folders to gather from, while they can be reached. `limits`: bytes and entries to gather at most."""
+def open_all(places: Sequence[Place], limits: tuple[int, int], whole: bool = False) -> Handed:
+    """Open the folders to gather from, while they can be reached.
+
+    `limits`: bytes and entries to gather at most. `whole`: caches, too.
+    """
     opened = [os.open(path, _FOLDER) for place in places for path in (place.upper, place.lower) if path]
-    return marshal.dumps((limits, [(place.path, bool(place.lower)) for place in places])), opened
+    return marshal.dumps((limits, whole, [(place.path, bool(place.lower)) for place in places])), opened
 
 
 def hand_over(channel: socket.socket, opened: Handed) -> None:
@@ -148,13 +151,13 @@ def gather(handed: Handed | None, output: int) -> None:
         return
     names, descriptors = handed
     given = iter(descriptors)
-    (most_bytes, most_entries), written = marshal.loads(names)
+    (most_bytes, most_entries), whole, written = marshal.loads(names)
     places = [(path, next(given), next(given) if over else None) for path, over in written]
-    inner = {path for path, _, _ in places}
+    left_out = _LeftOut(frozenset() if whole else SKIPPED, _MOUNTED.union(path for path, _, _ in places))
     count = size = 0
     with open(output, "wb", closefd=False) as file:
         for path, upper, lower in places:
-            for entry in _changes(path, os.dup(upper), None if lower is None else os.dup(lower), inner):
+            for entry in _changes(path, os.dup(upper), None if lower is None else os.dup(lower), left_out):
                 count, size = count + 1, size + (entry.size if entry.read else 0)
                 if count > most_entries or size > most_bytes:
                     marshal.dump(f"more than {most_bytes >> 20} MiB or {most_entries} files", file)
@@ -177,16 +180,21 @@ class _Found(NamedTuple):
         return (self.path, self.kind, self.mode, self.read() if self.read else b"", self.changed)
 
 
-def _changes(path: str, upper: int, lower: int | None, inner: set[str]) -> Iterator[_Found]:
-    """What is changed below a folder, each folder before what lies in it; closes both descriptors.
+class _LeftOut(NamedTuple):
+    """What is not gathered."""
 
-    `inner`: paths that other places, or the sandbox itself, are mounted on.
-    """
+    names: frozenset[str]
+    paths: frozenset[str]
+    """What other places, or the sandbox itself, are mounted on."""
+
+
+def _changes(path: str, upper: int, lower: int | None, left_out: _LeftOut) -> Iterator[_Found]:
+    """What is changed below a folder, each folder before what lies in it; closes both descriptors."""
     try:
         for name in sorted(os.listdir(upper)):
             full = f"{path}/{name}"
-            if name not in SKIPPED and full not in inner and full not in _MOUNTED:
-                yield from _change(full, name, upper, lower, inner)
+            if name not in left_out.names and full not in left_out.paths:
+                yield from _change(full, name, upper, lower, left_out)
     finally:
         os.close(upper)
         if lower is not None:
@@ -196,7 +204,7 @@ def _changes(path: str, upper: int, lower: int | None, inner: set[str]) -> Itera
 _MOUNTED = frozenset({"/dev", "/proc", "/sys", "/codemonkeys"})
 
 
-def _change(full: str, name: str, upper: int, lower: int | None, inner: set[str]) -> Iterator[_Found]:
+def _change(full: str, name: str, upper: int, lower: int | None, left_out: _LeftOut) -> Iterator[_Found]:
     seen = os.stat(name, dir_fd=upper, follow_symlinks=False)
     before = _stat(name, lower)
     mode = stat.S_IMODE(seen.st_mode)
@@ -206,7 +214,7 @@ def _change(full: str, name: str, upper: int, lower: int | None, inner: set[str]
         below = None if replaced or lower is None else _step(os.dup(lower), name)
         if below is None or mode != stat.S_IMODE(os.fstat(below).st_mode):
             yield _Found(full, "replaced" if replaced or (below is None and before) else "folder", mode)
-        yield from _changes(full, folder, below, inner)
+        yield from _changes(full, folder, below, left_out)
     elif stat.S_ISCHR(seen.st_mode):
         if before is not None:
             yield _Found(full, "gone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import marshal
 import os
 import shutil
 import time
@@ -15,6 +16,7 @@ import pytest
 from sandboxes import Environment, Execution, Limits, Reason, Script, cgroups, conformance
 from sandboxes import local as local_module
 from sandboxes.local import LocalSandbox
+from sandboxes.patched import Patched
 
 pytestmark = pytest.mark.slow
 
@@ -127,11 +129,58 @@ def test_an_environment_that_is_built_further_is_patched_anew(
     assert output(sandbox.run(own, show, PATCH, LIMITS)) == "one\n2\nthree\nfour\n"
 
 
-def test_a_patch_of_what_layers_leave_out_is_applied_each_time(sandbox: LocalSandbox, own: Environment) -> None:
-    patch = "diff --git a/__pycache__/x b/__pycache__/x\nnew file mode 100644\n--- /dev/null\n+++ b/__pycache__/x\n"
+@pytest.mark.parametrize("name", ["__pycache__/x", r"__pyc\141che__/x"], ids=["plain", "quoted"])
+def test_a_patch_of_caches_is_laid_too(sandbox: LocalSandbox, own: Environment, name: str) -> None:
+    """However git spells their names; what a script leaves in them is no part of a layer."""
+    old, new = (f'"{side}/{name}"' for side in "ab")
+    patch = f"diff --git {old} {new}\nnew file mode 100644\n--- /dev/null\n+++ {new}\n@@ -0,0 +1 @@\n+cached\n"
     show = Script("cat __pycache__/x", "show.sh", SH)
     for _ in range(2):
-        assert output(sandbox.run(own, show, f"{patch}@@ -0,0 +1 @@\n+cached\n", LIMITS)) == "cached\n"
+        assert output(sandbox.run(own, show, patch, LIMITS)) == "cached\n"
+
+
+def test_an_environment_that_is_changed_by_hand_is_patched_anew(sandbox: LocalSandbox, own: Environment) -> None:
+    ((_, folder),) = own.folders
+    show = Script("cat a.txt; ls deep/er", "show.sh", SH)
+    assert output(sandbox.run(own, show, PATCH, LIMITS)) == "one\n2\nthree\nnew.txt\n"
+    (folder / "a.txt").write_text("one\ntwo\nthree\nfour\n")
+    assert output(sandbox.run(own, show, PATCH, LIMITS)) == "one\n2\nthree\nfour\nnew.txt\n"
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "deep" / "er" / "new.txt").write_text("mine")
+    assert sandbox.run(own, show, PATCH, LIMITS).reason is Reason.PATCH_FAILED
+    (folder / "deep" / "er" / "new.txt").unlink()
+    (folder / "a.txt").write_text("other\n")
+    assert sandbox.run(own, show, PATCH, LIMITS).reason is Reason.PATCH_FAILED
+
+
+def test_a_patch_that_copies_a_file_takes_it_as_it_is(sandbox: LocalSandbox, own: Environment) -> None:
+    ((_, folder),) = own.folders
+    patch = "diff --git a/a.txt b/copy.txt\nsimilarity index 100%\ncopy from a.txt\ncopy to copy.txt\n"
+    show = Script("cat copy.txt", "show.sh", SH)
+    for text in ("one\n", "two\n"):
+        (folder / "a.txt").write_text(text)
+        assert output(sandbox.run(own, show, patch, LIMITS)) == text
+
+
+def test_a_repository_behind_a_link_is_patched_in_every_run(sandbox: LocalSandbox, tmp_path: Path) -> None:
+    conformance.prepare_repository(tmp_path / "work" / "real" / "repository")
+    (tmp_path / "work" / "link").symlink_to("real")
+    folders = (("/work", tmp_path / "work"),)
+    environment = Environment("linked", folders=folders, repository="/work/link/repository")
+    for _ in range(2):
+        assert output(sandbox.run(environment, Script("cat a.txt", "show.sh", SH), PATCH, LIMITS)) == "one\n2\nthree\n"
+
+
+def test_a_patch_applied_before_a_build_is_not_kept_after_it(own: Environment) -> None:
+    """Though its script ends later."""
+    kept = Patched()
+    begun = kept.cleared
+    kept.clear()
+    gathered = marshal.dumps(("/testbed/x", "file", 0o644, b"x", 0)) + marshal.dumps(None)
+    kept.add(own, PATCH, LIMITS, gathered, begun)
+    assert kept.get(own, PATCH, LIMITS) is None
+    kept.add(own, PATCH, LIMITS, gathered, kept.cleared)
+    assert kept.get(own, PATCH, LIMITS) is not None
 
 
 def test_a_folder_that_was_made_anew_is_seen_as_it_is(sandbox: LocalSandbox, own: Environment) -> None:
