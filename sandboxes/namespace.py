@@ -35,7 +35,7 @@ def unshare() -> None:
     roots.write("/proc/self/gid_map", f"0 {group} 1")
 
 
-def enter_by_bubblewrap(ground: dict[str, Any], task: dict[str, Any]) -> NoReturn:
+def enter_by_bubblewrap(ground: dict[str, Any], task: dict[str, Any], refusing: ctypes.CDLL | None) -> NoReturn:
     """Execute bubblewrap, with programs and libraries of the old root, to enter the new root and run the command.
 
     It adds a nested process namespace, so that the command is process 1 as it is without bubblewrap. The remaining
@@ -55,8 +55,8 @@ def enter_by_bubblewrap(ground: dict[str, Any], task: dict[str, Any]) -> NoRetur
     arguments = os.memfd_create("arguments", 0)
     os.write(arguments, b"".join(os.fsencode(word) + b"\0" for word in words))
     os.lseek(arguments, 0, os.SEEK_SET)
-    if ground["unaccounted"]:
-        unaccounted.refuse()
+    if refusing:
+        unaccounted.refuse(refusing)
     # Python ignores these signals, and an ignored signal stays ignored across exec.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
@@ -95,8 +95,10 @@ def become_first_process(given: BinaryIO, parent: socket.socket) -> NoReturn:
     `parent`: is handed the folders with what a session changes.
     """
     ground = marshal.load(given)
+    refusing = None
     if ground["unaccounted"]:
         unaccounted.keep_sockets_small()
+        refusing = unaccounted.library()  # of this machine, not of the root that will be entered
     folders = roots.prepare(ground)
     task = marshal.load(given)
     places = roots.build(ground, task, folders)
@@ -109,10 +111,10 @@ def become_first_process(given: BinaryIO, parent: socket.socket) -> NoReturn:
         opened = None
     supervisor.limit(ground["rlimits"])
     if ground["bubblewrap"]:
-        enter_by_bubblewrap(ground, task)
+        enter_by_bubblewrap(ground, task, refusing)
     roots.enter_root()
-    if ground["unaccounted"]:
-        unaccounted.refuse()
+    if refusing:
+        unaccounted.refuse(refusing)
     os.dup2(parent.fileno(), 0, inheritable=False)  # in the place of what it was told on
     parent.close()
     parent = socket.socket(fileno=0)

@@ -30,15 +30,19 @@ class _Comparison(ctypes.Structure):
 def missing() -> bool:
     """Whether this machine lacks the library."""
     try:
-        ctypes.CDLL(_LIBRARY)
+        library()
     except OSError:
         return True
     return False
 
 
-def refuse() -> None:
+def library() -> ctypes.CDLL:
+    """What `refuse` needs, from the root that this process has now; raises OSError."""
+    return ctypes.CDLL(_LIBRARY)
+
+
+def refuse(library: ctypes.CDLL) -> None:
     """Refuse these system calls to this process and all that it starts; raises OSError."""
-    library = ctypes.CDLL(_LIBRARY)
     library.seccomp_init.restype = ctypes.c_void_p
     rules = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(_ALLOW)))
     library.seccomp_attr_set(rules, _NO_SLOWER, ctypes.c_uint32(1))

@@ -601,3 +601,17 @@ def test_signals_that_the_host_blocks_or_ignores_reach_scripts(local_environment
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGUSR1))
         signal.signal(signal.SIGINT, before)
+
+
+def test_an_image_needs_no_library_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does process 1 load what an image has in its place."""
+    root = tmp_path / "root"
+    conformance.prepare_repository(root / "testbed")
+    needed = subprocess.run(["ldd", "/bin/sh"], capture_output=True, text=True, check=True).stdout.split()
+    for path in ("/bin/sh", *(word for word in needed if word.startswith("/"))):
+        (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, root / path[1:])
+    monkeypatch.setattr(cgroups, "parents", dict)
+    with contextlib.closing(LocalSandbox()) as sandbox:
+        done = sandbox.run(Environment("small", root=root), Script("echo as ever", command=("/bin/sh",)))
+    assert (done.exit_code, done.output) == (0, "as ever\n"), done
