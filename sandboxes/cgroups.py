@@ -68,7 +68,10 @@ class Group:
             _busy.update(self.folders)
             begin, _sweeping = not _sweeping, True
         if begin:
-            threading.Thread(target=_sweep, name="codemonkeys-cgroups").start()
+            try:
+                threading.Thread(target=_sweep, name="codemonkeys-cgroups").start()
+            except RuntimeError:  # there is none to be had: a later group's removal takes this one along
+                _sweeping = False
 
 
 def _sweep() -> None:

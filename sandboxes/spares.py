@@ -126,8 +126,10 @@ class Spares:
             self._orders.append(_Order(limits, ground))
             self._changed.notify_all()
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._work, name="codemonkeys-spares", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="codemonkeys-spares", daemon=True)
+                with contextlib.suppress(RuntimeError):  # there is none to be had: runs are started when needed
+                    thread.start()
+                    self._thread = thread
 
     def _work(self) -> None:
         while True:
@@ -137,11 +139,12 @@ class Spares:
                     return
                 self._starting = [self._orders.popleft()]
             surplus = []
-            with contextlib.suppress(OSError, SandboxError):  # without a spare, the next run is started when needed
+            with contextlib.suppress(Exception):  # without a spare, the next run is started when needed
                 run = self._starter.start(*self._starting[0])
                 with self._changed:
                     self._waiting.append(run)
-                    surplus = [self._waiting.popleft()] if len(self._waiting) > _MOST else []
+                    most = 0 if self._closed else _MOST
+                    surplus = [self._waiting.popleft()] if len(self._waiting) > most else []
             with self._changed:
                 self._starting = []
                 self._changed.notify_all()

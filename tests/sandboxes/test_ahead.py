@@ -6,6 +6,7 @@ import contextlib
 import marshal
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sandboxes import Environment, Execution, Limits, Reason, Script, cgroups, conformance
+from sandboxes import Environment, Execution, Limits, Reason, Script, cgroups, conformance, plans, spares
 from sandboxes import local as local_module
 from sandboxes.local import LocalSandbox
 from sandboxes.patched import Patched
@@ -209,6 +210,37 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+def test_a_run_that_cannot_be_started_ahead_keeps_nobody_waiting(
+    own: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = spares.Starter.start
+
+    def start(starter: spares.Starter, limits: Limits, ground: plans.Ground) -> spares.StartedRun:
+        if threading.current_thread() is not threading.main_thread():
+            raise ValueError("not of the kind that is expected")
+        return real(starter, limits, ground)
+
+    monkeypatch.setattr(spares.Starter, "start", start)
+    with contextlib.closing(LocalSandbox()) as sandbox:
+        for _ in range(2):
+            assert sandbox.run(own, Script("exit 0", "exit.sh", SH), None, LIMITS).exit_code == 0
+            wait_until(lambda: not (sandbox._spares._orders or sandbox._spares._starting))
+
+
+def test_a_run_needs_no_further_thread(own: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is about to exit, or has as many as it may, gets none."""
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with contextlib.closing(LocalSandbox()) as sandbox:
+        for _ in range(2):
+            assert sandbox.run(own, Script("exit 0", "exit.sh", SH), None, LIMITS).exit_code == 0
+        monkeypatch.undo()
+    assert not cgroups._busy
+
+
 def test_groups_of_runs_that_ended_are_removed_by_themselves(own: Environment) -> None:
     with contextlib.closing(LocalSandbox()) as sandbox:
         for _ in range(3):
@@ -249,6 +281,8 @@ def test_nothing_of_the_root_is_imported_by_process_1(sandbox: LocalSandbox, own
         done = sandbox.run(environment, Script(text, "s.sh", SH), None, LIMITS)
         assert done.exit_code == code and done.reason is (Reason.KILLED if code is None else Reason.EXITED), done
     assert sandbox.run(environment, Script("exit 3", "s.sh", SH), "no patch\n", LIMITS).reason is Reason.PATCH_FAILED
+
+
 
 
 @pytest.mark.parametrize("command", [("env",), ("./no-first-line",), ("./not-executable",), ("no-such",), (".",)])
