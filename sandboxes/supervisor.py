@@ -124,7 +124,8 @@ def _apply(given: Mapping[str, Any]) -> tuple[bytes, int]:
 def _start(given: Mapping[str, Any], variables: Mapping[str, str], output: int) -> int:
     """Start the script; returns its process."""
     words = list(given["words"])
-    if not given["activate"]:
+    # A file that Bash would read first may change what is found.
+    if not given["activate"] and "BASH_ENV" not in variables:
         # As Bash would leave them to the script.
         seen = {"SHLVL": "0", **variables, "PWD": os.getcwd()}
         with contextlib.suppress(OSError):

@@ -283,6 +283,18 @@ def test_nothing_of_the_root_is_imported_by_process_1(sandbox: LocalSandbox, own
     assert sandbox.run(environment, Script("exit 3", "s.sh", SH), "no patch\n", LIMITS).reason is Reason.PATCH_FAILED
 
 
+def test_a_file_that_bash_reads_first_is_read(sandbox: LocalSandbox, own: Environment) -> None:
+    """Images set it, to have a script find another interpreter."""
+    ((_, folder),) = own.folders
+    (folder / "first").write_text("export PATH=/testbed/bin:$PATH FIRST=read\n")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "env").write_text('#!/bin/sh\necho "another, $FIRST"\n')
+    (folder / "bin" / "env").chmod(0o755)
+    variables = (*own.variables, ("BASH_ENV", "/testbed/first"))
+    for activate in ("", "true"):
+        environment = replace(own, variables=variables, activate=activate)
+        assert output(sandbox.run(environment, Script("", "s", ("env",)), None, LIMITS)) == "another, read\n"
+
 
 
 @pytest.mark.parametrize("command", [("env",), ("./no-first-line",), ("./not-executable",), ("no-such",), (".",)])
