@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import struct
@@ -67,6 +68,8 @@ def drop_capabilities(kept: Iterable[int]) -> None:
     number = 0
     while libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0:  # until there is no capability of that number
         number += 1
+    if (failed := ctypes.get_errno()) != errno.EINVAL:
+        raise OSError(failed, f"drop capabilities: {os.strerror(failed)}")
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs")
     held = sum(1 << capability for capability in kept)
     low, high = held & 0xFFFFFFFF, held >> 32

@@ -6,6 +6,8 @@ import contextlib
 import marshal
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -295,6 +297,13 @@ def test_a_file_that_bash_reads_first_is_read(sandbox: LocalSandbox, own: Enviro
         environment = replace(own, variables=variables, activate=activate)
         assert output(sandbox.run(environment, Script("", "s", ("env",)), None, LIMITS)) == "another, read\n"
 
+
+def test_capabilities_that_cannot_be_dropped_are_no_success() -> None:
+    """The script would have them."""
+    text = "from sandboxes.syscalls import drop_capabilities; drop_capabilities(())"
+    nothing = [] if os.getuid() else ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    done = subprocess.run([*nothing, sys.executable, "-c", text], capture_output=True, text=True)
+    assert done.returncode == 1 and "drop capabilities: Operation not permitted" in done.stderr, done
 
 
 @pytest.mark.parametrize("command", [("env",), ("./no-first-line",), ("./not-executable",), ("no-such",), (".",)])
