@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from sandboxes import unaccounted, upper
@@ -146,25 +146,7 @@ def _spawn(words: Sequence[str], variables: dict[str, str], output: int) -> int:
         (os.POSIX_SPAWN_DUP2, output, 1),
         (os.POSIX_SPAWN_DUP2, output, 2),
     ]
-    with _first_to_go():
-        return os.posix_spawn(program, list(words), variables, file_actions=actions)
-
-
-@contextlib.contextmanager
-def _first_to_go() -> Iterator[None]:
-    """Where memory runs out, what is started meanwhile goes first and this process lives to tell."""
-    try:
-        file = os.open("/proc/self/oom_score_adj", os.O_RDWR)
-    except OSError:
-        yield
-        return
-    usual = os.read(file, 16)
-    try:
-        os.pwrite(file, b"1000", 0)
-        yield
-    finally:
-        os.pwrite(file, usual, 0)
-        os.close(file)
+    return os.posix_spawn(program, list(words), variables, file_actions=actions)
 
 
 class _Run:
@@ -208,12 +190,10 @@ class _Run:
 
     def _holds(self, seconds: float) -> bool:
         """Wait a while for the script to write or a child to end; whether the script wrote."""
-        waiting = select.poll()
-        waiting.register(self._signals, select.POLLIN)
-        if self._open:
-            waiting.register(self._output, select.POLLIN)
         most = _TICK if any(self._most[:2]) else _LONG
-        ready = dict(waiting.poll(max(min(seconds, most), 0) * 1000))
+        # Not poll, which fails for a process that may open no files: a script can limit this one, of its own user.
+        waiting = [self._signals, *([self._output] if self._open else [])]
+        ready, _, _ = select.select(waiting, [], [], max(min(seconds, most), 0))
         if self._signals in ready:
             os.read(self._signals, 4096)
         return self._output in ready
@@ -231,11 +211,9 @@ class _Run:
         return False
 
     def _write(self, data: bytes) -> None:
-        waiting = select.poll()
-        waiting.register(1, select.POLLOUT)
         while data:
             seconds = self._deadline + _PATIENCE - time.monotonic()
-            if seconds <= 0 or not waiting.poll(seconds * 1000):
+            if seconds <= 0 or not select.select([], [1], [], seconds)[1]:
                 raise _Unread
             try:
                 data = data[os.write(1, data) :]

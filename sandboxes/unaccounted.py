@@ -77,7 +77,10 @@ def over(processes: int, memory_kb: int, socket_kb: int) -> str:
     """
     if not processes and not memory_kb:
         return ""
-    found = [name for name in os.listdir("/proc") if name.isdigit()]
+    try:
+        found = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:  # a script has limited the files of this process, which is of its own user
+        return "killed"
     if processes and len(found) > processes:
         return "killed"
     if not memory_kb:

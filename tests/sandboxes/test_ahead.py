@@ -268,6 +268,25 @@ for number in range(1, 65):
     assert str(Path(local_module.__file__).parent) not in done.output
 
 
+@pytest.mark.parametrize("grouped", [True, False], ids=["group", "no group"])
+def test_a_script_that_limits_process_1_is_no_failure_of_the_sandbox(
+    grouped: bool, own: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may limit the processes of the same user. Where they cannot be counted any more, that is the end."""
+    text = "import resource, time\nresource.prlimit(1, resource.RLIMIT_NOFILE, (0, 0))\n"
+    text += "print('x' * 200_000, flush=True); time.sleep(0.2); exit(3)\n"
+    if not grouped:
+        monkeypatch.setattr(cgroups, "parents", dict)
+    elif not cgroups.usable(cgroups.parents()):
+        pytest.skip("control groups cannot be written here")
+    with contextlib.closing(LocalSandbox()) as sandbox:
+        done = sandbox.run(own, Script(text, command=("python3",)), None, LIMITS)
+    if grouped:
+        assert (done.exit_code, len(done.output)) == (3, 200_001), done
+    else:
+        assert done.reason is Reason.KILLED, done
+
+
 def test_nothing_of_the_root_is_imported_by_process_1(sandbox: LocalSandbox, own: Environment, tmp_path: Path) -> None:
     """Modules that lie where those of this machine's Python do, in a root that a patch or an image may have filled."""
     library = Path(os.__file__).parent
