@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 
-from codemonkeys.journal.packing import pack, pack_against, unpack
+from codemonkeys.journal.packing import AGAINST, pack, pack_against, unpack
 from codemonkeys.journal.similar import SimilarTexts, sampled_lines
 
 PLAIN_BYTES = 16_384
@@ -70,14 +70,23 @@ def pack_similar(connection: sqlite3.Connection, digest: str, data: bytes, simil
     """Compress a text against the most similar one, or by itself, and remember it then."""
     lines = sampled_lines(data)
     base = similar.find(lines)
-    # One that was rolled back is not there.
-    if base is not None and has(connection, base):
+    if base is not None and stands_alone(connection, base):
         content = similar.content(base, lambda found: get_bytes(connection, found))
         packed = pack_against(data, content, base)
         if len(packed) * GAIN <= len(data):
             return packed
     similar.add(digest, data, lines)
     return pack(data)
+
+
+def stands_alone(connection: sqlite3.Connection, digest: str) -> bool:
+    """Whether a text can be read without another one.
+
+    One that was rolled back is not there, and may since have been compressed against another one.
+    """
+    query = "SELECT substr(compressed, 1, 1) IS NOT ? FROM texts WHERE hash = ?"
+    row = connection.execute(query, (AGAINST, digest)).fetchone()
+    return row is not None and bool(row[0])
 
 
 def has(connection: sqlite3.Connection, digest: str, plain: bool = False) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -80,6 +81,20 @@ def test_a_text_is_never_compressed_against_one_that_was_rolled_back(connection:
     third = texts.put(connection, f"{FILE}two", similar=similar)
     assert not texts.has(connection, first)
     assert texts.get(connection, second) == f"{FILE}one" and is_against(connection, third, second)
+
+
+def test_texts_make_no_chains(connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though one was rolled back, and is compressed against another one when it comes again."""
+    monkeypatch.setattr(texts, "sampled_lines", lambda data: json.loads(data.partition(b"\n")[0]))
+    similar = SimilarTexts()
+    connection.execute("BEGIN")
+    texts.put(connection, f"[1, 2, 3, 4]\n{FILE}", similar=similar)
+    connection.execute("ROLLBACK")
+    base = texts.put(connection, f"[1, 2, 3]\n{FILE}", similar=similar)
+    again = texts.put(connection, f"[1, 2, 3, 4]\n{FILE}", similar=similar)
+    last = texts.put(connection, f"[4]\n{FILE}", similar=similar)
+    assert is_against(connection, again, base) and not is_against(connection, last, again)
+    assert texts.get(connection, last) == f"[4]\n{FILE}"
 
 
 def test_an_answer_that_was_sent_before_can_be_read_in_any_tool(connection: sqlite3.Connection) -> None:
