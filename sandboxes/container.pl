@@ -133,7 +133,7 @@ sub listing {
 sub state_now {
     my %place = map { $_->[0] => 1 } @places, [$folder];
     my @state = map { contents($_) } '/proc/self/mountinfo', '/proc/self/limits', '/proc/self/oom_score_adj',
-        '/proc/self/coredump_filter', '/proc/self/timerslack_ns', glob('/proc/sysvipc/*');
+        '/proc/self/coredump_filter', '/proc/self/timerslack_ns', '/proc/self/autogroup', glob('/proc/sysvipc/*');
     for (split /\n/, $state[0]) {
         my ($path, $options, $kind) = /^\S+ \S+ \S+ \S+ (\S+) (\S+) .*?- (\S+) / or next;
         next if $place{$path} or $options !~ /^rw\b/ or $kind =~ /^(proc|devpts)$/ or $path =~ m{^/proc/};
@@ -162,7 +162,9 @@ sub fill {
 
 sub empty {
     my @find = ('find', (map { $_->[0] } @places), '-xdev', '-mindepth', '1');
-    my $remove = 'open STDERR, ">", "/dev/null"; exit 0 if !system @ARGV, "-delete";'
+    # A time may tell something, too.
+    my $remove = 'utime undef, undef, grep { m{^/} } @ARGV;'
+        . 'open STDERR, ">", "/dev/null"; exit 0 if !system @ARGV, "-delete";'
         . 'system @ARGV, "-type", "d", "-exec", "chmod", "u+rwx", "{}", ";"; system @ARGV, "-delete"';
     run_as_user(\$remove, @find);
     as_owner(sub { unlink glob "$folder/* $folder/.[!.]*"; 1 });

@@ -122,6 +122,14 @@ def test_nothing_is_left_for_the_next_script(kept: DockerSandbox, docker_environ
     assert container_of(kept, docker_environment, patch) == name
 
 
+def test_no_time_is_left_for_the_next_script(kept: DockerSandbox, docker_environment: Environment) -> None:
+    """Of a folder in which nothing else is left."""
+    patch = new_file(str(uuid.uuid4()))
+    touch, tell = (Script(f"{command} /tmp /dev/shm", "s.sh", SH) for command in ("touch -d @1", "stat -c %Y"))
+    assert kept.run(docker_environment, touch, patch).exit_code == 0
+    assert min(map(int, kept.run(docker_environment, tell, patch).output.split())) > 1
+
+
 @pytest.mark.parametrize(
     "left",
     [
@@ -134,6 +142,7 @@ def test_nothing_is_left_for_the_next_script(kept: DockerSandbox, docker_environ
         "subprocess.run(['perl', '-e', 'msgget(7, 01600) // die'], check=True)",
         "resource.prlimit(1, resource.RLIMIT_NOFILE, (64, 64))",
         "open('/proc/1/oom_score_adj', 'w').write('500')",
+        "file = '/proc/1/autogroup'; assert os.path.exists(file), 'not supported'; open(file, 'w').write('5')",
         "import ctypes; assert ctypes.CDLL(None).mq_open(b'/mark', 0o102, 0o600, None) >= 0",
         "held = [bytearray(b'x') * (1 << 24) for _ in range(100)]",
     ],
