@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
+from sandboxes import inside
 from sandboxes.base import Capacity, Environment, SandboxError
 from sandboxes.cluster.handle import Found, Node
 from sandboxes.cluster.messages import Facts, NodeSettings
@@ -97,19 +98,25 @@ class Members:
             raise SandboxError(f"{why}: {self.reasons()}")
 
     def _bring(self, environment: Environment, start: Start, node: Node) -> None:
-        for name in start.evict:
-            node.evict(name)
-        if not start.fetch:
-            node.hold(environment.name, lambda: source_of(environment))
-            return
         begun = time.monotonic()
-        size_mb = node.hold(environment.name, lambda: source_of(environment))
+        try:
+            for name in start.evict:
+                node.evict(name)
+            size_mb = node.hold(environment.name, lambda: source_of(environment))
+        except SandboxError:
+            raise
+        except Exception as error:  # such as a full disk: the node would count as one that soon has it
+            why = inside.unforeseen(error).detail
+            raise SandboxError(f"environment {environment.name} did not come to node {node.name}: {why}") from error
+        if not start.fetch:
+            return
         with self._lock:
             self._wake(self._placement.arrived(start.node, environment.name, size_mb, time.monotonic() - begun))
 
     def _wake(self, starts: Iterable[Start]) -> None:
         for start in starts:
-            self._waiting.pop(start.ticket).set_result(start)
+            if waiting := self._waiting.pop(start.ticket, None):  # else the sandbox was closed
+                waiting.set_result(start)
         # What is up may have changed with it.
         up = [node for node in self._placement.nodes.values() if node.up]
         cores = [int(node.cores) for node in up]
@@ -208,5 +215,5 @@ class Members:
     def _set(self, node: Node, condition: Condition, why: str) -> None:
         with self._lock:
             self._reasons[node.name] = why
-            if node.id in self._nodes:
+            if self._nodes.get(node.id) is node:  # else another agent has taken its place, which may be well
                 self._wake(self._placement.set_condition(node.id, condition))
