@@ -42,8 +42,9 @@ class Members:
         self._placement = Placement()
         self._nodes: dict[str, Node] = {}
         self._waiting: dict[int, Future[Start]] = {}
-        self._reasons: dict[str, str] = {}
-        """What was last wrong with nodes, by name."""
+        self._reasons: dict[str, tuple[str, str]] = {}
+        """Names of nodes, and what was last wrong with them, by id."""
+        self._refused: dict[str, Found] = {}
         self._capacity = Capacity(0, 0, 0)
         self._closed = False
 
@@ -136,9 +137,11 @@ class Members:
         node.hold(environment.name, lambda: source_of(environment))
 
     def views(self) -> tuple[NodeView, ...]:
-        """All nodes as they are now, also those that have gone."""
+        """All nodes as they are now, also those that have gone or are not used."""
         with self._lock:
-            return tuple(self._view(self._nodes[id], state) for id, state in self._placement.nodes.items())
+            used = [self._view(self._nodes[id], state) for id, state in self._placement.nodes.items()]
+            refused = [self._unused(node) for id, node in self._refused.items() if id not in self._nodes]
+        return (*used, *refused)
 
     def _view(self, node: Node, state: NodeState) -> NodeView:
         return NodeView(
@@ -151,12 +154,20 @@ class Members:
             running=sum(request.cores > 0 for request in state.running.values()),
             environments=len(state.environments),
             disk_free_mb=int(state.disk_free_mb),
-            failure=self._reasons.get(node.name, ""),
+            failure=self._reasons.get(node.id, ("", ""))[1],
+        )
+
+    def _unused(self, node: Found) -> NodeView:
+        why = self._reasons[node.id][1]
+        return NodeView(
+            node.id, node.name, self._settings.underneath, "gone", node.cores, node.memory_mb, failure=why
         )
 
     def reasons(self) -> str:
         """Why nodes cannot be used, as far as known."""
-        return "; ".join(f"{name}: {why}" for name, why in self._reasons.items()) or "there is no node with free cores"
+        with self._lock:
+            told = dict.fromkeys(f"{name}: {why}" for name, why in self._reasons.values())
+        return "; ".join(told) or "there is no node with free cores"
 
     def close(self) -> list[Node]:
         """Refuse everything from now on; returns the nodes."""
@@ -190,6 +201,8 @@ class Members:
         with self._lock:
             state = self._placement.nodes[node.id]
             state.disk_free_mb = facts.disk_free_mb
+            if facts.trouble:
+                self._reasons[node.id] = node.name, facts.trouble
             if state.condition is Condition.SUSPECT and facts.probed and not facts.trouble:
                 self._wake(self._placement.set_condition(node.id, Condition.UP))
 
@@ -210,10 +223,10 @@ class Members:
     def refused(self, found: Found, why: str) -> None:
         """It cannot be used."""
         with self._lock:
-            self._reasons[found.name] = why
+            self._reasons[found.id], self._refused[found.id] = (found.name, why), found
 
     def _set(self, node: Node, condition: Condition, why: str) -> None:
         with self._lock:
-            self._reasons[node.name] = why
+            self._reasons[node.id] = node.name, why
             if self._nodes.get(node.id) is node:  # else another agent has taken its place, which may be well
                 self._wake(self._placement.set_condition(node.id, condition))

@@ -88,7 +88,7 @@ class Watch:
         self._closed, self._wanted = False, threading.Event()
         self._began = time.monotonic()
         self.settled = threading.Event()
-        """Every node that was there at the beginning has answered, or failed."""
+        """Every node that was there at the beginning has answered, or failed; after a while one that is up is enough."""
         self._thread = threading.Thread(target=self._run, name="codemonkeys-watch", daemon=True)
 
     def start(self) -> None:
@@ -121,6 +121,8 @@ class Watch:
     def _is_settled(self) -> bool:
         if not self._watched and not self._refused:
             return time.monotonic() - self._began > FIRST
+        if any(watched.up for watched in self._watched.values()) and time.monotonic() - self._began > self._patience:
+            return True
         return all(watched.up or watched.lost for watched in self._watched.values())
 
     def _look(self) -> None:
@@ -155,10 +157,10 @@ class Watch:
                 return
             watched.up = True
             self._listener.added(watched.node, facts)
-        elif facts.probed or watched.lost or now - watched.asked >= self._every:
+        elif (facts.probed and not facts.trouble) or watched.lost or now - watched.asked >= self._every:
             self._listener.answered(watched.node, facts)
-        elif not self._listener.is_suspect(watched.node):
-            return
+        elif facts.trouble or not self._listener.is_suspect(watched.node):
+            return  # it is asked again in time
         self._deaths.pop(watched.found.id, None)
         watched.lost = False
         watched.node.find()

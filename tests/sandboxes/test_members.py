@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from sandboxes import Environment, SandboxError
-from sandboxes.cluster.handle import Node
+from sandboxes.cluster.handle import Found, Node
 from sandboxes.cluster.members import Members
 from sandboxes.cluster.messages import Facts, NodeSettings
+from sandboxes.cluster.node_state import Condition
+from sandboxes.cluster.watch import Watch
 
 ONE, OTHER = Environment("one", image="one"), Environment("other", image="other")
 FACTS = Facts(cores=1, memory_mb=4096, disk_free_mb=100_000, version="1", probed=True)
@@ -21,12 +25,27 @@ class Agent:
 
     def __init__(self, id: str, hold: Callable[[str], float] = lambda _: 1.0) -> None:
         self.id, self.name, self._hold = id, f"machine {id}", hold
+        self.dead = ""
+        self.asked: list[str] = []
+        self.facts = FACTS
 
     def hold(self, name: str, source: object) -> float:
         return self._hold(name)
 
+    def call(self, method: str) -> Future[Any]:
+        self.asked.append(method)
+        answer: Future[Any] = Future()
+        answer.set_result(replace(self.facts, probed=method != "facts"))
+        return answer
+
     def lose(self, why: str) -> None:
         """Nothing is under way."""
+
+    def find(self) -> None:
+        """Nor was it lost."""
+
+    def kill(self) -> None:
+        """There is no agent."""
 
 
 def members(*agents: Agent) -> Members:
@@ -70,3 +89,65 @@ def test_what_ends_after_the_sandbox_was_closed_starts_nothing() -> None:
     with cluster.place(ONE, 1, 512):
         cluster._placement.submit(cluster._placement._requests[1])  # waits behind it
         cluster.close()
+
+
+class Listening(Members):
+    """Nodes with agents of the tests."""
+
+    def __init__(self, *agents: Agent) -> None:
+        super().__init__(NodeSettings("tests", "local"), lambda: None)
+        self._agents = {agent.id: agent for agent in agents}
+
+    def start(self, found: Found) -> Node:
+        return cast(Node, self._agents[found.id])
+
+
+def watch(cluster: Listening, check: Callable[[Facts], str] = lambda _: "") -> Watch:
+    """It has looked twice: once to begin, once to hear what nodes say."""
+    found = [Found(id, agent.name, 1, 4096) for id, agent in cluster._agents.items()]
+    watching = Watch(cluster, lambda: found, check, every=600, patience=600)
+    for _ in range(2):
+        watching._look()
+    return watching
+
+
+def test_a_node_that_stays_unwell_is_asked_now_and_then() -> None:
+    """Not again as soon as it has answered; and what is wrong with it is told."""
+    agent = Agent("a")
+    cluster = Listening(agent)
+    watching = watch(cluster)
+    agent.facts = replace(FACTS, trouble="its engine is away")
+    cluster._set(cast(Node, agent), Condition.SUSPECT, "it failed")
+    watching._watched["a"].asked -= 700
+    for _ in range(20):
+        watching._look()
+    assert agent.asked == ["start", "facts", "probe"]
+    watching._watched["a"].asked -= 700
+    for _ in range(20):
+        watching._look()
+    assert agent.asked == ["start", "facts", "probe", "probe"]
+    assert [(node.state, node.failure) for node in cluster.views()] == [("suspect", "its engine is away")]
+    agent.facts = FACTS
+    watching._watched["a"].asked -= 700
+    for _ in range(20):
+        watching._look()
+    assert [node.state for node in cluster.views()] == ["up"]
+
+
+def test_a_node_that_cannot_be_used_is_seen() -> None:
+    """A run that goes on without it would not tell otherwise."""
+    cluster = Listening(Agent("a"), Agent("b"))
+    cluster._agents["b"].facts = replace(FACTS, version="2")
+    watch(cluster, lambda facts: "" if facts.version == "1" else "it has another version")
+    assert [(node.id, node.state, node.failure) for node in cluster.views()] == [
+        ("a", "up", ""),
+        ("b", "gone", "it has another version"),
+    ]
+
+
+def test_what_was_wrong_with_a_node_is_not_told_of_another_on_that_machine() -> None:
+    first, second = Agent("a"), Agent("b")
+    second.name = first.name
+    cluster = members(first, second)
+    cluster.removed(cast(Node, first), "it died")
+    assert [node.failure for node in cluster.views()] == ["it died", ""]
