@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -107,7 +108,13 @@ class RaySandbox:
     def call_all(self, function: Callable[..., T], *arguments: object) -> dict[str, T | SandboxError]:
         """Call a function of a module on every node that is up; see `ClusterSandbox`."""
         answers: dict[str, T | SandboxError] = {}
-        for node, future in [(node, node.begin("call", function, *arguments)) for node in self._members.up()]:
+        begun: list[tuple[Node, Future[T]]] = []
+        for node in self._members.up():
+            try:
+                begun.append((node, node.begin("call", function, *arguments)))
+            except SandboxError as error:  # it has just been lost
+                answers[node.id] = error
+        for node, future in begun:
             try:
                 answers[node.id] = future.result()
             except SandboxError as error:

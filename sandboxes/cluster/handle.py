@@ -99,7 +99,12 @@ class Node:
                 else:
                     waiting.set_exception(self._told(error))
 
-        method.remote(*arguments).future().add_done_callback(done)
+        try:
+            method.remote(*arguments).future().add_done_callback(done)
+        except BaseException:  # of arguments that cannot be sent
+            with self._lock:
+                self._pending.discard(waiting)
+            raise
         return waiting
 
     def _told(self, error: BaseException) -> BaseException:

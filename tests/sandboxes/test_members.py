@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from threading import Lock
 from typing import Any, cast
 
 import pytest
 
 from sandboxes import Environment, SandboxError
-from sandboxes.cluster.handle import Found, Node
+from sandboxes.cluster.driver import RaySandbox
+from sandboxes.cluster.handle import Found, Node, NodeLost
 from sandboxes.cluster.members import Members
 from sandboxes.cluster.messages import Facts, NodeSettings
 from sandboxes.cluster.node_state import Condition
@@ -100,6 +102,35 @@ class Listening(Members):
 
     def start(self, found: Found) -> Node:
         return cast(Node, self._agents[found.id])
+
+
+def test_a_node_that_is_lost_meanwhile_keeps_no_other_from_its_answer() -> None:
+    class Lost(Agent):
+        def begin(self, method: str, *arguments: object) -> Future[Any]:
+            raise NodeLost("it was lost")
+
+    class Answering(Agent):
+        def begin(self, method: str, *arguments: object) -> Future[Any]:
+            answer: Future[Any] = Future()
+            answer.set_result(3)
+            return answer
+
+    sandbox = object.__new__(RaySandbox)
+    sandbox._members = members(Lost("a"), Answering("b"))
+    answers = sandbox.call_all(max, 3, 2)
+    assert isinstance(answers["a"], NodeLost) and answers["b"] == 3
+
+
+def test_a_call_that_cannot_be_sent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing:
+        def remote(self, *arguments: object) -> None:
+            raise TypeError("it cannot be pickled")
+
+    monkeypatch.setattr(Node, "__init__", lambda node: vars(node).update(_lock=Lock(), _pending=set(), _lost=""))
+    node: Any = Node()  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        node._follow(Refusing(), ())
+    assert not node._pending
 
 
 def watch(cluster: Listening, check: Callable[[Facts], str] = lambda _: "") -> Watch:
