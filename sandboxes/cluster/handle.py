@@ -144,9 +144,7 @@ class Node:
         """Have an environment on the node, sent if need be; returns its size there, in MiB. Raises SandboxError."""
         if (size_mb := self._held.get(name)) is not None:
             return size_mb
-        with self._lock:
-            moving = self._moving.setdefault(name, threading.Lock())
-        with moving:
+        with self._changing(name):
             if name not in self._held:
                 found = source()
                 held = self.call("hold", found, group="moving").result()
@@ -157,6 +155,11 @@ class Node:
                     raise SandboxError(f"environment {name} did not arrive on node {self.name}")
                 self._held[name] = held
             return self._held[name]
+
+    def _changing(self, name: str) -> threading.Lock:
+        """Held while an environment comes or goes."""
+        with self._lock:
+            return self._moving.setdefault(name, threading.Lock())
 
     def _send(self, source: Source) -> None:
         """Send its pieces in order, one while the next is read: so memory stays small."""
@@ -177,8 +180,9 @@ class Node:
 
     def evict(self, name: str) -> None:
         """Remove an environment that nothing uses. Raises SandboxError."""
-        self._held.pop(name, None)
-        self.call("evict", name, group="moving").result()
+        with self._changing(name):
+            self._held.pop(name, None)
+            self.call("evict", name, group="moving").result()
 
     def forget(self, unknown: Unknown, name: str) -> None:
         """What the node does not have is sent again."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from sandboxes.base import Environment, SandboxError
 from sandboxes.cluster.images import Images
@@ -45,6 +46,8 @@ class Holding:
         self._taken: dict[str, int] = {}
         """Bytes that have come of each."""
         self._images = Images()
+        self._used: dict[str, IO[bytes]] = {}
+        """Locked files of environments in use, by folder: agents of other runs on this machine keep away from them."""
 
     def find(self, source: Source) -> Environment | None:
         """The environment as it lies here; None if its files have to be sent. Raises SandboxError."""
@@ -54,7 +57,24 @@ class Holding:
         if self._settings.share and is_shared(source):
             return environment
         folder = self._folder_of(environment)
-        return unpacked(environment, folder) if folder.is_dir() else None
+        return unpacked(environment, folder) if self._use(folder) else None
+
+    def _use(self, folder: Path) -> bool:
+        """Keep other agents from removing a folder; False if it is not there."""
+        try:
+            about = (folder / _ABOUT).open("rb")
+        except FileNotFoundError:
+            return False
+        with suppress(OSError):  # where there are no locks nothing is removed either
+            fcntl.flock(about, fcntl.LOCK_SH)
+        with self._lock:
+            if there := _is_still(about, folder / _ABOUT):
+                before, self._used[folder.name] = self._used.get(folder.name), about
+            else:
+                before = about
+        if before is not None:
+            before.close()
+        return there
 
     def receive(self, environment: Environment, number: int, piece: bytes) -> None:
         """Take a piece of an environment's files. Raises SandboxError."""
@@ -95,14 +115,22 @@ class Holding:
             receiving.close()
 
     def evict(self, name: str) -> None:
-        """Remove the files of an environment that was sent here."""
+        """Remove the files of an environment that was sent here, unless the agent of another run uses them."""
         for folder in self._folders():
             if _about(folder)[0] == name:
-                gone = folder.with_name(f".{folder.name}.{os.getpid()}.making")
-                with suppress(OSError):
-                    folder.rename(gone)
-                    shutil.rmtree(gone, ignore_errors=True)
+                self._remove(folder)
         self._images.evict(name)
+
+    def _remove(self, folder: Path) -> None:
+        gone = folder.with_name(f".{folder.name}.{os.getpid()}.making")
+        with self._lock:
+            used = self._used.pop(folder.name, None)
+        if used is not None:
+            used.close()
+        with suppress(OSError), (folder / _ABOUT).open("r+b") as about:
+            fcntl.flock(about, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
 
     def size_mb(self, environment: Environment) -> float:
         """Disk that an environment takes here because it was sent, in MiB."""
@@ -123,9 +151,13 @@ class Holding:
         return min(free, max(0, self._settings.disk_mb - int(sum(self.sizes().values()))))
 
     def close(self) -> None:
-        """Remove what is half received."""
+        """Remove what is half received, and give up what is in use."""
         for name in list(self._receiving):
             self.forget(name)
+        with self._lock:
+            used, self._used = self._used, {}
+        for about in used.values():
+            about.close()
 
     def _folders(self) -> list[Path]:
         with suppress(OSError):
@@ -142,6 +174,12 @@ def _about(folder: Path) -> tuple[str, float]:
         name, size = (folder / _ABOUT).read_text("utf-8").rsplit("\n", 1)
         return name, float(size)
     return "", 0.0
+
+
+def _is_still(file: IO[bytes], path: Path) -> bool:
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
 
 
 def default_home() -> Path:

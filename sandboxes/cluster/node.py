@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, TypeGuard, TypeVar
@@ -31,6 +33,8 @@ class NodeAgent:
         self._sandbox: Sandbox | None = None
         self._closed = False
         self._environments: dict[str, Environment] = {}
+        self._busy: Counter[str] = Counter()
+        """What is under way in them."""
         self._holding = Holding(default_home(), settings)
         self._texts: Kept[str] = Kept()
         self._layers: Kept[Layer] = Kept()
@@ -84,8 +88,10 @@ class NodeAgent:
         self._holding.forget(name)
 
     def evict(self, name: str) -> None:
-        """Remove an environment that was sent here, and that nothing uses."""
+        """Remove an environment that was sent here; it stays if something has come to use it meanwhile."""
         with self._lock:
+            if self._busy[name]:
+                return
             environment = self._environments.pop(name, None)
         if environment is not None and environment.image is not None:
             self.release(environment.image)
@@ -97,7 +103,22 @@ class NodeAgent:
             self._texts.put(key, text, len(text))
         for layer in layers:
             self._layers.put(layer.id, layer, layer.size)
-        environment = self._environments.get(order.environment)
+        with self._use(order.environment) as environment:
+            return self._carry_out(order, environment)
+
+    @contextmanager
+    def _use(self, name: str) -> Iterator[Environment | None]:
+        """The environment of this name, if it is here; it stays for as long as the block takes."""
+        with self._lock:
+            self._busy[name] += 1
+            environment = self._environments.get(name)
+        try:
+            yield environment
+        finally:
+            with self._lock:
+                self._busy[name] -= 1
+
+    def _carry_out(self, order: Order, environment: Environment | None) -> Done | Unknown:
         before = self._layer(order.layer)
         missing: list[Key] = [given.hash for given in (order.script, order.patch) if self._lacks(given)]
         if order.layer is not None and before is None:
@@ -149,10 +170,11 @@ class NodeAgent:
 
         Raises SandboxError if it does not.
         """
-        if (held := self._environments.get(name)) is None:
-            raise SandboxError(f"environment {name} is no longer on this node")
-        given = (held if isinstance(one, Environment) and one.name == name else one for one in arguments)
-        return function(*given)
+        with self._use(name) as held:
+            if held is None:
+                raise SandboxError(f"environment {name} is no longer on this node")
+            given = (held if isinstance(one, Environment) and one.name == name else one for one in arguments)
+            return function(*given)
 
     def release(self, image: str) -> None:
         """Give up what is ready in an image; see `ImageSandbox.release`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -97,8 +99,13 @@ class Unpacking:
         """`about`: name of the file that gets the environment's name and size."""
         self._folder, self._about, self._name, self._bytes = folder, about, name, 0
         folder.parent.mkdir(parents=True, exist_ok=True)
-        self._making = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".making", dir=folder.parent))
+        making = f".{folder.name}.{secrets.token_hex(4)}"
+        self._making, self._lock = folder.with_name(f"{making}.making"), folder.with_name(f"{making}.lock")
         self._said: IO[bytes] = tempfile.TemporaryFile()
+        self._locked = self._lock.open("wb")
+        # By this, `clean` knows that somebody is at work on it.
+        fcntl.flock(self._locked, fcntl.LOCK_EX)
+        self._making.mkdir(0o700)
         self._tar = subprocess.Popen(
             [*_UNPACK, str(self._making)], stdin=subprocess.PIPE, stdout=self._said, stderr=self._said, env=_VARIABLES
         )
@@ -133,6 +140,8 @@ class Unpacking:
         self._tar.wait()
         self._said.close()
         shutil.rmtree(self._making, ignore_errors=True)
+        self._lock.unlink(missing_ok=True)
+        self._locked.close()
 
 
 def _text(said: IO[bytes]) -> str:

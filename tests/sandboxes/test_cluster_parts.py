@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codemonkeys.tasks.build_once import unfinished
 from sandboxes import Entry, Environment, Layer, Limits, Reason, SandboxError, conformance
 from sandboxes.cluster import shipping
 from sandboxes.cluster.connection import advice, knock
@@ -146,6 +147,36 @@ def test_what_breaks_off_leaves_nothing(agent: NodeAgent, environment: Environme
     with pytest.raises(SandboxError, match="without those before"):
         agent.receive(environment, 1, piece[2000:])
     assert list((tmp_path / "home" / "sent").iterdir()) == []
+
+
+def test_what_is_in_use_stays(agent: NodeAgent, environment: Environment, tmp_path: Path) -> None:
+    """Driver and node may think of room for something else while work comes; and runs share a node's disk."""
+    send(agent, environment)
+    with agent._use("one"):
+        agent.evict("one")
+        assert agent.facts().held.keys() == {"one"}
+    other = NodeAgent(SETTINGS, 2, 4096)
+    other.start()
+    assert other.hold(source_of(environment))
+    agent.evict("one")
+    assert isinstance(other.carry_out(order(environment, "cat a.txt"), {}), Done)
+    assert other.facts().held.keys() == {"one"}
+    other.close()
+    assert agent.hold(source_of(environment))
+    agent.evict("one")
+    assert list((tmp_path / "home" / "sent").iterdir()) == []
+
+
+def test_cleaning_keeps_away_from_what_is_being_received(
+    agent: NodeAgent, environment: Environment, tmp_path: Path
+) -> None:
+    (piece,) = pieces_of(environment)
+    agent.receive(environment, 0, piece[:2000])
+    assert unfinished(tmp_path / "home") == []
+    receiving = agent._holding._receiving["one"]
+    assert isinstance(receiving, shipping.Unpacking)
+    receiving._locked.close()  # as when its process is killed
+    assert unfinished(tmp_path / "home") == [receiving._making]
 
 
 def test_disk_for_environments_is_limited(
