@@ -46,6 +46,8 @@ class Holding:
         self._taken: dict[str, int] = {}
         """Bytes that have come of each."""
         self._images = Images()
+        self._content: dict[str, str] = {}
+        """Of each that was looked for; see `Source`."""
         self._used: dict[str, IO[bytes]] = {}
         """Locked files of environments in use, by folder: agents of other runs on this machine keep away from them."""
 
@@ -56,6 +58,8 @@ class Holding:
             return self._images.find(source)
         if self._settings.share and is_shared(source):
             return environment
+        with self._lock:
+            self._content[environment.name] = source.content
         folder = self._folder_of(environment)
         return unpacked(environment, folder) if self._use(folder) else None
 
@@ -103,6 +107,8 @@ class Holding:
             if receiving is None or taken != size:
                 raise SandboxError(f"environment {name}: {taken} of {size} bytes of its files have come")
             receiving.finish()
+            if not is_image(environment):
+                self._remove_others(environment)
         finally:
             self.forget(name)
 
@@ -120,6 +126,13 @@ class Holding:
             if _about(folder)[0] == name:
                 self._remove(folder)
         self._images.evict(name)
+
+    def _remove_others(self, environment: Environment) -> None:
+        """What an environment was before its files changed goes, unless something still uses it."""
+        here = self._folder_of(environment)
+        for folder in self._folders():
+            if folder != here and folder.name not in self._used and _about(folder)[0] == environment.name:
+                self._remove(folder)
 
     def _remove(self, folder: Path) -> None:
         gone = folder.with_name(f".{folder.name}.{os.getpid()}.making")
@@ -165,7 +178,13 @@ class Holding:
         return []
 
     def _folder_of(self, environment: Environment) -> Path:
-        inside = (environment.name, environment.root is not None, tuple(path for path, _ in environment.folders))
+        content = self._content.get(environment.name, "")
+        inside = (
+            environment.name,
+            content,
+            environment.root is not None,
+            tuple(path for path, _ in environment.folders),
+        )
         return self._folder / hashlib.sha256(repr(inside).encode()).hexdigest()[:32]
 
 

@@ -159,9 +159,7 @@ class Members:
 
     def _unused(self, node: Found) -> NodeView:
         why = self._reasons[node.id][1]
-        return NodeView(
-            node.id, node.name, self._settings.underneath, "gone", node.cores, node.memory_mb, failure=why
-        )
+        return NodeView(node.id, node.name, self._settings.underneath, "gone", node.cores, node.memory_mb, failure=why)
 
     def reasons(self) -> str:
         """Why nodes cannot be used, as far as known."""

@@ -103,6 +103,8 @@ class Source:
     """Identifies the driver's machine."""
     identities: tuple[tuple[int, int], ...] = ()
     """(device, inode) of its root and folders, by which a node of the same machine knows them."""
+    content: str = ""
+    """Changes with what is in folders that may change; empty for what came of an image."""
     references: tuple[str, ...] = ()
     """Names by which registries have its image."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import secrets
 import shutil
@@ -43,9 +44,32 @@ def source_of(environment: Environment) -> Source:
     if is_image(environment):
         return Source(environment, references=references(str(environment.image)))
     try:
-        return Source(environment, boot_id(), _identities(environment))
+        return Source(environment, boot_id(), _identities(environment), content_of(environment))
     except OSError as error:
         raise SandboxError(f"Environment {environment.name}: {error}; prepare it again.") from error
+
+
+def content_of(environment: Environment) -> str:
+    """Changes when a file in the folders of an environment does; its name may stay, as that of a repository of yours.
+
+    Empty for a copy of an image, which nobody changes. Raises OSError.
+    """
+    if environment.root is not None:
+        return ""
+    seen = hashlib.sha256()
+    for top in _folders(environment):
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            with suppress(PermissionError), os.scandir(folder) as entries:
+                for entry in sorted(entries, key=lambda entry: entry.name):
+                    about, inside = entry.stat(follow_symlinks=False), os.path.relpath(entry.path, top)
+                    facts = (inside, about.st_mode, about.st_size, about.st_mtime_ns)
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(Path(folder, entry.name))
+                        facts = (inside, about.st_mode, 0, 0)
+                    seen.update(repr(facts).encode(errors="surrogateescape"))
+    return seen.hexdigest()
 
 
 def is_shared(source: Source) -> bool:

@@ -167,6 +167,24 @@ def test_what_is_in_use_stays(agent: NodeAgent, environment: Environment, tmp_pa
     assert list((tmp_path / "home" / "sent").iterdir()) == []
 
 
+def test_folders_that_have_changed_are_sent_again(agent: NodeAgent, environment: Environment, tmp_path: Path) -> None:
+    """As a virtual environment of one's own does between two runs: its environment has the same name."""
+    send(agent, environment)
+    agent.close()
+    (tmp_path / "repository" / "a.txt").write_text("changed\n")
+    later = NodeAgent(SETTINGS, 2, 4096)
+    later.start()
+    send(later, environment)
+    done = later.carry_out(order(environment, "cat a.txt"), {})
+    assert isinstance(done, Done) and done.result[3] == "changed\n"
+    assert len(list((tmp_path / "home" / "sent").iterdir())) == 1
+    later.close()
+    again = NodeAgent(SETTINGS, 2, 4096)
+    again.start()
+    assert again.hold(source_of(environment))
+    again.close()
+
+
 def test_cleaning_keeps_away_from_what_is_being_received(
     agent: NodeAgent, environment: Environment, tmp_path: Path
 ) -> None:
