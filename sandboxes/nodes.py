@@ -22,7 +22,7 @@ class Node:
     sandbox: str
     """The sandbox that runs scripts there, such as `local` or `docker`; empty while that is not known."""
     state: Literal["up", "suspect", "gone"]
-    """`suspect`: it does not answer in time, and gets nothing new; `gone`: it has left, is given up, or cannot be used."""
+    """`suspect`: it does not answer in time, and gets nothing new; `gone`: it left, was given up or cannot be used."""
     cores: float = 0.0
     """CPU cores that executions may take there."""
     memory_mb: int = 0

@@ -88,7 +88,7 @@ class Watch:
         self._closed, self._wanted = False, threading.Event()
         self._began = time.monotonic()
         self.settled = threading.Event()
-        """Every node that was there at the beginning has answered, or failed; after a while one that is up is enough."""
+        """Every node that was there at the beginning has answered, or failed; after a while one that is up will do."""
         self._thread = threading.Thread(target=self._run, name="codemonkeys-watch", daemon=True)
 
     def start(self) -> None:
