@@ -7,7 +7,7 @@ from functools import lru_cache
 from math import comb
 
 from codemonkeys.selection.evidence import Evidence
-from codemonkeys.selection.rules_base import passed, valid_tests
+from codemonkeys.selection.rules_base import is_accepted, valid_tests
 from codemonkeys.selection.stop_policy import StopPolicy
 from codemonkeys.settings import SelectionSettings
 from codemonkeys.settings.compute_settings import CHANCES
@@ -21,16 +21,6 @@ def forecast_of(settings: SelectionSettings, chances: tuple[float, ...] = CHANCE
         soundness=settings.refuses_wrong,
         wrong=settings.wrong_worth,
         cost=settings.sample_cost,
-    )
-
-
-def is_accepted(evidence: Evidence, candidate: int) -> bool:
-    """Whether a candidate passes more than half of the valid tests, and breaks none of the repository's own tests."""
-    tests = valid_tests(evidence)
-    return (
-        bool(tests)
-        and 2 * passed(evidence, candidate, tests) > len(tests)
-        and not (evidence.breaks and evidence.breaks[candidate] != 0)
     )
 
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections import Counter
 
 from codemonkeys.compute.base import Allocation, PolicyInput
-from codemonkeys.compute.beliefs import is_accepted
 from codemonkeys.selection.evidence import Evidence
-from codemonkeys.selection.rules_base import valid_tests
+from codemonkeys.selection.rules_base import is_accepted, valid_tests
 from codemonkeys.selection.rules_tests import behaviour_classes
 from codemonkeys.selection.stop_policy import Decision
 

@@ -18,6 +18,8 @@ from codemonkeys.stages import COMPARE, DISTILL
 
 PROFILE = ConversationProfile((1, 0), answer=300, first=0, reply=0)
 CHARACTERS_PER_TOKEN = 4
+COUNTED = 400
+"""Characters about a candidate that a wave reviews, beside its patch and output."""
 
 
 def distill_cost(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
@@ -49,6 +51,6 @@ def told_of_earlier(settings: Settings) -> int:
     """Maximum characters, and so no fewer than tokens, about earlier waves in a first message."""
     generation = settings.generation
     summaries = generation.distill_best * len(PARTS) * PART_CHARACTERS
-    return {"none": 0, "memory": 0, "distill": summaries}[generation.diversity] + (
-        0 if generation.diversity == "none" else generation.memory_characters
-    )
+    return {"none": 0, "memory": 0, "distill": summaries, "evoscale": COUNTED * generation.parents}[
+        generation.diversity
+    ] + (0 if generation.diversity == "none" else generation.memory_characters)

@@ -102,6 +102,7 @@ _FLAGGED: tuple[Values, ...] = (
 _SAID = [{"role": role, "text": "It breaks."} for role in ("user", "assistant")]
 _LESSON: Values = {"sample": 0, "summary": _SUMMARY, "patch": "", "scripts": 0, "tests": 0}
 _TESTED: Values = {**_LESSON, "summary": None, "patch": _PATCH, "scripts": 2, "passed": 1, "tests": 3, "broken": None}
+_COUNTED: Values = {"patch": _PATCH, "scripts": 2, "passed": 1, "tests": 3, "broken": None}
 
 _AGENT: Values = {"script": _SCRIPT, "most": 6, "steps": 40, "seconds": "100", "repository": "/testbed"}
 _TOLD: Values = {
@@ -180,6 +181,10 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
         },
         {"found": [], "edited": True, "turns_left": 1},
         {"found": [], "edited": False, "turns_left": 1},
+    ),
+    "edit.peers": (
+        {"peers": [{**_COUNTED, **_PRESENT}, {**_COUNTED, "scripts": 0, "tests": 0, "verdict": "", "output": ""}]},
+        {"peers": [{**_COUNTED, "broken": 2, **_PRESENT}]},
     ),
     "edit.reading": tuple({"sample": sample} for sample in range(1, 11)),
     "edit.repair": (_PROBLEM,),

@@ -53,7 +53,7 @@ class Diversity:
     """Diversity of the candidates that a run sampled."""
 
     how: str
-    """The run's `generation.diversity`: `none`, `memory` or `distill`."""
+    """The run's `generation.diversity`: such as `none` or `memory`."""
     candidates: int
     distinct: int
     """Equivalence classes of candidates, summed over tasks."""

@@ -1,4 +1,4 @@
-"""What a wave of trajectories is told of those before it: nothing, all of their edits, or summaries of the best few."""
+"""What a wave is told of those before it: nothing, all of their edits, the best to review, or summaries of the best."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from codemonkeys.prompting import cut_middle
 from codemonkeys.selection.collect_evidence import collect_evidence
 from codemonkeys.selection.deciding import complete_ranking, shortlist_ranking
 from codemonkeys.selection.evidence import Evidence, Match
+from codemonkeys.selection.evolving import describe_parents
 from codemonkeys.selection.rules import RULES
 from codemonkeys.selection.rules_base import passed, valid_tests
 from codemonkeys.selection.tournament import BRIEF_VOTES, play
@@ -32,6 +33,8 @@ async def earlier_waves(
     `before`: scripts that have run on the candidates; see `collect_evidence`.
     """
     generation, drawn = work.settings.generation, len(samples)
+    if generation.diversity == "evoscale":
+        return await describe_parents(work, candidates, drawn, before)
     if generation.diversity != "distill":
         return await describe_earlier(work, candidates)
     if not drawn:

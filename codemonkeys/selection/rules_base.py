@@ -107,6 +107,16 @@ def passed(evidence: Evidence, candidate: int, tests: Sequence[int]) -> int:
     return sum(evidence.edited[candidate][test] is ScriptOutcome.FIXED for test in tests)
 
 
+def is_accepted(evidence: Evidence, candidate: int) -> bool:
+    """Whether a candidate passes more than half of the valid tests, and breaks none of the repository's own tests."""
+    tests = valid_tests(evidence)
+    return (
+        bool(tests)
+        and 2 * passed(evidence, candidate, tests) > len(tests)
+        and not (evidence.breaks and evidence.breaks[candidate] != 0)
+    )
+
+
 def least_broken(evidence: Evidence, among: Sequence[int]) -> list[int]:
     """Candidates that break the fewest repository tests; an unknown count ranks last.
 

@@ -91,10 +91,13 @@ class GenerationSettings(Section):
     """Models that write tests and edits, assigned to trajectories round-robin; by default the primary model."""
     wave: int | None = Field(None, ge=1)
     """Trajectories per wave; a wave starts when the one before has finished. By default all run in one wave."""
-    diversity: Literal["none", "memory", "distill"] = "none"
+    diversity: Literal["none", "memory", "distill", "evoscale"] = "none"
     """What a wave is told of earlier ones. `memory`: what they tried and how it failed, to steer it elsewhere; models
     not trained for it may get worse (EvoScale, arXiv 2505.23604). `distill`: summaries of the best few, made by the
-    scan model, so that it begins where they ended (Parallel-Distill-Refine, arXiv 2604.16529)."""
+    scan model, so that it begins where they ended (Parallel-Distill-Refine, arXiv 2604.16529). `evoscale`: the best few
+    by tests, to review first, as long as tests accept none (EvoScale)."""
+    parents: int = Field(5, ge=1)
+    """For `evoscale`: number of candidates that a wave reviews."""
     distill_best: int = Field(3, ge=1)
     """For `distill`: number of trajectories that a wave is told of."""
     distill_by: Literal["evidence", "tournament"] = "evidence"

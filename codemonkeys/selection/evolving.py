@@ -1,0 +1,78 @@
+"""Waves that evolve candidates: the next one reviews the best few before it, while tests accept none of them.
+
+After EvoScale (arXiv 2505.23604), which has models trained to improve on their parents. One that is not trained for it
+may get worse when it is shown earlier edits, so where tests accept a candidate a wave is told of none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from codemonkeys.engine.scripts import ISSUE_FIXED
+from codemonkeys.engine.work import Work
+from codemonkeys.generation.candidate import Candidate
+from codemonkeys.prompting import cut_middle
+from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence
+from codemonkeys.selection.evidence import Evidence
+from codemonkeys.selection.rules_base import candidates as usable
+from codemonkeys.selection.rules_base import is_accepted, passed, valid_tests
+from codemonkeys.selection.votes import exited
+from codemonkeys.stages import MEMORY
+
+PARENTS = "parents"
+"""Kind of the note that says which trajectories a wave reviews."""
+
+
+async def describe_parents(work: Work, candidates: Sequence[Candidate], drawn: int, before: Sequence[str] = ()) -> str:
+    """The message about the best candidates so far; empty if there is none, or tests accept one.
+
+    `drawn`: how many trajectories have ended. `before`: scripts that have run on the candidates.
+    """
+    if not candidates:
+        return ""
+    inputs = await collect_evidence(work, candidates, before=before)
+    chosen = fittest(inputs.evidence)[: work.settings.generation.parents]
+    await work.note(MEMORY, PARENTS, [candidates[index].sample for index in chosen], drawn)
+    if not chosen:
+        return ""
+    share = max(1, work.settings.generation.memory_characters // (2 * len(chosen)))
+    return work.prompts("edit.peers", peers=[results_of(work, inputs, index, share) for index in chosen])
+
+
+def fittest(evidence: Evidence) -> list[int]:
+    """Distinct candidates, those that pass most valid tests first, then those that break fewest; none if one passes.
+
+    By executions alone: what a model thinks of them would favour what persuades it.
+    """
+    if any(is_accepted(evidence, index) for index in range(len(evidence.patches))):
+        return []
+    scripts, worst = valid_tests(evidence), evidence.regressions + 1
+
+    def fitness(index: int) -> tuple[int, int, int]:
+        broken = evidence.breaks[index] if evidence.breaks else 0
+        return passed(evidence, index, scripts), -(worst if broken is None else broken), -index
+
+    return sorted(usable(evidence), key=fitness, reverse=True)
+
+
+def results_of(work: Work, inputs: SelectionInput, index: int, share: int) -> dict[str, Any]:
+    """A distinct candidate as others are told of it: its patch, what tests say, and the output of one that it fails.
+
+    `share`: characters of the patch, and of the output.
+    """
+    evidence, matrix = inputs.evidence, inputs.matrix
+    row = next(n for n, numbered in enumerate(matrix.candidates) if numbered.number == index + 1)
+    scripts = valid_tests(evidence)
+    failed = [test for test in scripts if not exited(matrix.edited[row][test], ISSUE_FIXED)]
+    own = evidence.own[index]
+    shown = work.show(matrix.edited[row][own if own in failed else failed[0]]) if failed else None
+    return {
+        "patch": cut_middle(evidence.patches[index], share),
+        "scripts": len(scripts),
+        "passed": passed(evidence, index, scripts),
+        "tests": evidence.regressions,
+        "broken": evidence.breaks[index] if evidence.breaks else None,
+        "verdict": shown.verdict if shown else "",
+        "output": cut_middle(shown.output, share) if shown else "",
+    }
