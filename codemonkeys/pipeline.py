@@ -1,4 +1,4 @@
-"""What one task goes through: context, generation, selection."""
+"""What one task goes through: context, generation with its layers, selection."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from codemonkeys.context.choosing import ContextFile, choose_context
 from codemonkeys.context.relevance import find_relevant
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.trajectories import excerpt_of, run_trajectory
+from codemonkeys.layers.layering import add_layers
 from codemonkeys.selection.deciding import Choice, select
 from codemonkeys.selection.stop_policy import Decision
 
@@ -33,6 +34,7 @@ async def solve_task(work: Work) -> Choice | None:
         return None
     if wave.decision is Decision.ABSTAIN:
         return Choice(None, "", f"none of {len(draws.candidates)} candidates is to be trusted")
+    await add_layers(work, draws, await context)
     return await select_by(work, draws, wave)
 
 

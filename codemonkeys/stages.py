@@ -108,6 +108,23 @@ COMPARE = Stage(
     per_sample=True,
     shortened_by=(*CHANGED, "selection.evidence_tokens"),
 )
+CRITIQUE = Stage(
+    *("critique", "generation", 4, "judge"),
+    per_sample=True,
+    shortened_by=CHANGED,
+)
+RERANK = Stage(
+    *("rerank", "generation", 4, "judge"),
+    per_sample=True,
+    shortened_by=CHANGED,
+)
+FUSE = Stage(
+    *("fuse", "generation", 4, "writer"),
+    per_sample=True,
+    exported=True,
+    shortened_by=("context.tokens",),
+)
+VERIFY = Stage("verify", "generation", 4)
 JUDGE = Stage(
     *("judge", "selection", 7, "judge"),
     reserve="select",
@@ -143,13 +160,17 @@ STAGES = {
     stage.name: stage
     for stage in (
         *(ENVIRONMENT, DIGEST, RELEVANCE, RANK, TEST, EDIT, AGENT),
-        *(BRANCH, MEMORY, DISTILL, COMPARE, VOTES, REGRESSION, JUDGE, BALLOT, TOURNAMENT, SELECT),
+        *(BRANCH, MEMORY, DISTILL, COMPARE, CRITIQUE, RERANK, FUSE, VERIFY),
+        *(VOTES, REGRESSION, JUDGE, BALLOT, TOURNAMENT, SELECT),
     )
 }
 """All stages by name, in the order in which reports list them."""
 
 ASKING = tuple(stage for stage in STAGES.values() if stage.role is not None)
 """Stages that call a model."""
+
+PER_TRAJECTORY = tuple(stage.name for stage in (TEST, EDIT, AGENT, BRANCH))
+"""Stages that every further trajectory pays for."""
 
 RESERVES = tuple(dict.fromkeys(stage.reserve for stage in ASKING if stage.reserve is not None))
 """Names of the reserves, in the order in which a task uses them up."""

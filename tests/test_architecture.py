@@ -31,6 +31,7 @@ LAYERS = [
     {"agent"},
     {"selection"},
     {"compute"},
+    {"layers"},
     {"pipeline"},
     {"runs"},
     {"demo"},

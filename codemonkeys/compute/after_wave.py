@@ -14,10 +14,7 @@ from codemonkeys.engine.work import Work
 from codemonkeys.journal.decisions import DECISION, STAGE
 from codemonkeys.selection.deciding import Choice, select
 from codemonkeys.selection.stop_policy import Decision
-from codemonkeys.stages import ASKING
-
-PER_SAMPLE = tuple(stage.name for stage in ASKING if stage.role == "writer")
-"""Stages that every further trajectory pays for."""
+from codemonkeys.stages import PER_TRAJECTORY
 
 
 def first_wave(work: Work) -> Allocation:
@@ -63,7 +60,7 @@ async def input_of(work: Work, draws: Draws, running: int = 0, collect: bool = T
     settings, journal, task = work.settings, work.journal, work.task.id
     inputs = await draws.evidence(work) if collect else None
     calls, operation = journal.calls, work.steps.operation
-    spent = sum(calls.spent(task, stage) for stage in PER_SAMPLE)
+    spent = sum(calls.spent(task, stage) for stage in PER_TRAJECTORY)
     left = None
     if operation.budget is not None:
         left = max(0.0, operation.budget * (1 - operation.selection_share) - calls.spent())

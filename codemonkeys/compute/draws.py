@@ -37,13 +37,15 @@ class Draws:
     held: list[int] = field(default_factory=list[int])
     """Samples that were such conversations."""
     stopped: list[int] = field(default_factory=list[int])
+    layered: list[int] = field(default_factory=list[int])
+    """Samples that layers behind the trajectories made."""
     scripts: tuple[str, ...] = ()
     """Scripts that have run on the candidates, in their order."""
 
     @property
     def taken(self) -> set[int]:
         """Numbers of samples that are not free."""
-        return {*self.samples, *self.held, *self.stopped}
+        return {*self.samples, *self.held, *self.stopped, *self.layered}
 
     async def evidence(self, work: Work) -> SelectionInput | None:
         """The evidence of the candidates so far; None if there is none."""

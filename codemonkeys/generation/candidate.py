@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FUSED = "fuse "
+"""What the source of a merged candidate begins with, before its model; no name of a model holds a space."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -16,6 +19,11 @@ class Candidate:
     approved: bool
     """True if the model ended the conversation itself; False if it ran out of turns, or ended early."""
     source: str = ""
-    """The model or the other system that wrote it."""
+    """The model or the other system that wrote it; of a candidate that layer `fuse` merged, after the layer's name."""
     family: str = ""
     """Group of related sources, whose candidates tend to share mistakes."""
+
+
+def is_fused(source: str) -> bool:
+    """Whether a candidate of this source is merged from others, and no sample."""
+    return source.startswith(FUSED)

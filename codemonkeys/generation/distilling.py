@@ -7,13 +7,13 @@ it saw, and what it left open.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from codemonkeys.engine.conversation import WITH_REPAIR, Conversation, UnusableAnswer
+from codemonkeys.engine.conversation import WITH_REPAIR, Conversation
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
+from codemonkeys.generation.paragraphs import parse_paragraphs
 from codemonkeys.journal.transcripts import Said
 from codemonkeys.prompting import cut_middle
 from codemonkeys.stages import AGENT, DISTILL, EDIT, TEST, Stage
@@ -22,15 +22,11 @@ SUMMARY = "summary"
 """Kind of the note that holds a summary."""
 PARTS = ("hypothesis", "tried", "seen", "open")
 """What a summary has, each a paragraph."""
-PART_CHARACTERS = 600
-"""Maximum length of each; the rest of a longer one is cut off."""
 OUTPUT_CHARACTERS = 1_500
 """Of what a trajectory was told, so much of each message is shown, and twice as much of each answer."""
 
 Summary = Mapping[str, str]
 """Text by part."""
-
-_PART = re.compile(rf"^[ \t#*_>-]*({'|'.join(PARTS)})[*_ ]*:(?:[*_]+(?!\S))?", re.I | re.M)
 
 
 async def distill(work: Work, samples: Iterable[int]) -> None:
@@ -96,11 +92,4 @@ def fitted(messages: list[Said], characters: int) -> list[dict[str, str]]:
 
 def parse_summary(answer: str) -> dict[str, str]:
     """The parts of a summary, each begun by its name and a colon. Raises UnusableAnswer."""
-    found: dict[str, str] = {}
-    begins = [*_PART.finditer(answer)]
-    for begin, end in zip(begins, [*(match.start() for match in begins[1:]), len(answer)], strict=False):
-        found[begin[1].lower()] = answer[begin.end() : end].strip()[:PART_CHARACTERS]
-    missing = [part.upper() for part in PARTS if not found.get(part)]
-    if missing:
-        raise UnusableAnswer(f"it lacks {', '.join(missing)}.")
-    return {part: found[part] for part in PARTS}
+    return parse_paragraphs(answer, PARTS)

@@ -16,28 +16,33 @@ from codemonkeys.generation.patch import make_patch
 from codemonkeys.generation.repository_check import RepositoryChecks
 from codemonkeys.generation.results import Results, ToldResults, run_script
 from codemonkeys.generation.testing import TestScript
-from codemonkeys.stages import EDIT
+from codemonkeys.stages import EDIT, Stage
 
 
 async def write_edit(
-    work: Work, sample: int, context: Sequence[ContextFile], test: TestScript | None, earlier: str = ""
+    work: Work,
+    sample: int,
+    context: Sequence[ContextFile],
+    test: TestScript | None,
+    earlier: str = "",
+    stage: Stage = EDIT,
 ) -> Candidate | None:
     """Edit the repository until the model approves both edit and test; None if no edit could be applied.
 
-    `earlier`: what other trajectories tried, prepended to the first message.
+    `earlier`: what other trajectories tried, prepended to the first message. `stage`: whose steps they are.
     """
     settings = work.settings.generation
-    model = work.models.of(EDIT.name, sample).name
+    model = work.models.of(stage.name, sample).name
     room = longest_answer(work.settings)
     system = work.prompts("edit.system", files=context, script=work.script, turns=settings.edit_turns, room=room)
     talk = Conversation(
-        *(work, EDIT, sample, system, settings.edit_turns, settings.temperature, settings.max_tokens),
+        *(work, stage, sample, system, settings.edit_turns, settings.temperature, settings.max_tokens),
         gate=work.gate(f"edit {model}"),
     )
     script, patch, changes = test.text if test else "", "", Changes({})
     shown = work.show(test.original) if test else None
     told = ToldResults(work, Results(patch, script, test.original if test else None))
-    checks = RepositoryChecks(work, sample)
+    checks = RepositoryChecks(work, sample, stage)
     before = earlier or reading(work, sample)
     message = work.tell("edit.user", f"{before}\n" if before else "", test=script, original=shown)
 
@@ -62,16 +67,16 @@ async def write_edit(
             if not patch:
                 raise
             # An edit that is already paid for is still a candidate, though not approved.
-            work.give_up(EDIT, sample, error)
+            work.give_up(stage, sample, error)
             break
         if answer is None:
             break
         if answer.look_ups:
-            message = await look_up(work, sample, talk.turn, answer.look_ups, changes, patch, talk.turns_left)
+            message = await look_up(work, sample, talk.turn, answer.look_ups, changes, patch, talk.turns_left, stage)
             continue
         if answer.kind == "done":
             return Candidate(sample, patch, script, approved=True, source=model)
-        results = await run_script(work, sample, talk.turn, patch, script)
+        results = await run_script(work, sample, talk.turn, patch, script, stage)
         repository = await checks.first(talk.turn, patch) if talk.turns_left else None
         if answer.done and results.say_fixed and not (repository and repository["broken"]):
             return Candidate(sample, patch, script, approved=True, source=model)

@@ -14,7 +14,7 @@ from codemonkeys.keys import REPOSITORY_TESTS, StepKey
 from codemonkeys.models.base import Message
 from codemonkeys.prompting import cut_middle, neutral
 from codemonkeys.settings import Settings
-from codemonkeys.stages import EDIT
+from codemonkeys.stages import EDIT, Stage
 
 OUTPUTS = 2
 """Outputs of scripts that a message holds otherwise: all look-ups of one answer share their room."""
@@ -26,7 +26,14 @@ def longest_answer(settings: Settings) -> int:
 
 
 async def look_up(
-    work: Work, sample: int, turn: int, look_ups: Sequence[LookUp], changes: Changes, patch: str, turns_left: int
+    work: Work,
+    sample: int,
+    turn: int,
+    look_ups: Sequence[LookUp],
+    changes: Changes,
+    patch: str,
+    turns_left: int,
+    stage: Stage = EDIT,
 ) -> Message:
     """The message that answers look-ups, in the repository with these changes; `patch`: the same as a diff."""
     limit = longest_answer(work.settings) // len(look_ups)
@@ -40,15 +47,15 @@ async def look_up(
                 result = await work.in_thread(find, tree, asked, limit)
             case RunTests():
                 part = f"{REPOSITORY_TESTS}{number}"
-                result = await run_asked(work, partial(_key, work, sample, turn, part), asked, patch)
+                result = await run_asked(work, partial(_key, work, stage, sample, turn, part), asked, patch)
         output = cut_middle(result.output, limit)
         told = neutral(result.told, work.marker)
         found.append({"asked": in_words(asked), "told": told, "output": output})
     return work.tell("edit.look_up", found=found, edited=bool(patch), turns_left=turns_left)
 
 
-def _key(work: Work, sample: int, turn: int, part: str, end: str) -> StepKey:
-    return StepKey(work.task.id, EDIT.name, sample, turn, part + end)
+def _key(work: Work, stage: Stage, sample: int, turn: int, part: str, end: str) -> StepKey:
+    return StepKey(work.task.id, stage.name, sample, turn, part + end)
 
 
 def in_words(asked: LookUp) -> str:

@@ -53,7 +53,7 @@ def answer(request: Request) -> str:
             return json.dumps([json.loads(path) for path in re.findall(r'^(".*") \(\d+ tokens\)$', system, re.M)])
         case stages.TEST.name:
             body = f"<<<<<<< TEST {marker(system)}\n{TEST.format(file=FILE)}>>>>>>> END {marker(system)}"
-        case stages.EDIT.name:
+        case stages.EDIT.name | stages.FUSE.name:
             line = f"Written by trajectory {request.key.sample} of a dry run."
             body = f"<<<<<<< CREATE {marker(system)} {FILE}\n{line}\n>>>>>>> END {marker(system)}"
         case stages.AGENT.name:
@@ -62,6 +62,10 @@ def answer(request: Request) -> str:
             body += f"<<<<<<< CREATE {marker(system)} {FILE}\n{line}\n>>>>>>> END {marker(system)}"
         case stages.DISTILL.name:
             return "HYPOTHESIS: Dry run.\nTRIED: Dry run.\nSEEN: Dry run.\nOPEN: Dry run."
+        case stages.CRITIQUE.name:
+            return "STRENGTHS: Dry run.\nFAULTS: Dry run."
+        case stages.RERANK.name:
+            return json.dumps([int(n) for n in re.findall(r"^Candidate (\d+):$", said, re.M)])
         case stages.JUDGE.name:
             return "YES"
         case _:

@@ -19,6 +19,7 @@ from codemonkeys.planning.conversations import (
 )
 from codemonkeys.planning.distilling import compare_cost, distill_cost, told_of_earlier
 from codemonkeys.planning.experience import Experience
+from codemonkeys.planning.layers import critique_cost, rerank_cost, told_of_candidates
 from codemonkeys.planning.measures import Measures
 from codemonkeys.planning.models import PlannedModels
 from codemonkeys.planning.stage_cost import (
@@ -47,12 +48,15 @@ from codemonkeys.stages import (
     BALLOT,
     BRANCH,
     COMPARE,
+    CRITIQUE,
     DIGEST,
     DISTILL,
     EDIT,
+    FUSE,
     JUDGE,
     RANK,
     RELEVANCE,
+    RERANK,
     SELECT,
     TEST,
     TOURNAMENT,
@@ -95,6 +99,9 @@ def costs(
         BRANCH.name: branch_cost(measures, settings, models),
         DISTILL.name: distill_cost(measures, settings, models),
         COMPARE.name: compare_cost(measures, settings, models),
+        CRITIQUE.name: critique_cost(measures, settings, models),
+        RERANK.name: rerank_cost(measures, settings, models),
+        FUSE.name: _fuse(measures, settings, models),
         JUDGE.name: _judge(measures, settings, models),
         BALLOT.name: _select(measures, settings, models, BALLOT.name, ballots),
         TOURNAMENT.name: tournament_cost(measures, settings, models),
@@ -199,24 +206,38 @@ def _test(measures: Measures, settings: Settings, models: PlannedModels) -> Stag
 
 
 def _edit(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
+    told = told_of_earlier(settings)
+    return _edits(measures, settings, models, EDIT.name, settings.generation.count("edit"), told)
+
+
+def _fuse(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
+    generation = settings.generation
+    told = told_of_candidates(generation.fuse_best)
+    return _edits(measures, settings, models, FUSE.name, generation.layers.count("fuse"), told)
+
+
+def _edits(
+    measures: Measures, settings: Settings, models: PlannedModels, stage: str, samples: int, told: int
+) -> StageCost:
+    """`told`: maximum tokens about other candidates in a first message."""
     generation, output = settings.generation, settings.sandbox.output_characters
     fullest = min(settings.context.tokens, measures.source + measures.tests)
     typical_context = min(round(CONTEXT_SHARE * settings.context.tokens), measures.source)
-    system, samples = measures.systems[EDIT.name], generation.count("edit")
+    system = measures.systems[EDIT.name]
     typical = Conversations(samples, generation.edit_turns, system + typical_context, EDIT_PROFILE.first, EDIT_PROFILE)
     script = longest_answer(settings, "writer") * FEWER_TOKENS
     patch = 2 * script
     each = upper_bound(
-        *(models, EDIT.name),
+        *(models, stage),
         system + fullest + measures.paths,
-        measures.users[EDIT.name] + script + output + told_of_earlier(settings),
+        measures.users[EDIT.name] + script + output + told,
         generation.edit_turns,
         longest_answer(settings, "writer"),
         measures.users[EDIT.name] + patch + (2 + generation.repository_tests) * output,
     )
     calls, usage = typical.usage()
     return stage_cost(
-        models, EDIT.name, calls, usage, samples * generation.edit_turns, None if each is None else samples * each
+        models, stage, calls, usage, samples * generation.edit_turns, None if each is None else samples * each
     )
 
 

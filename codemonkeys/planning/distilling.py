@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from codemonkeys.generation.distilling import PART_CHARACTERS, PARTS
+from codemonkeys.generation.distilling import PARTS
+from codemonkeys.generation.paragraphs import CHARACTERS as PART_CHARACTERS
 from codemonkeys.generation.trajectories import waves
 from codemonkeys.models.base import Usage
 from codemonkeys.models.roles import longest_answer

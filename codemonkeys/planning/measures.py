@@ -23,7 +23,8 @@ from codemonkeys.engine.script_languages import launchers_of
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import CodeMonkeysError
-from codemonkeys.generation.distilling import PART_CHARACTERS, PARTS
+from codemonkeys.generation.distilling import PARTS
+from codemonkeys.generation.paragraphs import CHARACTERS as PART_CHARACTERS
 from codemonkeys.journal.store import Journal
 from codemonkeys.models.base import Completion, Price, Request
 from codemonkeys.models.roles import ModelSet
@@ -35,12 +36,14 @@ from codemonkeys.settings import Settings
 from codemonkeys.stages import (
     AGENT,
     CONTEXT_MODES,
+    CRITIQUE,
     DIGEST,
     DISTILL,
     EDIT,
     JUDGE,
     RANK,
     RELEVANCE,
+    RERANK,
     SELECT,
     TEST,
     TOURNAMENT,
@@ -64,6 +67,9 @@ LONGEST_ENVIRONMENT = "1." * (MOST_CHARACTERS // 2 + 40)
 
 _SAID = [{"stage": stage, "messages": [{"role": "user", "text": ""}] * 40} for stage in ("test", "edit")]
 """The messages of a trajectory, without their texts."""
+LAYERED: dict[str, Any] = {"number": 1, "patch": "", "scripts": 10, "passed": 10, "tests": 100, "broken": None}
+LAYERED |= {"verdict": LONGEST_VERDICT, "output": "", "critique": None}
+"""A candidate as layers are shown it, without texts."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +210,8 @@ def _measure_work(work: Work) -> Measures:
             JUDGE.name: count(work.prompts("judge.system", files=[])),
             TOURNAMENT.name: count(work.prompts("tournament.system", files=[])),
             DISTILL.name: count(work.prompts("distill.system")),
+            CRITIQUE.name: count(work.prompts("critique.system", files=[])),
+            RERANK.name: count(work.prompts("rerank.system", files=[])),
             SELECT.name: count(work.prompts("select.system", may_refuse=True, **several)),
         },
         users={
@@ -214,6 +222,8 @@ def _measure_work(work: Work) -> Measures:
             JUDGE.name: count(work.prompts("judge.user", patch=" ")),
             TOURNAMENT.name: count(work.prompts("tournament.user", **_match(work.settings.selection.match_size))),
             DISTILL.name: count(work.prompts("distill.user", conversations=_SAID)),
+            CRITIQUE.name: count(work.prompts("critique.user", candidate=LAYERED)),
+            RERANK.name: count(work.prompts("rerank.user", candidates=[LAYERED])),
             SELECT.name: count(work.prompts("select.result", original=result, results=results, **turns))
             + LISTED_TOKENS,
         },

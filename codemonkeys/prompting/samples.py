@@ -103,6 +103,10 @@ _SAID = [{"role": role, "text": "It breaks."} for role in ("user", "assistant")]
 _LESSON: Values = {"sample": 0, "summary": _SUMMARY, "patch": "", "scripts": 0, "tests": 0}
 _TESTED: Values = {**_LESSON, "summary": None, "patch": _PATCH, "scripts": 2, "passed": 1, "tests": 3, "broken": None}
 _COUNTED: Values = {"patch": _PATCH, "scripts": 2, "passed": 1, "tests": 3, "broken": None}
+_LAYERED = [
+    {"number": 1, **_COUNTED, **_PRESENT, "critique": {"strengths": "It is short.", "faults": "None is left out."}},
+    {"number": 2, **_COUNTED, "scripts": 0, "tests": 0, "verdict": "", "output": "", "critique": None},
+]
 
 _AGENT: Values = {"script": _SCRIPT, "most": 6, "steps": 40, "seconds": "100", "repository": "/testbed"}
 _TOLD: Values = {
@@ -151,6 +155,12 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
     "beyond.repair": (_PROBLEM,),
     "beyond.system": ({"files": [_FILE], "paths": ["src/other.py"], "most": 30}, {"files": [], "paths": [], "most": 1}),
     "beyond.user": ({},),
+    "critique.repair": (_PROBLEM,),
+    "critique.system": ({"files": [_FILE]}, {"files": []}),
+    "critique.user": (
+        {"candidate": {**_COUNTED, **_PRESENT}},
+        {"candidate": {**_COUNTED, "scripts": 0, "broken": 2, "verdict": "", "output": ""}},
+    ),
     "definition.repair": ({**_PROBLEM, "count": 2},),
     "definition.system": ({},),
     "definition.user": (
@@ -204,6 +214,7 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
     ),
     "edit.system": ({**_EDITING, "files": [_FILE]}, {**_EDITING, "files": [], "turns": 1}),
     "edit.user": ({"test": _TEST, "original": _PRESENT}, {"test": "", "original": None}),
+    "fuse.user": ({"candidates": _LAYERED},),
     "judge.system": ({"files": [_FILE]}, {"files": []}),
     "judge.user": ({"patch": _PATCH},),
     "rank.repair": (_PROBLEM,),
@@ -212,6 +223,9 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
     "relevance.repair": ({**_PROBLEM, "count": 2},),
     "relevance.system": ({},),
     "relevance.user": ({"files": [_FILE]}, {"files": [_SHORT, _DIGEST, _FILE]}, {"files": [_DIGEST]}),
+    "rerank.repair": ({**_PROBLEM, "count": 2},),
+    "rerank.system": ({"files": [_FILE]}, {"files": []}),
+    "rerank.user": ({"candidates": _LAYERED},),
     "screen.repair": ({**_PROBLEM, "count": 2},),
     "screen.system": ({},),
     "screen.user": ({"files": [_LINE]}, {"files": [_LINE, _LINE]}),

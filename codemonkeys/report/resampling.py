@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from codemonkeys.generation.candidate import is_fused
 from codemonkeys.journal.queries import rows
 from codemonkeys.report.statistics import Verdict
 from codemonkeys.report.stored_run import StoredRun
@@ -75,7 +76,9 @@ def graded_tasks(
     for task, stage, sample, usd in connection.execute(query, (TEST.name, EDIT.name, AGENT.name)):
         made.setdefault(task, {}).setdefault(sample, {}).setdefault(stage, []).append((usd or 0.0) if priced else 1.0)
     ends: dict[str, dict[int, int]] = {}
-    for row in rows(connection, "SELECT task, sample, number FROM candidates"):
+    for row in rows(connection, "SELECT * FROM candidates"):
+        if is_fused(row.get("source", "")):
+            continue  # made of samples, and none itself
         ends.setdefault(row["task"], {})[row["sample"]] = row["number"] - 1
     found = []
     for task in [*run.evidence, *run.without]:

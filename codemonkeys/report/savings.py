@@ -9,10 +9,9 @@ from codemonkeys.report.statistics import Verdict
 from codemonkeys.report.stored_run import Cost, StoredRun
 from codemonkeys.selection.stop_policy import StopPolicy, types_of
 from codemonkeys.selection.weaver import estimate, scales_of, verify
-from codemonkeys.stages import ASKING
+from codemonkeys.stages import PER_TRAJECTORY
 
-GENERATION = tuple(stage.name for stage in ASKING if stage.role == "writer")
-"""Stages that every additional sample pays for."""
+GENERATION = PER_TRAJECTORY
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from codemonkeys.generation.candidate import is_fused
 from codemonkeys.journal.named_choices import NamedChoice, chosen, named_choices
 from codemonkeys.journal.queries import rows, run_row
 from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.evidence import Evidence
-from codemonkeys.stages import choice_of
+from codemonkeys.stages import RERANK, choice_of
 
 
 class Cost(NamedTuple):
@@ -72,6 +73,8 @@ class StoredRun:
     """By task, for each candidate, the wave of its trajectory, from 1. Empty for ensembles."""
     diversity: str = "none"
     """The run's `generation.diversity`: what later waves see of earlier ones."""
+    rankings: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    """By task, candidates in the order of the first layer that ranked them."""
     named: tuple[StoredChoice, ...] = ()
     pool: tuple[Evidence, ...] = ()
     """Evidence of all tasks, also of those that are not asked for: rules that learn learn from it."""
@@ -111,6 +114,7 @@ def read_run(connection: sqlite3.Connection, wanted: Callable[[str], object] = l
         turns={task: edits_by_turn(connection, task) for task in evidence},
         wave_of={} if "ensemble" in settings else waves_of(connection, generation.get("wave")),
         diversity=generation.get("diversity", "none"),
+        rankings=rankings_of(connection),
         named=tuple(read_choice(connection, choice, costs) for choice in named_choices(connection)),
         pool=tuple(pool.values()),
         uncovered=len(bare) - len(without),
@@ -134,12 +138,25 @@ def read_choice(connection: sqlite3.Connection, choice: NamedChoice, costs: Mapp
 
 
 def waves_of(connection: sqlite3.Connection, size: int | None) -> dict[str, tuple[int, ...]]:
-    """By task, the wave of each candidate, in order. `size`: trajectories per wave; None: a single wave."""
+    """By task, the wave of each candidate, in order. `size`: trajectories per wave; None: a single wave.
+
+    A merged candidate follows all before it, and so is a wave of its own.
+    """
     waves: dict[str, tuple[int, ...]] = {}
-    for row in rows(connection, "SELECT task, sample FROM candidates ORDER BY task, number"):
+    for row in rows(connection, "SELECT * FROM candidates ORDER BY task, number"):
         wave = 1 if size is None else row["sample"] // size + 1
+        if is_fused(row.get("source", "")):
+            wave = 1 + max(waves.get(row["task"], ()), default=0)
         waves[row["task"]] = (*waves.get(row["task"], ()), wave)
     return waves
+
+
+def rankings_of(connection: sqlite3.Connection) -> dict[str, tuple[int, ...]]:
+    """By task, candidates in the order of the first layer that ranked them."""
+    position = {(r["task"], r["sample"]): r["number"] - 1 for r in rows(connection, "SELECT * FROM candidates")}
+    noted = "SELECT task, body FROM notes WHERE stage = ? AND kind = 'ranking' ORDER BY sample DESC"
+    found = {row["task"]: json.loads(row["body"]) for row in rows(connection, noted, RERANK.name)}
+    return {task: tuple(position[task, n] for n in order if (task, n) in position) for task, order in found.items()}
 
 
 def stage_costs(connection: sqlite3.Connection, tasks: Sequence[str]) -> dict[str, Cost]:

@@ -12,6 +12,7 @@ from codemonkeys.generation.flags import runner_flags
 from codemonkeys.report.abstention import RiskResult, risk_result
 from codemonkeys.report.diversity import Diversity, diversity_of
 from codemonkeys.report.forecast import forecast
+from codemonkeys.report.layers import LayerResult, layer_results, merged
 from codemonkeys.report.rule_results import (
     AS_RUN,
     OPTIONAL_EVIDENCE,
@@ -82,6 +83,8 @@ class Study:
     """Number of tasks behind `turns`: those whose earlier edits all have verdicts."""
     diversity: Diversity | None
     """Diversity of samples, by wave and by model; None for an ensemble."""
+    layers: tuple[LayerResult, ...]
+    """Empty for a run without layers behind its trajectories."""
     tests: TestsResult | None
     verifiers: tuple[VerifierResult, ...]
     share: tuple[float, float | None] | None
@@ -122,7 +125,11 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
     stored = {task: stored_ranking(number) for task, number in run.choices.items()}
     available = [name for name in rules if any(rankings[name][task].order for task in used)]
     known = [labels[task] for task in graded]
-    counts = [(max(len(labels[task]), run.samples.get(task, 0)), sum(map(bool, labels[task]))) for task in graded]
+    drawn = {
+        task: [labels[task][k] for k in range(len(labels[task])) if not merged(run.evidence[task], k)]
+        for task in graded
+    }
+    counts = [(max(len(drawn[task]), run.samples.get(task, 0)), sum(map(bool, drawn[task]))) for task in graded]
     counts += [(run.samples.get(task, 0), 0) for task in run.without] if known else []
     forecastable, why = can_forecast(run, counts)
     turns, turn_tasks = by_turn(run, labels, verdicts) if verdicts is not None else ((), 0)
@@ -169,6 +176,7 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
         turns=turns,
         turn_tasks=turn_tasks,
         diversity=diversity_of(run, used, full),
+        layers=layer_results(run, used, full),
         tests=tests_result([(run.evidence[task], full.get(task)) for task in used]),
         verifiers=tuple(
             VerifierResult(

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from codemonkeys.report.abstention import COVERAGES
 from codemonkeys.report.diversity import Diversity
+from codemonkeys.report.layers import layers_table
 from codemonkeys.report.rule_results import RuleResult
 from codemonkeys.report.statistics import Interval
 from codemonkeys.report.stored_run import Cost
@@ -37,6 +38,8 @@ def study_view(study: Study) -> RenderableType:
         parts += [heading(f"Coverage by turns, over {study.turn_tasks} tasks"), turns_table(study)]
     if study.diversity is not None:
         parts += [heading("Diversity of samples"), *diversity_view(study.diversity)]
+    if study.layers:
+        parts += [heading("Layers"), layers_table(study.layers)]
     if study.tests is not None:
         parts += [heading("Test scripts"), tests_view(study.tests)]
     if any(row.tpr is not None or row.true_tpr is not None for row in study.verifiers):

@@ -16,10 +16,13 @@ from codemonkeys.stages import (
     ASKING,
     BALLOT,
     COMPARE,
+    CRITIQUE,
     DISTILL,
     EDIT,
+    FUSE,
     JUDGE,
     RELEVANCE,
+    RERANK,
     SELECT,
     TEST,
     TOURNAMENT,
@@ -119,7 +122,7 @@ def shares(settings: Settings, stage: str, room: int) -> dict[str, int]:
         # Half of the room at least is left to what it looks at.
         whole = {"context.tokens": room // 2} if settings.agent.context == "files" else {}
         return {"agent.history_tokens": max(2_000, room), **whole}
-    if stage not in (TEST.name, EDIT.name, JUDGE.name, *WITH_EVIDENCE):
+    if stage not in (TEST.name, EDIT.name, FUSE.name, JUDGE.name, CRITIQUE.name, RERANK.name, *WITH_EVIDENCE):
         return {}
     generation, context = settings.generation, settings.context
     is_test = stage == TEST.name

@@ -41,12 +41,17 @@ async def describe_parents(work: Work, candidates: Sequence[Candidate], drawn: i
 
 
 def fittest(evidence: Evidence) -> list[int]:
-    """Distinct candidates, those that pass most valid tests first, then those that break fewest; none if one passes.
+    """Distinct candidates, the fittest first; none if tests accept one."""
+    if any(is_accepted(evidence, index) for index in range(len(evidence.patches))):
+        return []
+    return by_fitness(evidence)
+
+
+def by_fitness(evidence: Evidence) -> list[int]:
+    """Distinct candidates, those that pass most valid tests first, of equals those that break fewest.
 
     By executions alone: what a model thinks of them would favour what persuades it.
     """
-    if any(is_accepted(evidence, index) for index in range(len(evidence.patches))):
-        return []
     scripts, worst = valid_tests(evidence), evidence.regressions + 1
 
     def fitness(index: int) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from codemonkeys.settings.agent_settings import AgentSettings
 from codemonkeys.settings.compute_settings import ComputeSettings
+from codemonkeys.settings.layers import LayerName, checked_layers
 from codemonkeys.settings.model_settings import ModelSettings, checked_variable
 from codemonkeys.settings.sandbox_settings import ClusterSettings, SandboxSettings
 from codemonkeys.settings.section import RegularFile, Section
@@ -109,6 +110,12 @@ class GenerationSettings(Section):
     shown what earlier waves tried."""
     memory_characters: int = Field(6_000, ge=500)
     """Maximum characters of patches and outputs of earlier waves that a trajectory is shown."""
+    layers: tuple[LayerName, ...] = ("generate",)
+    """What becomes of candidates before one is selected (Archon, arXiv 2409.15254), in order. `generate`: trajectories.
+    `critique`: a call for each candidate on its strengths and faults. `rank`: a call that orders them. `fuse`: one more
+    trajectory, which merges the best. `verify`: that stays only if tests find it no worse than what it merges."""
+    fuse_best: int = Field(5, ge=2)
+    """For layer `fuse`: number of candidates that are merged."""
     repository_tests: bool = True
     """After an edit run the repository's own tests that concern it, chosen and limited as for `selection.regression_*`,
     and show the model which fail."""
@@ -120,6 +127,11 @@ class GenerationSettings(Section):
     def count(self, kind: str) -> int:
         """How many trajectories of a task are of a kind."""
         return sum(self.kind_of(sample) == kind for sample in range(self.samples))
+
+    @field_validator("layers")
+    @classmethod
+    def _layers_in_order(cls, layers: tuple[LayerName, ...]) -> tuple[LayerName, ...]:
+        return checked_layers(layers)
 
     @model_validator(mode="after")
     def _memory_needs_waves(self) -> GenerationSettings:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from codemonkeys.engine.conversation import UnusableAnswer
 from codemonkeys.errors import BadSettings, BudgetReached
-from codemonkeys.generation.distilling import OUTPUT_CHARACTERS, PART_CHARACTERS, PARTS, fitted, parse_summary
+from codemonkeys.generation.distilling import OUTPUT_CHARACTERS, PARTS, fitted, parse_summary
+from codemonkeys.generation.paragraphs import CHARACTERS as PART_CHARACTERS
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.transcripts import Said
 from codemonkeys.models.base import Request

@@ -51,7 +51,7 @@ def endless(request: Request) -> str:
     stage, words = request.key.stage, " word" * (request.max_tokens - 60)
     if stage in ("digest", "relevance", "rank"):
         return f"{words}[]" if request.key.turn == 0 else f"{words}\n{answer(request)}"
-    if stage in ("select", "ballot", "judge", "tournament", "distill", "compare"):
+    if stage in ("select", "ballot", "judge", "tournament", "distill", "compare", "critique", "rerank"):
         return words
     body = answer(replace(request, key=request.key._replace(turn=0, stage="test" if stage == "test" else "edit")))
     return f"{words}\n{body}" if marker(request.messages[0].content) in body else body
@@ -91,6 +91,8 @@ def test_no_stage_exceeds_its_upper_bound(
     if rule == "tournament":
         waves = {"wave": 2, "diversity": "distill", "distill_by": "tournament", "distill_best": 1}
         given["generation"] = {**SMALL["generation"], **waves}
+    if rule == "judge":
+        given["generation"] = {**SMALL["generation"], "layers": ["generate", "critique", "rank", "fuse", "verify"]}
     settings = finish_run(tmp_path / "runs", repository, answered=answered, **given)
     plan = planned(repository, settings, tmp_path / "home")
     spent = reserved(tmp_path / "runs")
