@@ -81,13 +81,14 @@ class Connection:
             logger.setLevel(logging.ERROR)
             _print_with(_print_nothing)
             try:
-                context: Any = ray.init(
-                    address=address,
-                    namespace="codemonkeys",
-                    job_config=_job_config(),
-                    log_to_driver=False,
-                    configure_logging=False,
-                )
+                with _nameless():
+                    context: Any = ray.init(
+                        address=address,
+                        namespace="codemonkeys",
+                        job_config=_job_config(),
+                        log_to_driver=False,
+                        configure_logging=False,
+                    )
             except Exception as error:  # Ray raises errors of many kinds
                 _print_with(_printing.pop())
                 raise SandboxError(advice(self._wanted, error)) from error
@@ -181,6 +182,19 @@ def _settled(folder: Path | None) -> Iterator[None]:
                 os.environ[name] = text
 
 
+@contextmanager
+def _nameless() -> Iterator[None]:
+    """Have Ray tell the cluster nothing of this process's command line, which may name an endpoint with its key."""
+    from ray._private import utils
+
+    before = utils.get_entrypoint_name
+    utils.get_entrypoint_name = lambda: "codemonkeys"
+    try:
+        yield
+    finally:
+        utils.get_entrypoint_name = before
+
+
 def _reread() -> None:
     """Have Ray read its variables, as it may have been imported before."""
     from ray._private import ray_constants
@@ -205,12 +219,12 @@ def _job_config() -> Any:
 def advice(wanted: str, error: Exception) -> str:
     """Why a cluster cannot be used, in the words of an error of Ray, and what to do."""
     said = str(error).strip().splitlines()
-    why = said[0] if said else type(error).__name__
+    why = (said[0] if said else type(error).__name__).removesuffix(".")
     if "ersion mismatch" in str(error):
         why = " ".join(said)
         return f"the Ray cluster {wanted} has another version: {why} Install the same ray and Python on every node."
     return (
-        f"no Ray cluster answers at {wanted}: {why} Start one with `ray start --head`, join this machine to it with "
+        f"no Ray cluster answers at {wanted}: {why}. Start one with `ray start --head`, join this machine to it with "
         "`ray start --address=HOST:PORT --num-cpus=0`, or leave out the address: then one is started here."
     )
 

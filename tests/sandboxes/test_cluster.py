@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,6 +151,14 @@ def test_functions_run_on_nodes(sandbox: RaySandbox, local_environment: Environm
     with pytest.raises(ZeroDivisionError):
         sandbox.call(local_environment, LIMITS, divmod, 1, 0)
     assert list(sandbox.call_all(max, 1, 2).values()) == [2]
+
+
+def test_the_cluster_is_told_no_command_line(sandbox: RaySandbox) -> None:
+    """All of its machines could read it, and an address in it may hold a key."""
+    from ray._private import state
+
+    jobs: Any = state.jobs
+    assert {job["Entrypoint"] for job in jobs() if not job["IsDead"]} == {"codemonkeys"}
 
 
 def test_one_process_uses_one_cluster(sandbox: RaySandbox) -> None:
