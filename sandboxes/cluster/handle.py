@@ -35,6 +35,16 @@ class Found(NamedTuple):
     memory_mb: int
 
 
+def why_lost(error: BaseException) -> str:
+    """What Ray says first; of an agent that could not begin, what failed there and what to do."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    if "creation task" not in lines[0]:
+        return lines[0]
+    return lines[-1] + ("; install codemonkeys[ray] there" if "ModuleNotFoundError" in lines[-1] else "")
+
+
 class Node:
     """A node of the cluster, with an agent that was started for this driver."""
 
@@ -115,8 +125,7 @@ class Node:
             return cause if isinstance(cause, Exception) else SandboxError(f"node {self.name}: {error}")
         if not isinstance(error, RayError):
             return error
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        why = f"node {self.name} was lost: {lines[0] if lines else type(error).__name__}"
+        why = f"node {self.name} was lost: {why_lost(error)}"
         dead = isinstance(error, ActorDiedError)
         # First, so that nobody who hears of it is sent here again.
         self._tell_lost(self, why, dead)

@@ -12,7 +12,7 @@ import pytest
 
 from sandboxes import Environment, SandboxError
 from sandboxes.cluster.driver import RaySandbox
-from sandboxes.cluster.handle import Found, Node, NodeLost
+from sandboxes.cluster.handle import Found, Node, NodeLost, why_lost
 from sandboxes.cluster.members import Members
 from sandboxes.cluster.messages import Facts, NodeSettings
 from sandboxes.cluster.node_state import Condition
@@ -182,3 +182,13 @@ def test_what_was_wrong_with_a_node_is_not_told_of_another_on_that_machine() -> 
     cluster = members(first, second)
     cluster.removed(cast(Node, first), "it died")
     assert [node.failure for node in cluster.views()] == ["it died", ""]
+
+
+def test_an_agent_that_cannot_begin_says_why() -> None:
+    begun = "The actor died because of an error raised in its creation task, ray::NodeAgent.__init__() (pid=1)"
+    missing = RuntimeError(
+        f"{begun}\nRuntimeError: it failed to import\nModuleNotFoundError: No module named 'sandboxes'\n"
+    )
+    assert why_lost(missing) == "ModuleNotFoundError: No module named 'sandboxes'; install codemonkeys[ray] there"
+    assert why_lost(RuntimeError("The node has died.\nat some time")) == "The node has died."
+    assert why_lost(RuntimeError()) == "RuntimeError"
