@@ -56,8 +56,7 @@ RayAddress = Annotated[
     str | None,
     typer.Option(
         "--ray-address",
-        help="For --sandbox ray: auto (this machine's cluster), HOST:PORT, or local (the default): one of this machine "
-        "alone, started and ended with the command.",
+        help="Cluster of --sandbox ray: auto, HOST:PORT, or local (default: one for this command).",
     ),
 ]
 Budget = Annotated[float | None, typer.Option("--budget", help="Spending limit for the whole run, in US dollars.")]

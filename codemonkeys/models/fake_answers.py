@@ -39,7 +39,7 @@ def respond(request: Request) -> str | Called:
 def answer(request: Request) -> str:
     """Find every file relevant, rank as listed, create one file, test for it, approve all, choose the first."""
     system, said = request.messages[0].content, request.messages[-1].content
-    if not re.search(r"^(?:File|Definition) \d", said, re.M):  # asked again
+    if len(request.messages) > 1 and not re.search(r"^(?:File|Definition) \d", said, re.M):  # asked again
         said = request.messages[1].content
     match stages.base_stage(request.key.stage):
         case stages.DIGEST.name:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from sandboxes.cluster.connection import Connection
 from sandboxes.cluster.driver import RaySandbox
 from sandboxes.cluster.starting import variables
@@ -44,8 +46,10 @@ class TwoNodes:
     @classmethod
     @contextmanager
     def started(cls) -> Iterator[TwoNodes]:
-        """A cluster of one node, as the sandbox starts it; it ends with the block."""
-        connection = Connection("local", 2)
+        """A cluster of one node without an engine, as the sandbox starts it; it ends with the block."""
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+            connection = Connection("local", 2)
         assert connection.own is not None
         try:
             yield cls(connection.own.folder, connection.address)

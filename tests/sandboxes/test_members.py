@@ -126,7 +126,7 @@ def test_a_call_that_cannot_be_sent_is_not_waited_for(monkeypatch: pytest.Monkey
         def remote(self, *arguments: object) -> None:
             raise TypeError("it cannot be pickled")
 
-    monkeypatch.setattr(Node, "__init__", lambda node: vars(node).update(_lock=Lock(), _pending=set(), _lost=""))
+    monkeypatch.setattr(Node, "__init__", lambda node: node.__dict__.update(_lock=Lock(), _pending=set(), _lost=""))
     node: Any = Node()  # type: ignore[call-arg]
     with pytest.raises(TypeError):
         node._follow(Refusing(), ())

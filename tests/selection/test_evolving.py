@@ -55,7 +55,7 @@ def solved(
     answer: Callable[[Request], str] = answers,
 ) -> tuple[list[Request], dict[str, Any]]:
     """All requests of a run, and what the journal has of its task."""
-    given = {"generation": GENERATION, "selection": {"rule": "votes", "regression_files": 0}}
+    given: dict[str, Any] = {"generation": GENERATION, "selection": {"rule": "votes", "regression_files": 0}}
     with room(tmp_path, snapshot, answer, run, **given) as work:
         assert asyncio.run(solve_task(work)) is not None
         requests = list(work.models.primary.requests)  # type: ignore[attr-defined]

@@ -69,6 +69,7 @@ def test_auto_goes_on_to_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_ray_is_the_first_whose_tasks_can_be_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A resumed run stays with what it came to; without Ray, the message says what to install."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")  # from an engine the image could be copied
     assert choose_backend("ray", [], tmp_path) == ("ray-local", backends.LOCAL)
     assert choose_backend("ray", [ONLY_AN_IMAGE], tmp_path) == ("ray-docker", backends.DOCKER)
     assert [environment_kind(name) for name in ("ray", "ray-local", "ray-docker")] == [None, "folders", "image"]
