@@ -19,7 +19,7 @@ from codemonkeys.planning.conversations import (
 )
 from codemonkeys.planning.distilling import compare_cost, distill_cost, told_of_earlier
 from codemonkeys.planning.experience import Experience
-from codemonkeys.planning.layers import critique_cost, rerank_cost, told_of_candidates
+from codemonkeys.planning.layers import candidates_of, critique_cost, rerank_cost, told_of_candidates
 from codemonkeys.planning.measures import Measures
 from codemonkeys.planning.models import PlannedModels
 from codemonkeys.planning.stage_cost import (
@@ -242,10 +242,10 @@ def _edits(
 
 
 def _judge(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
-    generation, selection = settings.generation, settings.selection
+    selection = settings.selection
     asked: dict[ModelEvidence | None, int] = {
-        add_beliefs: generation.samples,
-        add_shortlist_beliefs: min(selection.candidates, generation.samples),
+        add_beliefs: candidates_of(settings),
+        add_shortlist_beliefs: min(selection.candidates, candidates_of(settings)),
     }
     count = selection.judge_samples * asked.get(model_evidence_for(selection.rule), 0)
     system = measures.systems[JUDGE.name] + min(TOUCHED, measures.source)
@@ -265,8 +265,8 @@ def _judge(measures: Measures, settings: Settings, models: PlannedModels) -> Sta
 
 def _select(measures: Measures, settings: Settings, models: PlannedModels, stage: str, count: int) -> StageCost:
     """`count`: number of selection conversations."""
-    generation, selection, output = settings.generation, settings.selection, settings.sandbox.output_characters
-    finalists = min(selection.candidates, generation.samples)
+    selection, output = settings.selection, settings.sandbox.output_characters
+    finalists = min(selection.candidates, candidates_of(settings))
     turns = selection.turns if finalists > 1 and count else 0
     prompt = min(TOUCHED, measures.source) + finalists * PATCH + TEST_PROFILE.answer
     prompt += min(EVIDENCE, selection.evidence_tokens)

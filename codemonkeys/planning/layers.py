@@ -19,6 +19,11 @@ COUNTED = 400
 """Characters about a candidate beside its patch, an output and its critique."""
 
 
+def candidates_of(settings: Settings) -> int:
+    """Maximum number of a task's candidates: one of each trajectory, and merged ones."""
+    return settings.generation.samples + settings.generation.layers.count("fuse")
+
+
 def critique_cost(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
     """Estimated cost of one critique of each candidate, merged ones that come before a critic included."""
     layers = settings.generation.layers
@@ -34,7 +39,7 @@ def rerank_cost(measures: Measures, settings: Settings, models: PlannedModels) -
     layers, samples = settings.generation.layers, settings.generation.samples
     if "rank" not in layers:
         return stage_cost(models, RERANK.name, 0.0, Usage(), 0, 0.0)
-    most = told_of_candidates(samples + layers.count("fuse"))
+    most = told_of_candidates(candidates_of(settings))
     return cost_of_calls(measures, settings, models, RERANK.name, layers.count("rank"), samples * PATCH, most)
 
 

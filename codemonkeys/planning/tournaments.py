@@ -5,6 +5,7 @@ from __future__ import annotations
 from codemonkeys.models.base import Usage
 from codemonkeys.models.roles import longest_answer
 from codemonkeys.planning.conversations import JUDGE_PROFILE, PATCH, Conversations
+from codemonkeys.planning.layers import candidates_of
 from codemonkeys.planning.measures import Measures
 from codemonkeys.planning.models import PlannedModels
 from codemonkeys.planning.stage_cost import (
@@ -31,7 +32,7 @@ def tournament_cost(measures: Measures, settings: Settings, models: PlannedModel
     if add_matches not in asked and add_matches_for_shortlist not in asked:
         return stage_cost(models, TOURNAMENT.name, 0.0, Usage(), 0, 0.0)
     until = 1 if add_matches in asked else settings.selection.candidates
-    matches = most_matches(settings.generation.samples, settings.selection.match_size, until)
+    matches = most_matches(candidates_of(settings), settings.selection.match_size, until)
     return cost_of_matches(measures, settings, models, TOURNAMENT.name, matches)
 
 
