@@ -244,10 +244,10 @@ def test_stragglers_are_stopped_once_enough_agree_and_what_they_cost_is_kept(
     tmp_path: Path, snapshot: Snapshot
 ) -> None:
     model, work, spent = race(tmp_path, snapshot, slow=(1, 3))
-    assert notes_of(work, "stopped") == {0: [1, 3]}
-    order = notes_of(work, "ended")[0]
-    assert sorted(order) == [0, 2, 4]
-    assert notes_of(work, "decision")[3]["agreeing"] == 2
+    stopped, order = notes_of(work, "stopped")[0], notes_of(work, "ended")[0]
+    # The first, which agrees with none, may end before the other two do or be stopped with the slow ones.
+    assert {1, 3} <= set(stopped) and {2, 4} <= set(order) and sorted([*stopped, *order]) == list(range(5))
+    assert notes_of(work, "decision")[len(order)]["agreeing"] == 2
     with run_files.reading(work.journal.folder / "run.db") as connection:
         steps = queries.rows(connection, "SELECT sample, state, cost_usd FROM call_steps WHERE stage = 'edit'")
     assert {row["sample"] for row in steps} == set(range(5))
