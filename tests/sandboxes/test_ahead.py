@@ -168,8 +168,8 @@ def test_a_patch_that_copies_a_file_takes_it_as_it_is(sandbox: LocalSandbox, own
 def test_a_repository_behind_a_link_is_patched_in_every_run(sandbox: LocalSandbox, tmp_path: Path) -> None:
     conformance.prepare_repository(tmp_path / "work" / "real" / "repository")
     (tmp_path / "work" / "link").symlink_to("real")
-    folders = (("/work", tmp_path / "work"),)
-    environment = Environment("linked", folders=folders, repository="/work/link/repository")
+    folders = (("/place", tmp_path / "work"),)
+    environment = Environment("linked", folders=folders, repository="/place/link/repository")
     for _ in range(2):
         assert output(sandbox.run(environment, Script("cat a.txt", "show.sh", SH), PATCH, LIMITS)) == "one\n2\nthree\n"
 
