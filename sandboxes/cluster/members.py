@@ -66,7 +66,9 @@ class Members:
             raise
         finally:
             with self._lock:
-                self._wake(self._placement.end(ticket, seconds, failed=place.failed and not self._closed))
+                failed = place.failed and not self._closed
+                tell = self._changed if failed else self._wake  # a node that fails too often gets nothing more
+                tell(self._placement.end(ticket, seconds, failed=failed))
             if place.failed:
                 self._tell_trouble()
 
@@ -118,7 +120,10 @@ class Members:
         for start in starts:
             if waiting := self._waiting.pop(start.ticket, None):  # else the sandbox was closed
                 waiting.set_result(start)
-        # What is up may have changed with it.
+
+    def _changed(self, starts: Iterable[Start]) -> None:
+        """A node has come, or its condition has changed: what can be taken is counted anew."""
+        self._wake(starts)
         up = [node for node in self._placement.nodes.values() if node.up]
         cores = [int(node.cores) for node in up]
         self._capacity = Capacity(sum(cores), sum(node.memory_mb for node in up), max(cores, default=0))
@@ -192,7 +197,7 @@ class Members:
         with self._lock:
             self._nodes[node.id] = node
             state = NodeState(node.id, facts.cores, facts.memory_mb, facts.disk_free_mb, dict(facts.held))
-            self._wake(self._placement.add(state))
+            self._changed(self._placement.add(state))
 
     def answered(self, node: Node, facts: Facts) -> None:
         """It answers, and was well when it was last asked whether it is."""
@@ -202,7 +207,7 @@ class Members:
             if facts.trouble:
                 self._reasons[node.id] = node.name, facts.trouble
             if state.condition is Condition.SUSPECT and facts.probed and not facts.trouble:
-                self._wake(self._placement.set_condition(node.id, Condition.UP))
+                self._changed(self._placement.set_condition(node.id, Condition.UP))
 
     def is_suspect(self, node: Node) -> bool:
         """Whether nothing new is sent to it."""
@@ -227,4 +232,4 @@ class Members:
         with self._lock:
             self._reasons[node.id] = node.name, why
             if self._nodes.get(node.id) is node:  # else another agent has taken its place, which may be well
-                self._wake(self._placement.set_condition(node.id, condition))
+                self._changed(self._placement.set_condition(node.id, condition))
