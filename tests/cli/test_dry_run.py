@@ -53,10 +53,8 @@ def test_the_parameters_of_each_role_are_shown_and_their_answer_length_is_paid_f
         assert dearer["stages"][stage]["most_usd"] > told["stages"][stage]["most_usd"]
     assert dearer["stages"]["relevance"] == told["stages"]["relevance"]
     table = plan(folder, *longer).out
-    assert (
-        "compare, judge, ballot, tournament, select" in " ".join(table.split())
-        and "effort=medium, max_tokens=20000" in table
-    )
+    stages = "compare, critique, rerank, judge, ballot, tournament, select"
+    assert stages in " ".join(table.split()) and "effort=medium, max_tokens=20000" in table
     refused = plan(folder, *given, "-c", "models={writers: {effort: low}}")
     assert refused.code == 2 and "models.writers: this run uses no such model; name a role" in refused.err
 
