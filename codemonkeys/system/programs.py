@@ -31,10 +31,13 @@ LAST_LINES, LAST_CHARACTERS = 3, 500
 class Programs:
     """The programs that one session of a run has running."""
 
+    killed: bool
+    """Whether nobody waits for them any more."""
+
     def __init__(self) -> None:
         self._lock = Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
-        self._killed = False
+        self.killed = False
 
     def call(self, function: Callable[[], T]) -> T:
         """Call a function in this thread; the programs that it runs are of this session."""
@@ -45,7 +48,7 @@ class Programs:
     def kill(self) -> None:
         """Kill the programs that run, and from now on each that starts."""
         with self._lock:
-            self._killed = True
+            self.killed = True
             for process in self._running:
                 kill(process)
 
@@ -53,7 +56,7 @@ class Programs:
         """Make a program one of this session."""
         with self._lock:
             self._running.add(process)
-            if self._killed:
+            if self.killed:
                 kill(process)
 
     def remove(self, process: subprocess.Popen[bytes]) -> None:
@@ -64,6 +67,12 @@ class Programs:
 
 _OURS: ContextVar[Programs | None] = ContextVar("programs", default=None)
 """What the programs that the current thread starts belong to."""
+
+
+def killed() -> bool:
+    """Whether the programs of the current thread's session have been killed: what it waits for, nobody needs."""
+    ours = _OURS.get()
+    return ours is not None and ours.killed
 
 
 @contextmanager

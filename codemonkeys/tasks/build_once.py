@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.system import programs
 
 FREE_BYTES = 2 << 30
 """Disk space required to build an environment from a task's files: its packages twice, as wheels and installed."""
 
 IN_PLACE = "installed"
 """In a home folder: what `make_in_place` makes."""
+LOCK_SECONDS = 0.05
+"""Between two looks at a lock: who waits in the lock itself cannot be told to stop."""
 MADE = ".made"
 
 
@@ -94,8 +99,22 @@ def check_room(folder: Path, needed: int, otherwise: str) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file, which is created for it."""
+    """Hold an exclusive lock on a file, which is created for it.
+
+    Raises EnvironmentFailed if the session that this thread works for is aborted before the lock is free.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while not _taken(file):
+            if programs.killed():
+                raise EnvironmentFailed(f"aborted while another process held {path}")
+            time.sleep(LOCK_SECONDS)
         yield
+
+
+def _taken(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -12,9 +12,11 @@ import pytest
 
 from codemonkeys import open_run
 from codemonkeys.report.run_status import StatusReader
+from codemonkeys.tasks.build_once import locked
+from codemonkeys.tasks.environments import environment_folder, read_inputs
 from tests.cli.terminal import CTRL_C, Terminal
 from tests.runs.test_runs import wait_for
-from tests.tiny_task import GOLD, add_tasks, make_task_repository
+from tests.tiny_task import GOLD, ID, add_tasks, make_task_repository
 
 pytestmark = [pytest.mark.long, pytest.mark.slow]
 
@@ -66,6 +68,9 @@ def test_pip_survives_an_interrupt_and_ends_with_the_second(
     assert status.troubles == [] and status.owner is None
 
 
+EVALUATE = ("evaluate", "gold.jsonl", "--sandbox", "local", "--workers", "1")
+
+
 def test_grading_ends_with_the_first_interrupt(tmp_path: Path, shared_home: Path) -> None:
     """What queues is not begun, what runs is killed, and neither has a verdict."""
     source = make_task_repository(tmp_path / "endless")
@@ -74,8 +79,7 @@ def test_grading_ends_with_the_first_interrupt(tmp_path: Path, shared_home: Path
         (Path(source) / "tasks" / id / "eval.sh").write_text("#!/bin/bash\nsleep 1000\n")
     rows = [{"instance_id": id, "model_name_or_path": "gold", "model_patch": GOLD} for id in ids]
     (tmp_path / "gold.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    arguments = ("evaluate", "gold.jsonl", source, "--sandbox", "local", "--workers", "1")
-    terminal = Terminal(arguments, shared_home, tmp_path)
+    terminal = Terminal((*EVALUATE, source), shared_home, tmp_path)
     try:
         wait_for(lambda: any(tmp_path.rglob("eval.sh")) and any((tmp_path / "logs").rglob("patch.diff")))
         time.sleep(1)  # It may run by now; that it is killed on the way there would be right as well.
@@ -85,3 +89,22 @@ def test_grading_ends_with_the_first_interrupt(tmp_path: Path, shared_home: Path
         terminal.close()
     assert "Traceback" not in terminal.shown and "infrastructure" not in terminal.shown, terminal.shown
     assert len(list((tmp_path / "logs").rglob("patch.diff"))) == 1
+
+
+def test_grading_ends_while_another_process_makes_the_environment(tmp_path: Path) -> None:
+    """Equal environments are made by one process, for which the others wait: for as long as that takes."""
+    source, home = make_task_repository(tmp_path / "waiting"), tmp_path / "home"
+    row = {"instance_id": ID, "model_name_or_path": "gold", "model_patch": GOLD}
+    (tmp_path / "gold.jsonl").write_text(json.dumps(row) + "\n")
+    environment = environment_folder(read_inputs(Path(source, "tasks", ID)), home)
+    environment.parent.mkdir(parents=True)
+    terminal = Terminal((*EVALUATE, source), home, tmp_path)
+    try:
+        with locked(environment.with_name(f".{environment.name}.lock")):
+            wait_for(lambda: any((tmp_path / "logs").rglob("patch.diff")))
+            terminal.press(CTRL_C)
+            assert terminal.wait(60) == 130, terminal.shown
+    finally:
+        terminal.close()
+    assert "Traceback" not in terminal.shown and "infrastructure" not in terminal.shown, terminal.shown
+    assert not environment.exists()
