@@ -9,7 +9,7 @@ from typing import Any
 from codemonkeys.compute.base import STOP, Allocation, Counts, PolicyInput
 from codemonkeys.compute.beliefs import count_accepted, forecast_of
 from codemonkeys.compute.draws import AtEnd, Draws, noted
-from codemonkeys.compute.policies import name_of, policy_of
+from codemonkeys.compute.policies import name_of, policy_of, with_votes
 from codemonkeys.engine.work import Work
 from codemonkeys.journal.decisions import DECISION, STAGE
 from codemonkeys.selection.deciding import Choice, select
@@ -48,10 +48,7 @@ def stop_early(work: Work, draws: Draws) -> AtEnd | None:
 
 async def select_by(work: Work, draws: Draws, found: Allocation) -> Choice:
     """Select one of the candidates, with as many votes as were allocated."""
-    settings = work.settings
-    if found.votes is not None:
-        votes = dict.fromkeys(("judge_samples", "ballots", "match_votes"), found.votes)
-        settings = settings.model_copy(update={"selection": settings.selection.model_copy(update=votes)})
+    settings = work.settings if found.votes is None else with_votes(work.settings, found.votes)
     return await select(replace(work, settings=settings), draws.candidates, draws.tests, draws.scripts)
 
 
@@ -92,7 +89,7 @@ def standing(work: Work) -> tuple[tuple[Counts, ...], int]:
 def limited(work: Work, draws: Draws, wanted: Allocation) -> Allocation:
     """An allocation cut to what the settings allow; if that leaves nothing to draw, the task ends with a choice."""
     if wanted.decision is not Decision.ANOTHER_WAVE:
-        votes = wanted.votes and max(1, min(wanted.votes, max(1, work.settings.compute.verifications)))
+        votes = wanted.votes and max(1, min(wanted.votes, work.settings.compute.most_votes))
         return replace(wanted, votes=votes, samples=0, tests=0, parents=())
     samples = max(0, min(wanted.samples, work.settings.generation.samples - len(draws.samples)))
     tests = max(0, min(wanted.tests, work.settings.compute.verifications - len(draws.held)))

@@ -9,7 +9,7 @@ from codemonkeys.compute.base import Allocation, Policy, PolicyInput, fixed
 from codemonkeys.compute.first_finish import first_finish
 from codemonkeys.compute.marginal import marginal
 from codemonkeys.compute.particles import particles
-from codemonkeys.compute.solve_or_verify import solve_or_verify
+from codemonkeys.compute.solve_or_verify import solve_or_verify, verifications
 from codemonkeys.compute.stop import stop
 from codemonkeys.errors import BadSettings, PolicyFailed
 from codemonkeys.registry import Registry
@@ -71,6 +71,23 @@ def name_of(settings: Settings) -> str:
     """The name of a run's policy."""
     named = settings.compute.policy
     return "stop" if named == "fixed" and settings.selection.stop else named
+
+
+def with_votes(settings: Settings, votes: int) -> Settings:
+    """The settings with as many votes as a policy allocates, whichever of them the selection rule asks for."""
+    each = dict.fromkeys(("judge_samples", "ballots", "match_votes"), votes)
+    return settings.model_copy(update={"selection": settings.selection.model_copy(update=each)})
+
+
+def verified(settings: Settings) -> tuple[int, Settings]:
+    """What a run's policy makes of its settings once all samples are drawn: tests beside trajectories, and votes.
+
+    Only `solve-or-verify` adds any; what a policy of another package adds is not known before it decides.
+    """
+    if name_of(settings) != "solve-or-verify":
+        return 0, settings
+    most = verifications(settings.generation.samples, settings.compute)
+    return most, with_votes(settings, min(1 + most, settings.compute.most_votes))
 
 
 def check_policy(settings: Settings) -> None:

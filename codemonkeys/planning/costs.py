@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from codemonkeys.compute.policies import verified
 from codemonkeys.models.base import Usage
 from codemonkeys.models.batch_prices import USUAL
 from codemonkeys.models.roles import longest_answer
@@ -87,13 +88,14 @@ def costs(
 
     `experience`: what the expected figures are taken from, as far as it has the stage.
     """
+    verifications, settings = verified(settings)
     evidence = model_evidence_for(settings.selection.rule)
     ballots = settings.selection.ballots if evidence is add_ballots else 0
     found = {
         DIGEST.name: _digest(measures, settings, models),
         RELEVANCE.name: _relevance(measures, settings, models),
         RANK.name: _rank(measures, settings, models),
-        TEST.name: _test(measures, settings, models),
+        TEST.name: _test(measures, settings, models, verifications),
         EDIT.name: _edit(measures, settings, models),
         AGENT.name: agent_cost(measures, settings, models),
         BRANCH.name: branch_cost(measures, settings, models),
@@ -183,12 +185,13 @@ def _rank(measures: Measures, settings: Settings, models: PlannedModels) -> Stag
     return stage_cost(models, RANK.name, calls, usage, 2 * count, None if each is None else count * each)
 
 
-def _test(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
+def _test(measures: Measures, settings: Settings, models: PlannedModels, verifications: int) -> StageCost:
+    """`verifications`: conversations beside those of trajectories."""
     generation, output = settings.generation, settings.sandbox.output_characters
     system, shown, paths = measures.systems[TEST.name], 0, 0
     if not generation.early_tests:
         shown, paths = min(settings.context.test_tokens, measures.source + measures.tests), measures.paths
-    samples = generation.count("edit")
+    samples = generation.count("edit") + verifications
     typical = Conversations(samples, generation.test_turns, system + shown, TEST_PROFILE.first, TEST_PROFILE)
     reply = measures.users[TEST.name] + output
     each = upper_bound(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codemonkeys.compute.policies import name_of
 from codemonkeys.generation.distilling import PARTS
 from codemonkeys.generation.paragraphs import CHARACTERS as PART_CHARACTERS
 from codemonkeys.generation.trajectories import waves
@@ -20,7 +21,7 @@ from codemonkeys.stages import COMPARE, DISTILL
 PROFILE = ConversationProfile((1, 0), answer=300, first=0, reply=0)
 CHARACTERS_PER_TOKEN = 4
 COUNTED = 400
-"""Characters about a candidate that a wave reviews, beside its patch and output."""
+"""Characters about a candidate that a wave is told of, beside its patch and output."""
 
 
 def distill_cost(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
@@ -51,7 +52,11 @@ def compare_cost(measures: Measures, settings: Settings, models: PlannedModels) 
 def told_of_earlier(settings: Settings) -> int:
     """Maximum characters, and so no fewer than tokens, about earlier waves in a first message."""
     generation = settings.generation
-    summaries = generation.distill_best * len(PARTS) * PART_CHARACTERS
-    return {"none": 0, "memory": 0, "distill": summaries, "evoscale": COUNTED * generation.parents}[
-        generation.diversity
-    ] + (0 if generation.diversity == "none" else generation.memory_characters)
+    told = 0 if generation.diversity == "none" else generation.memory_characters
+    if generation.diversity == "distill":
+        told += generation.distill_best * len(PARTS) * PART_CHARACTERS
+    elif generation.diversity == "evoscale":
+        told += COUNTED * generation.parents
+    if name_of(settings) == "particles":  # of the candidate that the trajectory goes on from
+        told += COUNTED + generation.memory_characters // generation.distill_best
+    return told

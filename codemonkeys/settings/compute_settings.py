@@ -37,6 +37,11 @@ class ComputeSettings(Section):
     verifications: int = Field(10, ge=0)
     """Maximum test conversations, beside those of trajectories, that a policy may add to a task, and maximum votes."""
 
+    @property
+    def most_votes(self) -> int:
+        """Maximum votes that a policy may ask for."""
+        return max(1, self.verifications)
+
     @field_validator("chances")
     @classmethod
     def _are_probabilities(cls, chances: tuple[float, ...]) -> tuple[float, ...]:

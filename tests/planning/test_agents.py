@@ -95,3 +95,17 @@ def test_branching_adds_what_is_sampled() -> None:
     assert (found.calls, found.most_calls) == (12, 21)
     assert found.expected_usd is not None and found.most_usd is not None and 0 < found.expected_usd < found.most_usd
     assert estimated(generation={**kinds, "samples": 1, "branch": True})["branch"].most_calls == 0
+
+
+def test_a_policy_pays_for_what_it_adds() -> None:
+    """Tests and votes of `solve-or-verify`, and the candidates that trajectories of `particles` are told of."""
+    given: dict[str, Any] = {"generation": {"samples": 32, "wave": 8}, "selection": {"rule": "ballots"}}
+    fixed, more = estimated(**given), estimated(**given, compute={"policy": "solve-or-verify"})
+    each = fixed["test"].most_calls // 32
+    # (32 / 8) ** (0.39 / 0.57) = 2.58 verifications go with 32 samples, and a vote more.
+    assert more["test"].most_calls == (32 + 2) * each and more["test"].calls > fixed["test"].calls
+    assert more["edit"] == fixed["edit"] and more["ballot"].most_calls == fixed["ballot"].most_calls * 3 // 5
+    few = estimated(**given, compute={"policy": "solve-or-verify", "verifications": 1})
+    assert few["test"].most_calls == (32 + 1) * each and few["ballot"].most_calls == fixed["ballot"].most_calls // 5
+    told = estimated(**given, compute={"policy": "particles"})
+    assert (told["edit"].most_usd or 0) > (fixed["edit"].most_usd or 0) and told["test"] == fixed["test"]

@@ -76,6 +76,7 @@ def reserved(runs: Path) -> dict[str, tuple[float, float, int]]:
         ("full", "conversation"),
         ("outline", "judge"),
         ("digest", "ballots"),
+        ("full", "ballots of a policy"),
         ("full", "top judge"),
         ("full", "hybrid"),
         ("full", "tournament"),
@@ -87,7 +88,13 @@ def test_no_stage_exceeds_its_upper_bound(
 ) -> None:
     repository = make_repository(FILES)
     context = {**SMALL["context"], "mode": mode, "digests": tmp_path / "digests.db"}
-    given: dict[str, Any] = {**SMALL, "context": context, "selection": {"max_tokens": 300, "rule": rule}}
+    verifications = 6 if rule == "ballots of a policy" else 0
+    selection = {"max_tokens": 300, "rule": rule.partition(" of ")[0]}
+    given: dict[str, Any] = {**SMALL, "context": context, "selection": selection}
+    if verifications:
+        given["compute"] = {"policy": "solve-or-verify", "verify_from": 1, "verify_exponent": 2}
+        given["compute"]["verifications"] = verifications
+        given["generation"] = {**SMALL["generation"], "wave": 2}
     if rule == "tournament":
         waves = {"wave": 2, "diversity": "distill", "distill_by": "tournament", "distill_best": 1}
         given["generation"] = {**SMALL["generation"], **waves}
@@ -104,7 +111,8 @@ def test_no_stage_exceeds_its_upper_bound(
     assert plan.tasks[0].measured and plan.tasks[0].files == len(SOURCES)
     if answered is endless:
         turns = {stage: calls for stage, (_, _, calls) in spent.items()}
-        assert turns["edit"] == turns["test"] == 3 * 4, "the bound was tried in earnest"
+        assert turns["edit"] == 3 * 4 and turns["test"] == (3 + verifications) * 4, "the bound was tried in earnest"
+        assert not verifications or turns["ballot"] > verifications, "by as many votes as the policy allocates"
     total = plan.total
     assert total.expected_usd is not None and total.most_usd is not None and 0 < total.expected_usd < total.most_usd
 
