@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from codemonkeys.engine.work import Work
+from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Model, Request
 from codemonkeys.models.fake import Called
+from codemonkeys.pipeline import solve_task
 from codemonkeys.prompting import Prompts
 from codemonkeys.selection.control_scripts import TITLE
 from codemonkeys.settings import load_settings
@@ -47,3 +50,18 @@ def room(
     prompts = Prompts(MARKER, None, {"repo": TASK.repo, "issue": TASK.issue})
     yield Work(TASK, snapshot, PLACE, load_settings(**given), prompts, steps)
     steps.journal.close()
+
+
+def solve_in_room(
+    tmp_path: Path,
+    snapshot: Snapshot,
+    answer: Callable[[Request], str],
+    run: Callable[[str, str | None], Execution] = present,
+    **given: Any,
+) -> tuple[list[Request], dict[str, Any]]:
+    """All requests of a run of the pipeline, and what its journal has of the task, with the choice."""
+    with room(tmp_path, snapshot, answer, run, **given) as work:
+        choice = asyncio.run(solve_task(work))
+        requests = list(work.models.primary.requests)  # type: ignore[attr-defined]
+    with run_files.reading(work.journal.folder / "run.db") as connection:
+        return requests, {**queries.task_story(connection, TASK.id), "choice": choice}

@@ -10,10 +10,8 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from codemonkeys.engine.conversation import WITH_REPAIR, Conversation
 from codemonkeys.engine.work import Work
-from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
-from codemonkeys.generation.paragraphs import parse_paragraphs
+from codemonkeys.generation.paragraphs import describe_sample
 from codemonkeys.journal.transcripts import Said
 from codemonkeys.prompting import cut_middle
 from codemonkeys.stages import AGENT, DISTILL, EDIT, TEST, Stage
@@ -37,35 +35,15 @@ async def distill(work: Work, samples: Iterable[int]) -> None:
     async with asyncio.TaskGroup() as group:
         for sample in samples:
             if summary_of(work, sample) is None and not work.has_ended_early(DISTILL, sample):
-                group.create_task(_distill(work, sample))
+                if conversations := conversations_of(work, sample):
+                    messages = work.prompts("distill.system"), work.prompts("distill.user", conversations=conversations)
+                    group.create_task(describe_sample(work, DISTILL, sample, SUMMARY, messages, PARTS))
 
 
 def summary_of(work: Work, sample: int) -> dict[str, str] | None:
     """The stored summary of a trajectory; None if it has none."""
     found: dict[str, str] | None = work.journal.note(work.task.id, DISTILL.name, sample, SUMMARY)
     return found
-
-
-async def _distill(work: Work, sample: int) -> None:
-    conversations = conversations_of(work, sample)
-    if not conversations:
-        return
-    talk = Conversation(
-        *(work, DISTILL, sample, work.prompts("distill.system"), WITH_REPAIR, 0.0),
-        work.settings.context.max_tokens,
-        gate=work.gate("distill"),
-    )
-
-    def repair(problem: str) -> str:
-        return work.prompts("distill.repair", problem=problem)
-
-    try:
-        summary = await talk.ask(work.prompts("distill.user", conversations=conversations), parse_summary, repair)
-    except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-        work.give_up(DISTILL, sample, error)
-        return
-    if summary is not None:
-        await work.note(DISTILL, SUMMARY, summary, sample)
 
 
 def conversations_of(work: Work, sample: int) -> list[dict[str, Any]]:
@@ -88,8 +66,3 @@ def fitted(messages: list[Said], characters: int) -> list[dict[str, str]]:
         kept.append({"role": message.role, "text": text})
         characters = max(0, characters - len(text))
     return kept[::-1]
-
-
-def parse_summary(answer: str) -> dict[str, str]:
-    """The parts of a summary, each begun by its name and a colon. Raises UnusableAnswer."""
-    return parse_paragraphs(answer, PARTS)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from codemonkeys.engine.conversation import WITH_REPAIR, Conversation
 from codemonkeys.engine.work import Work
-from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
-from codemonkeys.generation.paragraphs import parse_paragraphs
+from codemonkeys.generation.paragraphs import describe_sample
 from codemonkeys.layers.shown import CHARACTERS, CRITIQUE_NOTE, critique_of
 from codemonkeys.selection.collect_evidence import SelectionInput
 from codemonkeys.selection.conversation import touched_files
@@ -34,26 +31,5 @@ async def critique(work: Work, inputs: SelectionInput) -> None:
             sample = samples[index]
             if critique_of(work, sample) is None and not work.has_ended_early(CRITIQUE, sample):
                 shown = results_of(work, inputs, index, CHARACTERS // 4)
-                group.create_task(critique_one(work, sample, system, shown))
-
-
-async def critique_one(work: Work, sample: int, system: str, shown: dict[str, Any]) -> None:
-    """The critique of one candidate."""
-    talk = Conversation(
-        *(work, CRITIQUE, sample, system, WITH_REPAIR, 0.0, work.settings.selection.max_tokens),
-        gate=work.gate(f"critique {system}"),
-    )
-
-    def parse(answer: str) -> dict[str, str]:
-        return parse_paragraphs(answer, PARTS)
-
-    def repair(problem: str) -> str:
-        return work.prompts("critique.repair", problem=problem)
-
-    try:
-        found = await talk.ask(work.prompts("critique.user", candidate=shown), parse, repair)
-    except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-        work.give_up(CRITIQUE, sample, error)
-        return
-    if found is not None:
-        await work.note(CRITIQUE, CRITIQUE_NOTE, found, sample)
+                messages = system, work.prompts("critique.user", candidate=shown)
+                group.create_task(describe_sample(work, CRITIQUE, sample, CRITIQUE_NOTE, messages, PARTS))

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from codemonkeys.generation.candidate import is_fused
 from codemonkeys.journal.named_choices import NamedChoice, chosen, named_choices
 from codemonkeys.journal.queries import rows, run_row
+from codemonkeys.report.layer_records import Verification, critiqued_tasks, rankings_of, verifications_of
 from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.evidence import Evidence
-from codemonkeys.stages import RERANK, choice_of
+from codemonkeys.stages import choice_of
 
 
 class Cost(NamedTuple):
@@ -75,6 +76,10 @@ class StoredRun:
     """The run's `generation.diversity`: what later waves see of earlier ones."""
     rankings: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     """By task, candidates in the order of the first layer that ranked them."""
+    critiqued: frozenset[str] = frozenset()
+    """Tasks of which some candidate has a critique."""
+    verifications: dict[str, tuple[Verification, ...]] = field(default_factory=dict[str, tuple[Verification, ...]])
+    """By task, merged candidates that a layer verified, those included that it refused."""
     named: tuple[StoredChoice, ...] = ()
     pool: tuple[Evidence, ...] = ()
     """Evidence of all tasks, also of those that are not asked for: rules that learn learn from it."""
@@ -115,6 +120,8 @@ def read_run(connection: sqlite3.Connection, wanted: Callable[[str], object] = l
         wave_of={} if "ensemble" in settings else waves_of(connection, generation.get("wave")),
         diversity=generation.get("diversity", "none"),
         rankings=rankings_of(connection),
+        critiqued=critiqued_tasks(connection),
+        verifications=verifications_of(connection),
         named=tuple(read_choice(connection, choice, costs) for choice in named_choices(connection)),
         pool=tuple(pool.values()),
         uncovered=len(bare) - len(without),
@@ -149,14 +156,6 @@ def waves_of(connection: sqlite3.Connection, size: int | None) -> dict[str, tupl
             wave = 1 + max(waves.get(row["task"], ()), default=0)
         waves[row["task"]] = (*waves.get(row["task"], ()), wave)
     return waves
-
-
-def rankings_of(connection: sqlite3.Connection) -> dict[str, tuple[int, ...]]:
-    """By task, candidates in the order of the first layer that ranked them."""
-    position = {(r["task"], r["sample"]): r["number"] - 1 for r in rows(connection, "SELECT * FROM candidates")}
-    noted = "SELECT task, body FROM notes WHERE stage = ? AND kind = 'ranking' ORDER BY sample DESC"
-    found = {row["task"]: json.loads(row["body"]) for row in rows(connection, noted, RERANK.name)}
-    return {task: tuple(position[task, n] for n in order if (task, n) in position) for task, order in found.items()}
 
 
 def stage_costs(connection: sqlite3.Connection, tasks: Sequence[str]) -> dict[str, Cost]:

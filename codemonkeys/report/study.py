@@ -176,7 +176,7 @@ def study(run: StoredRun, verdicts: Verdicts | None, rules: Mapping[str, Rule] =
         turns=turns,
         turn_tasks=turn_tasks,
         diversity=diversity_of(run, used, full),
-        layers=layer_results(run, used, full),
+        layers=layer_results(run, used, full, verdicts.by_patch if verdicts else {}),
         tests=tests_result([(run.evidence[task], full.get(task)) for task in used]),
         verifiers=tuple(
             VerifierResult(

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from codemonkeys.report.abstention import COVERAGES
 from codemonkeys.report.diversity import Diversity
-from codemonkeys.report.layers import layers_table
+from codemonkeys.report.layers import LayerResult
 from codemonkeys.report.rule_results import RuleResult
 from codemonkeys.report.statistics import Interval
 from codemonkeys.report.stored_run import Cost
@@ -182,6 +182,18 @@ def diversity_view(diversity: Diversity) -> list[RenderableType]:
         written = (str(model.candidates), str(model.distinct), str(model.alone))
         models.add_row(plain(model.model), *written, *((rate(model.right), rate(model.coverage)) if graded else ()))
     return [*parts, waves, *([models] if diversity.models else [])]
+
+
+def layers_table(layers: Sequence[LayerResult]) -> Table:
+    """One line per layer."""
+    columns = ("tasks", "candidates", "correct", "tasks with a correct one", "first is correct")
+    table = new_table(
+        "layer", *columns, "calls", "cost", "executions", numbers=(*columns, "calls", "cost", "executions")
+    )
+    for row in layers:
+        shares = ["" if share is None else f"{share:.1%}" for share in (row.right, row.coverage, row.first)]
+        table.add_row(plain(row.layer), str(row.tasks), str(row.candidates or ""), *shares, *cost_cells(row.cost))
+    return table
 
 
 def tests_view(tests: TestsResult) -> RenderableType:

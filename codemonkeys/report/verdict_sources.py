@@ -13,6 +13,7 @@ from typing import Any
 from codemonkeys.errors import BadInput, BadRecord
 from codemonkeys.journal import texts
 from codemonkeys.journal.queries import rows
+from codemonkeys.report.layer_records import REFUSED
 from codemonkeys.selection.evidence import Evidence
 from codemonkeys.tasks.records import parse_json
 from codemonkeys.wording import option
@@ -78,8 +79,11 @@ def add_stored(verdicts: Verdicts, connection: sqlite3.Connection) -> None:
 
 
 def ungraded(connection: sqlite3.Connection, earlier: bool = False) -> dict[str, list[str]]:
-    """Patches without a verdict, by task: distinct candidates, and with `earlier` also those of earlier edit turns."""
-    query = "SELECT task, patch_hash FROM candidates WHERE duplicate_of IS NULL"
+    """Patches without a verdict, by task: distinct candidates, merged ones that tests refused included.
+
+    `earlier`: also those of earlier edit turns.
+    """
+    query = f"SELECT task, patch_hash FROM candidates WHERE duplicate_of IS NULL UNION {REFUSED}"
     if earlier:
         query += (
             " UNION SELECT task, patch_hash FROM execution_steps WHERE stage = 'edit' AND part = 'edited'"

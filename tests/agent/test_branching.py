@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ from hypothesis import strategies as st
 from codemonkeys.agent.branching import SAMPLED, entropy, steps_to_sample, target_of
 from codemonkeys.agent.commands import parse_commands
 from codemonkeys.errors import BudgetReached
-from codemonkeys.journal import queries, run_files
+from codemonkeys.journal import run_files
 from codemonkeys.journal.transcripts import transcript
 from codemonkeys.models.base import Request
-from codemonkeys.pipeline import solve_task
 from codemonkeys.tasks.snapshot import Snapshot
 from tests.fakes import TASK
-from tests.rooms import MARKER, room
+from tests.rooms import MARKER, solve_in_room
 
 FILES: dict[str, str | bytes] = {"a.py": "x = 1\ny = 1\n", "b.py": "z = 1\n"}
 LOOK, DONE = f"<<<<<<< FIND {MARKER} x = 1", f"<<<<<<< DONE {MARKER}"
@@ -53,11 +51,7 @@ def solved(
     """All requests of a run, and what the journal has of its task."""
     generation = {"kinds": ["agent"], "branch": True, "samples": 4, "repository_tests": False, **generation}
     settings: dict[str, Any] = {"agent": {"context": "none"}, "selection": {"rule": "shortest", "regression_files": 0}}
-    with room(tmp_path, snapshot, answer, generation=generation, **settings) as work:
-        asyncio.run(solve_task(work))
-        requests = list(work.models.primary.requests)  # type: ignore[attr-defined]
-    with run_files.reading(tmp_path / "run" / "run.db") as connection:
-        return requests, queries.task_story(connection, TASK.id)
+    return solve_in_room(tmp_path, snapshot, answer, generation=generation, **settings)
 
 
 def test_forks_go_on_where_commands_disagree_and_nothing_is_asked_twice(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,19 +13,17 @@ from hypothesis import strategies as st
 
 from codemonkeys.engine.conversation import UnusableAnswer
 from codemonkeys.errors import BadSettings, BudgetReached
-from codemonkeys.generation.distilling import OUTPUT_CHARACTERS, PARTS, fitted, parse_summary
+from codemonkeys.generation.distilling import OUTPUT_CHARACTERS, PARTS, fitted
 from codemonkeys.generation.paragraphs import CHARACTERS as PART_CHARACTERS
-from codemonkeys.journal import queries, run_files
+from codemonkeys.generation.paragraphs import parse_paragraphs
 from codemonkeys.journal.transcripts import Said
 from codemonkeys.models.base import Request
 from codemonkeys.models.fake_answers import answer as dry_run
-from codemonkeys.pipeline import solve_task
 from codemonkeys.report.summaries_view import summaries_table
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
-from tests.fakes import TASK
-from tests.rooms import MARKER, room
+from tests.rooms import MARKER, solve_in_room
 
 SOURCES: dict[str, str | bytes] = {"a.py": "x = 1\n", "b.py": "y = 1\n"}
 GENERATION: dict[str, Any] = {"samples": 4, "wave": 2, "diversity": "distill"}
@@ -57,11 +54,7 @@ def solved(
 ) -> tuple[list[Request], dict[str, Any]]:
     """All requests of a run, and what the journal has of its task."""
     settings = {"generation": GENERATION, "selection": {"rule": "votes", "regression_files": 0}, **given}
-    with room(tmp_path, snapshot, answer, runs, **settings) as work:
-        assert asyncio.run(solve_task(work)) is not None
-        requests = list(work.models.primary.requests)  # type: ignore[attr-defined]
-    with run_files.reading(tmp_path / "run" / "run.db") as connection:
-        return requests, queries.task_story(connection, TASK.id)
+    return solve_in_room(tmp_path, snapshot, answer, runs, **settings)
 
 
 def told(requests: list[Request], sample: int) -> str:
@@ -170,7 +163,9 @@ def test_a_wave_that_went_on_without_is_resumed_without(
 
 
 def test_a_name_that_begins_with_underscores_stays_whole() -> None:
-    summary = parse_summary("HYPOTHESIS: __init__ of A.\n**Tried:** *b*.\n__SEEN:__ c.\n**OPEN**: __d__ is new.")
+    summary = parse_paragraphs(
+        "HYPOTHESIS: __init__ of A.\n**Tried:** *b*.\n__SEEN:__ c.\n**OPEN**: __d__ is new.", PARTS
+    )
     assert list(summary.values()) == ["__init__ of A.", "*b*.", "c.", "__d__ is new."]
 
 
@@ -182,13 +177,13 @@ def test_one_wave_has_nothing_to_distill() -> None:
 @given(st.text(max_size=300))
 def test_any_answer_is_a_whole_summary_or_says_what_it_lacks(answer: str) -> None:
     try:
-        summary = parse_summary(answer)
+        summary = parse_paragraphs(answer, PARTS)
     except UnusableAnswer as problem:
         assert "lacks" in str(problem)
     else:
         assert tuple(summary) == PARTS and all(summary.values())
     long = "\n".join(f"{part.upper()}: {answer}{'y' * 900}" for part in PARTS)
-    assert all(len(text) <= PART_CHARACTERS for text in parse_summary(long).values())
+    assert all(len(text) <= PART_CHARACTERS for text in parse_paragraphs(long, PARTS).values())
 
 
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.integers(0, 9_000))), st.integers(1_000, 40_000))

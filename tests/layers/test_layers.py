@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,21 @@ from rich.console import Console
 
 from codemonkeys.engine.conversation import UnusableAnswer
 from codemonkeys.errors import BadSettings, BudgetReached
-from codemonkeys.journal import queries, run_files
+from codemonkeys.journal import run_files
 from codemonkeys.layers.ranking import parse_numbers
 from codemonkeys.models.base import Request
 from codemonkeys.models.fake_answers import answer as fake
-from codemonkeys.pipeline import solve_task
 from codemonkeys.prompting import Prompts
 from codemonkeys.prompting.samples import SAMPLES
 from codemonkeys.report.layers import layer_results
 from codemonkeys.report.layers_view import layers_of_task
 from codemonkeys.report.stored_run import read_run
+from codemonkeys.report.verdict_sources import patch_hash, ungraded
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
 from tests.fakes import TASK
-from tests.rooms import MARKER, room
+from tests.rooms import MARKER, solve_in_room
 
 ALL = ["generate", "critique", "rank", "fuse", "verify"]
 
@@ -75,17 +75,12 @@ def solved(
     run: Callable[[str, str | None], Execution] = runs,
     **generation: Any,
 ) -> tuple[list[Request], dict[str, Any]]:
-    """All requests of a run, and what the journal has of its task."""
+    """All requests of a run with these layers, and what the journal has of its task."""
     given: dict[str, Any] = {
         "generation": {"samples": 3, "layers": ALL, "fuse_best": 2, **generation},
         "selection": {"rule": "votes", "regression_files": 0},
     }
-    with room(tmp_path, snapshot, answer, run, **given) as work:
-        choice = asyncio.run(solve_task(work))
-        assert choice is not None
-        requests = list(work.models.primary.requests)  # type: ignore[attr-defined]
-    with run_files.reading(tmp_path / "run" / "run.db") as connection:
-        return requests, {**queries.task_story(connection, TASK.id), "choice": choice}
+    return solve_in_room(tmp_path, snapshot, answer, run, **given)
 
 
 def notes(story: dict[str, Any], stage: str) -> dict[tuple[int, str], Any]:
@@ -200,13 +195,53 @@ def test_the_gain_of_each_layer_is_measured(tmp_path: Path, snapshot: Snapshot) 
     _, story = solved(tmp_path, snapshot)
     with run_files.reading(tmp_path / "run" / "run.db") as connection:
         run = read_run(connection)
+        assert len(ungraded(connection)[TASK.id]) == 4
     assert run.wave_of[TASK.id] == (1, 1, 1, 2) and run.rankings == {TASK.id: (2, 1, 0)}
     assert run.samples == {TASK.id: 3}, "a merged candidate is no sample"
     found = layer_results(run, [TASK.id], {TASK.id: (False, False, False, True)})
     told = {row.layer: (row.candidates, row.right, row.coverage, row.first) for row in found}
-    assert told == {"generate": (3, 0.0, 0.0, 0.0), "rank": (0, None, 0.0, 0.0), "fuse": (1, 1.0, 1.0, 1.0)}
+    before = (0, None, 0.0, 0.0)
+    assert told == {
+        "generate": (3, 0.0, 0.0, 0.0),
+        "critique": before,
+        "rank": before,
+        "fuse": (1, 1.0, 1.0, 1.0),
+        "verify": (1, 1.0, 1.0, 1.0),
+    }
+    asked = {row.layer: (row.cost.calls, row.cost.executions) for row in found}
+    assert asked["critique"] == (3, 0) and asked["rank"] == (1, 0) and asked["verify"][0] == 0
+    assert asked["generate"][0] > 6 and asked["fuse"][0] > 0
     found = layer_results(run, [TASK.id], {TASK.id: (False, False, True, False)})
-    assert [row.first for row in found] == [0.0, 1.0, 0.0], "the ranking had it first"
+    assert [row.first for row in found] == [0.0, 0.0, 1.0, 0.0, 0.0], "the ranking had it first"
+    ungraded_rows = layer_results(run, [TASK.id], {})
+    assert {row.layer: row.candidates for row in ungraded_rows} == {layer: each[0] for layer, each in told.items()}
+    assert {share for row in ungraded_rows for share in (row.right, row.coverage, row.first)} == {None}
+
+
+def test_what_verification_refuses_is_graded_and_counts_for_the_layer_that_made_it(
+    tmp_path: Path, snapshot: Snapshot
+) -> None:
+    _, story = solved(
+        tmp_path, snapshot, run=lambda script, patch: runs(script, patch if patch and "2000" not in patch else None)
+    )
+    assert notes(story, "verify")[3, "verdict"]["stays"] is False
+    with run_files.reading(tmp_path / "run" / "run.db") as connection:
+        run = read_run(connection)
+        (refused,) = (patch for patch in ungraded(connection)[TASK.id] if "+x = 2000" in patch)
+    (refusal,) = run.verifications[TASK.id]
+    assert refusal.patch_hash == patch_hash(refused) and (refusal.passed, refusal.scripts) == (0, 3)
+    labels = {TASK.id: (True, False, False)}
+    told = {
+        row.layer: (row.candidates, row.right, row.coverage, row.first)
+        for row in layer_results(run, [TASK.id], labels, {(TASK.id, refusal.patch_hash): False})
+    }
+    assert told["fuse"] == (1, 0.0, 1.0, 1.0) and told["verify"] == (0, None, 1.0, 1.0)
+    # Had it broken tests of the repository rather than failed scripts, it would have come first, and been wrong.
+    ahead = replace(run, verifications={TASK.id: (refusal._replace(passed=3, broken=0),)})
+    found = layer_results(ahead, [TASK.id], labels, {(TASK.id, refusal.patch_hash): False})
+    assert [(row.layer, row.first) for row in found][-2:] == [("fuse", 0.0), ("verify", 1.0)]
+    unknown = {row.layer: row for row in layer_results(run, [TASK.id], labels)}
+    assert unknown["fuse"].right is unknown["fuse"].first is None and unknown["verify"].first == 1.0
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,10 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemonkeys.errors import BadSettings
-from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Request
 from codemonkeys.models.fake_answers import answer as fake
-from codemonkeys.pipeline import solve_task
 from codemonkeys.prompting import Prompts
 from codemonkeys.prompting.samples import SAMPLES
 from codemonkeys.selection.evidence import Evidence, ScriptOutcome
@@ -26,8 +23,7 @@ from codemonkeys.selection.rules_base import is_accepted, passed
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
-from tests.fakes import TASK
-from tests.rooms import MARKER, room
+from tests.rooms import MARKER, solve_in_room
 
 GENERATION: dict[str, Any] = {"samples": 5, "wave": 3, "diversity": "evoscale", "parents": 2}
 
@@ -56,11 +52,7 @@ def solved(
 ) -> tuple[list[Request], dict[str, Any]]:
     """All requests of a run, and what the journal has of its task."""
     given: dict[str, Any] = {"generation": GENERATION, "selection": {"rule": "votes", "regression_files": 0}}
-    with room(tmp_path, snapshot, answer, run, **given) as work:
-        assert asyncio.run(solve_task(work)) is not None
-        requests = list(work.models.primary.requests)  # type: ignore[attr-defined]
-    with run_files.reading(tmp_path / "run" / "run.db") as connection:
-        return requests, queries.task_story(connection, TASK.id)
+    return solve_in_room(tmp_path, snapshot, answer, run, **given)
 
 
 def told(requests: list[Request], sample: int) -> str:
