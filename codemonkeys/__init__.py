@@ -37,8 +37,10 @@ if TYPE_CHECKING:
         run_evaluate,
         run_resume,
         run_select,
+        run_sleep,
         run_solve,
         select,
+        sleep,
         solve,
     )
 
@@ -69,8 +71,10 @@ __all__ = [
     "run_evaluate",
     "run_resume",
     "run_select",
+    "run_sleep",
     "run_solve",
     "select",
+    "sleep",
     "solve",
 ]
 

@@ -7,12 +7,10 @@ named `run_*` are the same for programs without an event loop, and for notebooks
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from codemonkeys.engine.events import Event, Notify, silent
 from codemonkeys.engine.stop import Stop
@@ -30,10 +28,12 @@ from codemonkeys.runs.resuming import read_stored, stored_request
 from codemonkeys.runs.runner import prepare_work
 from codemonkeys.runs.selecting import choose_again
 from codemonkeys.runs.session import Options, Summary, open_session
-from codemonkeys.runs.sleeping import as_sleep, sleep
+from codemonkeys.runs.sleeping import as_sleep, request_to_sleep, tasks_to_read
+from codemonkeys.runs.sleeping import sleep as sleep_request
 from codemonkeys.runs.solve import request_of, run_name
 from codemonkeys.runs.solve import solve as solve_request
 from codemonkeys.settings import Settings, load_settings
+from codemonkeys.system.event_loops import synchronous
 from codemonkeys.tasks.backends import environment_kind
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.own_issue import RuntimeChoice, describe
@@ -63,13 +63,12 @@ __all__ = [
     "run_evaluate",
     "run_resume",
     "run_select",
+    "run_sleep",
     "run_solve",
     "select",
+    "sleep",
     "solve",
 ]
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 RUNS = Path("runs")
 """Folder of all runs, where none is named."""
@@ -98,6 +97,32 @@ async def solve(
     settings = await asyncio.to_thread(calibrated, settings, [folder])
     request = await asyncio.to_thread(request_of, tasks, settings, ids, folder, name)
     return await solve_request(request, Options(folder, name, accept_changes, notify, stop))
+
+
+async def sleep(
+    tasks: str | Path | Sequence[Task],
+    settings: Settings | None = None,
+    *,
+    ids: Sequence[str] = (),
+    bases: Sequence[str] = (),
+    scope: str = "",
+    runs: str | Path = RUNS,
+    name: str | None = None,
+    accept_changes: bool = False,
+    notify: Notify = silent,
+    stop: Stop | None = None,
+) -> Summary:
+    """Make the digests of repositories ahead of any issue; runs with `context.mode=digest` read them.
+
+    `tasks`: the folder of a git repository, or tasks as for `solve`, whose repositories are read at their base commits.
+    `bases`: commits of that repository; HEAD if none. `scope`: folder of it, relative to it, whose files alone are
+    read. `settings`: the scan model has to be that of the runs that will read the digests. The rest as `solve`.
+    `open_run(summary.folder).digests()` tells what had been described before. Raises as `solve`.
+    """
+    settings, folder, name = settings or load_settings(), Path(runs), run_name(name)
+    tasks = await asyncio.to_thread(tasks_to_read, tasks, bool(ids), bases, scope)
+    request = await asyncio.to_thread(request_to_sleep, tasks, settings, ids, folder, name)
+    return await sleep_request(request, Options(folder, name, accept_changes, notify, stop))
 
 
 async def ensemble(
@@ -160,7 +185,7 @@ async def resume(
     notify: Notify = silent,
     stop: Stop | None = None,
 ) -> Summary:
-    """Go on with a run of `solve` or `ensemble`, with its own tasks, inputs and settings.
+    """Go on with a run of `solve`, `ensemble` or `sleep`, with its own tasks, inputs and settings.
 
     `operation`: settings of the section `operation` that change now, such as `{"budget": 20}`. The rest as `solve`.
     """
@@ -170,7 +195,7 @@ async def resume(
     if stored.ensemble is not None:
         return await choose(await asyncio.to_thread(stored_ensemble, stored), stored.settings, options)
     request = await asyncio.to_thread(stored_request, stored)
-    return await (sleep(as_sleep(request), options) if stored.sleeps else solve_request(request, options))
+    return await (sleep_request(as_sleep(request), options) if stored.sleeps else solve_request(request, options))
 
 
 async def evaluate(
@@ -266,25 +291,9 @@ async def open_task(
             work.snapshot.close()
 
 
-def _synchronous(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
-    """The function for callers that do not await; where an event loop runs, it gets a thread and a loop of its own."""
-
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        run = partial(asyncio.run, function(*args, **kwargs))
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return run()
-        with ThreadPoolExecutor(1, "codemonkeys") as thread:
-            return thread.submit(run).result()
-
-    call.__name__ = call.__qualname__ = f"run_{function.__name__}"
-    call.__doc__ = f"`{function.__name__}` without `await`; it blocks until it is done."
-    return call
-
-
-run_solve = _synchronous(solve)
-run_ensemble = _synchronous(ensemble)
-run_resume = _synchronous(resume)
-run_select = _synchronous(select)
-run_evaluate = _synchronous(evaluate)
+run_solve = synchronous(solve)
+run_sleep = synchronous(sleep)
+run_ensemble = synchronous(ensemble)
+run_resume = synchronous(resume)
+run_select = synchronous(select)
+run_evaluate = synchronous(evaluate)

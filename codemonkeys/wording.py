@@ -12,6 +12,7 @@ OPTIONS = {
     "rule_of_choice": "--rule",
     "name": "--run",
     "choice": "--name",
+    "bases": "--base",
 }
 """Options of the command line that are not spelled as the parameter is."""
 SETTINGS = {

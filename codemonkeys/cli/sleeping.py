@@ -12,16 +12,14 @@ from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.cli.signals import run_until_stopped
 from codemonkeys.cli.solving import without_none
-from codemonkeys.errors import BadInput, UnknownDataset
 from codemonkeys.journal import run_files
 from codemonkeys.runs.outcomes import State
 from codemonkeys.runs.session import Options, RunRequest, Summary
-from codemonkeys.runs.sleeping import commits_of, request_to_sleep, reuse_of, settings_to_sleep
+from codemonkeys.runs.sleeping import request_to_sleep, reuse_of, settings_to_sleep, tasks_to_read
 from codemonkeys.runs.sleeping import sleep as sleep_request
 from codemonkeys.runs.solve import run_name
 from codemonkeys.settings import Settings, load_settings
 from codemonkeys.tasks.base import Task
-from codemonkeys.wording import option
 
 
 @dataclass(frozen=True)
@@ -34,27 +32,10 @@ class Which:
     bases: Sequence[str] = ()
     scope: str = ""
 
-    @property
-    def repository(self) -> Path | None:
-        """The folder of a git repository; None for a dataset."""
-        from codemonkeys.tasks.sources import find_source, task_repository
-
-        folder = Path(self.source).expanduser()
-        # Most repositories hold files that could be rows of a dataset; a task repository is mostly one of git too.
-        if (folder / ".git").exists():
-            return None if task_repository.SOURCE.claims(self.source) else folder
-        try:
-            find_source(self.source)
-        except UnknownDataset:
-            return folder if folder.is_dir() else None
-        return None
-
-    def check(self, repository: Path | None) -> None:
-        """Raise BadInput for options that do not fit what was named."""
-        if repository is None and (self.bases or self.scope):
-            raise BadInput(f"{option('base')} and {option('scope')} are for the folder of a git repository")
-        if repository is not None and any(self.selection.values()):
-            raise BadInput(f"{self.source} is a repository: which of its commits to read is said by {option('base')}")
+    def commits(self) -> Sequence[Task] | None:
+        """Commits of a git repository; None for a dataset. Raises BadInput for options that do not fit the source."""
+        found = tasks_to_read(self.source, any(self.selection.values()), self.bases, self.scope)
+        return None if isinstance(found, str | Path) else found
 
 
 def start(
@@ -69,14 +50,10 @@ def start(
     """Make digests in a new run, or in one resumed by name. `runs`: the folder of runs that the user names, if any."""
     from codemonkeys.tasks.filtering import TaskFilter, choose
 
-    settings, name, repository = load_settings(configs, **without_none(given)), run_name(name), which.repository
-    which.check(repository)
-    runs = runs or places.find(None, name) or (places.HERE if repository is None else places.of_fix())
-    source: str | list[Task]
-    if repository is None:
-        source, ids = choose(which.source, TaskFilter(**which.selection))
-    else:
-        source, ids = commits_of(repository, which.bases or ["HEAD"], which.scope), []
+    settings, name, commits = load_settings(configs, **without_none(given)), run_name(name), which.commits()
+    runs = runs or places.find(None, name) or (places.HERE if commits is None else places.of_fix())
+    source: str | Sequence[Task]
+    source, ids = choose(which.source, TaskFilter(**which.selection)) if commits is None else (commits, [])
     return carry_out(request_to_sleep(source, settings, ids, runs, name), runs, name, accept_changes, as_json)
 
 
@@ -124,12 +101,9 @@ def plan(which: Which, configs: list[str], given: dict[str, Any], as_json: bool)
     from codemonkeys.tasks.filtering import TaskFilter, choose
     from codemonkeys.tasks.sources import load_tasks
 
-    settings, repository = settings_to_sleep(load_settings(configs, **without_none(given))), which.repository
-    which.check(repository)
-    if repository is None:
+    settings, tasks = settings_to_sleep(load_settings(configs, **without_none(given))), which.commits()
+    if tasks is None:
         tasks = load_tasks(*choose(which.source, TaskFilter(**which.selection), cached=True))
-    else:
-        tasks = commits_of(repository, which.bases or ["HEAD"], which.scope)
     models = named_models(settings), planned_models(settings)
     found = list(sleep_estimates(tasks, settings, *models, default_home()))
     estimates = [estimate for estimate in found if isinstance(estimate, SleepEstimate)]

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from codemonkeys.journal import queries, run_files, texts
 from codemonkeys.journal.named_choices import chosen, named_choices, read_as
+from codemonkeys.runs.sleeping import Reuse, reuse_of
 from codemonkeys.tasks.predictions import Prediction
 
 
@@ -224,6 +225,10 @@ class Run:
             row["flags"] = tuple(json.loads(row.get("flags", "[]")))
             row["unstable"] = bool(row.get("unstable", 0))
         return [_record(VerdictRecord, row) for row in records]
+
+    def digests(self) -> dict[str, Reuse]:
+        """By task, what became of the definitions that a run of `sleep`, or of `context.mode=digest`, looked at."""
+        return reuse_of(self.database.parent)
 
     def sql(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
         """The rows of a query; docs/files.md describes tables and views. The database is opened read-only."""

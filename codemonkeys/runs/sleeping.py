@@ -16,6 +16,7 @@ from codemonkeys.context.reading import source_files
 from codemonkeys.context.survey import look
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.work import Work
+from codemonkeys.errors import BadInput, UnknownDataset
 from codemonkeys.journal import run_files
 from codemonkeys.journal.queries import rows
 from codemonkeys.runs.no_sandbox import NOWHERE, NoSandbox
@@ -31,17 +32,48 @@ from codemonkeys.tasks.environments import default_home, prepare
 from codemonkeys.tasks.local_snapshot import local_snapshot
 from codemonkeys.tasks.own_issue import language_of, root_of, scope_of
 from codemonkeys.tasks.snapshot import Snapshot
+from codemonkeys.tasks.sources import find_source, task_repository
+from codemonkeys.wording import option
 
 INPUT = "sleep"
 """Stored with the settings of such a run, so that it is resumed as one."""
 
 
+def repository_of(source: str) -> Path | None:
+    """The folder of a git repository that a source names; None for a dataset."""
+    folder = Path(source).expanduser()
+    # Most repositories hold files that could be rows of a dataset; a task repository is mostly one of git too.
+    if (folder / ".git").exists():
+        return None if task_repository.SOURCE.claims(source) else folder
+    try:
+        find_source(source)
+    except UnknownDataset:
+        return folder if folder.is_dir() else None
+    return None
+
+
+def tasks_to_read(
+    source: str | Path | Sequence[Task], filtered: bool, bases: Sequence[str], scope: str
+) -> str | Path | Sequence[Task]:
+    """Commits of the repository that a source names, as tasks; any other source as it is.
+
+    `filtered`: tasks are chosen among those of a dataset. Raises BadInput for what does not fit the source, and
+    EnvironmentFailed.
+    """
+    repository = repository_of(str(source)) if isinstance(source, str | Path) else None
+    if repository is None and (bases or scope):
+        raise BadInput(f"{option('bases')} and {option('scope')} are for the folder of a git repository")
+    if repository is not None and filtered:
+        raise BadInput(f"{source} is a repository: which of its commits to read is said by {option('bases')}")
+    return source if repository is None else commits_of(repository, bases, scope)
+
+
 def commits_of(repository: Path, bases: Sequence[str], scope: str = "") -> list[Task]:
-    """Commits of a repository as tasks without an issue. Raises BadInput, EnvironmentFailed."""
+    """Commits of a repository as tasks without an issue; HEAD if none is named. Raises BadInput, EnvironmentFailed."""
     given = repository.expanduser().resolve()
     root, found = root_of(given), dict[str, Task]()
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", root.name).strip("-")[:80] or "repository"
-    for base in bases:
+    for base in bases or ["HEAD"]:
         with Snapshot.of_repository(root, base) as snapshot:
             folder = scope_of(root, given, scope, snapshot)
             language = language_of(snapshot.within(folder).entries)

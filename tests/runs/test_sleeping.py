@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from codemonkeys import open_run
+from codemonkeys import open_run, run_resume, run_sleep
 from codemonkeys.cli.exits import Exit
 from codemonkeys.cli.sleeping import Which, exit_of, plan
 from codemonkeys.context.changed_together import changed_together
 from codemonkeys.errors import BadInput
 from codemonkeys.models.base import Price, Request
 from codemonkeys.models.roles import ModelSet
+from codemonkeys.runs.outcomes import State
 from codemonkeys.runs.resuming import read_stored, stored_request
 from codemonkeys.runs.session import Options, RunRequest, Summary
 from codemonkeys.runs.sleeping import as_sleep, commits_of, request_to_sleep, reuse_of, sleep
 from codemonkeys.settings import load_settings
+from codemonkeys.tasks.base import Checkout
 from tests.context.test_digests import answering, function, names, source
 from tests.fakes import AnsweringModel
 from tests.repositories import git, make_repository
@@ -88,6 +90,22 @@ def test_a_later_commit_reuses_what_was_made(
     assert (reuse.asked, reuse.known) == (24, 23)
 
 
+def test_digests_are_made_from_python(repository: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    settings = load_settings(model="fake", context={"digests": tmp_path / "digests.db"})
+    for name, bases, known in (("one", ["HEAD~1"], 0), ("two", ["HEAD", "HEAD~1"], 47)):
+        summary = run_sleep(repository, settings, bases=bases, runs=runs, name=name)
+        found = open_run(summary.folder).digests()
+        assert [task.task for task in summary.ended] == list(found) and len(found) == len(bases)
+        assert sum(each.known for each in found.values()) == known
+    assert {task.state for task in run_resume("two", runs=runs).ended} == {State.DIGESTED}, "resumed as what it is"
+    again = run_sleep(str(repository), settings, runs=runs, name="again")
+    assert [(each.asked, each.known) for each in open_run(again.folder).digests().values()] == [(24, 24)]
+    with pytest.raises(BadInput, match="is a repository"):
+        run_sleep(repository, settings, ids=["x"], runs=runs, name="refused")
+    assert not (runs / "refused").exists()
+
+
 def test_files_that_changed_together_are_known_up_to_the_commit(repository: Path, tmp_path: Path) -> None:
     assert changed_together(repository, "HEAD") == {"apple.py": ["plum.py"], "plum.py": ["apple.py"]}
     assert changed_together(repository, "HEAD~3") == {}, "together twice only"
@@ -95,11 +113,12 @@ def test_files_that_changed_together_are_known_up_to_the_commit(repository: Path
 
 
 def test_a_repository_is_no_dataset_and_a_dataset_has_no_commits(repository: Path) -> None:
-    assert Which(str(repository), {}).repository == repository
-    with pytest.raises(BadInput, match="is a repository"):
-        Which(str(repository), {"ids": ["x"]}).check(repository)
-    with pytest.raises(BadInput, match="for the folder of a git repository"):
-        Which("lite", {}, ("HEAD",)).check(None)
+    (task,) = Which(str(repository), {}).commits() or ()
+    assert task.checkout == Checkout(repository)
+    with pytest.raises(BadInput, match="is a repository: which of its commits to read is said by bases"):
+        Which(str(repository), {"ids": ["x"]}).commits()
+    with pytest.raises(BadInput, match="bases and scope are for the folder of a git repository"):
+        Which("lite", {}, ("HEAD",)).commits()
 
 
 def test_nothing_of_the_issue_is_asked_ahead(repository: Path, tmp_path: Path) -> None:
