@@ -3,9 +3,9 @@
     python -m benchmarks.compute [--data FOLDER] [--home FOLDER] [--no-execution] [--draws N]
 
 The samples of a task are the fifteen submissions on SWE-bench Lite, drawn in random orders, each at the same price;
-what they really cost is not known. They have no test results, so what `marginal` goes by is equal text. Beside them the
-candidates of the tasks that run here, with test results, and simulated tasks whose success rates are distributed as in
-the CodeMonkeys paper, with sound and with weak tests.
+what they really cost is not known. They have no test results, so what `marginal` goes by is equal text. Beside them
+the candidates of the seven tasks that run here and have right and wrong ones, with test results, and simulated tasks
+whose success rates are distributed as in the CodeMonkeys paper, with sound and with weak tests.
 
 Thresholds and calibrations are chosen on four fifths of the tasks and counted on the others. The cost ratio is what
 `marginal` costs relative to ten samples of `fixed`, at the cheapest threshold that resolves no less on the other folds.
@@ -122,6 +122,9 @@ def compare(found: Outcomes, fold_of: Sequence[int], choose: Callable[[Config], 
         cost = gained = 0.0
         for number in range(FOLDS):
             train, test = drawn[fold[drawn] != number], drawn[fold[drawn] == number]
+            if not len(train):  # All that is drawn lies in this fold: there is nothing to choose by.
+                cost += float(price[test].sum())
+                continue
             good = resolved[:, train].mean(axis=1) >= base[train].mean() - 1e-9
             spent = np.where(good, usd[:, train].mean(axis=1), np.inf)
             if np.isfinite(spent).any():
@@ -140,8 +143,8 @@ def compare(found: Outcomes, fold_of: Sequence[int], choose: Callable[[Config], 
     return Comparison(Interval(value[0], ratio[low], ratio[high]), Interval(value[1], gained[low], gained[high]))
 
 
-def show(name: str, tasks: Sequence[GradedTask], rule: str, draws: int, timed: bool = False) -> Comparison | None:
-    """Print what each number of samples and each policy comes to; returns how `marginal` compares, of enough tasks."""
+def show(name: str, tasks: Sequence[GradedTask], rule: str, draws: int, timed: bool = False) -> Comparison:
+    """Print what each number of samples and each policy comes to; returns how `marginal` compares."""
     found, fold_of = played(tasks, rule, draws, timed)
     print(f"\n{name}: {len(tasks)} tasks, chosen by {rule!r}, {draws} orders of each")
     print(f"{'':44} {'samples':>8} {'resolved':>9}  95 % interval")
@@ -149,8 +152,6 @@ def show(name: str, tasks: Sequence[GradedTask], rule: str, draws: int, timed: b
         share, cost = bootstrap([*map(float, found.resolved[config])]), found.usd[config].mean()
         label = f"fixed {config.samples}" if config.policy == "fixed" else config.words().partition(f"{rule}, ")[2]
         print(f"{label:44} {cost:8.2f} {share.value:9.1%}  {share.low:5.1%} to {share.high:5.1%}")
-    if len(tasks) < 50:
-        return None
     print(f"at equal resolved as fixed {SAMPLES}, chosen on other folds:")
     results = {}
     for policy in dict.fromkeys(config.policy for config in found.resolved):
@@ -181,7 +182,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(os.environ.get("CODEMONKEYS_TEST_DATA", "../shared/data"))
     parser.add_argument("--data", type=Path, default=default)
-    parser.add_argument("--home", type=Path, help="folder of environments; by default one that is removed")
+    parser.add_argument("--home", type=Path, help="folder of environments and evidence; by default one that is removed")
     parser.add_argument("--no-execution", action="store_true")
     parser.add_argument("--draws", type=int, default=10)
     given = parser.parse_args()
@@ -192,7 +193,6 @@ def main() -> None:
             tasks = executed_tasks(given.data, given.home or Path(scratch))
             show("executed", tasks, "behaviour clusters", given.draws)
     found = show("SWE-bench Lite", tasks_of(lite(given.data)), "medoid", given.draws)
-    assert found is not None
     ratio, low, high = found.ratio
     print(f"RESULT cost_ratio_at_equal_resolved={ratio:.3f} ci_low={low:.3f} ci_high={high:.3f}")
 

@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from codemonkeys.engine.steps import Steps
 from codemonkeys.generation.candidate import Candidate
@@ -59,12 +58,11 @@ def contested(source: Path) -> list[Task]:
 
 
 def collect_all(tasks: Iterable[Task], home: Path) -> dict[str, tuple[SelectionInput, tuple[int, ...]]]:
-    """The evidence of each task, with the row in `candidates_of` of each of its candidates."""
-    found = {}
-    with TemporaryDirectory() as folder:
-        for number, task in enumerate(tasks):
-            found[task.id] = asyncio.run(collect_one(task, home, Path(folder) / str(number)))
-    return found
+    """The evidence of each task, with the row in `candidates_of` of each of its candidates.
+
+    What ran is kept in `home`, beside the environments, and does not run again.
+    """
+    return {task.id: asyncio.run(collect_one(task, home, home / "evidence" / task.id)) for task in tasks}
 
 
 async def collect_one(task: Task, home: Path, runs: Path) -> tuple[SelectionInput, tuple[int, ...]]:

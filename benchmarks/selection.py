@@ -174,7 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = os.environ.get("CODEMONKEYS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--data", type=Path, default=default, help="folder with ensemble/, datasets/ and task_repo/")
-    parser.add_argument("--home", type=Path, help="where environments of tasks are built and kept")
+    parser.add_argument("--home", type=Path, help="where environments and evidence of tasks are kept")
     parser.add_argument("--no-execution", action="store_true", help="leave out what needs a sandbox")
     arguments = parser.parse_args()
     cases = lite(Path(arguments.data))
