@@ -169,6 +169,9 @@ STAGES = {
 ASKING = tuple(stage for stage in STAGES.values() if stage.role is not None)
 """Stages that call a model."""
 
+TRAJECTORY = tuple(stage.name for stage in ASKING if stage.role == "writer" and stage.exported)
+"""Stages whose conversations, under the number of a sample, are the trajectory that makes its candidate."""
+
 PER_TRAJECTORY = tuple(stage.name for stage in (TEST, EDIT, AGENT, BRANCH))
 """Stages that every further trajectory pays for."""
 

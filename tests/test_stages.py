@@ -14,7 +14,7 @@ from codemonkeys.report.rule_results import STAGES_OF_EVIDENCE
 from codemonkeys.report.run_status import PHASES
 from codemonkeys.report.savings import GENERATION
 from codemonkeys.settings import ContextSettings, load_settings
-from codemonkeys.stages import ASKING, CONTEXT_MODES, RESERVES, STAGES, reserve_of, sharing
+from codemonkeys.stages import ASKING, CONTEXT_MODES, RESERVES, STAGES, TRAJECTORY, reserve_of, sharing
 
 ORDER = [
     "begin",
@@ -39,7 +39,7 @@ def test_the_tables_are_those_of_the_version_before() -> None:
     """By these a run of that version was scheduled, reserved and reported; tests have followed the context since."""
     assert set(STAGES) == set(ORDER) - {"begin"}
     assert {name for name in STAGES if STAGES[name].role == "scan"} == {"digest", "relevance", "distill"}
-    assert GENERATION == ("test", "edit", "agent", "branch")
+    assert GENERATION == ("test", "edit", "agent", "branch") and TRAJECTORY == ("test", "edit", "agent", "fuse")
     assert RESERVES == ("relevance", "rank", "edit", "select") and SELECTION == "select"
     assert (sharing("relevance"), sharing("select")) == (
         ("digest", "relevance"),

@@ -210,12 +210,12 @@ def _calls(connection: sqlite3.Connection, task: str) -> list[Json]:
 def _executions(connection: sqlite3.Connection, task: str) -> dict[Any, list[Json]]:
     query = (
         "SELECT stage, sample, turn, part, reason, exit_code, output_hash, script_hash, patch_hash "
-        "FROM execution_steps WHERE task = ? AND state = 'done' AND stage IN ('test', 'edit', 'agent', 'select') "
+        f"FROM execution_steps WHERE task = ? AND state = 'done' AND stage IN ({', '.join('?' * len(CONVERSATIONS))}) "
         f"AND part NOT LIKE '{REPOSITORY_TESTS}%{PROBE}' "
         "ORDER BY stage, turn, part DESC, sample"
     )
     by_turn: dict[Any, list[Json]] = {}
-    for row in queries.rows(connection, query, task):
+    for row in queries.rows(connection, query, task, *CONVERSATIONS):
         key = (row["stage"], None if row["stage"] == SELECT.name else row["sample"], row["turn"])
         by_turn.setdefault(key, []).append(row)
     return by_turn

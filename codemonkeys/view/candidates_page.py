@@ -7,9 +7,10 @@ from typing import Any
 
 from codemonkeys.errors import UnknownDataset
 from codemonkeys.journal.queries import task_story
+from codemonkeys.stages import TRAJECTORY
 from codemonkeys.view import diffs
 from codemonkeys.view.task_page import candidate_line, matrix
-from codemonkeys.view.timelines import TRAJECTORY, cost_of_steps, steps_of
+from codemonkeys.view.timelines import cost_of_steps, steps_of
 
 
 def candidates_page(connection: sqlite3.Connection, task: str, numbers: tuple[int, int]) -> dict[str, Any]:

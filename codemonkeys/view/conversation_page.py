@@ -12,6 +12,7 @@ from codemonkeys.journal import texts
 from codemonkeys.journal.queries import rows, tool_calls_of
 from codemonkeys.models.tool_calls import in_words
 from codemonkeys.report.task_view import ENDINGS
+from codemonkeys.stages import EDIT
 from codemonkeys.view import diffs
 from codemonkeys.view.timelines import outcome_of
 
@@ -36,7 +37,7 @@ def conversation_page(connection: sqlite3.Connection, task: str, stages: Sequenc
     )
     return {
         "turns": turns,
-        "candidate": candidates[0]["number"] if candidates and "edit" in stages else None,
+        "candidate": candidates[0]["number"] if candidates and EDIT.name in stages else None,
         "cost_usd": None if any(t["cost_usd"] is None for t in turns) else sum(t["cost_usd"] for t in turns),
         "seconds": sum(turn["seconds"] or 0.0 for turn in turns),
         **{name: sum(turn[name] or 0 for turn in turns) for name in ("prompt_tokens", "completion_tokens")},

@@ -15,6 +15,7 @@ from codemonkeys.journal import run_files, texts
 from codemonkeys.report.comparison import Side, compare
 from codemonkeys.report.comparison_sides import run_side
 from codemonkeys.report.comparison_tables import sections
+from codemonkeys.stages import TRAJECTORY
 from codemonkeys.view.candidates_page import candidates_page
 from codemonkeys.view.conversation_page import conversation_page, vote_page
 from codemonkeys.view.library import Library
@@ -22,7 +23,6 @@ from codemonkeys.view.run_page import read_run, run_page
 from codemonkeys.view.search import search_page
 from codemonkeys.view.search_index import KINDS
 from codemonkeys.view.task_page import task_page
-from codemonkeys.view.timelines import TRAJECTORY
 
 T = TypeVar("T")
 FOLLOW_SECONDS = 5

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from codemonkeys.journal import texts
-from codemonkeys.stages import EDIT, TEST, VOTES
+from codemonkeys.stages import TRAJECTORY, VOTES
 from codemonkeys.view.search_index import KINDS, Index
 
 SHOWN = 50
@@ -77,7 +77,7 @@ def around(text: str, terms: list[str]) -> tuple[str, str, str]:
 def page_of(line: sqlite3.Row) -> tuple[str, ...]:
     """The page on which a text stands: its kind, and what names it within the run, samples and tests from 1."""
     sample, turn = str(line["sample"] + 1), str(line["turn"] + 1)
-    if line["stage"] in (TEST.name, EDIT.name):
+    if line["stage"] in TRAJECTORY:
         return "trajectory", sample, line["stage"], turn
     if line["stage"] == VOTES.name and line["sample"]:
         return "vote", str(line["sample"]), turn

@@ -10,10 +10,8 @@ from typing import Any
 
 from codemonkeys.journal.queries import rows
 from codemonkeys.report.task_view import outcome
-from codemonkeys.stages import EDIT, STAGES, TEST, base_stage
+from codemonkeys.stages import STAGES, TRAJECTORY, base_stage
 
-TRAJECTORY = (TEST.name, EDIT.name)
-"""Stages of a trajectory, which share its number."""
 WIDTH = 1_000
 """Of a timeline, in its own units."""
 NARROWEST = 6.0
@@ -45,8 +43,8 @@ def steps_of(connection: sqlite3.Connection, task: str) -> list[Step]:
     ran = rows(
         connection,
         "SELECT stage, sample, turn, part, reason, exit_code, reused, seconds, ended_at FROM execution_steps "
-        "WHERE task = ? AND stage IN ('test', 'edit') AND state = 'done' ORDER BY id",
-        task,
+        f"WHERE task = ? AND stage IN ({', '.join('?' * len(TRAJECTORY))}) AND state = 'done' ORDER BY id",
+        *(task, *TRAJECTORY),
     )
     found = [
         Step("call", r["stage"], r["sample"], r["turn"], r["state"], r["seconds"] or 0.0, r["ended_at"], r["cost_usd"])
@@ -123,6 +121,7 @@ def conversations(steps: Sequence[Step]) -> list[dict[str, Any]]:
     found = [
         {
             "stage": stage,
+            "chooses": STAGES[base_stage(stage)].phase == "selection",
             "sample": sample + 1,
             "calls": len(group),
             "cost_usd": cost_of_steps(group),

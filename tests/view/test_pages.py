@@ -20,7 +20,7 @@ from codemonkeys.view.server import Viewer
 from tests import fakes
 from tests.journal.test_old_runs import restore
 from tests.view.page import read_page
-from tests.view.shown_runs import FILE, HEAD, HOSTILE, ID, TASK, get, task_path, with_viewer
+from tests.view.shown_runs import FILE, HEAD, HOSTILE, ID, TASK, get, make_run, task_path, with_viewer
 
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
@@ -139,6 +139,22 @@ def test_a_trajectory_has_every_turn_as_it_was_sent(runs: Path) -> None:
             for _, digest in json.loads(request)["messages"]:
                 assert texts.get(connection, digest).strip() in text, (stage, turn)
     assert "codemonkeys_dry_run.txt (new)" in text and "tokens read" in text and "USD" in text
+
+
+def test_layers_and_a_tournament_are_shown_where_they_belong(tmp_path: Path) -> None:
+    """A merged candidate has a trajectory like any other; what orders candidates is no part of the choice."""
+    generation = {"samples": 2, "layers": ["generate", "critique", "rank", "fuse", "verify"]}
+    make_run(tmp_path / "runs", tmp_path / "made", tasks=1, generation=generation, selection={"rule": "tournament"})
+    (page,) = get(tmp_path / "runs", task_path("task", TASK))
+    merged = task_path("trajectory", TASK, 3)
+    assert merged in read_page(page.text).links and "fuse fake" in page.text
+    (trajectory,) = get(tmp_path / "runs", merged)
+    assert trajectory.status_code == 200 and 'id="fuse-1"' in trajectory.text and 'id="edit-1"' not in trajectory.text
+    others, _, choice = page.text.partition('<h2 id="choice">')
+    choice = choice.partition("<h2")[0]
+    for link in (f"/conversation/run/{TASK}/{stage}/" for stage in ("critique", "rerank")):
+        assert link in others and link not in choice
+    assert "/tournament/" in choice and "/fuse/" not in page.text
 
 
 def test_a_text_is_cut_on_a_page_and_whole_by_its_link(
