@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 from collections.abc import Callable
@@ -16,21 +17,31 @@ from rich.console import Console
 
 from codemonkeys.engine.conversation import UnusableAnswer
 from codemonkeys.errors import BadSettings, BudgetReached
-from codemonkeys.journal import run_files
+from codemonkeys.generation.candidate import Candidate
+from codemonkeys.journal import queries, run_files
+from codemonkeys.journal.decisions import all_decisions
 from codemonkeys.layers.ranking import parse_numbers
+from codemonkeys.layers.verifying import verify
 from codemonkeys.models.base import Request
 from codemonkeys.models.fake_answers import answer as fake
+from codemonkeys.models.replay import ReplayModel, write_recording
+from codemonkeys.pipeline import solve_task
 from codemonkeys.prompting import Prompts
 from codemonkeys.prompting.samples import SAMPLES
 from codemonkeys.report.layers import layer_results
 from codemonkeys.report.layers_view import layers_of_task
+from codemonkeys.report.resampling import graded_tasks
 from codemonkeys.report.stored_run import read_run
-from codemonkeys.report.verdict_sources import patch_hash, ungraded
+from codemonkeys.report.tuning_outcomes import RULE_NAMES, Prefixes
+from codemonkeys.report.verdict_sources import Verdicts, patch_hash, ungraded
+from codemonkeys.selection.collect_evidence import collect_evidence
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
+from sandboxes.local import LocalSandbox
 from tests.fakes import TASK
-from tests.rooms import MARKER, solve_in_room
+from tests.rooms import MARKER, room, solve_in_room
+from tests.selection.test_regression import environment, patch_of
 
 ALL = ["generate", "critique", "rank", "fuse", "verify"]
 
@@ -242,6 +253,84 @@ def test_what_verification_refuses_is_graded_and_counts_for_the_layer_that_made_
     assert [(row.layer, row.first) for row in found][-2:] == [("fuse", 0.0), ("verify", 1.0)]
     unknown = {row.layer: row for row in layer_results(run, [TASK.id], labels)}
     assert unknown["fuse"].right is unknown["fuse"].first is None and unknown["verify"].first == 1.0
+
+
+def test_a_replayed_run_has_the_layers_of_the_recorded_one(tmp_path: Path, snapshot: Snapshot) -> None:
+    """The replay asks nothing that was not recorded, and merges, verifies and chooses equally."""
+    _, story = solved(tmp_path / "recorded", snapshot)
+    recording = tmp_path / "recording.jsonl"
+    with run_files.reading(tmp_path / "recorded" / "run" / "run.db") as connection:
+        found = queries.answers(connection), queries.request_messages(connection), all_decisions(connection)
+        write_recording(recording, *found)
+    again = {"samples": 3, "layers": ALL, "fuse_best": 2}
+    with room(
+        *(tmp_path / "replayed", snapshot, never, runs),
+        generation=again,
+        selection={"rule": "votes", "regression_files": 0},
+        answering=ReplayModel.open(recording),
+    ) as work:
+        assert asyncio.run(solve_task(work)) == story["choice"]
+    with run_files.reading(tmp_path / "replayed" / "run" / "run.db") as connection:
+        told = queries.task_story(connection, TASK.id)
+    for stage in ("critique", "rerank", "fuse", "verify"):
+        assert notes(told, stage) == notes(story, stage) != {}
+    patches = [[candidate["patch"] for candidate in each["candidates"]] for each in (told, story)]
+    assert patches[0] == patches[1] and len(patches[0]) == 4
+
+
+def test_tuning_draws_no_merged_candidate(tmp_path: Path, snapshot: Snapshot) -> None:
+    """It alone is right, and none of the draws resolves the task; nor does any pay for it."""
+    requests, story = solved(tmp_path, snapshot)
+    with run_files.reading(tmp_path / "run" / "run.db") as connection:
+        run = read_run(connection)
+        patches = run.evidence[TASK.id].patches
+        verdicts = Verdicts({(TASK.id, patch_hash(patch)): "+x = 2000" in patch for patch in patches})
+        (task,) = graded_tasks(connection, run, verdicts, priced=False)
+    assert task.verdicts == (False, False, False, True)
+    assert [(each.sample, each.candidate) for each in task.trajectories] == [(0, 0), (1, 1), (2, 2)]
+    assert all(Prefixes(task, task.trajectories, None).right(3, rule) == 0.0 for rule in RULE_NAMES)
+    paid = sum(request.key.stage in ("test", "edit") for request in requests)
+    assert sum(each.cost() for each in task.trajectories) == paid < len(requests)
+
+
+@pytest.mark.slow
+def test_a_merged_candidate_that_breaks_tests_of_the_repository_is_refused(
+    tmp_path: Path, make_repository: Callable[..., Path]
+) -> None:
+    """By the repository's own tests, run in a real sandbox; no test script says anything."""
+    tests = "def test_add(): assert add(1, 2) == 3\n\ndef test_minus(): assert minus(3, 1) == 2\n"
+    files = {
+        "adder.py": "def add(a, b):\n    return a + b\n\n\ndef minus(a, b):\n    return a - b\n",
+        "test_adder.py": f"from adder import add, minus\n\n{tests}",
+    }
+    repository = make_repository(files)
+    snapshot = Snapshot.of_repository(repository)
+
+    def patch(line: str, new: str) -> str:
+        return patch_of(snapshot, "adder.py", line, new)
+
+    whole, broken = patch("a + b", "b + a"), patch("a - b", "b - a")
+    with room(
+        *(tmp_path, snapshot, never),
+        sandbox=LocalSandbox(),
+        selection={"regression_files": 1, "regression_seconds": 60.0},
+    ) as work:
+        work.environment = environment(repository)
+        parents = [Candidate(0, whole, "", True), Candidate(1, broken, "", True)]
+        inputs = asyncio.run(collect_evidence(work, parents))
+        assert inputs.evidence.breaks == (0, 1)
+        merges = {
+            2: (patch("a + b", "a + b + 0"), [0, 1]),
+            3: (patch("a - b", "a"), [0, 1]),
+            4: (patch("a + b", "a"), [1]),
+        }
+        stays = {
+            sample: asyncio.run(verify(work, inputs, of, Candidate(sample, merged, "", True)))
+            for sample, (merged, of) in merges.items()
+        }
+        assert stays == {2: True, 3: False, 4: True}, "no more than the least of what it merges breaks"
+        noted = {n: work.journal.note(TASK.id, "verify", n, "verdict") for n in merges}
+    assert {n: (body["broken"], body["of"]) for n, body in noted.items()} == {2: (0, 0), 3: (1, 0), 4: (1, 0)}
 
 
 @pytest.mark.parametrize(
