@@ -197,24 +197,40 @@ def report_tests(job: Job, passed: set[str], resolved: bool | None = None) -> Ve
 def run_in_container(client: Any, image: str, run: str, script: ContainerScript, isolated: bool) -> ContainerResult:
     """Run a script in a fresh container, which is removed at the end; `isolated`: without network.
 
-    Raises DockerException and OSError if the engine fails.
+    Raises EnvironmentFailed, DockerException and OSError if the engine fails.
     """
-    from requests.exceptions import ConnectionError, ReadTimeout
-
     with _container(client, image, run, script, isolated) as container:
         container.put_archive("/", _packed(script.files))
         container.start()
-        try:
-            container.wait(timeout=script.seconds)
-        except (ReadTimeout, ConnectionError):
-            container.reload()
-            if container.status != "running":
-                raise
+        if not _ends(container, script.seconds):
             return ContainerResult("timed out", _output(container), {})
         container.reload()
         limit = "out of memory" if container.attrs["State"].get("OOMKilled") else ""
         found = {path: content for path in script.results if (content := _read(container, path)) is not None}
         return ContainerResult(limit, _output(container), found)
+
+
+def _ends(container: Any, seconds: float) -> bool:
+    """Wait for a container to end; False if the engine says that it runs after so many seconds.
+
+    docker-py raises the same errors when the time is over as when the connection is lost: these tell nothing of a
+    script. Raises EnvironmentFailed, DockerException and OSError then.
+    """
+    from requests.exceptions import RequestException
+
+    began = time.monotonic()
+    try:
+        container.wait(timeout=seconds)
+    except RequestException as error:
+        waited = time.monotonic() - began
+        container.reload()
+        if waited >= seconds and container.status == "running":
+            return False
+        raise EnvironmentFailed(
+            f"the Docker engine was lost after {waited:.0f} s of a container, which it now calls {container.status}: "
+            f"{redact(str(error))}"
+        ) from error
+    return True
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import pytest
 from sandboxes import Environment, Execution, Limits, Reason, SandboxError, Script
 from sandboxes.docker import DockerSandbox, export_folder
 from sandboxes.engine import LABEL
+from tests.sandboxes.relay import Relay
 from tests.sandboxes.test_local import SH, wait_until
 
 pytestmark = pytest.mark.docker
@@ -191,51 +192,12 @@ def test_orphans_of_dead_owners_are_reaped_and_no_others(engine: Any, docker_env
             engine.api.remove_container(found["Id"], force=True)
 
 
-class Relay:
-    """A socket that passes everything on to the engine until it is cut."""
-
-    def __init__(self, path: Path, target: str) -> None:
-        self._target = target
-        self._pairs: list[tuple[socket.socket, socket.socket]] = []
-        self._server = socket.socket(socket.AF_UNIX)
-        self._server.bind(str(path))
-        self._server.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._server.accept()
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(self._target)
-                self._pairs.append((near, far))
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
-
-    @staticmethod
-    def _pass_on(one: socket.socket, other: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                other.sendall(data)
-            other.shutdown(socket.SHUT_WR)
-
-    def cut(self) -> None:
-        for end in (self._server, *(end for pair in self._pairs for end in pair)):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-
 # docker-py leaves a socket open that it could not connect.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_engine_that_goes_away_is_a_failed_sandbox(
     engine: Any, docker_environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    if not address.startswith("unix://"):
-        pytest.skip("the relay speaks to an engine on a Unix socket")
-    relay = Relay(tmp_path / "relay.sock", address.removeprefix("unix://"))
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/relay.sock")
+    relay = Relay.of_engine(tmp_path / "relay.sock", monkeypatch)
     run = str(uuid.uuid4())
     sandbox = DockerSandbox(run, patience=1)
     with in_flight(sandbox, docker_environment) as results:
