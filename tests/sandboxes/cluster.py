@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,6 +34,8 @@ node = Node(
 while not node.dead_processes():
     time.sleep(0.5)
 """
+UNSHARE = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--mount"]
+"""Has a program see files as another machine would: those of the driver are not known to be the same."""
 EVERY, PATIENCE = 0.5, 5.0
 """Of the heartbeats in tests: seconds between two, and without an answer until a node is given up."""
 
@@ -65,9 +68,9 @@ class TwoNodes:
         return RaySandbox("tests", "local", share=share, every=EVERY, patience=patience)
 
     @contextmanager
-    def joined(self, home: Path, cores: int = 1) -> Iterator[JoinedNode]:
-        """Another node, which leaves with the block."""
-        node = JoinedNode(self.folder, self.address, home, cores)
+    def joined(self, home: Path, cores: int = 1, apart: bool = False) -> Iterator[JoinedNode]:
+        """Another node, which leaves with the block. `apart`: files are sent to it, as to another machine."""
+        node = JoinedNode(self.folder, self.address, home, cores, UNSHARE if apart else [])
         try:
             yield node
         finally:
@@ -79,11 +82,11 @@ class TwoNodes:
 class JoinedNode:
     """A node of its own, on this machine."""
 
-    def __init__(self, folder: Path, address: str, home: Path, cores: int) -> None:
+    def __init__(self, folder: Path, address: str, home: Path, cores: int, before: list[str]) -> None:
         self.home = home
         home.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-c", JOIN, address, str(cores)],
+            [*before, sys.executable, "-I", "-c", JOIN, address, str(cores)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -99,6 +102,17 @@ class JoinedNode:
             with suppress(OSError):
                 if mark in (about / "environ").read_bytes() and word.encode() in (about / "cmdline").read_bytes():
                     found.append(int(about.name))
+        return found
+
+    def tree(self, word: str) -> list[int]:
+        """Its processes whose command line has a word, and all that they have started, such as scripts."""
+        children = defaultdict[int, list[int]](list)
+        for about in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                children[int(about.read_text().rpartition(")")[2].split()[1])].append(int(about.parent.name))
+        found = self.pids(word)
+        for pid in found:
+            found += (child for child in children[pid] if child not in found)
         return found
 
     def signal(self, number: int, word: str = "") -> None:
