@@ -1,4 +1,4 @@
-"""`clean`: removes what killed sessions left on this machine."""
+"""`clean`: removes what killed sessions left on this machine, and what runs on a cluster keep on its nodes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from sandboxes.base import SandboxError
 
 
 class Leftover(NamedTuple):
-    """A resource of ours whose owning process is dead."""
+    """A resource of ours whose owning process is dead, or that was kept for runs to come."""
 
     kind: str
     name: str
     remove: Callable[[], object]
+    needed: str = ""
+    """Why it cannot be removed now."""
 
 
 class Removal(NamedTuple):
@@ -37,22 +39,23 @@ class Removal(NamedTuple):
     """Of a cluster; empty for this machine."""
 
 
-def clean(dry_run: bool, as_json: bool, ray_address: str | None = None) -> Exit:
+def clean(dry_run: bool, as_json: bool, ray_address: str | None = None, sent: bool = False) -> Exit:
     """Remove resources that are provably ours and whose owner is dead; with `dry_run`, only list them.
 
-    `ray_address`: of a cluster, all nodes of which are cleaned too.
+    `ray_address`: of a cluster, all nodes of which are cleaned too. `sent`: also environments that came to a node.
     """
-    removals = clean_here(dry_run)
+    removals = clean_here(dry_run, sent)
     if ray_address is not None:
         here = {(removal.kind, removal.name) for removal in removals}
         # A node may be this machine.
-        removals += [found for found in clean_nodes(ray_address, dry_run) if (found.kind, found.name) not in here]
+        removals += [found for found in clean_nodes(ray_address, dry_run, sent) if (found.kind, found.name) not in here]
     if as_json:
         print_json([removal._asdict() for removal in removals])
     else:
         from codemonkeys.report.tables import new_table, plain
 
-        columns = ["left by a killed process", "name", ""] + ["node"] * (ray_address is not None)
+        what = "left over" if sent else "left by a killed process"
+        columns = [what, "name", ""] + ["node"] * (ray_address is not None)
         table = new_table(*columns)
         for removal in removals:
             cells = [plain(removal.kind), plain(removal.name), plain(removal.kept, "yellow")]
@@ -66,12 +69,12 @@ def clean(dry_run: bool, as_json: bool, ray_address: str | None = None) -> Exit:
     return Exit.FAILED if any(removal.kept for removal in removals) else Exit.DONE
 
 
-def clean_here(dry_run: bool) -> list[Removal]:
-    """Remove what killed processes have left on this machine."""
+def clean_here(dry_run: bool, sent: bool = False) -> list[Removal]:
+    """Remove what killed processes have left on this machine; `sent`: also environments that were sent to it."""
     removals = []
-    for kind, name, remove in chain(orphaned_clusters(), orphaned_containers(), orphaned_files()):
-        kept = ""
-        if not dry_run:
+    kinds = (orphaned_clusters(), orphaned_containers(), orphaned_files(), *([sent_files()] if sent else []))
+    for kind, name, remove, kept in chain(*kinds):
+        if not dry_run and not kept:
             try:
                 remove()
             except (OSError, SandboxError) as error:
@@ -80,12 +83,12 @@ def clean_here(dry_run: bool) -> list[Removal]:
     return removals
 
 
-def clean_nodes(address: str, dry_run: bool) -> Iterator[Removal]:
+def clean_nodes(address: str, dry_run: bool, sent: bool = False) -> Iterator[Removal]:
     """The same on every node of a cluster. Raises SandboxUnavailable."""
     from sandboxes.cluster.everywhere import on_every_node
 
     try:
-        answers = on_every_node(address, clean_here, dry_run)
+        answers = on_every_node(address, clean_here, dry_run, sent)
     except SandboxError as error:
         raise SandboxUnavailable(str(error)) from error
     for node, answer in answers:
@@ -132,3 +135,13 @@ def orphaned_files() -> Iterator[Leftover]:
         yield Leftover("temporary folder", str(folder), partial(shutil.rmtree, folder))
     for folder in unfinished(default_home()):
         yield Leftover("unfinished build", str(folder), partial(shutil.rmtree, folder))
+
+
+def sent_files() -> Iterator[Leftover]:
+    """Environments that were sent to this machine as a node of a cluster, and images that were pulled for it."""
+    from sandboxes.cluster import holding
+
+    for folder, name, size in holding.sent_environments(default_home()):
+        needed = "a run uses it" if holding.in_use(folder) else ""
+        what = f"{name} ({size:,.0f} MiB, {folder})"
+        yield Leftover("environment", what, partial(holding.remove_sent, folder), needed)

@@ -255,16 +255,22 @@ def clean(
         str | None,
         typer.Option("--ray-address", help="Also on every node of this Ray cluster: auto, or HOST:PORT."),
     ] = None,
+    sent: Annotated[
+        bool,
+        typer.Option("--sent", help="Also environments that runs sent to nodes, or pulled there, and use no more."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Remove what killed sessions left on this machine.
 
     Removes containers, control groups, temporary folders, unfinished builds and Ray clusters that are ours and whose
     process is dead.
+
+    Example, for the disks of a cluster after its last run: codemonkeys clean --ray-address auto --sent
     """
     from codemonkeys.cli import cleaning
 
-    end(lambda: cleaning.clean(dry_run, json, ray_address))
+    end(lambda: cleaning.clean(dry_run, json, ray_address, sent))
 
 
 def settings(json: Json = False) -> None:

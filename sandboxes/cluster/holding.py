@@ -12,12 +12,18 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from sandboxes.base import Environment, SandboxError
-from sandboxes.cluster.images import Images
+from sandboxes.cluster.images import Images, remove_image
 from sandboxes.cluster.messages import NodeSettings, Source
 from sandboxes.cluster.shipping import Unpacking, is_image, is_shared, unpacked
 
 _ABOUT = ".codemonkeys-environment"
 """File beside the folders of an environment: its name, and its size in MiB."""
+_IMAGE = "image"
+"""File in their place where the environment is an image: its name on the engine."""
+
+
+SENT = "sent"
+"""Folder in the home folder of a node: a folder for each environment that came there because of a driver."""
 
 
 class Receiving(Protocol):
@@ -40,12 +46,12 @@ class Holding:
     """What one node holds. Thread-safe."""
 
     def __init__(self, home: Path, settings: NodeSettings) -> None:
-        self._folder, self._settings = home / "sent", settings
+        self._folder, self._settings = home / SENT, settings
         self._lock = threading.Lock()
         self._receiving: dict[str, Receiving] = {}
         self._taken: dict[str, int] = {}
         """Bytes that have come of each."""
-        self._images = Images()
+        self._images = Images(self._image_came)
         self._content: dict[str, str] = {}
         """Of each that was looked for; see `Source`."""
         self._used: dict[str, IO[bytes]] = {}
@@ -55,13 +61,22 @@ class Holding:
         """The environment as it lies here; None if its files have to be sent. Raises SandboxError."""
         environment = source.environment
         if is_image(environment):
-            return self._images.find(source)
+            found = self._images.find(source)
+            self._use(self._folder_of(environment))  # if it came, now or for an earlier run
+            return found
         if self._settings.share and is_shared(source):
             return environment
         with self._lock:
             self._content[environment.name] = source.content
         folder = self._folder_of(environment)
         return unpacked(environment, folder) if self._use(folder) else None
+
+    def _image_came(self, environment: Environment, image: str, size_mb: float) -> None:
+        folder = self._folder_of(environment)
+        with suppress(OSError):  # of a full disk: nobody will remove it by itself
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / _IMAGE).write_text(image, "utf-8")
+            (folder / _ABOUT).write_text(f"{environment.name}\n{size_mb:.1f}", "utf-8")
 
     def _use(self, folder: Path) -> bool:
         """Keep other agents from removing a folder; False if it is not there."""
@@ -125,7 +140,6 @@ class Holding:
         for folder in self._folders():
             if _about(folder)[0] == name:
                 self._remove(folder)
-        self._images.evict(name)
 
     def _remove_others(self, environment: Environment) -> None:
         """What an environment was before its files changed goes, unless something still uses it."""
@@ -135,25 +149,20 @@ class Holding:
                 self._remove(folder)
 
     def _remove(self, folder: Path) -> None:
-        gone = folder.with_name(f".{folder.name}.{os.getpid()}.making")
         with self._lock:
             used = self._used.pop(folder.name, None)
         if used is not None:
             used.close()
-        with suppress(OSError), (folder / _ABOUT).open("r+b") as about:
-            fcntl.flock(about, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            folder.rename(gone)
-            shutil.rmtree(gone, ignore_errors=True)
+        with suppress(OSError, SandboxError):
+            remove_sent(folder)
 
     def size_mb(self, environment: Environment) -> float:
         """Disk that an environment takes here because it was sent, in MiB."""
-        if is_image(environment):
-            return self._images.size_mb(environment)
         return _about(self._folder_of(environment))[1]
 
     def sizes(self) -> dict[str, float]:
         """The environments that were sent here, with what they take."""
-        return {name: size for name, size in map(_about, self._folders()) if name} | self._images.sizes()
+        return {name: size for name, size in map(_about, self._folders()) if name}
 
     def free_mb(self) -> int:
         """Disk that further environments may take."""
@@ -173,9 +182,7 @@ class Holding:
             about.close()
 
     def _folders(self) -> list[Path]:
-        with suppress(OSError):
-            return sorted(folder for folder in self._folder.iterdir() if not folder.name.startswith("."))
-        return []
+        return _folders_in(self._folder)
 
     def _folder_of(self, environment: Environment) -> Path:
         content = self._content.get(environment.name, "")
@@ -186,6 +193,42 @@ class Holding:
             tuple(path for path, _ in environment.folders),
         )
         return self._folder / hashlib.sha256(repr(inside).encode()).hexdigest()[:32]
+
+
+def _folders_in(sent: Path) -> list[Path]:
+    with suppress(OSError):
+        return sorted(folder for folder in sent.iterdir() if not folder.name.startswith("."))
+    return []
+
+
+def sent_environments(home: Path) -> list[tuple[Path, str, float]]:
+    """Environments that came to this machine because of a driver: folder, name, and size in MiB."""
+    found = ((folder, *_about(folder)) for folder in _folders_in(home / SENT))
+    return [(folder, name, size) for folder, name, size in found if name]
+
+
+def in_use(folder: Path) -> bool:
+    """Whether an agent of this machine uses an environment that was sent."""
+    with suppress(OSError), (folder / _ABOUT).open("r+b") as about:
+        try:
+            fcntl.flock(about, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def remove_sent(folder: Path) -> None:
+    """Remove an environment that was sent here, unless an agent uses it. Raises OSError and SandboxError."""
+    gone = folder.with_name(f".{folder.name}.{os.getpid()}.making")
+    with (folder / _ABOUT).open("r+b") as about:
+        try:
+            fcntl.flock(about, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SandboxError("a run uses it") from error
+        with suppress(FileNotFoundError):
+            remove_image((folder / _IMAGE).read_text("utf-8"))
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _about(folder: Path) -> tuple[str, float]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
 from sandboxes.base import Environment, SandboxError
-from sandboxes.cluster.messages import Source
-from sandboxes.engine import open_engine
+from sandboxes.cluster.messages import Source, SourceMissing
+from sandboxes.engine import LABEL, open_engine
 
 _SECONDS = 600
 _AHEAD = 2
@@ -28,23 +28,43 @@ def references(image: str) -> tuple[str, ...]:
 
 
 def save(image: str, piece: int) -> Iterator[bytes]:
-    """An image of this machine's engine in pieces of so many bytes. Raises SandboxError."""
+    """An image of this machine's engine in pieces of so many bytes. Raises SourceMissing."""
     from docker.errors import DockerException
+
+    try:
+        with closing(open_engine(timeout=_SECONDS)) as engine:
+            chunks = engine.images.get(image).save(chunk_size=piece)
+            while True:
+                yield next(chunks)
+    except StopIteration:
+        return
+    except (DockerException, OSError, SandboxError) as error:
+        raise SourceMissing(f"image {image} cannot be read from this machine's engine: {error}") from error
+
+
+def remove_image(image: str) -> None:
+    """Remove an image from this machine's engine, with what the sandbox derived from it. Raises SandboxError."""
+    from docker.errors import DockerException, ImageNotFound
 
     with closing(open_engine(timeout=_SECONDS)) as engine:
         try:
-            yield from engine.images.get(image).save(chunk_size=piece)
+            found = str(engine.images.get(image).id)
+            for derived in engine.images.list(filters={"label": f"{LABEL}.image={found}"}):
+                engine.images.remove(derived.id, force=True)
+            engine.images.remove(image, force=True)
+        except ImageNotFound:
+            return
         except (DockerException, OSError) as error:
-            raise SandboxError(f"image {image} cannot be read from this machine's engine: {error}") from error
+            raise SandboxError(f"image {image} cannot be removed: {error}") from error
 
 
 class Images:
     """The images of a node's engine. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, came: Callable[[Environment, str, float], None]) -> None:
+        """`came`: told of each image that comes because of us, with its name here and its size in MiB."""
+        self._came = came
         self._lock = threading.Lock()
-        self._brought: dict[str, tuple[str, float]] = {}
-        """Those that came because of us: image here and its size in MiB, by name of environment."""
         self._names: dict[str, str] = {}
         """Images here by how the driver names them, where that differs."""
 
@@ -65,7 +85,7 @@ class Images:
                     raise SandboxError(f"the Docker engine failed on image {name}: {error}") from error
             for name in source.references:
                 with suppress(DockerException, OSError):
-                    self._note(environment, engine.images.pull(name), name)
+                    self.note(environment, engine.images.pull(name), name)
                     return replace(environment, image=name)
         return None
 
@@ -73,34 +93,11 @@ class Images:
         """An image that is sent."""
         return Loading(self, environment)
 
-    def _note(self, environment: Environment, image: Any, name: str) -> None:
+    def note(self, environment: Environment, image: Any, name: str) -> None:
+        """Note that an image has come."""
         with self._lock:
-            self._brought[environment.name] = (name, image.attrs["Size"] / (1 << 20))
             self._names[str(environment.image)] = name
-
-    def size_mb(self, environment: Environment) -> float:
-        """What an image takes because it came here, in MiB."""
-        return self._brought.get(environment.name, ("", 0.0))[1]
-
-    def sizes(self) -> dict[str, float]:
-        """Environments whose images came here, with their sizes in MiB."""
-        with self._lock:
-            return {name: size for name, (_, size) in self._brought.items()}
-
-    def evict(self, name: str) -> None:
-        """Remove an image that came here."""
-        from docker.errors import DockerException
-
-        with self._lock:
-            image, _ = self._brought.pop(name, ("", 0.0))
-        if image:
-            with suppress(SandboxError, DockerException, OSError), closing(open_engine(timeout=_SECONDS)) as engine:
-                engine.images.remove(image, force=True)
-
-    def loaded(self, environment: Environment, engine: Any, images: list[Any]) -> None:
-        """Note what the engine made of an image that was sent."""
-        if images:
-            self._note(environment, images[0], str(images[0].id))
+        self._came(environment, name, image.attrs["Size"] / (1 << 20))
 
 
 class Loading:
@@ -118,7 +115,8 @@ class Loading:
 
         try:
             with closing(open_engine(timeout=_SECONDS)) as engine:
-                self._images.loaded(self._environment, engine, engine.images.load(iter(self._pieces.get, None)))
+                for image in engine.images.load(iter(self._pieces.get, None))[:1]:
+                    self._images.note(self._environment, image, str(image.id))
         except (SandboxError, DockerException, OSError) as error:
             self._error = str(error)
             while self._pieces.get() is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sandboxes.base import Environment, Execution, Limits, Reason
+from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError
 from sandboxes.cluster.texts import Ref
 from sandboxes.layers import Entry, Layer
 
@@ -92,6 +92,12 @@ class Facts:
     """Whether that was tried."""
     held: Mapping[str, float] = field(default_factory=dict[str, float])
     """Environments that were sent before, with their sizes in MiB."""
+    keys: tuple[str, ...] = ()
+    """Variables of its processes that hold keys of providers, of which it needs none."""
+
+
+class SourceMissing(SandboxError):
+    """The driver cannot read the files of an environment: no node is to blame."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import IO
 
 from sandboxes.base import Environment, SandboxError
 from sandboxes.cluster.images import references, save
-from sandboxes.cluster.messages import Source
+from sandboxes.cluster.messages import Source, SourceMissing
 
 PIECE = 8 << 20
 """Bytes of a piece, which bounds the memory that a transfer takes: two are under way at a time."""
@@ -40,13 +40,13 @@ def boot_id() -> str:
 
 
 def source_of(environment: Environment) -> Source:
-    """An environment of this machine, for nodes. Raises SandboxError if its folders are not there."""
+    """An environment of this machine, for nodes. Raises SourceMissing if its folders are not there."""
     if is_image(environment):
         return Source(environment, references=references(str(environment.image)))
     try:
         return Source(environment, boot_id(), _identities(environment), content_of(environment))
     except OSError as error:
-        raise SandboxError(f"Environment {environment.name}: {error}; prepare it again.") from error
+        raise SourceMissing(f"Environment {environment.name}: {error}; prepare it again.") from error
 
 
 def content_of(environment: Environment) -> str:
@@ -89,7 +89,7 @@ def _folders(environment: Environment) -> tuple[Path, ...]:
 
 
 def pieces_of(environment: Environment) -> Iterator[bytes]:
-    """The files of an environment: an image as the engine saves it, else a tar file. Raises SandboxError."""
+    """The files of an environment: an image as the engine saves it, else a tar file. Raises SourceMissing."""
     if is_image(environment):
         return save(str(environment.image), PIECE)
     return _pack(environment)
@@ -113,7 +113,7 @@ def _pack(environment: Environment) -> Iterator[bytes]:
             finally:
                 process.kill()
             if failed:
-                raise SandboxError(f"environment {environment.name}: {folder} cannot be packed: {_text(said)}")
+                raise SourceMissing(f"environment {environment.name}: {folder} cannot be packed: {_text(said)}")
 
 
 class Unpacking:

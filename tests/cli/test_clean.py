@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -91,6 +92,27 @@ def test_only_leftovers_are_removed(tmp_path: Path) -> None:
         if alive:
             alive.remove()
     assert scratch not in clean().out and cluster not in clean().out
+
+
+def test_environments_that_were_sent_are_removed_when_asked(tmp_path: Path) -> None:
+    """They are what runs to come would have to send again: a plain `clean` leaves them."""
+    used, unused = (tmp_path / "home" / "sent" / name for name in ("used", "unused"))
+    for folder in (used, unused):
+        folder.mkdir(parents=True)
+        (folder / ".codemonkeys-environment").write_text(f"env {folder.name}\n12.3")
+
+    def clean(*options: str) -> Done:
+        nowhere = {"TMPDIR": str(tmp_path), "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock"}
+        return codemonkeys("clean", *options, home=tmp_path / "home", cwd=tmp_path, **nowhere)
+
+    with (used / ".codemonkeys-environment").open() as about:
+        fcntl.flock(about, fcntl.LOCK_SH)  # as the agent of a node does
+        assert str(used) not in clean().out and unused.is_dir()
+        told = json.loads(clean("--sent", "--dry-run", "--json").out)
+        kept = {row["name"].partition(" (")[0]: row["kept"] for row in told if row["kind"] == "environment"}
+        assert kept == {"env used": "a run uses it", "env unused": ""} and unused.is_dir()
+        assert clean("--sent").code == 1 and used.is_dir() and not unused.exists()
+    assert clean("--sent").code == 0 and not used.exists()
 
 
 @pytest.mark.docker

@@ -106,3 +106,21 @@ def test_what_killed_processes_left_on_nodes_is_found(ray_cluster: TwoNodes) -> 
         assert os.uname().nodename in found[str(left)].node
     finally:
         left.rmdir()
+
+
+def test_what_was_sent_to_nodes_is_removed(ray_cluster: TwoNodes, source: str, tmp_path: Path) -> None:
+    """On demand, and never what a run uses."""
+    (task, *_) = load_tasks(source)
+    environment = environment_of(task, tmp_path / "home", "folders")
+    with ray_cluster.joined(tmp_path / "second"), closing(ray_cluster.open(share=False)) as sandbox:
+        wait_for(lambda: len(up(sandbox)) == 2)
+        sandbox.ensure(environment)
+        assert [found.kept for found in sent(environment.name)] == ["a run uses it"]
+        sandbox.close()
+        assert [found.kept for found in sent(environment.name)] == [""]
+        assert sent(environment.name, dry_run=False)[0].node and not sent(environment.name)
+
+
+def sent(name: str, dry_run: bool = True) -> list[cleaning.Removal]:
+    found = cleaning.clean_nodes("local", dry_run, sent=True)
+    return [removal for removal in found if removal.kind == "environment" and removal.name.startswith(f"{name} (")]
