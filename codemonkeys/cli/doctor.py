@@ -86,9 +86,19 @@ def sandboxes() -> list[Check]:
             return f"Ray is installed; each node of a cluster needs {name.removeprefix(ON_NODES)}"
         return f"works here; does not isolate {lost[name]}" if lost[name] else "works here"
 
-    return [
-        Check(f"sandbox {name}", "ok" if why is None else missing, why or works(name)) for name, why in reasons.items()
-    ]
+    def check(name: str, why: str | None) -> Check:
+        if why is None and name.startswith(ON_NODES) and (short := no_room_as_node(default_home())):
+            return Check(f"sandbox {name}", "warning", f"{works(name)}; this machine as a node: {short}")
+        return Check(f"sandbox {name}", "ok" if why is None else missing, why or works(name))
+
+    return [check(name, why) for name, why in reasons.items()]
+
+
+def no_room_as_node(home: Path) -> str:
+    """Why this machine would get no environments as a node of a cluster; empty if it would."""
+    from sandboxes.cluster.node_state import NO_ROOM, NodeState
+
+    return NO_ROOM if NodeState("", 1, 0, free_bytes(home) >> 20).is_too_full else ""
 
 
 def choices() -> list[Check]:
@@ -110,11 +120,19 @@ def choice(label: str, kind: Kind) -> Check:
 
 def disk(folder: Path) -> Check:
     """Free space for environments or runs."""
-    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(existing).free
-    writable = os.access(existing, os.W_OK)
+    free, writable = free_bytes(folder), os.access(existing_part(folder), os.W_OK)
     verdict = "problem" if not writable else "ok" if free >= ENOUGH_DISK else "warning"
     return Check(f"disk {folder}", verdict, f"{free / (1 << 30):.0f} GiB free{'' if writable else ', not writable'}")
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space where a folder is, or would be."""
+    return shutil.disk_usage(existing_part(folder)).free
+
+
+def existing_part(folder: Path) -> Path:
+    """The folder, or that of those around it which exists."""
+    return next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
 
 
 def keys() -> Check:

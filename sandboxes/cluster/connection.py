@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,13 +112,30 @@ class Connection:
 
 
 def knock(address: str) -> None:
-    """Raise SandboxError at once if nothing listens at HOST:PORT: Ray would try for minutes."""
+    """Raise SandboxError at once if nothing listens at HOST:PORT, or no Ray: that would try for minutes."""
     host, colon, port = address.rpartition(":")
-    if colon and port.isdigit():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), KNOCKING).close()
-        except OSError as error:
-            raise SandboxError(advice(address, error)) from error
+    if not colon or not port.isdigit():
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), KNOCKING) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") != "1" and not _speaks_grpc(connection):
+                why = "what listens there is not the head of a Ray cluster, whose port is 6379 by default"
+                raise SandboxError(advice(address, OSError(why)))
+    except OSError as error:
+        raise SandboxError(advice(address, error)) from error
+
+
+def _speaks_grpc(connection: socket.socket) -> bool:
+    """Whether a server begins as one of gRPC does, by its settings for HTTP/2."""
+    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS)
+    with suppress(TimeoutError, ConnectionError):
+        first = connection.recv(len(_SETTINGS), socket.MSG_WAITALL)
+        return len(first) == len(_SETTINGS) and first[3] == _SETTINGS[3]
+    return False
+
+
+_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""A frame of HTTP/2 of the kind 4, which either side sends first: an empty one."""
 
 
 def _disconnect() -> None:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from sandboxes import inside
 from sandboxes.base import Capacity, Environment, SandboxError
 from sandboxes.cluster.handle import Found, Node
-from sandboxes.cluster.messages import Facts, NodeSettings
-from sandboxes.cluster.node_state import Condition, NodeState, Request
+from sandboxes.cluster.messages import Facts, NodeSettings, SourceMissing
+from sandboxes.cluster.node_state import NO_ROOM, Condition, NodeState, Request
 from sandboxes.cluster.placement import Placement, Start
 from sandboxes.cluster.shipping import source_of
 from sandboxes.nodes import Node as NodeView
@@ -21,6 +21,10 @@ PATIENCE = 120.0
 """Seconds to wait for a node where none can take a request: one may come, or come back."""
 _LOOK = 5.0
 """Seconds between two looks whether a request that waits can start at all."""
+
+
+def _warning(keys: tuple[str, ...]) -> str:
+    return f"its processes have the key {', '.join(keys)}, which no node needs: start it from a shell that has none"
 
 
 class Place:
@@ -61,8 +65,8 @@ class Members:
             begun = time.monotonic()
             yield place
             seconds = time.monotonic() - begun
-        except SandboxError:
-            place.failed = True
+        except SandboxError as error:
+            place.failed = not isinstance(error, SourceMissing)
             raise
         finally:
             with self._lock:
@@ -159,7 +163,7 @@ class Members:
             running=sum(request.cores > 0 for request in state.running.values()),
             environments=len(state.environments),
             disk_free_mb=int(state.disk_free_mb),
-            failure=self._reasons.get(node.id, ("", ""))[1],
+            failure=self._reasons.get(node.id, ("", ""))[1] or (NO_ROOM if state.is_too_full else ""),
         )
 
     def _unused(self, node: Found) -> NodeView:
@@ -198,6 +202,8 @@ class Members:
             self._nodes[node.id] = node
             state = NodeState(node.id, facts.cores, facts.memory_mb, facts.disk_free_mb, dict(facts.held))
             self._changed(self._placement.add(state))
+            if facts.keys:
+                self._reasons[node.id] = node.name, _warning(facts.keys)
 
     def answered(self, node: Node, facts: Facts) -> None:
         """It answers, and was well when it was last asked whether it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from sandboxes.layers import EMPTY, Layer
 from sandboxes.sessions import SessionSandbox
 
 T = TypeVar("T")
+_KEY = "_API_KEY"
+"""Ends the names of variables with keys of providers."""
 
 
 class NodeAgent:
@@ -60,6 +63,7 @@ class NodeAgent:
             disk_free_mb=self._holding.free_mb(),
             version=version("codemonkeys"),
             held=self._holding.sizes(),
+            keys=tuple(sorted(name for name in os.environ if name.endswith(_KEY) and os.environ[name])),
         )
 
     def hold(self, source: Source) -> float | None:
@@ -131,7 +135,7 @@ class NodeAgent:
         program = Script(script, order.script_name, order.command)
         try:
             return self._run(there, program, patch, Limits(*order.limits), before)
-        except SandboxError as error:
+        except Exception as error:  # such as a full disk: it counts against this node like its sandbox's own
             return Done(result_of(inside.unforeseen(error)))
 
     def _run(

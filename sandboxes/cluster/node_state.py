@@ -6,10 +6,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sandboxes.cluster.estimates import SIZE_MB
+
 DISK_MARGIN_MB = 2048
 """Disk that stays free beside environments, for what executions write."""
 FAILURES = 3
 """Infrastructure failures in a row after which a node gets nothing new until it is known to be well."""
+NO_ROOM = (
+    f"it gets no environments, as less than {(DISK_MARGIN_MB + SIZE_MB) / 1024:.0f} GiB of disk are free for them: "
+    f"{DISK_MARGIN_MB / 1024:.0f} stay free for what scripts write, and an environment counts as {SIZE_MB / 1024:.0f} "
+    "until its size is known"
+)
+"""Why a node gets nothing of which no size is known."""
 
 
 class Condition(StrEnum):
@@ -72,6 +80,11 @@ class NodeState:
             self.cores_taken + request.cores <= self.cores
             and self.memory_taken_mb + request.memory_mb <= self.memory_mb
         )
+
+    @property
+    def is_too_full(self) -> bool:
+        """Whether no environment that is not there could come, as long as its size is not known."""
+        return self.up and not self.could_ever_hold(SIZE_MB)
 
     @property
     def full(self) -> bool:

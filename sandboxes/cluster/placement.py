@@ -77,17 +77,17 @@ class Placement:
             self._tidy(queue)
             return self._settle(self.nodes.values())
         node.end(ticket)
+        if not_brought := (failed or seconds is None) and request.environment in node.fetching:
+            self._drop(node, request.environment)
         if failed:
             node.fail(request.environment)
-            if request.environment in node.fetching:
-                self._drop(node, request.environment)
             if node.up and node.failures >= FAILURES:
                 return self.set_condition(node.id, Condition.SUSPECT)
             return self._settle(self.nodes.values())
         if seconds is not None and request.cores:
             node.succeed()
             self.estimates.executed(request.environment, seconds)
-        return self._settle([node])
+        return self._settle(self.nodes.values() if not_brought else [node])
 
     def stuck(self, ticket: int) -> str | None:
         """Why a request cannot start however long it waits; None: it can, or has."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from codemonkeys.cli import doctor
 from tests.cli.command import Done, codemonkeys
 from tests.tiny_task import GOLD, ID, make_task_repository
 
@@ -94,6 +95,15 @@ def test_doctor_shows_no_key(run: Run) -> None:
     assert checks["sandbox local"]["verdict"] == "ok"
     assert done.code == 0
     assert run("doctor", "-m", "anthropic/claude-sonnet-4-5").code == 1
+
+
+def test_doctor_tells_where_a_node_would_get_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.no_room_as_node(tmp_path / "not" / "yet") == ""
+    monkeypatch.setattr(doctor, "free_bytes", lambda folder: (4 << 30) - (1 << 20))
+    assert "less than 4 GiB of disk are free" in doctor.no_room_as_node(tmp_path)
+    verdicts = {check.name: check for check in doctor.sandboxes()}
+    assert verdicts["sandbox ray-local"].verdict == "warning"
+    assert "this machine as a node: it gets no environments" in verdicts["sandbox ray-local"].detail
 
 
 def test_settings_are_all_explained(run: Run) -> None:

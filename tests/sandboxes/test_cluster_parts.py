@@ -7,16 +7,19 @@ import socket
 import stat
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codemonkeys.cli.cleaning import sent_files
 from codemonkeys.tasks.build_once import unfinished
-from sandboxes import Entry, Environment, Layer, Limits, Reason, SandboxError, conformance
+from sandboxes import Entry, Environment, Execution, Layer, Limits, Reason, SandboxError, conformance
 from sandboxes.cluster import shipping
 from sandboxes.cluster.connection import advice, knock
 from sandboxes.cluster.driver import Homes
@@ -34,6 +37,7 @@ from sandboxes.cluster.node import NodeAgent
 from sandboxes.cluster.shipping import pieces_of, source_of
 from sandboxes.cluster.texts import Kept, Key, Ref, Sent, hash_of
 from sandboxes.layers import EMPTY
+from sandboxes.local import LocalSandbox
 
 SETTINGS = NodeSettings("tests", "local", share=False)
 
@@ -167,6 +171,23 @@ def test_what_is_in_use_stays(agent: NodeAgent, environment: Environment, tmp_pa
     assert list((tmp_path / "home" / "sent").iterdir()) == []
 
 
+def test_clean_removes_what_was_sent_once_no_run_uses_it(
+    agent: NodeAgent, environment: Environment, tmp_path: Path
+) -> None:
+    send(agent, environment)
+    (used,) = sent_files()
+    assert used.needed == "a run uses it" and used.name.startswith("one (0 MiB, ")
+    with pytest.raises(SandboxError, match="a run uses it"):
+        used.remove()
+    done = agent.carry_out(order(environment, "cat a.txt"), {})
+    assert isinstance(done, Done) and done.result[3] == "one\ntwo\nthree\n"
+    agent.close()
+    (left,) = sent_files()
+    assert left.needed == ""
+    left.remove()
+    assert list((tmp_path / "home" / "sent").iterdir()) == [] == list(sent_files())
+
+
 def test_folders_that_have_changed_are_sent_again(agent: NodeAgent, environment: Environment, tmp_path: Path) -> None:
     """As a virtual environment of one's own does between two runs: its environment has the same name."""
     send(agent, environment)
@@ -296,3 +317,46 @@ def test_what_keeps_a_process_from_a_cluster_is_told() -> None:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     with pytest.raises(SandboxError, match=rf"no Ray cluster answers at {address}: .*refused\. Start"):
         knock(address)
+
+
+@pytest.mark.parametrize("says", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
+def test_a_port_that_is_none_of_ray_is_told(says: bytes) -> None:
+    """As the dashboard's: Ray itself would try again and again, for minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(says)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        with pytest.raises(SandboxError, match="what listens there is not the head of a Ray cluster, whose port is"):
+            knock(f"127.0.0.1:{server.getsockname()[1]}")
+        answering.join()
+
+
+def test_any_error_of_a_node_is_a_failed_sandbox(agent: NodeAgent, environment: Environment) -> None:
+    """As of a full disk: the driver counts these, and tries another node."""
+
+    class Full:
+        def run(self, *arguments: object) -> Execution:
+            raise OSError(28, "No space left on device")
+
+        def close(self) -> None: ...
+
+    send(agent, environment)
+    agent.close()
+    agent._sandbox = cast(LocalSandbox, Full())
+    done = agent.carry_out(order(environment, "cat a.txt"), {})
+    assert isinstance(done, Done)
+    execution = execution_of(done.result, "here")
+    assert execution.reason is Reason.SANDBOX_FAILED and "No space left" in execution.detail
+
+
+def test_an_agent_names_the_keys_that_it_was_started_with(agent: NodeAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert agent.facts().keys == ()
+    monkeypatch.setenv("OPENAI_API_KEY", "a key")
+    monkeypatch.setenv("EMPTY_API_KEY", "")
+    assert agent.facts().keys == ("OPENAI_API_KEY",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from typing import Any, cast
 
@@ -14,8 +15,9 @@ from sandboxes import Environment, SandboxError
 from sandboxes.cluster.driver import RaySandbox
 from sandboxes.cluster.handle import Found, Node, NodeLost, why_lost
 from sandboxes.cluster.members import Members
-from sandboxes.cluster.messages import Facts, NodeSettings
-from sandboxes.cluster.node_state import Condition
+from sandboxes.cluster.messages import Facts, NodeSettings, SourceMissing
+from sandboxes.cluster.node_state import FAILURES, Condition
+from sandboxes.cluster.shipping import source_of
 from sandboxes.cluster.watch import Watch
 
 ONE, OTHER = Environment("one", image="one"), Environment("other", image="other")
@@ -74,6 +76,40 @@ def test_a_node_that_has_no_room_for_files_gets_them_once_it_has() -> None:
     cluster = members(Agent("a", hold))
     with pytest.raises(SandboxError, match="one did not come to node machine a: .*No space left"):
         use(cluster, ONE)
+    assert use(cluster, ONE) == "a"
+
+
+def test_files_that_the_driver_cannot_read_are_no_failure_of_a_node() -> None:
+    """A task whose folders are gone must not take the nodes from all others."""
+
+    def hold(name: str) -> float:
+        if name == "one":
+            source_of(Environment("one", folders=(("/testbed", Path("/nonexistent")),)))
+        return 1.0
+
+    cluster = members(Agent("a", hold))
+    for _ in range(2 * FAILURES):
+        with pytest.raises(SourceMissing, match="one: .*nonexistent.*prepare it again"):
+            use(cluster, ONE)
+    assert [(node.state, node.environments) for node in cluster.views()] == [("up", 0)]
+    assert use(cluster, OTHER) == "a"
+
+
+def test_a_node_without_room_for_environments_says_so() -> None:
+    """It would idle without a word otherwise."""
+    agent = Agent("a")
+    cluster = members(agent)
+    assert [node.failure for node in cluster.views()] == [""]
+    cluster.answered(cast(Node, agent), replace(FACTS, disk_free_mb=4000))
+    (node,) = cluster.views()
+    assert node.state == "up" and "no environments, as less than 4 GiB of disk are free" in node.failure
+
+
+def test_keys_that_a_node_has_are_told() -> None:
+    """They came from the shell that started it: no script sees them, but whoever reaches the node may."""
+    cluster = Members(NodeSettings("tests", "local"), lambda: None)
+    cluster.added(cast(Node, Agent("a")), replace(FACTS, keys=("OPENAI_API_KEY",)))
+    assert "key OPENAI_API_KEY, which no node needs" in cluster.views()[0].failure
     assert use(cluster, ONE) == "a"
 
 
