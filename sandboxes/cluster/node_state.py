@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -74,12 +75,13 @@ class NodeState:
 
     def has_room(self, request: Request) -> bool:
         """Whether a request fits beside what runs; alone it always does."""
-        if request.cores == 0 or not self.cores_taken:
+        return self.fits(request.cores, request.memory_mb)
+
+    def fits(self, cores: float, memory_mb: int) -> bool:
+        """Whether so many cores and so much memory are free, or nothing runs."""
+        if cores == 0 or not self.cores_taken:
             return True
-        return (
-            self.cores_taken + request.cores <= self.cores
-            and self.memory_taken_mb + request.memory_mb <= self.memory_mb
-        )
+        return self.cores_taken + cores <= self.cores and self.memory_taken_mb + memory_mb <= self.memory_mb
 
     @property
     def is_too_full(self) -> bool:
@@ -95,6 +97,10 @@ class NodeState:
     def parallel(self) -> float:
         """Executions that it carries out at a time, as far as that shows."""
         return self.cores_taken if self.cores_taken >= 1 else self.cores
+
+    def uses(self, environment: str) -> bool:
+        """Whether something runs in an environment."""
+        return any(request.environment == environment for request in self.running.values())
 
     def begin(self, ticket: int, request: Request) -> None:
         """Give it a request."""
@@ -135,7 +141,7 @@ class NodeState:
         self.fetching.pop(environment, None)
         self.disk_free_mb += self.environments.pop(environment, 0.0)
 
-    def evictions(self, size_mb: float, needed: set[str]) -> tuple[str, ...] | None:
+    def evictions(self, size_mb: float, needed: Container[str]) -> tuple[str, ...] | None:
         """Environments to remove so that another fits, none of them in use or `needed`; None: it cannot fit."""
         free = self.disk_free_mb - DISK_MARGIN_MB - sum(self.fetching.values())
         found: list[str] = []
@@ -153,3 +159,9 @@ class NodeState:
     def could_ever_hold(self, size_mb: float) -> bool:
         """Whether an environment fits there once nothing is in use."""
         return self.disk_free_mb + sum(self.environments.values()) - DISK_MARGIN_MB >= size_mb
+
+
+def load(node: NodeState) -> tuple[float, float, str]:
+    """Order of nodes, the least loaded first: by what runs and what may come to run, then by free disk."""
+    claims = node.cores_taken + len(node.environments) + len(node.fetching)
+    return claims / node.cores, -node.disk_free_mb, node.id

@@ -10,12 +10,12 @@ wait there would be longer than the move. On a node, what waits longest goes fir
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sandboxes.cluster.estimates import Estimates
-from sandboxes.cluster.node_state import FAILURES, Condition, NodeState, Request
+from sandboxes.cluster.node_state import FAILURES, Condition, NodeState, Request, load
+from sandboxes.cluster.waiting import Queue, Waiting, age
 
 MOVES = 2
 """Environments that a node receives at a time."""
@@ -32,13 +32,6 @@ class Start(NamedTuple):
     """Environments to remove before, for room; they count as removed."""
 
 
-class _Queue(NamedTuple):
-    """Equal requests that wait, in the order in which they came."""
-
-    request: Request
-    waiting: deque[int]
-
-
 class Placement:
     """The nodes of a cluster, and the requests that run or wait there."""
 
@@ -48,18 +41,22 @@ class Placement:
         self.estimates = Estimates()
         self._requests: dict[int, Request] = {}
         self._where: dict[int, NodeState] = {}
-        self._queues: dict[Request, _Queue] = {}
+        self._waiting = Waiting()
         self._places: dict[str, dict[str, NodeState]] = {}
         """Nodes that hold an environment, or to which it is on its way."""
+        self._astray: list[Queue] | None = None
+        """Queues for which there may be no node that holds what they wait for; None: to be found anew."""
         self._tickets = itertools.count(1)
 
     def submit(self, request: Request) -> tuple[int, list[Start]]:
         """Ask for a place. Returns the request's ticket, and what may start: this request, or nothing yet."""
         ticket = next(self._tickets)
         self._requests[ticket] = request
-        queue = self._queues.setdefault(request, _Queue(request, deque()))
-        queue.waiting.append(ticket)
-        found = self._fill(self._of(request.environment))
+        queue = self._waiting.add(request, ticket)
+        if self._astray is not None and len(queue.waiting) == 1 and not self._is_placed(queue):
+            self._astray.append(queue)
+        # Nothing that needs a core can start on a node that is full.
+        found = self._fill(node for node in self._of(request.environment) if not (request.cores and node.full))
         return ticket, found + self._spread([queue])
 
     def end(self, ticket: int, seconds: float | None = None, *, failed: bool = False) -> list[Start]:
@@ -72,14 +69,14 @@ class Placement:
         if request is None:
             return []
         if (node := self._where.pop(ticket, None)) is None:
-            queue = self._queues[request]
-            queue.waiting.remove(ticket)
-            self._tidy(queue)
+            self._waiting.remove(request, ticket)
             return self._settle(self.nodes.values())
+        roomy = all(node.fits(*size) for size in self._waiting.sizes)
         node.end(ticket)
         if not_brought := (failed or seconds is None) and request.environment in node.fetching:
             self._drop(node, request.environment)
         if failed:
+            self._astray = None
             node.fail(request.environment)
             if node.up and node.failures >= FAILURES:
                 return self.set_condition(node.id, Condition.SUSPECT)
@@ -87,7 +84,12 @@ class Placement:
         if seconds is not None and request.cores:
             node.succeed()
             self.estimates.executed(request.environment, seconds)
-        return self._settle(self.nodes.values() if not_brought else [node])
+        if not_brought:
+            return self._settle(self.nodes.values())
+        if not roomy or not node.uses(request.environment) or self._lost():
+            return self._settle([node])
+        # All else could have come here before.
+        return self._fill([node]) + self._spread(self._waiting.of(request.environment))
 
     def stuck(self, ticket: int) -> str | None:
         """Why a request cannot start however long it waits; None: it can, or has."""
@@ -141,7 +143,7 @@ class Placement:
         state = self.nodes[node]
         if condition is state.condition or state.condition is Condition.GONE:
             return []
-        state.condition = condition
+        state.condition, self._astray = condition, None
         if condition is Condition.UP:
             state.failures = min(state.failures, FAILURES - 1)  # the next one counts
         elif condition is Condition.GONE:
@@ -153,54 +155,65 @@ class Placement:
         return list(self._places.get(environment, {}).values())
 
     def _drop(self, node: NodeState, environment: str) -> None:
+        self._astray = None
         node.drop(environment)
         places = self._places.get(environment, {})
         if places.pop(node.id, None) and not places:
             del self._places[environment]
 
-    def _tidy(self, queue: _Queue) -> None:
-        if not queue.waiting:
-            del self._queues[queue.request]
-
     def _settle(self, nodes: Iterable[NodeState]) -> list[Start]:
         """Start what may start after a change on these nodes."""
-        if not self._queues:
-            return []
-        found = self._fill(nodes)
-        if all(node.full for node in self.nodes.values() if node.up):
-            return found  # as in a busy cluster after most events
-        return found + self._spread(sorted(self._queues.values(), key=_age))
+        return [*self._fill(nodes), *self._spread(self._waiting)] if self._waiting else []
 
     def _fill(self, nodes: Iterable[NodeState]) -> list[Start]:
         """Give nodes what waits for them, the longest waiting first; what does not fit blocks the rest."""
         found: list[Start] = []
-        for node in sorted((node for node in nodes if node.up), key=_load):
-            while (queue := self._next(node)) and node.has_room(queue.request):
+        for node in sorted((node for node in nodes if node.up), key=load):
+            while self._takes(node) and (queue := self._next(node)) and node.has_room(queue.request):
                 evict = () if queue.request.environment in node.environments else self._room_for(queue, node)
                 assert evict is not None
                 found.append(self._begin(queue, node, evict))
         return found
 
-    def _next(self, node: NodeState) -> _Queue | None:
+    def _takes(self, node: NodeState) -> bool:
+        """Whether anything that waits fits on a node."""
+        return any(node.fits(*size) for size in self._waiting.sizes)
+
+    def _next(self, node: NodeState) -> Queue | None:
         """The queue that is next on a node: of those whose environments it holds, or no other node does."""
-        able = (queue for queue in self._queues.values() if self._has(queue, node) and self._may_run(queue, node))
-        return min(able, key=_age, default=None)
+        held = (queue for queue in self._waiting.among(node.environments) if self._may_run(queue, node))
+        lost = (queue for queue in self._lost() if self._could_take(queue, node))
+        return min(itertools.chain(held, lost), key=age, default=None)
 
-    def _has(self, queue: _Queue, node: NodeState) -> bool:
-        if queue.request.environment in node.environments:
-            return True
-        return not self._useful(queue) and self._room_for(queue, node) is not None
+    def _could_take(self, queue: Queue, node: NodeState) -> bool:
+        """Whether a node may have the environment of a queue that no node holds."""
+        if not queue.waiting or queue.request.environment in node.environments or self._useful(queue):
+            return False
+        return self._may_run(queue, node) and self._room_for(queue, node) is not None
 
-    def _useful(self, queue: _Queue) -> list[NodeState]:
+    def _lost(self) -> list[Queue]:
+        """Queues for which there may be no node that holds what they wait for; some wait no longer."""
+        if self._astray is None:
+            self._astray = [queue for queue in self._waiting if not self._is_placed(queue)]
+        return self._astray
+
+    def _is_placed(self, queue: Queue) -> bool:
+        """Whether a node certainly holds, or soon holds, what a queue waits for, and may run it."""
+        environment, memory = queue.request.environment, queue.request.memory_mb
+        return self._home(queue) is not None or any(
+            node.up and memory <= node.memory_mb and environment not in node.refused
+            for node in self._places.get(environment, {}).values()
+        )
+
+    def _useful(self, queue: Queue) -> list[NodeState]:
         """Nodes that hold, or soon hold, what a queue waits for, and may run it."""
         return [node for node in self._of(queue.request.environment) if self._may_run(queue, node)]
 
-    def _may_run(self, queue: _Queue, node: NodeState) -> bool:
+    def _may_run(self, queue: Queue, node: NodeState) -> bool:
         """Whether a node is right for what heads a queue, its room and environments aside."""
         if not node.up:
             return False
-        home = self.nodes.get(queue.request.node or "")
-        if home is not None and self._may_be_home(queue, home):
+        if (home := self._home(queue)) is not None:
             return home is node
         memory = queue.request.memory_mb
         refused = queue.request.environment in node.refused
@@ -218,75 +231,71 @@ class Placement:
         up = (node for node in self.nodes.values() if node.up)
         return [node for node in up if environment in node.environments or node.could_ever_hold(size)]
 
-    def _may_be_home(self, queue: _Queue, home: NodeState) -> bool:
-        return (
-            home.up and queue.request.environment in home.environments and queue.request.environment not in home.refused
-        )
+    def _home(self, queue: Queue) -> NodeState | None:
+        """The node of the session to which a queue belongs, while it may stay there."""
+        if queue.request.node is None or (home := self.nodes.get(queue.request.node)) is None:
+            return None
+        environment = queue.request.environment
+        return home if home.up and environment in home.environments and environment not in home.refused else None
 
-    def _room_for(self, queue: _Queue, node: NodeState) -> tuple[str, ...] | None:
+    def _room_for(self, queue: Queue, node: NodeState) -> tuple[str, ...] | None:
         """What a node has to give up for an environment; None if it cannot take it now."""
         if len(node.fetching) >= MOVES:
             return None
-        needed = {other.environment for other in self._queues}
-        return node.evictions(self.estimates.size(queue.request.environment), needed)
+        return node.evictions(self.estimates.size(queue.request.environment), self._waiting.environments)
 
-    def _begin(self, queue: _Queue, node: NodeState, evict: tuple[str, ...] = ()) -> Start:
-        ticket, environment = queue.waiting.popleft(), queue.request.environment
-        self._tidy(queue)
+    def _begin(self, queue: Queue, node: NodeState, evict: tuple[str, ...] = ()) -> Start:
+        ticket, environment = self._waiting.take(queue), queue.request.environment
         for other in evict:
             self._drop(node, other)
         fetch = environment not in node.environments
         if fetch:
             node.fetching[environment] = self.estimates.size(environment)
             self._places.setdefault(environment, {})[node.id] = node
+            self._astray = None
         node.begin(ticket, self._requests[ticket])
         self._where[ticket] = node
         return Start(ticket, node.id, fetch, evict)
 
-    def _spread(self, queues: Iterable[_Queue]) -> list[Start]:
+    def _spread(self, queues: Iterable[Queue]) -> list[Start]:
         """Bring environments to nodes that do not hold them, as long as that is worth the move."""
         found: list[Start] = []
-        for queue in queues:
-            while queue.waiting and self._worth_a_move(queue) and (start := self._move(queue)):
+        if not any(node.up and len(node.fetching) < MOVES and self._takes(node) for node in self.nodes.values()):
+            return found  # as in a busy cluster after most events
+        waits: dict[str, float] = {}
+        worth = [queue for queue in queues if queue.waiting and self._worth_a_move(queue, waits)]
+        for queue in sorted(worth, key=age):
+            while queue.waiting and self._worth_a_move(queue, waits) and (start := self._move(queue)):
                 found.append(start)
+                waits.clear()
         return found
 
-    def _worth_a_move(self, queue: _Queue) -> bool:
-        """Whether the wait at those that hold or soon hold an environment is longer than a move."""
+    def _worth_a_move(self, queue: Queue, waits: dict[str, float]) -> bool:
+        """Whether the wait at those that hold or soon hold an environment is longer than a move.
+
+        `waits`: executions that a node has before it, for each that it carries out at a time, as far as known.
+        """
         places = self._useful(queue)
         if not places or not queue.request.cores:
             return not places
-        seconds, backlog = self.estimates.execution(queue.request.environment), self._backlog()
-        wait = min(seconds * backlog[node.id] / node.parallel for node in places)
-        return wait > self.estimates.move(queue.request.environment)
+        for node in places:
+            if node.id not in waits:
+                waits[node.id] = self._backlog(node) / node.parallel
+        seconds = self.estimates.execution(queue.request.environment)
+        return seconds * min(waits[node.id] for node in places) > self.estimates.move(queue.request.environment)
 
-    def _move(self, queue: _Queue) -> Start | None:
+    def _move(self, queue: Queue) -> Start | None:
         """Start the head of a queue on the least loaded node that can take its environment and nobody older awaits."""
         roomy = (node for node in self.nodes.values() if node.up and node.has_room(queue.request))
-        for node in sorted(roomy, key=_load):
+        for node in sorted(roomy, key=load):
             there = node.id in self._places.get(queue.request.environment, {})
             if there or not self._may_run(queue, node) or (evict := self._room_for(queue, node)) is None:
                 continue
-            if (older := self._next(node)) is None or _age(queue) <= _age(older):
+            if (older := self._next(node)) is None or age(queue) <= age(older):
                 return self._begin(queue, node, evict)
         return None
 
-    def _backlog(self) -> Mapping[str, float]:
-        """Requests that wait, by node; those that several nodes could serve are shared among these."""
-        found: defaultdict[str, float] = defaultdict(float)
-        for queue in self._queues.values():
-            places = self._places.get(queue.request.environment, {})
-            for node in places:
-                found[node] += len(queue.waiting) / len(places)
-        return found
-
-
-def _age(queue: _Queue) -> tuple[bool, int]:
-    """Order of queues: what needs no cores first, then what waits longest."""
-    return queue.request.cores > 0, queue.waiting[0]
-
-
-def _load(node: NodeState) -> tuple[float, float, str]:
-    """Order of nodes, the least loaded first: by what runs and what may come to run, then by free disk."""
-    claims = node.cores_taken + len(node.environments) + len(node.fetching)
-    return claims / node.cores, -node.disk_free_mb, node.id
+    def _backlog(self, node: NodeState) -> float:
+        """Requests that wait for a node; those that several nodes could serve are shared among these."""
+        queues = self._waiting.among(itertools.chain(node.environments, node.fetching))
+        return sum(len(queue.waiting) / len(self._places[queue.request.environment]) for queue in queues)
