@@ -10,6 +10,7 @@ import base64
 import io
 import marshal
 import shlex
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -61,6 +62,20 @@ class SessionSandbox(Sandbox, Protocol):
 
     def open(self, environment: Environment, limits: Limits | None = None, layer: Layer = EMPTY) -> Session:
         """Open a session, with what another has changed if that is given: that is a fork, which copies nothing."""
+        ...
+
+
+@runtime_checkable
+class BeginningSandbox(SessionSandbox, Protocol):
+    """A sandbox elsewhere: no thread of this process need wait for what it carries out."""
+
+    def begin(
+        self, environment: Environment, script: Script, patch: str | None, limits: Limits, layer: Layer | None
+    ) -> Future[Step]:
+        """Begin what `run` does, or `step` if a layer is given, without waiting for anything.
+
+        The future gets the result in any thread, never an error, and cannot be cancelled.
+        """
         ...
 
 

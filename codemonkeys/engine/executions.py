@@ -18,7 +18,7 @@ from codemonkeys.journal.writer import Stored
 from codemonkeys.keys import StepKey
 from sandboxes.base import ElasticSandbox, Environment, Execution, Limits, Reason, Sandbox, Script
 from sandboxes.layers import EMPTY, Layer
-from sandboxes.sessions import SessionSandbox, Step
+from sandboxes.sessions import BeginningSandbox, SessionSandbox, Step
 
 SANDBOX_ATTEMPTS = 3
 
@@ -44,6 +44,8 @@ class Executions:
     def __init__(self, context: StepContext, sandbox: Sandbox, slots: ExecutionSlots, threads: Executor) -> None:
         self._context, self._journal, self._in_flight = context, context.journal, context.in_flight
         self._sandbox, self._threads = sandbox, threads
+        self._begin = sandbox.begin if isinstance(sandbox, BeginningSandbox) else None
+        """Where it is, no thread waits for an execution: a cluster has a thousand under way."""
         self._queue = PriorityQueue(slots, _share_of(sandbox))
         self._running: dict[str, asyncio.Future[Step]] = {}
         """Executions under way, by the hash of their request."""
@@ -127,7 +129,10 @@ class Executions:
         loop = asyncio.get_running_loop()
         for attempt in range(1, SANDBOX_ATTEMPTS + 1):
             self._in_flight.check()
-            step = await loop.run_in_executor(self._threads, self._carry_out, request)
+            if self._begin is None:
+                step = await loop.run_in_executor(self._threads, self._carry_out, request)
+            else:
+                step = await asyncio.wrap_future(self._begin(*request))
             step = step._replace(execution=self._redacted(step.execution))
             await self._put(key, request_hash, request, step, reused=False, attempts=attempt)
             self._context.notify(Event("execution", key.task, key.stage))

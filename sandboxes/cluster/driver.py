@@ -1,4 +1,4 @@
-"""The `ray` sandboxes on the driver's side: what each execution sends to the node where it has a place."""
+"""The `ray` sandboxes on the driver's side: the contract of a sandbox, on the nodes of a cluster."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from concurrent.futures import Future
 from importlib.metadata import version
 from typing import Any, TypeVar
 
-from sandboxes import inside
-from sandboxes.base import Capacity, Environment, Execution, Limits, Reason, SandboxError, Script
+from sandboxes.base import Capacity, Environment, Execution, Limits, SandboxError, Script
 from sandboxes.cluster import watch
 from sandboxes.cluster.connection import Connection, living
-from sandboxes.cluster.handle import CLOSING, Node, NodeLost
+from sandboxes.cluster.dispatcher import Dispatcher
+from sandboxes.cluster.handle import CLOSING, Node
 from sandboxes.cluster.members import Members
-from sandboxes.cluster.messages import Done, Facts, NodeSettings, Order, Unknown, applied, execution_of, limit_values
-from sandboxes.cluster.texts import SHORT, Key, Ref, hash_of
+from sandboxes.cluster.messages import Facts, NodeSettings
+from sandboxes.cluster.under_way import UnderWay, Wanted
 from sandboxes.layers import EMPTY, Layer
 from sandboxes.nodes import Cluster
 from sandboxes.sessions import Session, Step
@@ -56,6 +56,7 @@ class RaySandbox:
         self._closed = False
         self._connection = Connection(address, node_cores)
         self._members = Members(settings, lambda: self._watch.look())
+        self._dispatcher = Dispatcher(self._members.give_up_stuck)
         self._watch = watch.Watch(self._members, living, _unfit, every, patience)
         try:
             self._watch.start()
@@ -71,17 +72,24 @@ class RaySandbox:
         with self._members.place(environment, 0, 0):
             pass
 
+    def begin(
+        self, environment: Environment, script: Script, patch: str | None, limits: Limits, layer: Layer | None
+    ) -> Future[Step]:
+        """Begin to run a script or a command on a node; see `BeginningSandbox`."""
+        wanted = Wanted(environment, script, patch, limits, layer)
+        return UnderWay(wanted, self._members, self._homes, self._dispatcher).begin()
+
     def run(
         self, environment: Environment, script: Script, patch: str | None = None, limits: Limits | None = None
     ) -> Execution:
         """Run a script on a node; see `Sandbox.run`."""
-        return self._carry_out(environment, script, patch, limits or Limits(), None).execution
+        return self.begin(environment, script, patch, limits or Limits(), None).result().execution
 
     def step(
         self, environment: Environment, script: Script, layer: Layer = EMPTY, limits: Limits | None = None
     ) -> Step:
         """Run a command on the node that has the session's files, while that is up; see `SessionSandbox.step`."""
-        return self._carry_out(environment, script, None, limits or Limits(), layer)
+        return self.begin(environment, script, None, limits or Limits(), layer).result()
 
     def open(self, environment: Environment, limits: Limits | None = None, layer: Layer = EMPTY) -> Session:
         """Open a session; see `SessionSandbox.open`."""
@@ -136,70 +144,8 @@ class RaySandbox:
         _wait([ending for node in nodes if (ending := node.end()) is not None])
         for node in nodes:
             node.kill()
+        self._dispatcher.close()
         self._connection.close()
-
-    def _carry_out(
-        self, environment: Environment, script: Script, patch: str | None, limits: Limits, layer: Layer | None
-    ) -> Step:
-        before = EMPTY if layer is None else layer
-        if refusal := inside.refusal(environment, script, limits):
-            return Step(inside.failed(refusal), before)
-        node = ""
-        try:
-            with self._members.place(environment, 1, limits.memory_mb, self._homes.get(before.id)) as place:
-                node = place.node.id
-                done = self._send(place.node, environment, script, patch, limits, layer)
-                execution = execution_of(done.result, node)
-                place.failed = execution.reason is Reason.SANDBOX_FAILED
-        except Exception as error:  # also of texts that cannot be passed on
-            failed = inside.unforeseen(SandboxError("the sandbox was closed") if self._closed else error)
-            return Step(Execution(failed.reason, detail=failed.detail, node=node), before)
-        if layer is None:
-            return Step(execution, before)
-        after = before if done.layer is None else applied(before, done.layer)
-        place.node.sent.add(after.id)
-        self._homes.put(after.id, node)
-        return Step(execution, after, done.dropped)
-
-    def _send(
-        self,
-        node: Node,
-        environment: Environment,
-        script: Script,
-        patch: str | None,
-        limits: Limits,
-        layer: Layer | None,
-    ) -> Done:
-        """Have it carried out, sent again with what the node turns out not to have."""
-        for _ in range(_MOST_SENT_AGAIN):
-            texts: dict[bytes, str] = {}
-            layers = () if layer is None or layer.id == EMPTY.id or layer.id in node.sent else (layer,)
-            order = Order(
-                environment.name,
-                environment.repository,
-                environment.variables,
-                environment.activate,
-                _text(script.text, node, texts),
-                script.name,
-                script.command,
-                None if patch is None else _text(patch, node, texts),
-                limit_values(limits),
-                None if layer is None else layer.id,
-            )
-            answer = node.carry_out(order, texts, layers)
-            keys: list[Key] = [*texts, *(sent.id for sent in layers)]
-            for key in keys:
-                node.sent.add(key)
-            if isinstance(answer, Done):
-                return answer
-            assert isinstance(answer, Unknown)
-            node.forget(answer, environment.name)
-            if answer.environment:
-                self._members.missing(node, environment)
-        raise NodeLost(f"node {node.name} does not keep what it is sent")
-
-
-_MOST_SENT_AGAIN = 3
 
 
 class Homes:
@@ -221,16 +167,6 @@ class Homes:
             self._known[layer] = node
             if len(self._known) > self._most:
                 del self._known[next(iter(self._known))]
-
-
-def _text(text: str, node: Node, texts: dict[bytes, str]) -> str | Ref:
-    """The text itself if it is short, else its hash; `texts` gets it if the node has not been sent it."""
-    if len(text) <= SHORT:
-        return text
-    key = hash_of(text)
-    if key not in node.sent:
-        texts[key] = text
-    return Ref(key)
 
 
 def _unfit(facts: Facts) -> str:

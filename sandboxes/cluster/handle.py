@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from sandboxes.base import SandboxError
-from sandboxes.cluster.messages import NodeSettings, Source, Unknown
+from sandboxes.cluster.messages import Done, NodeSettings, Source, Unknown
 from sandboxes.cluster.node import NodeAgent
 from sandboxes.cluster.shipping import pieces_of
 from sandboxes.cluster.texts import Sent
@@ -80,9 +80,9 @@ class Node:
         """Call a method of the agent; the future fails with NodeLost if the node is given up."""
         return self._follow(getattr(self._agent, method).options(concurrency_group=group), arguments)
 
-    def carry_out(self, *arguments: Any) -> Any:
-        """Have an order carried out, or another call that takes a place. Raises SandboxError."""
-        return self._follow(self._carry_out, arguments).result()
+    def carry_out(self, *arguments: Any) -> Future[Done | Unknown]:
+        """Have an order carried out; the future fails with NodeLost if the node is given up. Raises NodeLost."""
+        return self._follow(self._carry_out, arguments)
 
     def begin(self, method: str, *arguments: Any) -> Future[Any]:
         """Call a method beside executions, such as `call`."""
@@ -148,6 +148,10 @@ class Node:
         """It answers again."""
         with self._lock:
             self._lost = self.dead
+
+    def holds(self, name: str) -> bool:
+        """Whether an environment is on the node, as far as known."""
+        return name in self._held
 
     def hold(self, name: str, source: Callable[[], Source]) -> float:
         """Have an environment on the node, sent if need be; returns its size there, in MiB. Raises SandboxError."""

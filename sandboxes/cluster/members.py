@@ -19,8 +19,6 @@ from sandboxes.nodes import Node as NodeView
 
 PATIENCE = 120.0
 """Seconds to wait for a node where none can take a request: one may come, or come back."""
-_LOOK = 5.0
-"""Seconds between two looks whether a request that waits can start at all."""
 
 
 def _warning(keys: tuple[str, ...]) -> str:
@@ -46,11 +44,14 @@ class Members:
         self._placement = Placement()
         self._nodes: dict[str, Node] = {}
         self._waiting: dict[int, Future[Start]] = {}
+        self._stuck: dict[int, float] = {}
+        """Since when requests that wait could not start at all."""
         self._reasons: dict[str, tuple[str, str]] = {}
         """Names of nodes, and what was last wrong with them, by id."""
         self._refused: dict[str, Found] = {}
         self._capacity = Capacity(0, 0, 0)
-        self._closed = False
+        self.closed = False
+        """Whether nothing is begun any more."""
 
     @contextmanager
     def place(self, environment: Environment, cores: float, memory_mb: int, home: str | None = None) -> Iterator[Place]:
@@ -58,10 +59,11 @@ class Members:
 
         Raises SandboxError if there is none, or the environment cannot be brought there.
         """
-        ticket, start = self._submit(Request(environment.name, cores, memory_mb, home))
+        ticket, waiting = self.ask(Request(environment.name, cores, memory_mb, home))
+        start = waiting.result()
         place, begun, seconds = Place(self._nodes[start.node]), time.monotonic(), None
         try:
-            self._bring(environment, start, place.node)
+            self.bring(environment, start, place.node)
             begun = time.monotonic()
             yield place
             seconds = time.monotonic() - begun
@@ -69,42 +71,53 @@ class Members:
             place.failed = not isinstance(error, SourceMissing)
             raise
         finally:
-            with self._lock:
-                failed = place.failed and not self._closed
-                tell = self._changed if failed else self._wake  # a node that fails too often gets nothing more
-                tell(self._placement.end(ticket, seconds, failed=failed))
-            if place.failed:
-                self._tell_trouble()
+            self.give_back(ticket, seconds, place.failed)
 
-    def _submit(self, request: Request) -> tuple[int, Start]:
+    def ask(self, request: Request) -> tuple[int, Future[Start]]:
+        """Ask for a place: its ticket, and where it is, once there is one, or SandboxError why there is none.
+
+        Callbacks of the future are called under a lock: they must not wait, nor call anything here.
+
+        Raises SandboxError.
+        """
         waiting: Future[Start] = Future()
         with self._lock:
-            if self._closed:
+            if self.closed:
                 raise SandboxError("the sandbox was closed")
             ticket, starts = self._placement.submit(request)
             self._waiting[ticket] = waiting
             self._wake(starts)
-        stuck_since: float | None = None
-        while True:
-            try:
-                return ticket, waiting.result(_LOOK)
-            except TimeoutError:
-                pass
-            with self._lock:
-                if waiting.done():
-                    continue
-                why = self._placement.stuck(ticket)
-                if why is None:
-                    stuck_since = None
-                    continue
-                stuck_since = stuck_since or time.monotonic()
-                if time.monotonic() - stuck_since < PATIENCE:
-                    continue
-                del self._waiting[ticket]
-                self._wake(self._placement.end(ticket))
-            raise SandboxError(f"{why}: {self.reasons()}")
+        return ticket, waiting
 
-    def _bring(self, environment: Environment, start: Start, node: Node) -> None:
+    def give_back(self, ticket: int, seconds: float | None, failed: bool) -> None:
+        """Give a place back. `seconds`: how long it ran, if it did; `failed`: the node was at fault."""
+        with self._lock:
+            counts = failed and not self.closed
+            tell = self._changed if counts else self._wake  # a node that fails too often gets nothing more
+            tell(self._placement.end(ticket, seconds, failed=counts))
+        if failed:
+            self._tell_trouble()
+
+    def give_up_stuck(self) -> None:
+        """Refuse what has long waited for a node that could take it at all."""
+        refused: list[tuple[Future[Start], str]] = []
+        with self._lock:
+            now = time.monotonic()
+            reasons = {ticket: why for ticket in self._waiting if (why := self._placement.stuck(ticket)) is not None}
+            self._stuck = {ticket: self._stuck.get(ticket, now) for ticket in reasons}
+            for ticket, since in self._stuck.items():
+                if now - since >= PATIENCE and (waiting := self._waiting.pop(ticket, None)) is not None:
+                    refused.append((waiting, reasons[ticket]))
+                    self._wake(self._placement.end(ticket))
+        for waiting, why in refused:
+            waiting.set_exception(SandboxError(f"{why}: {self.reasons()}"))
+
+    def node(self, id: str) -> Node:
+        """The node that has last been known by an id."""
+        return self._nodes[id]
+
+    def bring(self, environment: Environment, start: Start, node: Node) -> None:
+        """Have an environment on the node where a place is. Raises SandboxError."""
         begun = time.monotonic()
         try:
             for name in start.evict:
@@ -179,7 +192,7 @@ class Members:
     def close(self) -> list[Node]:
         """Refuse everything from now on; returns the nodes."""
         with self._lock:
-            self._closed = True
+            self.closed = True
             waiting, self._waiting = self._waiting, {}
             nodes = list(self._nodes.values())
         for future in waiting.values():

@@ -10,7 +10,7 @@ wait there would be longer than the move. On a node, what waits longest goes fir
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from sandboxes.cluster.estimates import Estimates
@@ -96,11 +96,10 @@ class Placement:
         if ticket in self._where or ticket not in self._requests:
             return None
         environment = self._requests[ticket].environment
-        up = [node for node in self.nodes.values() if node.up]
-        if not up:
-            return "no node of the cluster is up"
-        if self._capable(environment):
+        if any(self._capable(environment)):
             return None
+        if not (up := [node for node in self.nodes.values() if node.up]):
+            return "no node of the cluster is up"
         free = ", ".join(f"{node.id}: {node.disk_free_mb:.0f} MiB" for node in up)
         return f"no node has the disk for an environment of {self.estimates.size(environment):.0f} MiB ({free})"
 
@@ -220,16 +219,16 @@ class Placement:
         if not refused and memory <= node.memory_mb:
             return True
         # The least bad of those that can have the environment at all.
-        capable = self._capable(queue.request.environment)
+        capable = list(self._capable(queue.request.environment))
         most = max((other.memory_mb for other in capable), default=0)
         large = [other for other in capable if other.memory_mb >= min(memory, most)]
         return node in large and (not refused or all(queue.request.environment in other.refused for other in large))
 
-    def _capable(self, environment: str) -> list[NodeState]:
+    def _capable(self, environment: str) -> Iterator[NodeState]:
         """Nodes that are up and hold an environment, or could once nothing is in use."""
         size = self.estimates.size(environment)
         up = (node for node in self.nodes.values() if node.up)
-        return [node for node in up if environment in node.environments or node.could_ever_hold(size)]
+        return (node for node in up if environment in node.environments or node.could_ever_hold(size))
 
     def _home(self, queue: Queue) -> NodeState | None:
         """The node of the session to which a queue belongs, while it may stay there."""
