@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from codemonkeys.errors import BadSettings
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 
@@ -24,6 +26,8 @@ _SYS_PATH = Lock()
 @lru_cache(maxsize=1)
 def _entry_points(path: tuple[tuple[str, int], ...]) -> Any:
     """Those of all packages on a search path, kept: a command asks several times, and reading them takes long."""
+    from importlib.metadata import entry_points
+
     return entry_points()
 
 
@@ -80,6 +84,8 @@ class Registry(Generic[T]):
         if point := self.installed().get(name):
             return self._load(point, from_here=False)
         if MODULE_ATTRIBUTE.fullmatch(name):
+            from importlib.metadata import EntryPoint
+
             return self._load(EntryPoint(name, name, self.group), from_here=True)
         raise BadSettings(
             f"there is no {self.kind} {name!r}; choose one of {', '.join(self.names())}, "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -16,21 +18,11 @@ from codemonkeys.cli import (
     commands_sleep,
 )
 from codemonkeys.cli.commands_images import images
-from codemonkeys.models.litellm_calls import silence
+from codemonkeys.cli.plain_values import Command, Group
+from codemonkeys.models.quiet import silence
 from codemonkeys.system.memory import collect_rarely
 
-app = typer.Typer(
-    name="codemonkeys",
-    help="Takes real software issues and returns patches that resolve them.",
-    epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 some tasks without a prediction, 4 nothing solved, "
-    "5 budget reached, 130 interrupted.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-for command in (
+COMMANDS: tuple[Callable[..., Any], ...] = (
     commands_demo.demo,
     commands_run.solve,
     commands_run.fix,
@@ -53,12 +45,33 @@ for command in (
     commands_read.doctor,
     commands_read.clean,
     commands_read.settings,
-):
-    app.command()(command)
-app.add_typer(images, name="images")
+)
 
 
-@app.callback(invoke_without_command=True)
+def application(only: str = "") -> typer.Typer:
+    """The application with every command, or with one alone: Typer builds all that it knows before it runs any.
+
+    `only`: a name; all commands if none has it, so that help and messages list them.
+    """
+    made = typer.Typer(
+        name="codemonkeys",
+        cls=Group,
+        help="Takes real software issues and returns patches that resolve them.",
+        epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 some tasks without a prediction, 4 nothing solved, "
+        "5 budget reached, 130 interrupted.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    made.callback(invoke_without_command=True)(version)
+    for command in [command for command in COMMANDS if command.__name__ == only] or COMMANDS:
+        made.command(cls=Command)(command)
+    if all(command.__name__ != only for command in COMMANDS):
+        made.add_typer(images, name="images")
+    return made
+
+
 def version(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
@@ -70,3 +83,12 @@ def version(
         raise typer.Exit
     collect_rarely()
     silence()
+
+
+def main() -> None:
+    """Run the command that the arguments of this process name."""
+    application(next(iter(sys.argv[1:]), ""))()
+
+
+app = application()
+"""Every command, for programs that look at them."""

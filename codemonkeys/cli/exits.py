@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable
 from enum import IntEnum
@@ -68,14 +67,22 @@ def end(command: Callable[[], Exit]) -> NoReturn:
     import typer
 
     from codemonkeys import wording
-    from codemonkeys.errors import BadInput, CodeMonkeysError, EnvironmentFailed, RunInterrupted
+    from codemonkeys.errors import BadInput, CodeMonkeysError, EnvironmentFailed
     from codemonkeys.redact import redact, safe_terminal
     from sandboxes.base import SandboxError
+
+    def interruptions() -> tuple[type[BaseException], ...]:
+        # Called only once something was raised: a cancelled task's error is asyncio's, which most commands never load.
+        from asyncio import CancelledError
+
+        from codemonkeys.errors import RunInterrupted
+
+        return KeyboardInterrupt, CancelledError, RunInterrupted
 
     wording.COMMAND_LINE = True
     try:
         code = command()
-    except (KeyboardInterrupt, asyncio.CancelledError, RunInterrupted):
+    except interruptions():
         code = Exit.INTERRUPTED
     except (CodeMonkeysError, SandboxError) as error:
         output = error.output if isinstance(error, EnvironmentFailed) else ""

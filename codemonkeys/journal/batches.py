@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codemonkeys.journal.settlement import NOT_SENT
-from codemonkeys.journal.writer import Stored, Writer, now
+from codemonkeys.journal.times import now
+from codemonkeys.journal.writer import Stored, Writer
 from codemonkeys.keys import StepKey
 
 WAITING = 0

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import texts
 from codemonkeys.journal.settlement import NOTHING_KNOWN, TOLERANCE, UNITS_PER_DOLLAR, Settlement, columns_of, to_units
-from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
+from codemonkeys.journal.times import now
+from codemonkeys.journal.writer import KeyIndex, Stored, Writer
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Request, Usage, reason_stored, reason_to_store
 from codemonkeys.models.counting import ADDED_TOKENS

@@ -16,7 +16,7 @@ from codemonkeys.journal import texts
 from codemonkeys.journal.named_choices import NamedChoice, named_choice
 from codemonkeys.journal.same_settings import difference
 from codemonkeys.journal.store import Journal
-from codemonkeys.journal.writer import now
+from codemonkeys.journal.times import now
 from codemonkeys.keys import StepKey
 from codemonkeys.models.windows import Window
 from codemonkeys.stages import choice_of, stage_of_choice

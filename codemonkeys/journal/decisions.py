@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from codemonkeys.models.replay import DecisionKey
+if TYPE_CHECKING:
+    from codemonkeys.models.replay import DecisionKey
 
 STAGE = "enough"
 """Stage name of these notes."""

@@ -7,7 +7,8 @@ import json
 
 from codemonkeys.journal import texts
 from codemonkeys.journal.nodes import count_execution
-from codemonkeys.journal.writer import KeyIndex, Stored, Writer, now
+from codemonkeys.journal.times import now
+from codemonkeys.journal.writer import KeyIndex, Stored, Writer
 from codemonkeys.keys import APPLIED, COMMAND, REPOSITORY_TESTS, StepKey
 from codemonkeys.stages import ENVIRONMENT, REGRESSION, VOTES, base_stage
 from sandboxes.base import Environment, Execution, Limits, Reason, Script

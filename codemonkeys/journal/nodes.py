@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codemonkeys.journal.queries import has_table, rows
-from codemonkeys.journal.writer import Writer, now
+from codemonkeys.journal.times import now
 from sandboxes.base import Execution, Reason
 from sandboxes.nodes import Cluster, Node
+
+if TYPE_CHECKING:
+    from codemonkeys.journal.writer import Writer
 
 
 class StoredNodes:

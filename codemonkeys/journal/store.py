@@ -21,8 +21,9 @@ from codemonkeys.journal.layers import StoredLayers
 from codemonkeys.journal.nodes import StoredNodes
 from codemonkeys.journal.prices import put_price
 from codemonkeys.journal.same_settings import difference
+from codemonkeys.journal.times import now
 from codemonkeys.journal.transcripts import Said, transcript
-from codemonkeys.journal.writer import KeyIndex, Writer, now
+from codemonkeys.journal.writer import KeyIndex, Writer
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Price
 from codemonkeys.models.windows import Window

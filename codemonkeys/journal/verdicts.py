@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codemonkeys.journal import run_files
-from codemonkeys.journal.writer import Writer, now
+from codemonkeys.journal.times import now
+from codemonkeys.journal.writer import Writer
 
 INFRASTRUCTURE = "infrastructure failure"
 """The outcome that says nothing about a patch, and so never replaces another."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar
@@ -18,11 +17,6 @@ from codemonkeys.journal.similar import SimilarTexts
 from codemonkeys.wording import resume, select_on
 
 T = TypeVar("T")
-
-
-def now() -> str:
-    """The current time in the journal's format: ISO 8601, UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True)

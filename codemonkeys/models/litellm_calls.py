@@ -11,7 +11,6 @@ import contextvars
 import importlib
 import inspect
 import json
-import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +23,7 @@ from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
 
-from codemonkeys.models import litellm_parts
+from codemonkeys.models import litellm_parts, quiet
 from codemonkeys.models.environment import environment
 from codemonkeys.models.tokens import vocabulary_folder
 
@@ -35,10 +34,7 @@ AT_IMPORT = {
 }
 """Without these, litellm downloads prices and headers when it is imported, and reads .env files."""
 
-_is_silenced = False
 _lost: list[str] = []
-TYPES_OF_LITELLM = "(Items?|Extra items) .*on TypedDict class .* using the .ReadOnly. qualifier"
-"""Of this pydantic warns when it first reads them, in the middle of a call."""
 
 
 @dataclass
@@ -66,17 +62,6 @@ def hearing() -> Iterator[Heard]:
         _heard.reset(before)
 
 
-def silence() -> None:
-    """Keep litellm quiet in this process. For our own command line; a program that imports us decides for itself."""
-    global _is_silenced
-    _is_silenced = True
-    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", TYPES_OF_LITELLM, UserWarning)
-    litellm: Any = sys.modules.get("litellm")
-    if litellm is not None:
-        litellm.suppress_debug_info = True
-
-
 @cache
 def load() -> ModuleType:
     """Import litellm, which takes seconds, so that it neither downloads nor reads anything on its own.
@@ -85,6 +70,7 @@ def load() -> ModuleType:
     that lacks what a bill depends on.
     """
     is_first = "litellm" not in sys.modules
+    quiet.hush()
     with environment(**AT_IMPORT, TIKTOKEN_CACHE_DIR=str(vocabulary_folder())):
         import litellm
 
@@ -100,8 +86,7 @@ def load() -> ModuleType:
                 f"litellm {version('litellm')} is not as this version of codemonkeys knows it ({error}): it may set "
                 "environment variables, and download a list of headers at its first call"
             )
-    if _is_silenced:
-        litellm.suppress_debug_info = True
+    quiet.hush(litellm)
     return litellm  # type: ignore[no-any-return]
 
 

@@ -28,7 +28,6 @@ import sys
 import tempfile
 import termios
 import threading
-from functools import cache
 
 exit_code: int | None = None
 
@@ -57,11 +56,9 @@ LIBRARIES = (
 
 def preload() -> None:
     """Import all that commands import; leave nothing else behind."""
-    import typer.main
     from sqlite_utils import plugins
 
     import codemonkeys
-    from codemonkeys.cli import main as application
     from codemonkeys.context import languages
     from codemonkeys.models import litellm_calls, prices, tokens
     from codemonkeys.prompting import rendering
@@ -75,9 +72,7 @@ def preload() -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     plugins.ensure_plugins_loaded()
-    # Typer reads the annotations of all commands at each call, and jinja2 compiles a template at its first use.
-    typer.main.get_command = cache(typer.main.get_command)
-    typer.main.get_command(application)
+    # jinja2 compiles a template at its first use.
     for template in rendering.shipped_folder().glob("*.jinja"):
         rendering.template(template.stem, None, False)
     languages.grammar("python")
