@@ -20,6 +20,8 @@ from codemonkeys.wording import option
 
 IGNORE = ".gitignore"
 """File in a run's folder that keeps the run out of a git repository around it."""
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What sqlite3 raises on a damaged file: the second where the damage is in a name that its own message would tell."""
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -152,7 +154,7 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
         raise JournalError(
             f"cannot write {path}: {error}; free some disk space or check the folder's permissions"
         ) from None
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         raise corrupt(path, str(error)) from None
 
 
@@ -174,7 +176,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             if not connection.execute("SELECT 1 FROM run").fetchone():
                 raise corrupt(path, "it holds no run")
             yield connection
-    except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
+    except (*UNREADABLE, json.JSONDecodeError) as error:
         raise corrupt(path, str(error)) from None
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,21 @@ def test_second_process_is_refused_and_told_the_first(journal: Journal, tmp_path
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 4096])
+def unspeakable_schema() -> bytes:
+    """A database with a table that sqlite complains of by its name, which is no text."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE name (x)")
+        return connection.serialize().replace(b"tablename", b"table\xffame").replace(b"TABLE name", b"TABLE,name")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"no database at all" * 100, id="none"),
+        pytest.param(b"SQLite format 3\x00" + b"\xff" * 4096, id="pages"),
+        pytest.param(unspeakable_schema(), id="schema"),
+    ],
+)
 def test_corrupt_database_is_named_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "run").mkdir()
     path = tmp_path / "run" / "run.db"
