@@ -93,6 +93,10 @@ BRANCH = Stage(
     per_sample=True,
     shortened_by=("agent.history_tokens", "context.tokens"),
 )
+PRUNE = Stage(
+    *("prune", "generation", 4, "judge"),
+    shortened_by=("context.tokens",),
+)
 MEMORY = Stage("memory", "generation", 4)
 DISTILL = Stage(
     *("distill", "generation", 4, "scan"),
@@ -160,7 +164,7 @@ STAGES = {
     stage.name: stage
     for stage in (
         *(ENVIRONMENT, DIGEST, RELEVANCE, RANK, TEST, EDIT, AGENT),
-        *(BRANCH, MEMORY, DISTILL, COMPARE, CRITIQUE, RERANK, FUSE, VERIFY),
+        *(BRANCH, PRUNE, MEMORY, DISTILL, COMPARE, CRITIQUE, RERANK, FUSE, VERIFY),
         *(VOTES, REGRESSION, JUDGE, BALLOT, TOURNAMENT, SELECT),
     )
 }

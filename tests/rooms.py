@@ -48,8 +48,10 @@ def room(
 
     steps = open_steps(tmp_path, answering or AnsweringModel(answer), sandbox or AnsweringSandbox(controlled))
     prompts = Prompts(MARKER, None, {"repo": TASK.repo, "issue": TASK.issue})
-    yield Work(TASK, snapshot, PLACE, load_settings(**given), prompts, steps)
-    steps.journal.close()
+    try:
+        yield Work(TASK, snapshot, PLACE, load_settings(**given), prompts, steps)
+    finally:
+        steps.journal.close()
 
 
 def solve_in_room(

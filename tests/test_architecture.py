@@ -30,6 +30,7 @@ LAYERS = [
     {"generation"},
     {"agent"},
     {"selection"},
+    {"search"},
     {"compute"},
     {"layers"},
     {"pipeline"},

@@ -26,6 +26,7 @@ ORDER = [
     "edit",
     "agent",
     "branch",
+    "prune",
     "memory",
     "distill",
     "compare",
@@ -53,7 +54,7 @@ def test_the_tables_are_those_of_the_version_before() -> None:
     ]
     assert PHASES == {
         "selection": ("votes", "regression", "judge", "ballot", "tournament", "select"),
-        "generation": ("test", "edit", "agent", "branch", "memory", "distill", "compare", *LAYERS),
+        "generation": ("test", "edit", "agent", "branch", "prune", "memory", "distill", "compare", *LAYERS),
         "context": ("environment", "digest", "relevance", "rank"),
     }
     assert STAGES_OF_EVIDENCE == {
@@ -65,7 +66,7 @@ def test_the_tables_are_those_of_the_version_before() -> None:
         "matches": ("test", "agent", "votes", "tournament"),
     }
     equal = {"environment": "relevance", "digest": "relevance", "rank": "test", "agent": "edit", "tournament": "ballot"}
-    equal |= {"distill": "memory", "compare": "memory", "branch": "edit"} | dict.fromkeys(LAYERS, "memory")
+    equal |= {"distill": "memory", "compare": "memory", "branch": "edit"} | dict.fromkeys(["prune", *LAYERS], "memory")
     ranks = {stage: ORDER.index(equal.get(stage, stage)) for stage in STAGES}
     assert sorted(STAGES, key=lambda s: (priority(s, 0), s)) == sorted(STAGES, key=lambda s: (-ranks[s], s))
     assert all(priority(stage, 999) < priority_to_begin(0) for stage in STAGES)

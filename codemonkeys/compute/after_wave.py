@@ -8,10 +8,11 @@ from typing import Any
 
 from codemonkeys.compute.base import STOP, Allocation, Counts, PolicyInput
 from codemonkeys.compute.beliefs import count_accepted, forecast_of
-from codemonkeys.compute.draws import AtEnd, Draws, noted
+from codemonkeys.compute.draws import AtEnd, Draws
 from codemonkeys.compute.policies import name_of, policy_of, with_votes
+from codemonkeys.engine.decided import note_decided, noted
 from codemonkeys.engine.work import Work
-from codemonkeys.journal.decisions import DECISION, STAGE
+from codemonkeys.journal.decisions import DECISION
 from codemonkeys.selection.deciding import Choice, select
 from codemonkeys.selection.stop_policy import Decision
 from codemonkeys.stages import PER_TRAJECTORY
@@ -31,8 +32,7 @@ async def after_wave(work: Work, draws: Draws) -> Allocation:
     at = len(draws.samples) + len(draws.held)
     stored, given = noted(work, DECISION, at), await input_of(work, draws)
     found = limited(work, draws, policy.decide(given) if stored is None else read(stored, given))
-    if stored is None or not work.journal.note(work.task.id, STAGE, at, DECISION):
-        await work.note(STAGE, DECISION, {**body_of(given, found), "policy": name}, at)
+    await note_decided(work, DECISION, at, {**body_of(given, found), "policy": name})
     return found
 
 

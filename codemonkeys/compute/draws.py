@@ -6,17 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
-from typing import Any
 
 from codemonkeys.agent.kinds import Shared, trajectories_of
 from codemonkeys.compute.base import Allocation
+from codemonkeys.context.choosing import ContextFile
 from codemonkeys.context.for_tests import Excerpt
+from codemonkeys.engine.decided import noted
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import PolicyFailed
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.generation.trajectories import attempt_test
 from codemonkeys.journal.decisions import ENDED, STAGE, STOPPED
-from codemonkeys.models.base import RecordedDecisions
+from codemonkeys.search.beam import Beam
 from codemonkeys.selection.collect_evidence import SelectionInput, collect_evidence
 from codemonkeys.selection.lessons import earlier_waves, lesson_about
 from codemonkeys.stages import AGENT, EDIT
@@ -37,6 +38,8 @@ class Draws:
     held: list[int] = field(default_factory=list[int])
     """Samples that were such conversations."""
     stopped: list[int] = field(default_factory=list[int])
+    contexts: list[int] = field(default_factory=list[int])
+    """Context choices that first edits have kept, the best first; empty: all."""
     layered: list[int] = field(default_factory=list[int])
     """Samples that layers behind the trajectories made."""
     scripts: tuple[str, ...] = ()
@@ -61,7 +64,8 @@ class Ground:
     """What the trajectories of a task share."""
 
     group: asyncio.TaskGroup
-    context: Shared
+    contexts: asyncio.Task[Sequence[Sequence[ContextFile]]]
+    """At least one."""
     excerpt: asyncio.Task[Excerpt]
 
 
@@ -77,18 +81,56 @@ async def draw(work: Work, ground: Ground, draws: Draws, wave: Allocation, at_en
     held = list(islice((n for n in count() if n not in draws.taken and n not in samples), wave.tests))
     extra = [ground.group.create_task(test_of(begun, sample, ground)) for sample in held]
     if at_end is None:
-        found = await start(begun, ground, draws, wave, samples)
+        beam = beam_of(begun, ground, draws, samples)
+        kept = ground.group.create_task(beam.decide()) if beam else None
+        found = await start(begun, ground, draws, wave, samples, beam)
         for task in found:
             draws.candidates += [candidate for candidate in await task if candidate]
         draws.samples += samples
+        draws.contexts = (kept and await kept) or draws.contexts
     else:
         await draw_in_order(begun, ground, draws, wave, samples, at_end)
     draws.tests += [script for task in extra if (script := await task)]
     draws.held += held
 
 
-async def start(work: Work, ground: Ground, draws: Draws, wave: Allocation, samples: Sequence[int]) -> list[Running]:
-    """Begin trajectories; those with a parent are told of it alone, the others of earlier waves."""
+def beam_of(work: Work, ground: Ground, draws: Draws, samples: Sequence[int]) -> Beam | None:
+    """What prunes the first edits of a wave; None if nothing does."""
+    pruned = [sample for sample in samples if work.settings.generation.kind_of(sample) == "edit"]
+    if not pruned or not work.settings.search.waits_for_edits or work.is_begun_by_older:
+        return None
+
+    def context(sample: int) -> int:
+        return context_of(work, draws, len(ground.contexts.result()), sample)
+
+    return Beam(work, len(draws.samples), pruned, context)
+
+
+def context_of(work: Work, draws: Draws, drawn: int, sample: int) -> int:
+    """The number of the context choice that a sample sees; each model and each kind of trajectory gets all in turn."""
+    generation, kept = work.settings.generation, draws.contexts or range(drawn)
+    return kept[sample // (max(1, len(generation.models)) * len(generation.kinds)) % len(kept)]
+
+
+async def start(
+    work: Work,
+    ground: Ground,
+    draws: Draws,
+    wave: Allocation,
+    samples: Sequence[int],
+    beam: Beam | None = None,
+) -> list[Running]:
+    """Begin trajectories; those with a parent are told of it alone, the others of earlier waves.
+
+    `beam`: what prunes their first edits.
+    """
+
+    async def shown(sample: int) -> Sequence[ContextFile]:
+        contexts = await ground.contexts
+        return contexts[context_of(work, draws, len(contexts), sample)]
+
+    def context(sample: int) -> Shared:
+        return ground.group.create_task(shown(sample))
 
     async def told(parent: int | None) -> str:
         if parent is not None:
@@ -100,7 +142,7 @@ async def start(work: Work, ground: Ground, draws: Draws, wave: Allocation, samp
     for parent in dict.fromkeys(map(parents.get, samples)):
         mine = [sample for sample in samples if parents.get(sample) == parent]
         earlier = await told(parent)
-        trajectories = trajectories_of(work, mine, ground.context, earlier, ground.excerpt)
+        trajectories = trajectories_of(work, mine, context, earlier, ground.excerpt, beam)
         begun += [ground.group.create_task(each) for each in trajectories]
     return begun
 
@@ -138,14 +180,6 @@ async def draw_in_order(
                 each.cancel()
             break
     draws.stopped += stopped
-
-
-def noted(work: Work, kind: str, at: int) -> Any:
-    """What was decided about a task's waves when so many samples had been drawn: here, or in what is replayed."""
-    body = work.journal.note(work.task.id, STAGE, at, kind)
-    if body is None and isinstance(work.models.primary, RecordedDecisions):
-        body = work.models.primary.decision(work.task.id, kind, at)
-    return body
 
 
 async def test_of(work: Work, sample: int, ground: Ground) -> str:

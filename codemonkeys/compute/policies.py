@@ -103,6 +103,11 @@ def check_policy(settings: Settings) -> None:
             f"compute.policy={settings.compute.policy} stops single trajectories, and with generation.branch they grow "
             "from each other: turn one of both off"
         )
+    if policy.at_each_end and settings.search.waits_for_edits:
+        raise BadSettings(
+            f"compute.policy={settings.compute.policy} decides whenever a trajectory ends, and with search.keep_edits "
+            "or search.keep_contexts they wait for each other: turn one of both off"
+        )
 
 
 def _checked(name: str, policy: Policy, given: PolicyInput) -> Allocation:

@@ -48,12 +48,21 @@ class Chosen:
 async def choose_context(work: Work, relevant: Sequence[RelevantFile]) -> list[ContextFile]:
     """The files that fit into the context, most important first."""
     rankings = await rank(work, relevant) if len(relevant) > 1 else []
+    return await settle(work, relevant, rankings, await choose_by(work, relevant, rankings))
+
+
+async def choose_by(work: Work, relevant: Sequence[RelevantFile], rankings: Sequence[Sequence[str]]) -> Chosen:
+    """The files of a context by such rankings."""
     if is_begun_by_older(work):  # It goes on as it began.
-        chosen = fill_with_all(work, relevant, rankings)
-        lists: dict[str, tuple[str, ...]] = {}
-    else:
-        chosen = await work.in_thread(choose, work, relevant, rankings)
-        lists = {"named": chosen.named, "around": chosen.around}
+        return fill_with_all(work, relevant, rankings)
+    return await work.in_thread(choose, work, relevant, rankings)
+
+
+async def settle(
+    work: Work, relevant: Sequence[RelevantFile], rankings: Sequence[Sequence[str]], chosen: Chosen
+) -> list[ContextFile]:
+    """The files of a context, which the journal tells to be that of the task."""
+    lists = {} if is_begun_by_older(work) else {"named": chosen.named, "around": chosen.around}
     if not chosen.paths:
         work.steps.notify(
             message(
@@ -65,6 +74,11 @@ async def choose_context(work: Work, relevant: Sequence[RelevantFile]) -> list[C
     note = {"rankings": rankings, "order": merge(rankings, [file.path for file in relevant]), "chosen": chosen.paths}
     sizes = {path: chosen.tokens[path] for path in chosen.paths}
     await work.note(RANK, "context", {**note, "tokens": tokens, "sizes": sizes, **lists})
+    return files_of(work, chosen)
+
+
+def files_of(work: Work, chosen: Chosen) -> list[ContextFile]:
+    """The chosen files with their texts."""
     return [ContextFile(path, work.snapshot.text(path) or "", chosen.tokens[path]) for path in chosen.paths]
 
 

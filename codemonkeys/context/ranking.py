@@ -12,30 +12,39 @@ from codemonkeys.engine.conversation import WITH_REPAIR, Conversation, UnusableA
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import FilteredAnswer, RejectedRequest
 from codemonkeys.models.windows import Window
+from codemonkeys.settings import Settings
 from codemonkeys.stages import RANK
 
 BESIDE = 100
 """Tokens around the messages of a ranking, generously."""
 
 
-async def rank(work: Work, relevant: Sequence[RelevantFile]) -> list[list[str]]:
+async def rank(work: Work, relevant: Sequence[RelevantFile], others: bool = False) -> list[list[str]]:
     """Several rankings of the relevant files; unusable answers are left out.
 
     A list that is too long for the model's window is ranked in parts, each file in one, and the parts are interleaved.
+    `others`: in place of the usual rankings, those for other context choices, sampled so that they differ.
     """
-    count = work.settings.context.rankings
+    usual, count = work.settings.context.rankings, rankings_of(work.settings)
+    numbers = range(usual, count) if others else range(usual)
+    temperature = work.settings.generation.temperature if others else 0.0
     parts = await work.in_thread(divide, work, relevant)
     async with asyncio.TaskGroup() as group:
         tasks = [
             [
-                group.create_task(rank_once(work, n + number * count, f"rank {number}", system, paths))
-                for n in range(count)
+                group.create_task(rank_once(work, n + number * count, f"rank {number}", system, paths, temperature))
+                for n in numbers
             ]
             for number, part in enumerate(parts)
             for system, paths in [(listed(work, part), frozenset(file.path for file in part))]
         ]
     rankings = [interleave([task.result() for task in of_one]) for of_one in zip(*tasks, strict=True)]
     return [ranking for ranking in rankings if ranking]
+
+
+def rankings_of(settings: Settings) -> int:
+    """Rankings of a task's relevant files: the usual ones, then one for each other context choice."""
+    return settings.context.rankings + settings.search.contexts - 1
 
 
 def divide(work: Work, relevant: Sequence[RelevantFile]) -> list[Sequence[RelevantFile]]:
@@ -58,12 +67,17 @@ def listed(work: Work, files: Sequence[RelevantFile]) -> str:
     return work.prompts("rank.system", files=files, aim_tokens=settings.aim_tokens, most_tokens=settings.most_tokens)
 
 
-async def rank_once(work: Work, number: int, gate: str, system: str, paths: frozenset[str]) -> list[str]:
+async def rank_once(
+    work: Work, number: int, gate: str, system: str, paths: frozenset[str], temperature: float = 0.0
+) -> list[str]:
     """One ranking, without invented or repeated paths; empty if the answer is unusable even after a repair turn.
 
     `gate`: name of the gate of `system`, which several rankings share.
     """
-    talk = Conversation(work, RANK, number, system, WITH_REPAIR, 0.0, work.settings.context.max_tokens, work.gate(gate))
+    talk = Conversation(
+        *(work, RANK, number, system, WITH_REPAIR, temperature, work.settings.context.max_tokens),
+        gate=work.gate(gate),
+    )
 
     def parse(answer: str) -> list[str]:
         ranking = last_paths(answer, paths)

@@ -9,7 +9,7 @@ from codemonkeys.engine.conversation import Conversation
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.generation.answers import Answer, Kind, parse_answer
-from codemonkeys.generation.candidate import Candidate
+from codemonkeys.generation.candidate import Candidate, FirstEdit, GoesOn
 from codemonkeys.generation.edits import Changes, apply_edits
 from codemonkeys.generation.looking_up import longest_answer, look_up
 from codemonkeys.generation.patch import make_patch
@@ -26,10 +26,12 @@ async def write_edit(
     test: TestScript | None,
     earlier: str = "",
     stage: Stage = EDIT,
+    goes_on: GoesOn | None = None,
 ) -> Candidate | None:
     """Edit the repository until the model approves both edit and test; None if no edit could be applied.
 
-    `earlier`: what other trajectories tried, prepended to the first message. `stage`: whose steps they are.
+    `earlier`: what other trajectories tried, prepended to the first message. `stage`: whose steps they are. `goes_on`:
+    whether there are further turns after the first edit.
     """
     settings = work.settings.generation
     model = work.models.of(stage.name, sample).name
@@ -37,7 +39,7 @@ async def write_edit(
     system = work.prompts("edit.system", files=context, script=work.script, turns=settings.edit_turns, room=room)
     talk = Conversation(
         *(work, stage, sample, system, settings.edit_turns, settings.temperature, settings.max_tokens),
-        gate=work.gate(f"edit {model}"),
+        gate=work.gate(f"edit {model} {hash(system)}"),
     )
     script, patch, changes = test.text if test else "", "", Changes({})
     shown = work.show(test.original) if test else None
@@ -80,6 +82,11 @@ async def write_edit(
         repository = await checks.first(talk.turn, patch) if talk.turns_left else None
         if answer.done and results.say_fixed and not (repository and repository["broken"]):
             return Candidate(sample, patch, script, approved=True, source=model)
+        if patch and talk.turns_left and goes_on is not None:
+            first = Candidate(sample, patch, script, approved=False, source=model)
+            if not await goes_on(FirstEdit(first, repository["broken"] if repository else None)):
+                return first
+            goes_on = None
         message = told.tell(results, talk.turns_left, repository)
     return Candidate(sample, patch, script, approved=False, source=model) if patch else None
 

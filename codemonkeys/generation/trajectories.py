@@ -8,7 +8,7 @@ from codemonkeys.context.choosing import ContextFile
 from codemonkeys.context.for_tests import NOTHING, Excerpt, excerpt_for_tests
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
-from codemonkeys.generation.candidate import Candidate
+from codemonkeys.generation.candidate import Candidate, GoesOn
 from codemonkeys.generation.editing import write_edit
 from codemonkeys.generation.testing import TestScript, write_test
 from codemonkeys.prompting import cut_middle
@@ -32,18 +32,20 @@ async def run_trajectory(
     context: Awaitable[Context] | Context,
     earlier: str = "",
     excerpt: Awaitable[Excerpt] | Excerpt | None = None,
+    goes_on: GoesOn | None = None,
 ) -> Candidate | None:
     """Write a test, then an edit; None without an applicable edit.
 
     `context`: the files, or an awaitable for them. `earlier`: what earlier waves tried, from `describe_earlier`.
     `excerpt`: what its test conversation sees of them, if that is shared with other trajectories.
+    `goes_on`: whether it has further turns after its first edit.
     """
     if excerpt is None:
         excerpt = await excerpt_of(work, context)
     test = await attempt_test(work, sample, await excerpt if isinstance(excerpt, Awaitable) else excerpt)
     files = await context if isinstance(context, Awaitable) else context
     try:
-        return await write_edit(work, sample, files, test, earlier)
+        return await write_edit(work, sample, files, test, earlier, goes_on=goes_on)
     except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
         work.give_up(EDIT, sample, error)
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from codemonkeys.settings.model_settings import decisive
 
-NEW_SECTIONS = frozenset({"agent", "compute"})
+NEW_SECTIONS = frozenset({"agent", "compute", "search"})
 """Sections of the settings that earlier versions did not have; a run of theirs goes on without them."""
 
 

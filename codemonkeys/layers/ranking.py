@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from codemonkeys.context.json_arrays import last_array
-from codemonkeys.engine.conversation import WITH_REPAIR, Conversation, UnusableAnswer
+from codemonkeys.context.json_arrays import parse_numbers
+from codemonkeys.engine.conversation import WITH_REPAIR, Conversation
 from codemonkeys.engine.work import Work
 from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.layers.shown import shown
@@ -49,13 +49,3 @@ async def rerank(work: Work, inputs: SelectionInput, order: Sequence[int], numbe
     samples = {numbered.number - 1: numbered.candidate.sample for numbered in inputs.matrix.candidates}
     await work.note(RERANK, RANKING, [samples[index] for index in ranked], number)
     return ranked
-
-
-def parse_numbers(answer: str, count: int) -> list[int]:
-    """The last JSON array of an answer, which has each number from 1 to `count` once. Raises UnusableAnswer."""
-    numbers = last_array(answer)
-    if numbers is None:
-        raise UnusableAnswer("it has no JSON array of numbers.")
-    if any(type(n) is not int for n in numbers) or sorted(numbers) != list(range(1, count + 1)):
-        raise UnusableAnswer(f"its array does not hold each number from 1 to {count} once.")
-    return numbers

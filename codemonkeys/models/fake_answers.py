@@ -64,8 +64,8 @@ def answer(request: Request) -> str:
             return "HYPOTHESIS: Dry run.\nTRIED: Dry run.\nSEEN: Dry run.\nOPEN: Dry run."
         case stages.CRITIQUE.name:
             return "STRENGTHS: Dry run.\nFAULTS: Dry run."
-        case stages.RERANK.name:
-            return json.dumps([int(n) for n in re.findall(r"^Candidate (\d+):$", said, re.M)])
+        case stages.RERANK.name | stages.PRUNE.name:
+            return json.dumps([int(n) for n in re.findall(r"^(?:Candidate|Choice|Edit) (\d+):$", said, re.M)])
         case stages.JUDGE.name:
             return "YES"
         case _:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from codemonkeys.compute.policies import verified
+from codemonkeys.context.ranking import rankings_of
 from codemonkeys.models.base import Usage
 from codemonkeys.models.batch_prices import USUAL
 from codemonkeys.models.roles import longest_answer
@@ -23,6 +24,7 @@ from codemonkeys.planning.experience import Experience
 from codemonkeys.planning.layers import candidates_of, critique_cost, rerank_cost, told_of_candidates
 from codemonkeys.planning.measures import Measures
 from codemonkeys.planning.models import PlannedModels
+from codemonkeys.planning.searching import MAX_SUMMARY, added, prune_cost, pruned_edits
 from codemonkeys.planning.stage_cost import (
     CONTEXT_SHARE,
     EVIDENCE,
@@ -55,6 +57,7 @@ from codemonkeys.stages import (
     EDIT,
     FUSE,
     JUDGE,
+    PRUNE,
     RANK,
     RELEVANCE,
     RERANK,
@@ -67,8 +70,6 @@ RANK_ANSWER = 530
 RELEVANT_FILES = 46
 """Number of relevant files, which the ranking sees."""
 SUMMARY = 50
-MAX_SUMMARY = 200
-"""Length of a file summary assumed in upper bounds."""
 RELEVANCE_ANSWER = 30
 """Per file; recorded conversations have 22 to 32 tokens."""
 KEPT_BY_OUTLINE = 0.1
@@ -99,6 +100,7 @@ def costs(
         EDIT.name: _edit(measures, settings, models),
         AGENT.name: agent_cost(measures, settings, models),
         BRANCH.name: branch_cost(measures, settings, models),
+        PRUNE.name: prune_cost(measures, settings, models),
         DISTILL.name: distill_cost(measures, settings, models),
         COMPARE.name: compare_cost(measures, settings, models),
         CRITIQUE.name: critique_cost(measures, settings, models),
@@ -166,8 +168,7 @@ def _digest(measures: Measures, settings: Settings, models: PlannedModels) -> St
 
 
 def _rank(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
-    context = settings.context
-    count = context.rankings if measures.files > 1 else 0
+    count = rankings_of(settings) if measures.files > 1 else 0
     listed = min(measures.files, RELEVANT_FILES) * (SUMMARY + 15)
     profile = ConversationProfile((1, 0), RANK_ANSWER, measures.users[RANK.name], 0)
     typical = Conversations(count, 1, measures.systems[RANK.name] + listed, measures.users[RANK.name], profile)
@@ -209,8 +210,8 @@ def _test(measures: Measures, settings: Settings, models: PlannedModels, verific
 
 
 def _edit(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
-    told = told_of_earlier(settings)
-    return _edits(measures, settings, models, EDIT.name, settings.generation.count("edit"), told)
+    told, pruned = told_of_earlier(settings), pruned_edits(settings)
+    return _edits(measures, settings, models, EDIT.name, settings.generation.count("edit"), told, pruned)
 
 
 def _fuse(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:
@@ -220,14 +221,25 @@ def _fuse(measures: Measures, settings: Settings, models: PlannedModels) -> Stag
 
 
 def _edits(
-    measures: Measures, settings: Settings, models: PlannedModels, stage: str, samples: int, told: int
+    measures: Measures,
+    settings: Settings,
+    models: PlannedModels,
+    stage: str,
+    samples: int,
+    told: int,
+    pruned: int = 0,
 ) -> StageCost:
-    """`told`: maximum tokens about other candidates in a first message."""
+    """`told`: maximum tokens about other candidates in a first message. `pruned`: samples that end with a first edit.
+
+    The upper bound is as if there were none: a first edit may come in the last turn.
+    """
     generation, output = settings.generation, settings.sandbox.output_characters
     fullest = min(settings.context.tokens, measures.source + measures.tests)
     typical_context = min(round(CONTEXT_SHARE * settings.context.tokens), measures.source)
     system = measures.systems[EDIT.name]
-    typical = Conversations(samples, generation.edit_turns, system + typical_context, EDIT_PROFILE.first, EDIT_PROFILE)
+    shown = (system + typical_context, EDIT_PROFILE.first, EDIT_PROFILE)
+    whole = Conversations(samples - pruned, generation.edit_turns, *shown).usage()
+    begun = Conversations(pruned, 1, *shown).usage()
     script = longest_answer(settings, "writer") * FEWER_TOKENS
     patch = 2 * script
     each = upper_bound(
@@ -238,10 +250,8 @@ def _edits(
         longest_answer(settings, "writer"),
         measures.users[EDIT.name] + patch + (2 + generation.repository_tests) * output,
     )
-    calls, usage = typical.usage()
-    return stage_cost(
-        models, stage, calls, usage, samples * generation.edit_turns, None if each is None else samples * each
-    )
+    most = None if each is None else samples * each
+    return stage_cost(models, stage, *added(whole, begun), samples * generation.edit_turns, most)
 
 
 def _judge(measures: Measures, settings: Settings, models: PlannedModels) -> StageCost:

@@ -41,6 +41,7 @@ from codemonkeys.stages import (
     DISTILL,
     EDIT,
     JUDGE,
+    PRUNE,
     RANK,
     RELEVANCE,
     RERANK,
@@ -70,6 +71,8 @@ _SAID = [{"stage": stage, "messages": [{"role": "user", "text": ""}] * 40} for s
 LAYERED: dict[str, Any] = {"number": 1, "patch": "", "scripts": 10, "passed": 10, "tests": 100, "broken": None}
 LAYERED |= {"verdict": LONGEST_VERDICT, "output": "", "critique": None}
 """A candidate as layers are shown it, without texts."""
+CHOICES = "choices"
+"""The messages about context choices, which have no stage of their own, in `systems` and `users`."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,8 @@ def _measure_work(work: Work) -> Measures:
             DISTILL.name: count(work.prompts("distill.system")),
             CRITIQUE.name: count(work.prompts("critique.system", files=[])),
             RERANK.name: count(work.prompts("rerank.system", files=[])),
+            PRUNE.name: count(work.prompts("prune.system", files=[])),
+            CHOICES: count(work.prompts("choices.system", files=[])),
             SELECT.name: count(work.prompts("select.system", may_refuse=True, **several)),
         },
         users={
@@ -224,6 +229,8 @@ def _measure_work(work: Work) -> Measures:
             DISTILL.name: count(work.prompts("distill.user", conversations=_SAID)),
             CRITIQUE.name: count(work.prompts("critique.user", candidate=LAYERED)),
             RERANK.name: count(work.prompts("rerank.user", candidates=[LAYERED])),
+            PRUNE.name: count(work.prompts("prune.user", edits=[LAYERED | {"broken": 100}])),
+            CHOICES: count(work.prompts("choices.user", choices=[{"number": 1, "paths": [], "tokens": 100_000}])),
             SELECT.name: count(work.prompts("select.result", original=result, results=results, **turns))
             + LISTED_TOKENS,
         },

@@ -108,6 +108,11 @@ _LAYERED = [
     {"number": 2, **_COUNTED, "scripts": 0, "tests": 0, "verdict": "", "output": "", "critique": None},
 ]
 
+_BEGUN = [
+    {"number": 1, "patch": _PATCH, "scripts": 2, "passed": 1, "broken": 1, **_PRESENT},
+    {"number": 2, "patch": _PATCH, "scripts": 0, "passed": 0, "broken": None, "verdict": "", "output": ""},
+]
+
 _AGENT: Values = {"script": _SCRIPT, "most": 6, "steps": 40, "seconds": "100", "repository": "/testbed"}
 _TOLD: Values = {
     "names": {"done": "DONE", "add": "ADD"},
@@ -161,6 +166,8 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
         {"candidate": {**_COUNTED, **_PRESENT}},
         {"candidate": {**_COUNTED, "scripts": 0, "broken": 2, "verdict": "", "output": ""}},
     ),
+    "choices.system": ({"files": [_FILE]},),
+    "choices.user": ({"choices": [{"number": n, "paths": ("src/name.py",), "tokens": 90} for n in (1, 2)]},),
     "definition.repair": ({**_PROBLEM, "count": 2},),
     "definition.system": ({},),
     "definition.user": (
@@ -217,6 +224,9 @@ SAMPLES: dict[str, tuple[Values, ...]] = {
     "fuse.user": ({"candidates": _LAYERED},),
     "judge.system": ({"files": [_FILE]}, {"files": []}),
     "judge.user": ({"patch": _PATCH},),
+    "prune.repair": ({**_PROBLEM, "count": 2},),
+    "prune.system": ({"files": [_FILE]}, {"files": []}),
+    "prune.user": ({"edits": _BEGUN},),
     "rank.repair": (_PROBLEM,),
     "rank.system": ({"files": [_FILE], "aim_tokens": 60_000, "most_tokens": 120_000},),
     "rank.user": ({},),

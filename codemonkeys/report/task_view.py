@@ -16,6 +16,7 @@ from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import one_line
 from codemonkeys.report.layers_view import layers_of_task
 from codemonkeys.report.matches_view import matches_table
+from codemonkeys.report.search_view import pruned_samples, search_of_task
 from codemonkeys.report.summaries_view import summaries_table
 from codemonkeys.report.tables import diff_view, dollars, heading, new_table, plain, spend_table, unanswered_line
 from codemonkeys.stages import AGENT, EDIT, FUSE, RANK, REGRESSION, RELEVANCE, STAGES, base_stage
@@ -149,6 +150,8 @@ def candidate_diffs(story: dict[str, Any]) -> RenderableType:
 
 def unapproved(sample: int, notes: Sequence[dict[str, Any]]) -> str:
     """Why a model has not approved of its edit."""
+    if sample in pruned_samples(notes):
+        return "no, pruned"
     ended = {(note["stage"], note["sample"]) for note in notes if note["kind"] == "ended early"}
     return "no, ended early" if ended & {(stage.name, sample) for stage in (EDIT, AGENT, FUSE)} else "no, out of turns"
 
@@ -203,7 +206,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
     early = [n for n in story["notes"] if n["kind"] == "ended early"]
     context = context_view(story["notes"])
     matches, summaries = matches_table(story["signals"]), summaries_table(story["notes"])
-    layers = layers_of_task(story["notes"])
+    search, layers = search_of_task(story["notes"]), layers_of_task(story["notes"])
     parts: list[RenderableType] = [
         Text.assemble((safe_terminal(story["id"]), "bold"), "  ", plain(story["state"]), "  ", plain(story["reason"])),
         *chosen_member(story),
@@ -211,6 +214,7 @@ def task_view(story: dict[str, Any]) -> RenderableType:
         *section("Conversations", conversations, bool(conversations.rows)),
         *section("Agents", agents_table(story.get("commands", ())), bool(story.get("commands"))),
         *section("Summaries", summaries, bool(summaries.rows)),
+        *section("Search", search, bool(search.rows)),
         *section("Layers", layers, bool(layers.rows)),
         *(plain(f"{n['stage']} sample {n['sample'] + 1} ended early: {n['body']}", "yellow") for n in early),
         *(plain(line, "yellow") for line in unusable_answers(story["unusable"])),

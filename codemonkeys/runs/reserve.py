@@ -8,6 +8,7 @@ from functools import partial
 
 from codemonkeys.context.beside import is_beside, out_by_path, patterns_of
 from codemonkeys.context.languages import is_source, is_test
+from codemonkeys.context.ranking import rankings_of
 from codemonkeys.engine.bounds import Size, UpperBounds
 from codemonkeys.models.base import Model
 from codemonkeys.models.parameters import Parameters
@@ -55,7 +56,7 @@ def minimum_reserve(
     reading = max(1, min(len(sizes), 2 * files // max(1, context.batch_tokens) + 1)) if sizes else 0
     listed = told + FILE_LINE_TOKENS * len(sizes)
     shown = told + min(sum(tokens.values()), context.tokens)
-    rankings = context.rankings if len(sizes) > 1 else 0
+    rankings = rankings_of(settings) if len(sizes) > 1 else 0
     writers, longest = max(1, len(models.writers)), partial(longest_answer, settings)
 
     def asked(stage: Stage, sample: int = 0) -> tuple[Model, Parameters]:
@@ -80,7 +81,7 @@ def minimum_reserve(
         rankings = reading = 0
     return {
         RELEVANCE.name: passes * several(bounds, *asked(RELEVANCE), reading, files + reading * told, longest("scan")),
-        RANK.name: several(bounds, *asked(RANK), rankings, context.rankings * listed, longest("primary")),
+        RANK.name: several(bounds, *asked(RANK), rankings, rankings_of(settings) * listed, longest("primary")),
         EDIT.name: max(first_patch(each) for each in range(drawn)),
     }
 

@@ -21,6 +21,7 @@ from codemonkeys.stages import (
     EDIT,
     FUSE,
     JUDGE,
+    PRUNE,
     RELEVANCE,
     RERANK,
     SELECT,
@@ -36,6 +37,8 @@ TURN = 2_200
 SMALLEST = 1_000
 """Tokens that must be left to files and results."""
 
+SHOWN_TOUCHED = (JUDGE.name, CRITIQUE.name, RERANK.name, PRUNE.name)
+"""Stages whose prompts hold edits, and the files that they touch."""
 WITH_EVIDENCE = (COMPARE.name, BALLOT.name, TOURNAMENT.name, SELECT.name)
 """Stages whose prompts hold what tells candidates apart."""
 
@@ -122,7 +125,7 @@ def shares(settings: Settings, stage: str, room: int) -> dict[str, int]:
         # Half of the room at least is left to what it looks at.
         whole = {"context.tokens": room // 2} if settings.agent.context == "files" else {}
         return {"agent.history_tokens": max(2_000, room), **whole}
-    if stage not in (TEST.name, EDIT.name, FUSE.name, JUDGE.name, CRITIQUE.name, RERANK.name, *WITH_EVIDENCE):
+    if stage not in (TEST.name, EDIT.name, FUSE.name, *SHOWN_TOUCHED, *WITH_EVIDENCE):
         return {}
     generation, context = settings.generation, settings.context
     is_test = stage == TEST.name

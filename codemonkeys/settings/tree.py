@@ -13,6 +13,7 @@ from codemonkeys.settings.compute_settings import ComputeSettings
 from codemonkeys.settings.layers import LayerName, checked_layers
 from codemonkeys.settings.model_settings import ModelSettings, checked_variable
 from codemonkeys.settings.sandbox_settings import ClusterSettings, SandboxSettings
+from codemonkeys.settings.search_settings import SearchSettings
 from codemonkeys.settings.section import RegularFile, Section
 from codemonkeys.settings.selection_settings import SelectionSettings
 
@@ -269,6 +270,7 @@ class Settings(BaseSettings):
     generation: GenerationSettings = GenerationSettings()
     agent: AgentSettings = AgentSettings()
     compute: ComputeSettings = ComputeSettings()
+    search: SearchSettings = SearchSettings()
     selection: SelectionSettings = SelectionSettings()
     sandbox: SandboxSettings = SandboxSettings()
     operation: OperationSettings = OperationSettings()

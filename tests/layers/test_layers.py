@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from codemonkeys.context.json_arrays import parse_numbers
 from codemonkeys.engine.conversation import UnusableAnswer
 from codemonkeys.errors import BadSettings, BudgetReached
 from codemonkeys.generation.candidate import Candidate
 from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.decisions import all_decisions
-from codemonkeys.layers.ranking import parse_numbers
 from codemonkeys.layers.verifying import verify
 from codemonkeys.models.base import Request
 from codemonkeys.models.fake_answers import answer as fake

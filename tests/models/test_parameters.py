@@ -141,7 +141,7 @@ def test_a_role_wins_over_a_name_and_a_name_over_what_the_stage_asks_for(tmp_pat
 def test_the_judge_may_be_a_model_of_its_own(tmp_path: Path) -> None:
     seen = seen_by_stage({"selection": {"model": "openai/wise"}}, tmp_path)
     assert [stage for stage, (body, _) in seen.items() if body["model"] == "wise"] == [
-        *("compare", "critique", "rerank", "judge", "ballot"),
+        *("prune", "compare", "critique", "rerank", "judge", "ballot"),
         *("tournament", "select"),
     ]
 

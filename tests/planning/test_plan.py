@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codemonkeys.context.json_arrays import last_array
 from codemonkeys.models.base import Price, Request
 from codemonkeys.models.fake_answers import answer, marker
 from codemonkeys.planning.costs import costs
@@ -51,10 +54,18 @@ def endless(request: Request) -> str:
     stage, words = request.key.stage, " word" * (request.max_tokens - 60)
     if stage in ("digest", "relevance", "rank"):
         return f"{words}[]" if request.key.turn == 0 else f"{words}\n{answer(request)}"
-    if stage in ("select", "ballot", "judge", "tournament", "distill", "compare", "critique", "rerank"):
+    if stage in ("select", "ballot", "judge", "tournament", "distill", "compare", "critique", "rerank", "prune"):
         return words
     body = answer(replace(request, key=request.key._replace(turn=0, stage="test" if stage == "test" else "edit")))
     return f"{words}\n{body}" if marker(request.messages[0].content) in body else body
+
+
+def with_other_contexts(answered: Callable[[Request], str], request: Request) -> str:
+    """Answers by which the rankings beside the usual three choose fewer files."""
+    said = answered(request)
+    if request.key.stage != "rank" or request.key.sample < 3 or not (paths := last_array(said)):
+        return said
+    return f"{said}\n{json.dumps(paths[: request.key.sample - 2])}"
 
 
 def reserved(runs: Path) -> dict[str, tuple[float, float, int]]:
@@ -100,7 +111,11 @@ def test_no_stage_exceeds_its_upper_bound(
         given["generation"] = {**SMALL["generation"], **waves}
     if rule == "judge":
         given["generation"] = {**SMALL["generation"], "layers": ["generate", "critique", "rank", "fuse", "verify"]}
-    settings = finish_run(tmp_path / "runs", repository, answered=answered, **given)
+    asked, edits = answered, 3 * 4
+    if rule == "hybrid":
+        given["search"] = {"contexts": 3, "keep_edits": 2, "prune": "judge", "votes": 2}
+        asked, edits = partial(with_other_contexts, answered), 2 * 4 + 1
+    settings = finish_run(tmp_path / "runs", repository, answered=asked, **given)
     plan = planned(repository, settings, tmp_path / "home")
     spent = reserved(tmp_path / "runs")
     assert set(spent) == {stage.name for stage in ASKING if plan.stages[stage.name].most_calls}
@@ -111,8 +126,10 @@ def test_no_stage_exceeds_its_upper_bound(
     assert plan.tasks[0].measured and plan.tasks[0].files == len(SOURCES)
     if answered is endless:
         turns = {stage: calls for stage, (_, _, calls) in spent.items()}
-        assert turns["edit"] == 3 * 4 and turns["test"] == (3 + verifications) * 4, "the bound was tried in earnest"
+        wanted = (edits, (3 + verifications) * 4)
+        assert (turns["edit"], turns["test"]) == wanted, "the bound was tried in earnest"
         assert not verifications or turns["ballot"] > verifications, "by as many votes as the policy allocates"
+        assert turns.get("prune", 0) == (2 * 2 * 2 if rule == "hybrid" else 0), "votes on contexts and on edits"
     total = plan.total
     assert total.expected_usd is not None and total.most_usd is not None and 0 < total.expected_usd < total.most_usd
 
@@ -139,6 +156,26 @@ def test_expectations_match_the_paper() -> None:
     batched = costs(measures, settings, priced(PRICE, PRICE))
     assert batched["rank"] == stages["rank"] and batched["relevance"].most_usd == stages["relevance"].most_usd
     assert batched["relevance"].expected_usd == pytest.approx((stages["relevance"].expected_usd or 0) / 2)
+
+
+def test_a_search_lowers_what_is_expected_of_edits_and_no_bound() -> None:
+    batches, names = (
+        (Batch(3, 4_000),) * 20,
+        ("rank", "test", "edit", "judge", "select", "prune", "choices", "digest", "relevance"),
+    )
+    measures = Measures((batches,), (), 60, 2_200, 80_000, 4_000, dict.fromkeys(names, 900), dict.fromkeys(names, 150))
+
+    def edits(*search: str) -> tuple[float, float, float]:
+        found = costs(measures, load_settings([*search, "generation.samples=8"]), priced(PRICE, PRICE))
+        edit, prune = found["edit"], found["prune"]
+        assert edit.expected_usd is not None and edit.most_usd is not None and prune.expected_usd is not None
+        return edit.expected_usd, edit.most_usd, prune.expected_usd
+
+    whole, bound, _ = edits()
+    few, bound_of_few, unasked = edits("search.keep_edits=2")
+    assert few < 0.8 * whole and bound_of_few == bound and unasked == 0
+    assert edits("search.keep_edits=2", "search.prune=judge")[2] > 0
+    assert edits("search.keep_edits=8") == (whole, bound, 0)
 
 
 def test_what_a_budget_buys_fits_into_it(make_repository: Callable[..., Path], tmp_path: Path) -> None:
