@@ -65,20 +65,22 @@ def tasks_of(cases: Sequence[Case], calls: Callable[[], int] = lambda: 1) -> lis
     return found
 
 
-def simulated(tasks: int, right_pass: float, wrong_pass: float, seed: int = 0) -> list[GradedTask]:
+def simulated(
+    tasks: int, right_pass: float, wrong_pass: float, seed: int = 0, samples: int = SAMPLES, tests: int = 5
+) -> list[GradedTask]:
     """Tasks of the paper's distribution; right candidates behave alike, wrong ones in five ways.
 
-    `right_pass`, `wrong_pass`: probability of a way to behave that is right, or wrong, to pass each of five tests.
+    `right_pass`, `wrong_pass`: probability of a way to behave that is right, or wrong, to pass each of the tests.
     """
     dice, cases = random.Random(seed), []
     for n in range(tasks):
         chance = dice.betavariate(0.252, 0.298)
-        right = tuple(dice.random() < chance for _ in range(SAMPLES))
+        right = tuple(dice.random() < chance for _ in range(samples))
         ways = [0 if good else dice.randint(1, 5) for good in right]
         said = {
             way: tuple(
                 ScriptOutcome.FIXED if dice.random() < (wrong_pass if way else right_pass) else ScriptOutcome.PRESENT
-                for _ in range(5)
+                for _ in range(tests)
             )
             for way in sorted(set(ways))
         }
@@ -86,10 +88,10 @@ def simulated(tasks: int, right_pass: float, wrong_pass: float, seed: int = 0) -
         evidence = Evidence(
             *(f"task-{n}", tuple(f"patch {way}" for way in ways)),
             tuple(first.setdefault(way, k) for k, way in enumerate(ways)),
-            original=(ScriptOutcome.PRESENT,) * 5,
+            original=(ScriptOutcome.PRESENT,) * tests,
             edited=tuple(said[way] for way in ways),
-            own=(None,) * SAMPLES,
-            approved=(True,) * SAMPLES,
+            own=(None,) * samples,
+            approved=(True,) * samples,
         )
         cases.append(Case(evidence, right))
     return tasks_of(cases, lambda: dice.randint(2, MOST_CALLS))
