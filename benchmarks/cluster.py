@@ -12,14 +12,16 @@ machine, the local sandbox underneath, and the same local sandbox in process bes
 The second part simulates: `--nodes` nodes of 16 cores. Agents of nodes, and Ray's transport to them, are replaced by
 objects that sleep as long as real executions last (`benchmarks.cluster_nodes` says where that is from) and as long as
 an image of 2.5 GB takes at 100 MB/s, both divided by `--faster`. All else is the real system: the driver and its
-placement, the engine with its queue, threads and the journal on disk. A task has 250 executions in three waves, each of
-which waits for the one before.
+placement, the engine with its queue and the journal on disk, in a process that collects garbage as the command does. A
+task has 250 executions in three waves, each of which waits for the one before.
 
     makespan    seconds until the last execution has ended, over the least possible: all executions over all cores, or
                 the longest chain of one task
-    driver      processor time of the driver's process for each execution, simulated nodes included, plus that of a call
-                through Ray itself, measured in the first part with orders for an environment that is not there
-    memory      growth of the driver's process from a tenth of the executions to the last
+    driver      processor time of the driver's process for each execution, simulated nodes included (their clock, their
+                answers, and the texts of the tasks), plus that of a call through Ray itself, measured in the first part
+                with orders for an environment that is not there, eight under way at a time
+    memory      growth of the driver's process from a tenth of the executions to the last; simulated nodes keep hashes
+                of what they were sent, as the texts would be in the memory of another machine
 
 Ends with one line:
 
@@ -41,6 +43,7 @@ from typing import NamedTuple
 from benchmarks.cluster_run import OF_A_TASK, Simulated, simulate
 from benchmarks.sandboxes import machine
 from benchmarks.sessions import expect, repository
+from codemonkeys.system.memory import collect_rarely
 from sandboxes import Environment, Limits, Sandbox, Script
 from sandboxes.cluster.driver import RaySandbox
 from sandboxes.cluster.messages import Order, limit_values
@@ -126,6 +129,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=64)
     parser.add_argument("--faster", type=float, default=2.0)
     given = parser.parse_args()
+    collect_rarely()
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="cluster-") as place:
         folder = repository(Path(place, "repository"))

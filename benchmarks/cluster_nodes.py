@@ -7,7 +7,6 @@ was sent where.
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import itertools
 import random
@@ -18,14 +17,14 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeGuard
 from unittest import mock
 
 from sandboxes.cluster import driver
 from sandboxes.cluster.driver import RaySandbox
 from sandboxes.cluster.handle import Found
 from sandboxes.cluster.messages import Done, Facts, Order, Source, Unknown
-from sandboxes.cluster.texts import Ref
+from sandboxes.cluster.texts import Ref, hash_of
 
 CORES = 16
 MEMORY_MB = CORES * 4096
@@ -38,14 +37,18 @@ of, in the local sandbox on two cores (5 % took 0.4 s or less, 25 % 0.7, 50 % 1.
 their mean 5.5), and the time limit of an execution."""
 IMAGE_MB, MB_A_SECOND = 2500.0, 100.0
 """Of the image of a task, and what a node receives."""
-PRINTED = 3000
-"""Characters that an execution prints."""
+PRINTED = "\n".join(f"{number:3} {{0}} " + "." * 60 for number in range(40))
+"""What an execution prints: lines that are those of its script, before one that is its own; 3,000 characters."""
+
+
+def drawn_seconds(script: bytes, patch: bytes) -> float:
+    """How long an execution lasts: drawn by the hashes of its texts, an empty one for no patch."""
+    return min(MEDIAN * random.Random(script + patch).lognormvariate(0, SPREAD), MOST)
 
 
 def seconds_of(script: str, patch: str | None) -> float:
-    """How long an execution lasts: drawn by its texts."""
-    drawn = random.Random(hashlib.sha256(f"{script}{patch}".encode()).digest()).lognormvariate(0, SPREAD)
-    return min(MEDIAN * drawn, MOST)
+    """How long an execution lasts."""
+    return drawn_seconds(hash_of(script), b"" if patch is None else hash_of(patch))
 
 
 class Clock:
@@ -93,7 +96,8 @@ class Agent:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._texts: dict[bytes, str] = {}
+        self._known: set[bytes] = set()
+        """Hashes of the texts that it was sent: the texts themselves would be in the memory of another machine."""
         self._held: dict[str, float] = {}
         self._lock = threading.Lock()
         self.running = self.most = self.executions = self.moves = 0
@@ -127,15 +131,15 @@ class Agent:
 
     def do_carry_out(self, order: Order, texts: dict[bytes, str], layers: object) -> Future[Any]:
         """Sleep as long as the execution lasts."""
-        self._texts.update(texts)
-        script, patch = self._text(order.script), self._text(order.patch)
-        if missing := tuple(text.hash for text in (script, patch) if isinstance(text, Ref)):
+        self._known.update(texts)
+        script, patch = _hash_of(order.script), _hash_of(order.patch)
+        if missing := tuple(text.hash for text in (order.script, order.patch) if self._lacks(text)):
             return self._clock.after(0, lambda: Unknown(missing))
-        assert isinstance(script, str) and not isinstance(patch, Ref) and order.environment in self._held
+        assert order.environment in self._held
         with self._lock:
             self.running += 1
             self.most = max(self.most, self.running)
-        seconds = seconds_of(script, patch)
+        seconds = drawn_seconds(script, patch)
         return self._clock.after(seconds, partial(self._ended, script, seconds))
 
     def do_release(self, image: str) -> Future[Any]:
@@ -146,14 +150,19 @@ class Agent:
         """Nothing is open."""
         return self._clock.after(0, lambda: None)
 
-    def _text(self, given: str | Ref | None) -> str | Ref | None:
-        return self._texts.get(given.hash, given) if isinstance(given, Ref) else given
+    def _lacks(self, given: str | Ref | None) -> TypeGuard[Ref]:
+        return isinstance(given, Ref) and given.hash not in self._known
 
-    def _ended(self, script: str, seconds: float) -> Done:
+    def _ended(self, script: bytes, seconds: float) -> Done:
         with self._lock:
             self.running -= 1
             self.executions += 1
-        return Done(("exited", 0, None, f"{seconds} {script}"[:PRINTED], seconds, ""))
+        printed = f"{PRINTED.format(script.hex()[:8])}\nended after {seconds} s"
+        return Done(("exited", 0, None, printed, seconds, ""))
+
+
+def _hash_of(given: str | Ref | None) -> bytes:
+    return b"" if given is None else given.hash if isinstance(given, Ref) else hash_of(given)
 
 
 class _Method:

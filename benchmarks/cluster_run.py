@@ -121,11 +121,12 @@ def simulate(tasks: int, nodes: int, faster: float, runs: Path) -> Simulated:
                     await steps.in_thread(sandbox.ensure, environment)
                     for wave in waves(id):
                         await asyncio.gather(*map(carry_out, wave))
+                    journal.forget_task(id)
 
             async def all_of_them() -> None:
                 model, settings = (
                     FakeModel(answer),
-                    load_settings(operation={"executions": nodes * CORES, "tasks": CONCURRENT}),
+                    load_settings(operation={"tasks": CONCURRENT}),
                 )
                 steps = Steps(journal, ModelSet(model, model), sandbox, settings.operation)
                 steps.positions.update({id: position for position, id in enumerate(ids)})

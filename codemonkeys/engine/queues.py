@@ -162,16 +162,22 @@ class PriorityQueue:
 class ExecutionSlots:
     """Limits executions: how many run at a time, and how much memory they may take together; one always fits."""
 
-    def __init__(self, most: int | None, memory_mb: int | None, capacity: Callable[[], Capacity] | None = None) -> None:
-        """`capacity`: what there is of both now, which limits them where they are None."""
-        self._most, self._memory, self._capacity = most, memory_mb, capacity
+    def __init__(
+        self,
+        most: int | None,
+        memory_mb: int | None,
+        capacity: Callable[[], Capacity] | None = None,
+        ahead: int = 1,
+    ) -> None:
+        """`capacity`: what there is of both now, so many times of which (`ahead`) limits them where they are None."""
+        self._most, self._memory, self._capacity, self._ahead = most, memory_mb, capacity, ahead
         self._running = self._taken = 0
 
     def acquire(self, size: int) -> float:
         """Take a slot and `size` MiB; see `Resource`."""
         now = Capacity(0, 0, 0) if self._capacity is None else self._capacity()
-        most = now.executions if self._most is None else self._most
-        memory = now.memory_mb if self._memory is None else self._memory
+        most = now.executions * self._ahead if self._most is None else self._most
+        memory = now.memory_mb * self._ahead if self._memory is None else self._memory
         if self._running and (self._running >= most or self._taken + size > memory):
             return math.inf
         self._running += 1

@@ -25,12 +25,17 @@ from codemonkeys.settings import OperationSettings
 from codemonkeys.settings.section import memory_mb
 from codemonkeys.system.programs import Programs
 from sandboxes.base import Capacity, ElasticSandbox, Sandbox
+from sandboxes.sessions import BeginningSandbox
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 PREPARING = 4
 """Tasks whose snapshot and environment are prepared at a time."""
+
+AHEAD = 2
+"""Times the executions that fit on a cluster which are given to it: while some of them wait for the node that has their
+environment, others find cores that would idle."""
 
 
 def cores() -> int:
@@ -72,12 +77,14 @@ class Steps:
         """Names of environments in which scripts are known to run."""
         self.programs = Programs()
         capacity = sandbox.capacity if isinstance(sandbox, ElasticSandbox) else here
-        others = operation.tasks + PREPARING
+        others, ahead = operation.tasks + PREPARING, 1
         # Our own threads: the event loop may be somebody else's, and its default ones too few for all that waits.
         self._threads = Threads(lambda: (operation.executions or capacity().executions) + others)
+        if isinstance(sandbox, BeginningSandbox):
+            self._threads, ahead = Threads(lambda: others), AHEAD
         context = StepContext(journal, self.in_flight, Redactor(os.environ), notify, accept_changes)
         self.positions = context.positions
-        slots = ExecutionSlots(operation.executions, operation.executions_memory_mb, capacity)
+        slots = ExecutionSlots(operation.executions, operation.executions_memory_mb, capacity, ahead)
         self.calls = ModelCalls(context, models, operation, self.budget)
         self.executions = Executions(context, sandbox, slots, self._threads)
 
