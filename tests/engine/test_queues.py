@@ -235,3 +235,12 @@ def test_executions_follow_a_cluster_that_grows_and_shrinks() -> None:
     now = Capacity(64, 1000, 4)
     assert fill(ExecutionSlots(3, None, lambda: now), 100) == 3
     assert fill(ExecutionSlots(None, 500, lambda: now), 100) == 5
+
+
+def test_a_cluster_is_given_more_than_fits_unless_that_is_limited() -> None:
+    """While some wait for the node that has their environment, others find cores that would idle."""
+    now = Capacity(4, 1000, 2)
+    assert fill(ExecutionSlots(None, None, lambda: now, 2), 100) == 8
+    assert fill(ExecutionSlots(None, None, lambda: now, 2), 400) == 5
+    assert fill(ExecutionSlots(3, None, lambda: now, 2), 100) == 3
+    assert fill(ExecutionSlots(None, 250, lambda: now, 2), 100) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -15,7 +16,9 @@ from codemonkeys.journal import queries, run_files
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Price, Request, Usage
 from codemonkeys.settings import OperationSettings
-from sandboxes.base import Execution, Limits, Reason, Script
+from sandboxes.base import Environment, Execution, Limits, Reason, Script
+from sandboxes.layers import EMPTY, Entry, Layer
+from sandboxes.sessions import Session, Step
 from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
 
 KEY = StepKey(TASK.id, "edit", 0, 0)
@@ -196,6 +199,63 @@ def test_an_equal_execution_does_not_fail_with_whoever_is_cancelled(tmp_path: Pa
 
     assert asyncio.run(race()) == FINE
     assert [script for script, _ in sandbox.runs].count("x") == 1
+    steps.close()
+    steps.journal.close()
+
+
+class Elsewhere(AnsweringSandbox):
+    """A sandbox that no thread waits for: executions end when the test says."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda script, patch: FINE)
+        self.begun: list[tuple[str, Layer | None, Future[Step]]] = []
+
+    def begin(
+        self, environment: Environment, script: Script, patch: str | None, limits: Limits, layer: Layer | None
+    ) -> Future[Step]:
+        result: Future[Step] = Future()
+        result.set_running_or_notify_cancel()
+        self.begun.append((script.text, layer, result))
+        return result
+
+    def step(
+        self, environment: Environment, script: Script, layer: Layer = EMPTY, limits: Limits | None = None
+    ) -> Step:
+        raise AssertionError("a thread would wait")
+
+    def open(self, environment: Environment, limits: Limits | None = None, layer: Layer = EMPTY) -> Session:
+        raise AssertionError("sessions are opened by tests of sandboxes")
+
+
+def test_no_thread_waits_for_what_is_carried_out_elsewhere(tmp_path: Path) -> None:
+    """Neither for scripts nor for commands; what goes on after a cancellation is stored."""
+    sandbox = Elsewhere()
+    steps = open_steps(
+        tmp_path,
+        AnsweringModel(lambda request: ""),
+        sandbox,
+        operation=OperationSettings(executions=99, executions_memory_mb=10**6),
+    )
+    after = Layer.of([Entry("/testbed/new", "file", 0o644, b"new")])
+
+    async def several() -> list[Step]:
+        requests = [ExecutionRequest(PLACE, Script(f"script {n}"), None, Limits()) for n in range(20)]
+        requests.append(ExecutionRequest(PLACE, Script("command"), None, Limits(), EMPTY))
+        tasks = [
+            asyncio.create_task(steps.executions.step(KEY._replace(turn=n), one)) for n, one in enumerate(requests)
+        ]
+        while len(sandbox.begun) < len(requests):
+            await asyncio.sleep(0)
+        tasks[0].cancel()
+        await asyncio.wait([tasks[0]])
+        for text, _, result in sandbox.begun:
+            result.set_result(Step(FINE, after if text == "command" else EMPTY))
+        await steps.in_flight.drain()
+        return [await steps.executions.step(KEY._replace(turn=n), one) for n, one in enumerate(requests)]
+
+    assert asyncio.run(several()) == [Step(FINE, EMPTY)] * 20 + [Step(FINE, after)]
+    assert [layer for _, layer, _ in sandbox.begun] == [None] * 20 + [EMPTY]
+    assert sandbox.runs == []
     steps.close()
     steps.journal.close()
 
