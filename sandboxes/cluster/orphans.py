@@ -10,20 +10,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from sandboxes.cluster.starting import OWNER, PREFIX, RAYS
-from sandboxes.processes import process_start
+from sandboxes.processes import pid_namespace, process_start
 
 _ROUNDS = 5
 """In which processes are killed: one of them may have started another meanwhile."""
 
 
 def orphaned_clusters() -> list[Path]:
-    """Folders of this user's clusters whose owner has died."""
+    """Folders of this user's clusters whose owner has died; who is in another container, nobody here can tell."""
     found = []
     for folder in sorted(path for place in {tempfile.gettempdir(), "/tmp"} for path in Path(place).glob(f"{PREFIX}*")):
         with suppress(OSError):
             ours = folder.is_dir() and not folder.is_symlink() and folder.lstat().st_uid == os.geteuid()
-            owner, _, started = (folder / OWNER).read_text().partition(" ") if ours else ("", "", "")
-            if owner.isdigit() and started.isdigit() and process_start(int(owner)) != started:
+            text = (folder / OWNER).read_text() if ours else ""
+            owner, started, namespace, *_ = [*text.split(), "", "", ""]
+            told = namespace in ("", pid_namespace()) and owner.isdigit() and started.isdigit()
+            if told and process_start(int(owner)) != started:
                 found.append(folder)
     return found
 

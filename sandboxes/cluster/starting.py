@@ -13,14 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from sandboxes.base import SandboxError
-from sandboxes.processes import process_start
+from sandboxes.processes import pid_namespace, process_start
 
 PREFIX = "cm-ray-"
 """Begins the names of their folders."""
 RAYS = "r"
 """The part of such a folder that Ray gets, which lets everybody read it: the folder itself does not."""
 OWNER = "owner"
-"""File in such a folder: the id of the process whose cluster it is, and when that was started."""
+"""File in such a folder: the id of the process whose cluster it is, when that was started, and its namespace."""
 SECONDS = 300.0
 """In which a cluster has to start."""
 ATTEMPTS = 3
@@ -89,7 +89,7 @@ class OwnCluster:
         # Sockets lie deep below it, and their names must not grow longer than a hundred characters.
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place()))
         owner = os.getpid()
-        (self.folder / OWNER).write_text(f"{owner} {process_start(owner)}")
+        (self.folder / OWNER).write_text(f"{owner} {process_start(owner)} {pid_namespace()}")
         token = self.folder / "token"
         token.touch(0o600)
         token.write_text(secrets.token_hex(32))

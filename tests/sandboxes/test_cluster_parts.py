@@ -34,10 +34,12 @@ from sandboxes.cluster.messages import (
     limit_values,
 )
 from sandboxes.cluster.node import NodeAgent
+from sandboxes.cluster.orphans import orphaned_clusters
 from sandboxes.cluster.shipping import pieces_of, source_of
 from sandboxes.cluster.texts import Kept, Key, Ref, Sent, hash_of
 from sandboxes.layers import EMPTY
 from sandboxes.local import LocalSandbox
+from sandboxes.processes import pid_namespace
 
 SETTINGS = NodeSettings("tests", "local", share=False)
 
@@ -353,6 +355,16 @@ def test_any_error_of_a_node_is_a_failed_sandbox(agent: NodeAgent, environment: 
     assert isinstance(done, Done)
     execution = execution_of(done.result, "here")
     assert execution.reason is Reason.SANDBOX_FAILED and "No space left" in execution.detail
+
+
+def test_clusters_of_another_container_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it shares the folder for temporary files, its processes are alive but not to be seen."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name, namespace in (("dead", f" {pid_namespace()}"), ("old", ""), ("elsewhere", " 1")):
+        (tmp_path / f"cm-ray-{name}").mkdir()
+        (tmp_path / f"cm-ray-{name}" / "owner").write_text(f"{os.getpid()} 1{namespace}")
+    found = {folder.name for folder in orphaned_clusters() if folder.parent == tmp_path}
+    assert found == {"cm-ray-dead", "cm-ray-old"}
 
 
 def test_an_agent_names_the_keys_that_it_was_started_with(agent: NodeAgent, monkeypatch: pytest.MonkeyPatch) -> None:
