@@ -112,7 +112,7 @@ def test_what_was_sent_to_nodes_is_removed(ray_cluster: TwoNodes, source: str, t
     """On demand, and never what a run uses."""
     (task, *_) = load_tasks(source)
     environment = environment_of(task, tmp_path / "home", "folders")
-    with ray_cluster.joined(tmp_path / "second"), closing(ray_cluster.open(share=False)) as sandbox:
+    with ray_cluster.joined(tmp_path / "second"), closing(ray_cluster.open(share=False, patience=60)) as sandbox:
         wait_for(lambda: len(up(sandbox)) == 2)
         sandbox.ensure(environment)
         assert [found.kept for found in sent(environment.name)] == ["a run uses it"]
