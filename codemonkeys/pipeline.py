@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Sequence
 
 from codemonkeys.agent.trajectory import run_agent
 from codemonkeys.compute.after_wave import after_wave, first_wave, select_by, stop_early
-from codemonkeys.compute.draws import Draws, Ground, draw
+from codemonkeys.compute.draws import Draws, Ground, best_context, draw
 from codemonkeys.engine.work import Work
 from codemonkeys.generation.trajectories import Context, excerpt_of, run_trajectory
 from codemonkeys.layers.layering import add_layers
@@ -34,7 +34,7 @@ async def solve_task(work: Work) -> Choice | None:
         return None
     if wave.decision is Decision.ABSTAIN:
         return Choice(None, "", f"none of {len(draws.candidates)} candidates is to be trusted")
-    await add_layers(work, draws, await context)
+    await add_layers(work, draws, await best_context(ground, draws))
     return await select_by(work, draws, wave)
 
 

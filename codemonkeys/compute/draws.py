@@ -106,6 +106,11 @@ def beam_of(work: Work, ground: Ground, draws: Draws, samples: Sequence[int]) ->
     return Beam(work, len(draws.samples), pruned, context)
 
 
+async def best_context(ground: Ground, draws: Draws) -> Sequence[ContextFile]:
+    """The context choice that is kept first."""
+    return (await ground.contexts)[draws.contexts[0] if draws.contexts else 0]
+
+
 def context_of(work: Work, draws: Draws, drawn: int, sample: int) -> int:
     """The number of the context choice that a sample sees; each model and each kind of trajectory gets all in turn."""
     generation, kept = work.settings.generation, draws.contexts or range(drawn)

@@ -188,6 +188,10 @@ def test_executions_of_first_edits_keep_contexts(tmp_path: Path, snapshot: Snaps
     assert story[CONTEXTS] == [1] and story[KEPT] == [3, 1]
     assert turns(requests) == {0: 1, 1: 3, 2: 1, 3: 3, 4: 3, 5: 3}
     assert list(shown_to(requests).values()) == [{"a.py"}, {"a.py", "b.py"}] * 2 + [{"a.py", "b.py"}] * 2
+    layered = {**generation, "layers": ["generate", "fuse"]}
+    requests, _ = solved(tmp_path / "layered", snapshot, generation=layered, **given)
+    first = next(r for r in requests if r.key.stage == "fuse").messages[0].content
+    assert '"b.py"' in first, "what is merged is shown the context that was kept"
     assert solved(tmp_path, snapshot, never, generation=generation, **given) == ([], story)
 
 
