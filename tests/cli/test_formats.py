@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Done, codemonkeys
+from tests.cli.command import Done, forked
 from tests.tasks.harbor_tasks import harbor_task
 from tests.tasks.test_formats import ROWS, written
 from tests.tasks.test_submissions import FORMS, ONE, TWO, lines
 
-NOWHERE = {name: "http://127.0.0.1:9" for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "HF_ENDPOINT")}
+NOWHERE = {name: "http://127.0.0.1:9" for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")}
+"""Read when a connection is opened: no command reaches a network."""
 
 
 def call(folder: Path, *arguments: str) -> Done:
-    return codemonkeys(*arguments, home=folder / "home", cwd=folder, DOCKER_HOST=f"unix://{folder}/none", **NOWHERE)
+    return forked(*arguments, home=folder / "home", cwd=folder, DOCKER_HOST=f"unix://{folder}/none", **NOWHERE)
 
 
 def test_an_estimate_says_what_cannot_be_graded_and_where_images_run(tmp_path: Path) -> None:
