@@ -10,9 +10,10 @@ PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
 LAYER := import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))
 THIS := $(INSTALL) --no-deps --no-build-isolation --editable .
 
-# Tests wait for engines, kills and limits for much of their time: one process more than there are cores keeps these busy.
-# Groups begin in the order of tests/conftest.py, the longest first, and not by how many tests they have.
-PYTEST := $(BIN)/pytest --numprocesses $(shell expr $$(nproc) + 1) --dist loadgroup --no-loadscope-reorder
+# Groups begin in the order of tests/conftest.py, the longest first, and not by how many tests they have. There are more
+# processes than cores: one more where tests compute, as the fast ones do, and three more where they wait for engines,
+# kills and limits, as the slow ones do for two thirds of their time.
+PYTEST = $(BIN)/pytest --numprocesses $(shell expr $$(nproc) + $(1)) --dist loadgroup --no-loadscope-reorder
 
 # What processes import is compiled once: the tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,15 +24,15 @@ demo: .venv/ready
 	$(BIN)/codemonkeys demo
 
 test: .venv/ready-to-test
-	$(PYTEST) -m 'not slow'
+	$(call PYTEST,1) -m 'not slow'
 
 # Batches with faults and kills, every sandbox, real data: what needs Docker or data is skipped without it.
 test-slow: .venv/ready-to-test
-	$(PYTEST) -m slow
+	$(call PYTEST,3) -m slow
 
 # Both in one: what several tests share is made once, and no worker waits for the end of the first half.
 test-all: .venv/ready-to-test
-	$(PYTEST) --durations 30
+	$(call PYTEST,3) --durations 30
 
 # An installation without the lock takes the newest litellm: it and what it needs anew, in front of what is locked. The
 # tests that can tell whether it has drifted.

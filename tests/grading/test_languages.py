@@ -31,7 +31,7 @@ from tests.images import LANGUAGES
 from tests.tasks.harbor_tasks import harbor_task
 from tests.tasks.test_formats import written
 
-pytestmark = pytest.mark.xdist_group("languages")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("languages")]
 """Its images are made, and removed, once."""
 
 

@@ -31,7 +31,7 @@ from tests.grading.python_rows import (
 )
 from tests.tasks.test_formats import written
 
-pytestmark = pytest.mark.xdist_group("python formats")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("python formats")]
 """Its images are made, and removed, once."""
 
 

@@ -16,7 +16,7 @@ import pytest
 from codemonkeys.models.replay import read_recording
 from tests.cli.command import codemonkeys
 
-pytestmark = [pytest.mark.slow, pytest.mark.data]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.data]
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "recordings" / "agents"
 ALONE = ("generation.kinds=[agent]", "generation.samples=1", "agent.context=none")
