@@ -15,8 +15,9 @@ import pytest
 from hypothesis import settings
 
 from codemonkeys import wording
+from codemonkeys.demo import INSTANCE_ID
 from codemonkeys.tasks.snapshot import Snapshot
-from tests.cli.command import fork_server
+from tests.cli.command import fork_server, new_process
 
 if TYPE_CHECKING:
     from tests.sandboxes.cluster import TwoNodes
@@ -136,6 +137,17 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
     """One folder for built environments, shared by all workers of a test run."""
     base = tmp_path_factory.getbasetemp()
     return (base if worker_id == "master" else base.parent) / "home"
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Path:
+    """The folder in which the demo ran once: what uses it is in the group `demo`, and so in one process."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = new_process("demo", home=shared_home, cwd=folder)
+    assert done.code == 0, done.err
+    for part in ("Votes", "Chosen patch", "Spent: 0.00 USD, replayed", f"{INSTANCE_ID}: resolved"):
+        assert part in done.out
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import environment
+from tests.demo.test_demo import prediction
 
 ROOT = Path(__file__).parents[1]
 UV = Path(sys.executable).with_name("uv")
@@ -48,7 +49,10 @@ def install(python: Path, *arguments: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_wheel_runs_the_demo_in_an_empty_environment(wheel: Path, tmp_path: Path, shared_home: Path) -> None:
+@pytest.mark.xdist_group("demo")
+def test_wheel_runs_the_demo_in_an_empty_environment_and_to_the_same_bytes(
+    wheel: Path, tmp_path: Path, shared_home: Path, demo_run: Path
+) -> None:
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     install(python, "--require-hashes", "-r", str(ROOT / "requirements.lock"))
@@ -67,6 +71,7 @@ def test_wheel_runs_the_demo_in_an_empty_environment(wheel: Path, tmp_path: Path
     )
     assert done.returncode == 0, done.stderr
     assert ": resolved. Spent: 0.00 USD" in done.stdout
+    assert prediction(elsewhere / "runs", "demo") == prediction(demo_run / "runs", "demo")
 
 
 @pytest.mark.xdist_group("alone")
