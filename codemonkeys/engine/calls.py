@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -16,8 +17,8 @@ from codemonkeys.engine.bounds import UpperBounds
 from codemonkeys.engine.budget import Budget
 from codemonkeys.engine.events import Event
 from codemonkeys.engine.first_answers import FirstAnswers
-from codemonkeys.engine.queues import PriorityQueue
 from codemonkeys.engine.step_context import StepContext
+from codemonkeys.engine.turns import CallQueue, Turn
 from codemonkeys.engine.windows import fit, shorten
 from codemonkeys.errors import BadInput, BudgetReached, ModelError, NoAnswer
 from codemonkeys.journal.settlement import NOT_SENT
@@ -41,7 +42,9 @@ class ModelCalls:
         self._first_answers = FirstAnswers(context.journal, context.notify, operation.empty_answers)
         self.bounds = UpperBounds(self._journal.calls, operation)
         self._batched = BatchedCalls(context, operation.batch)
-        self._queues = {id(model): PriorityQueue(throttle_of(model, operation)) for model in models.distinct()}
+        self._queues = {
+            id(model): CallQueue(throttle_of(model, operation), context.ending) for model in models.distinct()
+        }
         for model in models.distinct():
             self._journal.put_price(model.name, model.price)
             if isinstance(model, Throttled):
@@ -68,9 +71,10 @@ class ModelCalls:
                 pass  # What that cost is booked, and it goes out alone.
         attempts = Attempts(self._journal, self._budget, self._in_flight, request, model, self.bounds)
         tokens = await attempts.measure()
-        async with self._queues[id(model)].slot(self._context.priority_of(request.key), tokens):
-            send = partial(self._send, request, model.complete, attempts)
-            return await self._when_affordable(attempts, lambda: self._in_flight.complete(send()))
+        priority, queue = self._context.priority_of(request.key), self._queues[id(model)]
+        async with queue.turn(priority, tokens) as turn:
+            send = partial(self._send, request, turn.asking(model.complete), attempts, turn)
+            return await self._when_affordable(attempts, lambda: self._in_flight.complete(send()), turn)
 
     async def _call_in_batch(self, request: Request, model: Model, batcher: Batcher) -> Completion:
         journal, budget, bounds = self._journal, self._budget, self.bounds
@@ -83,7 +87,9 @@ class ModelCalls:
             return await self._batched.complete(request.key, send())
         return await self._when_affordable(attempts, lambda: self._batched.complete(request.key, send()))
 
-    async def _when_affordable(self, attempts: Attempts, send: Callable[[], Awaitable[Completion]]) -> Completion:
+    async def _when_affordable(
+        self, attempts: Attempts, send: Callable[[], Awaitable[Completion]], turn: Turn | None = None
+    ) -> Completion:
         while True:
             self._in_flight.check()
             try:
@@ -92,6 +98,8 @@ class ModelCalls:
                 # What ends a call between its attempts ends it for good.
                 if attempts.step is not None or not self._budget.may_change:
                     raise
+            if turn is not None:  # Whoever waits for money keeps nobody from being booked.
+                await turn.take_slot()
             await attempts.wait_for_room()
 
     def in_batches(self, stage: str) -> bool:
@@ -118,21 +126,27 @@ class ModelCalls:
 
     def slot_to_begin(self, task: str) -> AbstractAsyncContextManager[None]:
         """A slot behind every call that queues: another task begins only when that keeps no call waiting."""
-        return self._queues[id(self._models.primary)].slot(self._context.priority_to_begin(task))
+        return self._queues[id(self._models.primary)].slot_to_begin(self._context.priority_to_begin(task))
 
-    async def _send(self, request: Request, ask: Ask, attempts: Attempts) -> Completion:
+    async def _send(self, request: Request, ask: Ask, attempts: Attempts, turn: Turn | None = None) -> Completion:
         try:
             if attempts.step is None:
                 await attempts.begin()
-                if self._in_flight.stop.draining or self._in_flight.refused is not None:
+                if turn is not None:
+                    await turn.take_slot()
+                is_unwanted = turn is not None and turn.has_ended
+                if is_unwanted or self._in_flight.stop.draining or self._in_flight.refused is not None:
                     await attempts.fail(NOT_SENT, charged=False)
                     self._in_flight.check()
+                    raise asyncio.CancelledError
             answer = await self._answer(replace(request, book_attempt=attempts.book), ask, attempts)
         except LeftInBatch:
             self._in_flight.check()
             raise
         finally:
             attempts.settle()
+            if turn is not None and turn.has_ended:
+                turn.end()
         self._context.notify(Event("call", request.key.task, request.key.stage))
         return answer
 

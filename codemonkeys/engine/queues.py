@@ -16,15 +16,26 @@ from sandboxes.base import Capacity
 
 
 class Priority(NamedTuple):
-    """The order of a queue, smallest first: later stages go first, and among equals the earlier task."""
+    """What decides about the order of a queue: later stages go first, and among equals the earlier task.
+
+    When a run is about to end, earlier stages go first, and among equals earlier turns.
+    """
 
     stage: int
+    """Smaller for later ones."""
     position: int
+    turn: int = 0
 
 
-def priority(stage: str, position: int) -> Priority:
-    """The priority of a step of a stage, of the task at a position of the run."""
-    return Priority(-priority_of(stage), position)
+def priority(stage: str, position: int, turn: int = 0) -> Priority:
+    """The priority of a step of a stage, of the task at a position of the run. `turn`: of its conversation."""
+    return Priority(-priority_of(stage), position, turn)
+
+
+def order_of(priority: Priority, is_ending: bool) -> tuple[int, ...]:
+    """Sorts those that wait, smallest first."""
+    stage, position, turn = priority
+    return (-stage, turn, position) if is_ending else (stage, position)
 
 
 def priority_to_begin(position: int) -> Priority:
@@ -47,8 +58,9 @@ class Resource(Protocol):
 class _Waiter(NamedTuple):
     """Ordered by priority, then by arrival."""
 
-    priority: Priority
+    order: tuple[int, ...]
     number: int
+    priority: Priority
     size: int
     owner: str
     admitted: asyncio.Future[None]
@@ -59,15 +71,23 @@ def no_share() -> float:
     return math.inf
 
 
+def never() -> bool:
+    """No run is about to end."""
+    return False
+
+
 class PriorityQueue:
     """A queue in front of a resource.
 
-    `share`: who holds this many slots goes after everybody who holds fewer, whatever the priorities.
+    `share`: who holds this many slots goes after everybody who holds fewer, whatever the priorities. `ends`: whether
+    the run is about to end.
     """
 
-    def __init__(self, resource: Resource, share: Callable[[], float] = no_share) -> None:
+    def __init__(
+        self, resource: Resource, share: Callable[[], float] = no_share, ends: Callable[[], bool] = never
+    ) -> None:
         self.resource = resource
-        self._share = share
+        self._share, self._ends = share, ends
         self._waiters: dict[str, list[_Waiter]] = {}
         """Heaps, by owner."""
         self._held: Counter[str] = Counter()
@@ -75,21 +95,24 @@ class PriorityQueue:
         """Heap of the first waiters of owners, with whether these hold their share; some are outdated."""
         self._shared = math.inf
         """The share by which they are ordered."""
+        self._is_ending = False
+        """Whether they are ordered as at the end of a run."""
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
     async def slot(self, priority: Priority, size: int = 0, owner: str = "") -> AsyncIterator[None]:
         """Wait for a slot, and hold it for the length of the block."""
-        await self._wait(priority, size, owner)
+        await self.enter(priority, size, owner)
         try:
             yield
         finally:
-            self._release(size, owner)
+            self.leave(size, owner)
 
-    async def _wait(self, priority: Priority, size: int, owner: str) -> None:
+    async def enter(self, priority: Priority, size: int = 0, owner: str = "") -> None:
+        """Wait for a slot; whoever has it gives it back by `leave`, with the same size and owner."""
         admitted = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(priority, next(self._numbers), size, owner, admitted)
+        waiter = _Waiter(order_of(priority, self._is_ending), next(self._numbers), priority, size, owner, admitted)
         heapq.heappush(self._waiters.setdefault(owner, []), waiter)
         self._place(owner)
         self.admit()
@@ -97,12 +120,13 @@ class PriorityQueue:
             await admitted
         except asyncio.CancelledError:
             if admitted.done() and not admitted.cancelled():
-                self._release(size, owner)
+                self.leave(size, owner)
             else:
                 self.admit()
             raise
 
-    def _release(self, size: int, owner: str) -> None:
+    def leave(self, size: int = 0, owner: str = "") -> None:
+        """Give a slot back."""
         self.resource.release(size)
         self._held[owner] -= 1
         if not self._held[owner]:
@@ -127,6 +151,11 @@ class PriorityQueue:
 
     def _first(self) -> _Waiter | None:
         """The waiter that is next; those that gave up are forgotten."""
+        if (is_ending := self._ends()) != self._is_ending:
+            self._is_ending, self._shared = is_ending, math.nan  # No share equals it: all are placed anew.
+            for heap in self._waiters.values():
+                heap[:] = [waiter._replace(order=order_of(waiter.priority, is_ending)) for waiter in heap]
+                heapq.heapify(heap)
         if (share := self._share()) != self._shared or len(self._order) > 2 * len(self._waiters) + 64:
             self._shared, self._order = share, []
             for owner in self._waiters:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from codemonkeys.engine.ending import Ending
 from codemonkeys.engine.events import Notify
 from codemonkeys.engine.in_flight import InFlight
 from codemonkeys.engine.queues import Priority, priority, priority_to_begin
@@ -28,10 +29,11 @@ class StepContext:
     """Redo stored steps whose request has changed."""
     positions: dict[str, int] = field(default_factory=dict[str, int])
     """Of the tasks in the run: among steps that queue, those of earlier tasks go first."""
+    ending: Ending = field(default_factory=Ending)
 
     def priority_of(self, key: StepKey) -> Priority:
         """The priority of a step in a queue."""
-        return priority(key.stage, self.positions.get(key.task, 0))
+        return priority(key.stage, self.positions.get(key.task, 0), key.turn)
 
     def priority_to_begin(self, task: str) -> Priority:
         """The priority of beginning a task: behind every step."""

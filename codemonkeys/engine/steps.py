@@ -83,7 +83,7 @@ class Steps:
         if isinstance(sandbox, BeginningSandbox):
             self._threads, ahead = Threads(lambda: others), AHEAD
         context = StepContext(journal, self.in_flight, Redactor(os.environ), notify, accept_changes)
-        self.positions = context.positions
+        self.positions, self.ending = context.positions, context.ending
         slots = ExecutionSlots(operation.executions, operation.executions_memory_mb, capacity, ahead)
         self.calls = ModelCalls(context, models, operation, self.budget)
         self.executions = Executions(context, sandbox, slots, self._threads)

@@ -64,9 +64,19 @@ class Throttle:
         self.on_failure: Callable[[str, str], None] = lambda status, words: None
         """Told of every attempt that failed transiently: its HTTP status or kind, and what was said."""
 
+    @property
+    def free(self) -> int:
+        """Slots that are free, whether or not a rate lets a call out; below 0 after the concurrency has fallen."""
+        return int(self.concurrency) - self._in_flight
+
+    @property
+    def is_rated(self) -> bool:
+        """Whether requests or tokens of a minute are limited."""
+        return min(self._requests.per_minute, self._tokens.per_minute) < math.inf
+
     def acquire(self, size: int) -> float:
         """Take a slot for a call of `size` tokens (0: not a call, and counted as none): 0, or seconds to wait."""
-        if self._in_flight >= int(self.concurrency):
+        if self.free <= 0:
             return math.inf
         seconds = max(self._requests.wait(1), self._tokens.wait(size))
         if seconds:

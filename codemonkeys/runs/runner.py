@@ -109,17 +109,20 @@ async def _run_all(
     steps.journal.add_tasks(tasks)
     steps.positions.update({task.id: position for position, task in enumerate(tasks)})
     steps.budget.tasks = len(tasks)
+    steps.ending.expect(len(tasks), settings)
     slots, preparing = asyncio.Semaphore(settings.operation.tasks), asyncio.Semaphore(PREPARING)
 
     async def one(task: Task) -> TaskResult | None:
         state = steps.journal.task_state(task.id)
         if state in FINAL:
+            steps.ending.left -= 1
             await steps.in_thread(release, task)
             return TaskResult(task.id, state, "in an earlier session")
         async with slots:
             if steps.stop.draining:
                 return None
             result = await run_task(task, settings, steps, prepare, preparing, solver, opening)
+            steps.ending.left -= 1
             if result is not None:
                 await steps.in_thread(release, task)
                 steps.journal.forget_task(task.id)

@@ -40,6 +40,32 @@ def test_later_stages_of_earlier_tasks_go_first_and_beginning_goes_last() -> Non
     assert went == order
 
 
+def test_at_the_end_of_a_run_earlier_stages_and_turns_go_first_also_of_those_that_wait() -> None:
+    order = [(BEGIN, 0, 0), ("relevance", 3, 0), ("test", 1, 0), ("test", 2, 0), ("test", 0, 1), ("edit", 0, 0)]
+    order += [("edit", 0, 2), ("select", 0, 0)]
+    asked = random.Random(1).sample(order, len(order))
+    went: list[tuple[str, int, int]] = []
+    ends = False
+
+    async def one(queue: PriorityQueue, stage: str, position: int, turn: int) -> None:
+        level = priority_to_begin(position) if stage == BEGIN else priority(stage, position, turn)
+        async with queue.slot(level, owner=str(position)):
+            went.append((stage, position, turn))
+            await asyncio.sleep(0)
+
+    async def all_of_them() -> None:
+        nonlocal ends
+        queue = PriorityQueue(ExecutionSlots(1, 1000), ends=lambda: ends)
+        async with queue.slot(Priority(-100, 0)):
+            waiting = [asyncio.ensure_future(one(queue, *who)) for who in asked]
+            await asyncio.sleep(0)
+            ends = True
+        await asyncio.gather(*waiting)
+
+    asyncio.run(all_of_them())
+    assert went == order
+
+
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.integers(1, 5), st.integers(1, 100), st.randoms())
 def test_no_more_than_fits_and_everybody_has_a_turn(
     sizes: list[int], most: int, memory: int, rng: random.Random

@@ -1,0 +1,38 @@
+"""The end of a run, when what the last tasks have left would no longer fill its slots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codemonkeys.settings import Settings
+
+FILLING = 4
+"""How many times as many tasks as fill the slots with their trajectories are the last ones: some have nearly ended."""
+PART = 4
+"""At most one of so many tasks is among the last: half of a run is to end early."""
+
+
+@dataclass
+class Ending:
+    """Whether a run is about to end: earlier stages go first then, so that its last tasks end together.
+
+    Until then later stages go first, and tasks end one by one. Kept up to the end, that would leave the steps of one
+    task, which wait for each other, and idle slots.
+    """
+
+    left: int = 0
+    """Tasks that have not ended."""
+    last: float = -1.0
+    """How many of them are the last ones."""
+
+    def expect(self, tasks: int, settings: Settings) -> None:
+        """Count down from a number of tasks."""
+        generation, operation = settings.generation, settings.operation
+        filling = FILLING * operation.calls / max(1, generation.wave or generation.samples)
+        # If more would be needed than may be under way, the slots are not full anyway, and nothing is gained.
+        self.left, self.last = tasks, min(filling, tasks / PART) if filling <= operation.tasks else -1.0
+
+    @property
+    def is_near(self) -> bool:
+        """Whether only the last tasks are left."""
+        return self.left <= self.last

@@ -1,0 +1,116 @@
+"""Turns of model calls: each reserves its cost shortly before a slot is free for it, and frees the slot once answered.
+
+To book a call is to wait for the disk, twice. A slot that waited with it would stand idle for that long.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from codemonkeys.engine.ending import Ending
+from codemonkeys.engine.queues import Priority, PriorityQueue
+from codemonkeys.models.base import Completion, Request
+from codemonkeys.models.throttle import Throttle
+
+AHEAD = 8
+"""For this many slots, one call more than there are free ones is booked: what a killed process has on the bill though
+it was never sent."""
+
+
+class _Places:
+    """Limits the calls that are booked and not sent: as many as have a free slot, or as are sent soon."""
+
+    def __init__(self, throttle: Throttle, ending: Ending) -> None:
+        self._throttle, self._ending = throttle, ending
+        self._taken = 0
+
+    def acquire(self, size: int) -> float:
+        """Take a place for a call of `size` tokens; see `Resource`.
+
+        A task that begins has 0: it waits for a slot that nothing else does, unless the run is about to end.
+        """
+        if not size and self._ending.is_near:
+            self._taken += 1
+            return 0.0
+        free, soon = self._throttle.free, int(self._throttle.concurrency) // AHEAD
+        # Where a rate holds calls back, a free slot does not mean that another one goes out.
+        most = min(free, 1) if not size else max(free, soon) if not self._throttle.is_rated else max(1, soon)
+        if self._taken >= most:
+            return math.inf
+        self._taken += 1
+        return 0.0
+
+    def release(self, size: int) -> None:
+        """Give it back."""
+        self._taken -= 1
+
+
+class CallQueue:
+    """The calls of one model, in the order of their priorities."""
+
+    def __init__(self, throttle: Throttle, ending: Ending) -> None:
+        self._places = PriorityQueue(_Places(throttle, ending), ends=lambda: ending.is_near)
+        self._slots = PriorityQueue(throttle)
+
+    @asynccontextmanager
+    async def turn(self, priority: Priority, tokens: int) -> AsyncIterator[Turn]:
+        """Wait until a call may be booked."""
+        await self._places.enter(priority, tokens)
+        turn = Turn(self._places, self._slots, priority, tokens)
+        try:
+            yield turn
+        finally:
+            turn.end()
+
+    @asynccontextmanager
+    async def slot_to_begin(self, priority: Priority) -> AsyncIterator[None]:
+        """Wait until a slot is free that no call waits for."""
+        async with self._places.slot(priority):
+            yield
+
+
+class Turn:
+    """The turn of one call: a place among those that are booked, then a slot until it is answered."""
+
+    def __init__(self, places: PriorityQueue, slots: PriorityQueue, priority: Priority, tokens: int) -> None:
+        self._places, self._slots = places, slots
+        self._priority, self._tokens = priority, tokens
+        self._held: PriorityQueue | None = places
+        self._is_asking = False
+        self.has_ended = False
+        """Whether nobody waits for the call any more: it need not be sent."""
+
+    async def take_slot(self) -> None:
+        """Wait for a slot, unless it is held already."""
+        if self._held is not self._slots:
+            await self._slots.enter(self._priority, self._tokens)
+            self._give_back()
+            self._held = self._slots
+
+    def asking(self, ask: Callable[[Request], Awaitable[Completion]]) -> Callable[[Request], Awaitable[Completion]]:
+        """A way to ask that frees the slot once there is an answer."""
+
+        async def ask_and_leave(request: Request) -> Completion:
+            self._is_asking = True
+            try:
+                return await ask(request)
+            finally:
+                self._is_asking = False
+                self._give_back()
+
+        return ask_and_leave
+
+    def end(self) -> None:
+        """Nobody waits for the call any more. One that has been sent keeps its slot until it is answered."""
+        self.has_ended = True
+        if not self._is_asking:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.leave(self._tokens)
+        if held is self._slots:
+            self._places.admit()

@@ -1,0 +1,205 @@
+"""Turns of calls: booked shortly before a slot is free, and out of it once they are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codemonkeys.engine.ending import Ending
+from codemonkeys.engine.queues import Priority
+from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.turns import AHEAD, CallQueue
+from codemonkeys.journal import queries, run_files
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Price, Request, Usage
+from codemonkeys.models.throttle import Throttle
+from codemonkeys.settings import OperationSettings
+from sandboxes.base import Execution, Reason
+from tests.fakes import TASK, AnsweringModel, AnsweringSandbox, open_steps
+
+SLOTS = AHEAD
+SANDBOX = AnsweringSandbox(lambda script, patch: Execution(Reason.EXITED, 0))
+
+
+class Waiting(AnsweringModel):
+    """A model whose calls are answered one by one."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda request: "", price=Price(completion=0.01))
+        self.answers: dict[int, asyncio.Event] = {}
+
+    async def complete(self, request: Request) -> Completion:
+        self.requests.append(request)
+        await self.answers.setdefault(request.key.sample, asyncio.Event()).wait()
+        return Completion("x", "stop", Usage(0, 1), self.name)
+
+
+def states(steps: Steps) -> Counter[str]:
+    with run_files.reading(steps.journal.folder / "run.db") as connection:
+        return Counter(row["state"] for row in queries.rows(connection, "SELECT state FROM calls"))
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not holds():
+            await asyncio.sleep(0.001)
+
+
+def request(sample: int) -> Request:
+    return Request(StepKey(TASK.id, "edit", sample), (Message("user", "Hello"),), max_tokens=10)
+
+
+def test_one_call_more_is_booked_and_waits_for_a_slot(tmp_path: Path) -> None:
+    model = Waiting()
+    steps = open_steps(tmp_path, model, SANDBOX, operation=OperationSettings(calls=SLOTS))
+
+    async def all_of_them() -> None:
+        calls = [asyncio.ensure_future(steps.calls.call(request(n))) for n in range(SLOTS + 3)]
+        await until(lambda: states(steps)["started"] == SLOTS + 1)
+        assert [each.key.sample for each in model.requests] == list(range(SLOTS))
+        model.answers[3].set()
+        await calls[3]
+        await until(lambda: len(model.requests) == SLOTS + 1)
+        for n in range(SLOTS + 3):
+            model.answers.setdefault(n, asyncio.Event()).set()
+        await asyncio.gather(*calls)
+
+    asyncio.run(all_of_them())
+    assert states(steps) == {"done": SLOTS + 3}
+    steps.journal.close()
+
+
+def test_a_slot_is_free_once_its_call_is_answered_though_the_answer_is_not_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Waiting()
+    steps = open_steps(tmp_path, model, SANDBOX, operation=OperationSettings(calls=SLOTS))
+    finish, sent_before = steps.journal.calls.finish, list[int]()
+
+    def finish_and_tell(*given: Any) -> None:
+        sent_before.append(len(model.requests))
+        finish(*given)
+
+    monkeypatch.setattr(steps.journal.calls, "finish", finish_and_tell)
+
+    async def all_of_them() -> None:
+        calls = [asyncio.ensure_future(steps.calls.call(request(n))) for n in range(SLOTS + 1)]
+        await until(lambda: states(steps)["started"] == SLOTS + 1)
+        await steps.journal.group_commit(lambda: None)  # The one that booked the last call is over.
+        model.answers[0].set()
+        await calls[0]
+        for n in range(1, SLOTS + 1):
+            model.answers.setdefault(n, asyncio.Event()).set()
+        await asyncio.gather(*calls)
+
+    asyncio.run(all_of_them())
+    assert sent_before[0] == SLOTS + 1
+    steps.journal.close()
+
+
+def test_a_booked_call_that_nobody_waits_for_is_not_sent_and_costs_nothing(tmp_path: Path) -> None:
+    model = Waiting()
+    steps = open_steps(tmp_path, model, SANDBOX, operation=OperationSettings(calls=SLOTS))
+
+    async def all_of_them() -> None:
+        calls = [asyncio.ensure_future(steps.calls.call(request(n))) for n in range(SLOTS + 1)]
+        await until(lambda: states(steps)["started"] == SLOTS + 1)
+        calls[SLOTS].cancel()
+        for n in range(SLOTS):
+            model.answers.setdefault(n, asyncio.Event()).set()
+        await asyncio.gather(*calls[:SLOTS])
+        await steps.in_flight.drain()
+
+    asyncio.run(all_of_them())
+    assert len(model.requests) == SLOTS
+    assert states(steps) == {"done": SLOTS, "failed": 1}
+    assert steps.journal.calls.spent() == SLOTS * 0.01
+    steps.journal.close()
+
+
+@given(st.integers(1, 40), st.integers(1, 20), st.randoms())
+def test_no_more_than_the_slots_ask_at_a_time_and_everybody_has_a_turn(
+    count: int, slots: int, rng: random.Random
+) -> None:
+    """Whoever is cancelled leaves no place and no slot taken."""
+    asking = booked = 0
+
+    async def ask(request: Request) -> Completion:
+        nonlocal asking, booked
+        booked, asking = booked - 1, asking + 1
+        assert asking <= slots
+        try:
+            await asyncio.sleep(0)
+        finally:
+            booked, asking = booked + 1, asking - 1
+        return Completion("", "stop", None, "")
+
+    async def one(queue: CallQueue) -> None:
+        nonlocal booked
+        async with queue.turn(Priority(0, 0), 1) as turn:
+            booked += 1
+            try:
+                assert booked + asking <= slots + slots // AHEAD
+                await asyncio.sleep(0)
+                await turn.take_slot()
+                await turn.asking(ask)(request(0))
+            finally:
+                booked -= 1
+
+    async def all_of_them() -> None:
+        queue = CallQueue(Throttle(slots), Ending())
+        running = [asyncio.ensure_future(one(queue)) for _ in range(count)]
+        for _ in range(rng.randrange(6)):
+            await asyncio.sleep(0)
+        for task in rng.sample(running, count // 3):
+            task.cancel()
+        await asyncio.wait_for(asyncio.gather(*running, return_exceptions=True), 10)
+        assert not [each for each in running if not each.cancelled() and each.exception()]
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(one(queue) for _ in range(2 * slots)))
+            async with queue.slot_to_begin(Priority(0, 0)):
+                pass
+
+    asyncio.run(all_of_them())
+
+
+def test_a_task_begins_only_once_a_slot_is_free_that_no_call_waits_for() -> None:
+    begun = False
+
+    async def begin(queue: CallQueue) -> None:
+        nonlocal begun
+        async with queue.slot_to_begin(Priority(9, 0)):
+            begun = True
+
+    async def all_of_them() -> None:
+        queue, end = CallQueue(Throttle(SLOTS), Ending()), asyncio.Event()
+
+        async def ask(request: Request) -> Completion:
+            await end.wait()
+            return Completion("", "stop", None, "")
+
+        async def call() -> None:
+            async with queue.turn(Priority(0, 0), 1) as turn:
+                await turn.take_slot()
+                await turn.asking(ask)(request(0))
+
+        calls = [asyncio.ensure_future(call()) for _ in range(SLOTS)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        beginning = asyncio.ensure_future(begin(queue))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not begun
+        end.set()
+        await asyncio.gather(beginning, *calls)
+
+    asyncio.run(all_of_them())
+    assert begun
