@@ -175,6 +175,8 @@ class ModelCalls:
         thinking = answer.thinking if values(answer.thinking) == answer.thinking else ""
         calls = tuple(call.cleaned(values) for call in answer.calls)
         text, reasoning = values(answer.text), values(answer.reasoning)
+        if (text, reasoning, thinking, calls) == (answer.text, answer.reasoning, answer.thinking, answer.calls):
+            return answer
         return replace(answer, text=text, reasoning=reasoning, thinking=thinking, calls=calls)
 
     def _record_retry(self, model: str, status: str, words: str) -> None:

@@ -155,7 +155,7 @@ class HostedModel:
             attempt = partial(self._attempt, request, what)
             completion, attempts = await self._retry.run(attempt, what, request.book_attempt)
             self.throttle.answered(completion.usage.completion_tokens if completion.usage else 0)
-            return replace(completion, attempts=attempts)
+            return completion if attempts == 1 else replace(completion, attempts=attempts)
 
     async def _attempt(self, request: Request, what: str) -> Completion:
         with hearing() as heard:

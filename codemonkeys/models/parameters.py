@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal
 
 Api = Literal["chat", "responses"]
@@ -37,6 +38,11 @@ class Parameters:
 
     def given(self) -> dict[str, Any]:
         """Those that differ from the defaults, by name: what belongs to a step's hash."""
+        return dict(self._given)
+
+    @cached_property
+    def _given(self) -> Mapping[str, Any]:
+        """Asked for several times in every call."""
         return {
             each.name: dict(value) if isinstance(value, Mapping) else value
             for each in fields(self)

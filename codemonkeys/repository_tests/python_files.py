@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import PurePosixPath
 from weakref import proxy
 
@@ -13,6 +13,7 @@ from codemonkeys.context.languages import is_example, is_test, language_of
 from codemonkeys.tasks.snapshot import Entry, Snapshot, once_for_each
 
 _TEST_NAMES = ("test_*.py", "*_test.py", "*_tests.py", "unittest_*.py", "tests.py", "test.py")
+_TEST_NAME = re.compile("|".join(map(translate, _TEST_NAMES)))
 _CONTAINS_TESTS = re.compile(r"^\s*(?:async\s+)?def test|^\s*class \w*Test|^class \w+\(.*TestCase", re.M)
 # Imports are matched by regular expression: there can be thousands of test files, in any version of Python.
 _IMPORT = re.compile(
@@ -29,8 +30,8 @@ def may_hold_tests(entry: Entry) -> bool:
     return (
         entry.is_file
         and entry.size <= MAX_BYTES
+        and _TEST_NAME.match(entry.path.rpartition("/")[2]) is not None
         and language_of(entry.path) == "python"
-        and any(fnmatchcase(PurePosixPath(entry.path).name, pattern) for pattern in _TEST_NAMES)
         and not is_example(entry.path)
     )
 
