@@ -38,11 +38,24 @@ def count(run: str, mark: str, folder: Path) -> dict[str, int]:
 
 
 def left_behind(
-    name: str, execute: Callable[[], None], executions: int, workers: int, run: str, mark: str, folder: Path
+    name: str,
+    execute: Callable[[], None],
+    linger: Callable[[], None],
+    executions: int,
+    workers: int,
+    run: str,
+    mark: str,
+    folder: Path,
 ) -> int:
-    """Run executions and print counts that have grown since the first tenth; returns how many have."""
+    """Run executions and print counts that have grown since the first tenth; returns how many have.
+
+    `linger`: an execution that lasts for seconds. As many are begun first as there are workers: what waits for the next
+    executions is as many as were ever under way at a time, and short ones may overlap for the first time much later.
+    """
     count(run, mark, folder)  # loads the engine's library, whose memory would count as grown
     with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(lambda _: linger(), range(workers)):
+            pass
         for _ in pool.map(lambda _: execute(), range(max(executions // 10, workers))):
             pass
         before = _settled(run, mark, folder)

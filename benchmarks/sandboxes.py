@@ -61,6 +61,7 @@ from sandboxes.rootfs import export_image
 
 IMPORT = Script("import flask\n")
 EXIT = Script("exit 0\n", "script.sh", ("sh",))
+LINGER = Script("sleep 5\n", "script.sh", ("sh",))
 WORKERS = 4
 OURS = ("local", "docker", "reuse")
 
@@ -260,7 +261,8 @@ def main() -> None:
             print(f"{name:10}{row}", flush=True)
         leaks = 0
         for name in OURS if given.executions else ():
-            leaks += left_behind(name, partial(ways[name], EXIT), given.executions, WORKERS, run, mark, Path(home))
+            short, long = partial(ways[name], EXIT), partial(ways[name], LINGER)
+            leaks += left_behind(name, short, long, given.executions, WORKERS, run, mark, Path(home))
         told = measure_matrix(given.matrix, task, data / "task_repo" / "tasks" / given.task, Path(home))
     local, docker, reuse, engine = (per_second[name] / per_second["original"] for name in (*OURS, "engine"))
     print(

@@ -128,9 +128,9 @@ def main() -> None:
         command_ms = found["session"] - found["bare"]
         print(f"local: a command bare {found['bare']:.1f} ms, in a session {found['session']:.1f} ms")
 
-        def open_one() -> None:
+        def open_one(command: str = "true\n") -> None:
             opened = sandbox.open(environment, LIMITS)
-            expect(opened.run("true\n"))
+            expect(opened.run(command))
             opened.close()
 
         rate = 1000 / statistics.mean(milliseconds(open_one) for _ in range(given.rounds))
@@ -146,7 +146,8 @@ def main() -> None:
             {"with": lambda: to_and_fro(changed), "without": lambda: to_and_fro(empty.snapshot())}, given.rounds
         )
         snapshot_ms = both["with"] - both["without"]
-        leaks = left_behind("local", open_one, 10 * given.rounds, 2, "benchmark", mark, Path(place))
+        linger = partial(open_one, "sleep 5\n")
+        leaks = left_behind("local", open_one, linger, 10 * given.rounds, 2, "benchmark", mark, Path(place))
         sandbox.close()
         try:
             ratio = docker_ratio(given.image, folder, given.rounds)
