@@ -132,15 +132,17 @@ def settings_of(section: type[BaseModel], prefix: str) -> list[tuple[str, Any, s
     from pydantic import BaseModel
 
     from codemonkeys.settings import ModelSettings
+    from codemonkeys.settings.section import meanings
 
     listed: list[tuple[str, Any, str]] = []
+    said = meanings(section)
     for name, field in section.model_fields.items():
         default = field.get_default(call_default_factory=True)
         if isinstance(default, BaseModel):
             listed += settings_of(type(default), f"{prefix}{name}.")
         elif f"{prefix}{name}" == "models":
-            listed.append((name, default, field.description or ""))
+            listed.append((name, default, said.get(name, "")))
             listed += settings_of(ModelSettings, "models.NAME.")
         else:
-            listed.append((f"{prefix}{name}", default, field.description or ""))
+            listed.append((f"{prefix}{name}", default, said.get(name, "")))
     return listed
