@@ -134,7 +134,7 @@ class ModelCalls:
                 await attempts.begin()
                 if turn is not None:
                     await turn.take_slot()
-                is_unwanted = turn is not None and turn.has_ended
+                is_unwanted = turn is not None and turn.is_unwanted
                 if is_unwanted or self._in_flight.stop.draining or self._in_flight.refused is not None:
                     await attempts.fail(NOT_SENT, charged=False)
                     self._in_flight.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from codemonkeys.settings import Settings
@@ -22,7 +23,7 @@ class Ending:
 
     left: int = 0
     """Tasks that have not ended."""
-    last: float = -1.0
+    last: float = -math.inf
     """How many of them are the last ones."""
 
     def expect(self, tasks: int, settings: Settings) -> None:
@@ -30,7 +31,7 @@ class Ending:
         generation, operation = settings.generation, settings.operation
         filling = FILLING * operation.calls / max(1, generation.wave or generation.samples)
         # If more would be needed than may be under way, the slots are not full anyway, and nothing is gained.
-        self.left, self.last = tasks, min(filling, tasks / PART) if filling <= operation.tasks else -1.0
+        self.left, self.last = tasks, min(filling, tasks / PART) if filling <= operation.tasks else -math.inf
 
     @property
     def is_near(self) -> bool:

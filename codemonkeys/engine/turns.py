@@ -52,13 +52,13 @@ class CallQueue:
 
     def __init__(self, throttle: Throttle, ending: Ending) -> None:
         self._places = PriorityQueue(_Places(throttle, ending), ends=lambda: ending.is_near)
-        self._slots = PriorityQueue(throttle)
+        self._slots, self._throttle = PriorityQueue(throttle, ends=lambda: ending.is_near), throttle
 
     @asynccontextmanager
     async def turn(self, priority: Priority, tokens: int) -> AsyncIterator[Turn]:
         """Wait until a call may be booked."""
         await self._places.enter(priority, tokens)
-        turn = Turn(self._places, self._slots, priority, tokens)
+        turn = Turn(self._places, self._slots, self._throttle, priority, tokens)
         try:
             yield turn
         finally:
@@ -74,17 +74,25 @@ class CallQueue:
 class Turn:
     """The turn of one call: a place among those that are booked, then a slot until it is answered."""
 
-    def __init__(self, places: PriorityQueue, slots: PriorityQueue, priority: Priority, tokens: int) -> None:
-        self._places, self._slots = places, slots
+    def __init__(
+        self, places: PriorityQueue, slots: PriorityQueue, throttle: Throttle, priority: Priority, tokens: int
+    ) -> None:
+        self._places, self._slots, self._throttle = places, slots, throttle
         self._priority, self._tokens = priority, tokens
         self._held: PriorityQueue | None = places
-        self._is_asking = False
+        self._is_asking = self._had_to_wait = False
         self.has_ended = False
-        """Whether nobody waits for the call any more: it need not be sent."""
+        """Whether nobody waits for the call any more."""
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether whoever waited for the call is gone since there was no slot for it: it need not be sent."""
+        return self.has_ended and self._had_to_wait
 
     async def take_slot(self) -> None:
         """Wait for a slot, unless it is held already."""
         if self._held is not self._slots:
+            self._had_to_wait = self._throttle.free <= 0
             await self._slots.enter(self._priority, self._tokens)
             self._give_back()
             self._held = self._slots
