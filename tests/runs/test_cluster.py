@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import signal
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from tests.cli.command import Command, Done, codemonkeys
 from tests.models.endpoint import Reply, Seen, serve
 from tests.recorded import dry_run
 from tests.runs.test_faults import Batch
-from tests.sandboxes.cluster import TwoNodes, wait_for
+from tests.sandboxes.cluster import JoinedNode, TwoNodes, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("ray")]
 
@@ -90,3 +93,63 @@ def test_nodes_and_drivers_are_killed(ray_cluster: TwoNodes, shared_home: Path, 
     calls = batch.query("cluster", CALLS)[0][0]
     assert 2 * calls <= answered <= 2 * calls + lost
     assert len(batch.query("cluster", "SELECT DISTINCT node FROM execution_steps WHERE node <> ''")) >= 2
+
+
+def test_a_node_hangs(ray_cluster: TwoNodes, shared_home: Path, tmp_path: Path) -> None:
+    """Its agent and the scripts there stop in the middle: they run elsewhere, and `status` tells it, then and later."""
+    batch = SmallBatch(tmp_path, shared_home, ray_cluster.variables())
+    second_is_up = "SELECT 1 FROM nodes WHERE state = 'up' GROUP BY state HAVING count(*) = 2"
+    stopped: list[int] = []
+
+    def slowly(seen: Seen) -> Reply:
+        if seen.number == FIRST:
+            wait_for(lambda: batch.query("cluster", second_is_up))
+        return respond(seen)
+
+    def failed() -> list[tuple[str, str]]:
+        done = batch("status", "cluster", "--json")
+        nodes = json.loads(done.out)["cluster"]["nodes"] if done.code == 0 else []
+        return [(node["state"], node["last_failure"]) for node in nodes if node["last_failure"]]
+
+    with serve(respond) as endpoint:
+        assert batch(*batch.solve(endpoint.url, "plain", "--sandbox", "local")).code == 0
+    with serve(slowly) as endpoint, ray_cluster.joined(tmp_path / "second", 4, apart=True) as second:
+        wait_for(lambda: len(living()) == 2)
+        driver = batch.start(
+            *batch.solve(endpoint.url, "cluster", "--sandbox", "ray", "--ray-address", ray_cluster.address)
+        )
+        try:
+            wait_for(lambda: scripts_of(second) or driver.poll() is not None)
+            stopped = second.tree("NodeAgent")
+            assert stopped and driver.poll() is None
+            for pid in stopped:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            wait_for(lambda: failed() or driver.poll() is not None)
+            ((state, why),) = failed()
+            assert state == "suspect" and "has not answered for" in why
+        finally:
+            _, said = driver.communicate()
+        assert driver.wait() == 0, said
+    wait_for(lambda: not [pid for pid in stopped if Path(f"/proc/{pid}").exists()])
+    assert batch.predictions("cluster") == batch.predictions("plain")
+    assert batch.query("cluster", DONE) == batch.query("plain", DONE)
+    assert batch.query("cluster", TWICE) == []
+    told = batch("status", "cluster").out
+    assert re.search(r"[1-9]\d* executions? failed on a node; [1-9]\d* retried on another since", told)
+    assert "has not answered for" in told
+
+
+FIRST = 6
+"""Answers of the model before both nodes are up."""
+
+
+def scripts_of(node: JoinedNode) -> list[int]:
+    """Processes of scripts that run there."""
+    return [pid for pid in node.tree("NodeAgent") if cmdline(pid).endswith(b".py\0")]
+
+
+def cmdline(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
