@@ -25,6 +25,8 @@ class _Places:
     def __init__(self, throttle: Throttle, ending: Ending) -> None:
         self._throttle, self._ending = throttle, ending
         self._taken = 0
+        self.turns = 0
+        """Calls that are booked, sent, or answered and not stored: the next ones follow from those."""
 
     def acquire(self, size: int) -> float:
         """Take a place for a call of `size` tokens; see `Resource`.
@@ -36,7 +38,13 @@ class _Places:
             return 0.0
         free, soon = self._throttle.free, int(self._throttle.concurrency) // AHEAD
         # Where a rate holds calls back, a free slot does not mean that another one goes out.
-        most = min(free, 1) if not size else max(free, soon) if not self._throttle.is_rated else max(1, soon)
+        most = (
+            int(free > 0 and self.turns < int(self._throttle.concurrency))
+            if not size
+            else max(free, soon)
+            if not self._throttle.is_rated
+            else max(1, soon)
+        )
         if self._taken >= most:
             return math.inf
         self._taken += 1
@@ -51,7 +59,8 @@ class CallQueue:
     """The calls of one model, in the order of their priorities."""
 
     def __init__(self, throttle: Throttle, ending: Ending) -> None:
-        self._places = PriorityQueue(_Places(throttle, ending), ends=lambda: ending.is_near)
+        self._limit = _Places(throttle, ending)
+        self._places = PriorityQueue(self._limit, ends=lambda: ending.is_near)
         self._slots, self._throttle = PriorityQueue(throttle, ends=lambda: ending.is_near), throttle
 
     @asynccontextmanager
@@ -59,10 +68,13 @@ class CallQueue:
         """Wait until a call may be booked."""
         await self._places.enter(priority, tokens)
         turn = Turn(self._places, self._slots, self._throttle, priority, tokens)
+        self._limit.turns += 1
         try:
             yield turn
         finally:
+            self._limit.turns -= 1
             turn.end()
+            self._places.admit()
 
     @asynccontextmanager
     async def slot_to_begin(self, priority: Priority) -> AsyncIterator[None]:
