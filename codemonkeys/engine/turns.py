@@ -33,18 +33,13 @@ class _Places:
 
         A task that begins has 0: it waits for a slot that nothing else does, unless the run is about to end.
         """
-        if not size and self._ending.is_near:
-            self._taken += 1
-            return 0.0
-        free, soon = self._throttle.free, int(self._throttle.concurrency) // AHEAD
-        # Where a rate holds calls back, a free slot does not mean that another one goes out.
-        most = (
-            int(free > 0 and self.turns < int(self._throttle.concurrency))
-            if not size
-            else max(free, soon)
-            if not self._throttle.is_rated
-            else max(1, soon)
-        )
+        free, slots = self._throttle.free, int(self._throttle.concurrency)
+        soon, most = slots // AHEAD, math.inf
+        if size:
+            # Where a rate holds calls back, a free slot does not mean that another one goes out.
+            most = max(1 if self._throttle.is_rated else free, soon)
+        elif not self._ending.is_near:
+            most = int(free > 0 and self.turns < slots)
         if self._taken >= most:
             return math.inf
         self._taken += 1
