@@ -128,13 +128,14 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
 
     Raises CorruptJournal, NewerJournal, JournalError.
     """
-    existed = path.exists() and path.stat().st_size > 0
     try:
         with ExitStack() as on_failure:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             # Legacy transaction control without implicit BEGIN: every write transaction here begins IMMEDIATE.
             connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
             on_failure.callback(connection.close)
+            # Not the file's size: a process that was killed as it began a run leaves a database with nothing in it.
+            existed = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
             applied = check_schema(connection, path) if existed else None
             connection.execute("PRAGMA journal_mode = WAL")
             # FULL: a paid answer must survive a power failure, not just a crash of the process.

@@ -221,6 +221,18 @@ def test_foreign_database_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path, "run", "source", {})
 
 
+def test_a_run_that_was_killed_as_it_began_begins_again(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "run" / "run.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    assert path.stat().st_size > 0
+    Journal(tmp_path, "run", "source", {}).close()
+    with run_files.reading(path) as connection:
+        assert connection.execute("SELECT source FROM run").fetchone()[0] == "source"
+    assert [found.name for found in path.parent.glob("run.db.*")] == [], "there is nothing to back up"
+
+
 def test_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:
     with journal._writer.writing() as connection:
         connection.execute(

@@ -106,7 +106,8 @@ def test_samples_are_what_the_code_gives(
         *(("definition.", "screen.") if rule == "ballots" else ("digest.",)),
         {"memory": "distill.", "distill": "edit.earlier"}[diversity],
     )
-    rare = ("select.", "judge.", "tournament.", "answer.", "critique.", "rerank.", "fuse.", *unused)
+    elsewhere = ("critique.", "rerank.", "fuse.", "choices.", "prune.")  # in the tests of layers and of searches
+    rare = ("select.", "judge.", "tournament.", "answer.", *elsewhere, *unused)
     optional = {"select.result", "edit.earlier", "edit.peers"} | {name for name in expected if name.startswith(rare)}
     assert missing <= optional and any(name.startswith(asking) for name in given)
     assert RUN.keys() == {"repo", "issue", "runs_on"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from codemonkeys.journal import writer
+from codemonkeys.journal import times
 from codemonkeys.models import retry
 from codemonkeys.models.retry import retry_after
 from codemonkeys.models.throttle import TokenBucket
@@ -48,7 +48,7 @@ def test_a_run_ends_the_same(
     repository = make_repository(FILES)
     wanted: dict[str, Any] = {"generation": {"samples": 2}}
     finish_run(tmp_path / "plain", repository, 3, **wanted)
-    for module in (writer, run_status):
+    for module in (times, run_status):
         monkeypatch.setattr(module, "datetime", Jumping)
     finish_run(tmp_path / "jumping", repository, 3, **wanted)
     assert predictions(tmp_path / "jumping") == predictions(tmp_path / "plain") != []
