@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from sandboxes.cluster import watch
 from sandboxes.cluster.connection import Connection, living
 from sandboxes.cluster.dispatcher import Dispatcher
 from sandboxes.cluster.handle import CLOSING, Node
+from sandboxes.cluster.homes import Homes
 from sandboxes.cluster.members import Members
 from sandboxes.cluster.messages import Facts, NodeSettings
 from sandboxes.cluster.under_way import UnderWay, Wanted
@@ -21,9 +21,6 @@ from sandboxes.nodes import Cluster
 from sandboxes.sessions import Session, Step
 
 T = TypeVar("T")
-
-MOST_LAYERS = 4096
-"""Layers of sessions of which the driver remembers the node."""
 
 
 class RaySandbox:
@@ -146,27 +143,6 @@ class RaySandbox:
             node.kill()
         self._dispatcher.close()
         self._connection.close()
-
-
-class Homes:
-    """The nodes of sessions, by the ids of their layers: the last used. Thread-safe."""
-
-    def __init__(self, most: int = MOST_LAYERS) -> None:
-        self._most, self._lock, self._known = most, threading.Lock(), dict[str, str]()
-
-    def get(self, layer: str) -> str | None:
-        """The node where the session with this layer is."""
-        return self._known.get(layer)
-
-    def put(self, layer: str, node: str) -> None:
-        """Remember the node; every session begins with the empty layer, which is at home nowhere."""
-        if layer == EMPTY.id:
-            return
-        with self._lock:
-            self._known.pop(layer, None)
-            self._known[layer] = node
-            if len(self._known) > self._most:
-                del self._known[next(iter(self._known))]
 
 
 def _unfit(facts: Facts) -> str:

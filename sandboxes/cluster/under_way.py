@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from sandboxes import inside
 from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError, Script
 from sandboxes.cluster.dispatcher import Dispatcher
 from sandboxes.cluster.handle import Node, NodeLost
+from sandboxes.cluster.homes import Homes
 from sandboxes.cluster.members import Members
 from sandboxes.cluster.messages import Done, Order, Unknown, applied, execution_of, limit_values
 from sandboxes.cluster.node_state import Request
@@ -35,22 +36,10 @@ class Wanted(NamedTuple):
     """Of a command in a session: what has changed before."""
 
 
-class SessionHomes(Protocol):
-    """The nodes of sessions, by the ids of their layers."""
-
-    def get(self, layer: str) -> str | None:
-        """The node of a session."""
-        ...
-
-    def put(self, layer: str, node: str) -> None:
-        """Remember it."""
-        ...
-
-
 class UnderWay:
     """Carries one execution out. No thread waits for it: each method is called when the one before has led to it."""
 
-    def __init__(self, wanted: Wanted, members: Members, homes: SessionHomes, dispatcher: Dispatcher) -> None:
+    def __init__(self, wanted: Wanted, members: Members, homes: Homes, dispatcher: Dispatcher) -> None:
         self._wanted, self._members, self._homes, self._dispatcher = wanted, members, homes, dispatcher
         self._before = EMPTY if wanted.layer is None else wanted.layer
         self._ticket = self._sent = 0

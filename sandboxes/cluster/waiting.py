@@ -54,10 +54,6 @@ class Waiting:
             if found := self._queues.get(environment):
                 yield from found.values()
 
-    def count(self, environment: str) -> int:
-        """Requests that wait for an environment."""
-        return sum(len(queue.waiting) for queue in self.of(environment))
-
     def add(self, request: Request, ticket: int) -> Queue:
         """Add a request at the end of its queue."""
         queues = self._queues.setdefault(request.environment, {})

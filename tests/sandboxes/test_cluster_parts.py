@@ -22,7 +22,7 @@ from codemonkeys.tasks.build_once import unfinished
 from sandboxes import Entry, Environment, Execution, Layer, Limits, Reason, SandboxError, conformance
 from sandboxes.cluster import shipping
 from sandboxes.cluster.connection import advice, knock
-from sandboxes.cluster.driver import Homes
+from sandboxes.cluster.homes import Homes
 from sandboxes.cluster.messages import (
     Done,
     NodeSettings,

@@ -13,8 +13,8 @@ import pytest
 from sandboxes import Environment, Limits, Reason, SandboxError, Script
 from sandboxes.cluster import members as module
 from sandboxes.cluster.dispatcher import Dispatcher
-from sandboxes.cluster.driver import Homes
 from sandboxes.cluster.handle import Node, NodeLost
+from sandboxes.cluster.homes import Homes
 from sandboxes.cluster.members import Members
 from sandboxes.cluster.messages import Done, Facts, NodeSettings, Order, Unknown
 from sandboxes.cluster.node_state import Request
