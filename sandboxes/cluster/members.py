@@ -25,6 +25,11 @@ def _warning(keys: tuple[str, ...]) -> str:
     return f"its processes have the key {', '.join(keys)}, which no node needs: start it from a shell that has none"
 
 
+def is_nodes_fault(error: Exception) -> bool:
+    """Whether what was not carried out counts against the node that it was given to."""
+    return isinstance(error, SandboxError) and not isinstance(error, SourceMissing)
+
+
 class Place:
     """A place on a node, for one request."""
 
@@ -68,7 +73,7 @@ class Members:
             yield place
             seconds = time.monotonic() - begun
         except SandboxError as error:
-            place.failed = not isinstance(error, SourceMissing)
+            place.failed = is_nodes_fault(error)
             raise
         finally:
             self.give_back(ticket, seconds, place.failed)

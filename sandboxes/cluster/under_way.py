@@ -13,7 +13,7 @@ from sandboxes.base import Environment, Execution, Limits, Reason, SandboxError,
 from sandboxes.cluster.dispatcher import Dispatcher
 from sandboxes.cluster.handle import Node, NodeLost
 from sandboxes.cluster.homes import Homes
-from sandboxes.cluster.members import Members
+from sandboxes.cluster.members import Members, is_nodes_fault
 from sandboxes.cluster.messages import Done, Order, Unknown, applied, execution_of, limit_values
 from sandboxes.cluster.node_state import Request
 from sandboxes.cluster.placement import Start
@@ -150,7 +150,7 @@ class UnderWay:
     def _failed(self, error: Exception) -> None:
         """It was not carried out."""
         if self._ticket:
-            self._members.give_back(self._ticket, None, isinstance(error, SandboxError))
+            self._members.give_back(self._ticket, None, is_nodes_fault(error))
         told = inside.unforeseen(SandboxError("the sandbox was closed") if self._members.closed else error)
         node = "" if self._node is None else self._node.id
         self.result.set_result(Step(Execution(told.reason, detail=told.detail, node=node), self._before))

@@ -16,8 +16,8 @@ from sandboxes.cluster.dispatcher import Dispatcher
 from sandboxes.cluster.handle import Node, NodeLost
 from sandboxes.cluster.homes import Homes
 from sandboxes.cluster.members import Members
-from sandboxes.cluster.messages import Done, Facts, NodeSettings, Order, Unknown
-from sandboxes.cluster.node_state import Request
+from sandboxes.cluster.messages import Done, Facts, NodeSettings, Order, SourceMissing, Unknown
+from sandboxes.cluster.node_state import FAILURES, Request
 from sandboxes.cluster.texts import Ref, Sent, hash_of
 from sandboxes.cluster.under_way import MOST_SENT_AGAIN, UnderWay, Wanted
 from sandboxes.sessions import Step
@@ -146,6 +146,19 @@ def test_an_environment_that_does_not_come_is_a_failure() -> None:
 
     execution = carried_out(Full(lambda *_: FINE)).execution
     assert (execution.reason, execution.detail, execution.node) == (Reason.SANDBOX_FAILED, "its disk is full", "")
+
+
+def test_files_that_the_driver_cannot_read_are_no_failure_of_a_node() -> None:
+    class Unsent(Agent):
+        def hold(self, name: str, source: object) -> float:
+            raise SourceMissing("its folders are gone")
+
+    nodes = Members(NodeSettings("tests", "local"), lambda: None)
+    nodes.added(cast(Node, Unsent(lambda *_: FINE)), FACTS)
+    for _ in range(2 * FAILURES):
+        execution = carried_out(Agent(lambda *_: FINE), members=nodes).execution
+        assert (execution.reason, execution.detail) == (Reason.SANDBOX_FAILED, "its folders are gone")
+    assert [node.state for node in nodes.views()] == ["up"]
 
 
 def test_what_no_node_can_take_is_refused_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
