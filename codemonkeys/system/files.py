@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sandboxes.processes import process_start
@@ -15,21 +16,35 @@ SCRATCH = "codemonkeys-scratch"
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A temporary folder that tells by its name whose it is; `leftovers` finds those of processes that were killed."""
+    """A temporary folder that tells by its name whose it is; `leftovers` finds those of processes that were killed.
+
+    Its owner holds a lock on it, which processes see that share the folder but not the process ids: of a container.
+    """
     owner = os.getpid()
     with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}-{owner}-{process_start(owner)}-") as name:
-        yield Path(name)
+        folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_SH)
+            yield Path(name)
+        finally:
+            os.close(folder)
 
 
 def leftovers() -> list[Path]:
-    """Temporary folders of ours whose process, of this user, has died."""
+    """Temporary folders of ours whose process, of this user, has died; one that goes meanwhile is none."""
     found = []
-    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{SCRATCH}-*-*-*")):
-        owner, started = folder.name.removeprefix(f"{SCRATCH}-").split("-")[:2]
-        about = folder.lstat()
-        ours = folder.is_dir() and not folder.is_symlink() and about.st_uid == os.geteuid()
-        if ours and owner.isdigit() and started.isdigit() and process_start(int(owner)) != started:
-            found.append(folder)
+    for path in sorted(Path(tempfile.gettempdir()).glob(f"{SCRATCH}-*-*-*")):
+        owner, started = path.name.removeprefix(f"{SCRATCH}-").split("-")[:2]
+        if not owner.isdigit() or not started.isdigit() or process_start(int(owner)) == started:
+            continue
+        with suppress(OSError):
+            folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if os.fstat(folder).st_uid == os.geteuid():
+                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    found.append(path)
+            finally:
+                os.close(folder)
     return found
 
 

@@ -68,6 +68,11 @@ def test_only_leftovers_are_removed(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
     (tmp_path / "cm-ray-mine" / "owner").write_text(f"{os.getpid()} {process_start(os.getpid())}")
     alive = cgroups.create(Limits(), 8, cgroups.parents())
+    # As the owner in a container is seen that shares only the folder: its process id means nothing here.
+    elsewhere = tmp_path / "codemonkeys-scratch-999999999-1-there"
+    elsewhere.mkdir()
+    held = os.open(elsewhere, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_SH)
 
     def clean(*options: str) -> Done:
         nowhere = {"TMPDIR": str(tmp_path), "DOCKER_HOST": f"unix://{tmp_path}/nowhere.sock"}
@@ -88,10 +93,14 @@ def test_only_leftovers_are_removed(tmp_path: Path) -> None:
         assert not any(path.exists() for path in gone)
         assert all(folder.exists() for folder in (*foreign, home / "environments" / ".new.making"))
         assert alive is None or all(folder.exists() for folder in alive.folders)
+        assert elsewhere.exists()
     finally:
+        os.close(held)
         if alive:
             alive.remove()
-    assert scratch not in clean().out and cluster not in clean().out
+    out = clean().out
+    assert str(elsewhere) in out and not elsewhere.exists()
+    assert scratch not in out and cluster not in out
 
 
 def test_environments_that_were_sent_are_removed_when_asked(tmp_path: Path) -> None:
