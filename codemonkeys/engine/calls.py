@@ -56,6 +56,12 @@ class ModelCalls:
         Raises ModelError, BudgetReached, StepChanged, RunInterrupted. An answer without text is a completion with the
         finish reason `empty`, or `length` if it was cut: it was paid for, and counts as a malformed answer.
         """
+        try:
+            return await self._call(request)
+        finally:
+            self.has_called(request.key.task)
+
+    async def _call(self, request: Request) -> Completion:
         model, request = self._models.of(request.key.stage, request.key.sample), await self.fitted(request)
         stored = self._journal.calls.stored(request.key)
         if stored is not None:
@@ -72,7 +78,7 @@ class ModelCalls:
         attempts = Attempts(self._journal, self._budget, self._in_flight, request, model, self.bounds)
         tokens = await attempts.measure()
         priority, queue = self._context.priority_of(request.key), self._queues[id(model)]
-        async with queue.turn(priority, tokens) as turn:
+        async with queue.turn(priority, tokens, request.key.task) as turn:
             send = partial(self._send, request, turn.asking(model.complete), attempts, turn)
             return await self._when_affordable(attempts, lambda: self._in_flight.complete(send()), turn)
 
@@ -126,7 +132,11 @@ class ModelCalls:
 
     def slot_to_begin(self, task: str) -> AbstractAsyncContextManager[None]:
         """A slot behind every call that queues: another task begins only when that keeps no call waiting."""
-        return self._queues[id(self._models.primary)].slot_to_begin(self._context.priority_to_begin(task))
+        return self._queues[id(self._models.primary)].slot_to_begin(self._context.priority_to_begin(task), task)
+
+    def has_called(self, task: str) -> None:
+        """A task that has begun has called, or ended: no slot is kept for its first call."""
+        self._queues[id(self._models.primary)].has_called(task)
 
     async def _send(self, request: Request, ask: Ask, attempts: Attempts, turn: Turn | None = None) -> Completion:
         try:

@@ -1,6 +1,7 @@
 """Turns of model calls: each reserves its cost shortly before a slot is free for it, and frees the slot once answered.
 
-To book a call is to wait for the disk, twice. A slot that waited with it would stand idle for that long.
+To book a call is to wait for the disk, twice. A slot that waited with it would stand idle for that long. Where there
+are few slots, nothing is booked ahead.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from codemonkeys.models.throttle import Throttle
 AHEAD = 8
 """For this many slots, one call more than there are free ones is booked: what a killed process has on the bill though
 it was never sent."""
+UNCALLED = 4
+"""At least so many tasks may have begun without a call so far, also where there are fewer slots."""
 
 
 class _Places:
@@ -27,6 +30,8 @@ class _Places:
         self._taken = 0
         self.turns = 0
         """Calls that are booked, sent, or answered and not stored: the next ones follow from those."""
+        self.uncalled: set[str] = set()
+        """Tasks that have begun and not called so far: their first calls are to come."""
 
     def acquire(self, size: int) -> float:
         """Take a place for a call of `size` tokens; see `Resource`.
@@ -39,7 +44,7 @@ class _Places:
             # Where a rate holds calls back, a free slot does not mean that another one goes out.
             most = max(1 if self._throttle.is_rated else free, soon)
         elif not self._ending.is_near:
-            most = int(free > 0 and self.turns < slots)
+            most = int(free > 0 and self.turns < slots and len(self.uncalled) < max(slots, UNCALLED))
         if self._taken >= most:
             return math.inf
         self._taken += 1
@@ -59,8 +64,9 @@ class CallQueue:
         self._slots, self._throttle = PriorityQueue(throttle, ends=lambda: ending.is_near), throttle
 
     @asynccontextmanager
-    async def turn(self, priority: Priority, tokens: int) -> AsyncIterator[Turn]:
-        """Wait until a call may be booked."""
+    async def turn(self, priority: Priority, tokens: int, task: str = "") -> AsyncIterator[Turn]:
+        """Wait until a call of a task may be booked."""
+        self._limit.uncalled.discard(task)
         await self._places.enter(priority, tokens)
         turn = Turn(self._places, self._slots, self._throttle, priority, tokens)
         self._limit.turns += 1
@@ -72,10 +78,18 @@ class CallQueue:
             self._places.admit()
 
     @asynccontextmanager
-    async def slot_to_begin(self, priority: Priority) -> AsyncIterator[None]:
-        """Wait until a slot is free that no call waits for."""
+    async def slot_to_begin(self, priority: Priority, task: str = "") -> AsyncIterator[None]:
+        """Wait until a slot is free that no call waits for, nor the first call of a task that has begun."""
         async with self._places.slot(priority):
+            if task:
+                self._limit.uncalled.add(task)
             yield
+
+    def has_called(self, task: str) -> None:
+        """A task has called, if elsewhere, or will not: no slot is kept for its first call."""
+        if task in self._limit.uncalled:
+            self._limit.uncalled.remove(task)
+            self._places.admit()
 
 
 class Turn:
@@ -105,7 +119,11 @@ class Turn:
             self._held = self._slots
 
     def asking(self, ask: Callable[[Request], Awaitable[Completion]]) -> Callable[[Request], Awaitable[Completion]]:
-        """A way to ask that frees the slot once there is an answer."""
+        """A way to ask that frees the slot once there is an answer, where another call may be booked for it.
+
+        With fewer slots none is booked ahead, and one freed so early would go to whatever waits, before the call that
+        follows from this answer: it is kept until the answer is stored.
+        """
 
         async def ask_and_leave(request: Request) -> Completion:
             self._is_asking = True
@@ -113,7 +131,8 @@ class Turn:
                 return await ask(request)
             finally:
                 self._is_asking = False
-                self._give_back()
+                if int(self._throttle.concurrency) >= AHEAD:
+                    self._give_back()
 
         return ask_and_leave
 

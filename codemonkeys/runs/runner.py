@@ -179,6 +179,7 @@ async def run_task(
             steps.journal.put_note(task.id, "task", 0, "traceback", lines)
     finally:
         steps.budget.end(task.id)
+        steps.calls.has_called(task.id)
     chosen = choice if isinstance(choice, Choice) and choice.number is not None else None
     number, patch = (None, None) if chosen is None else (chosen.number, chosen.patch)
     if outside := [path for path in patch_paths(patch or "") if not task.in_scope(path)]:
