@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
-from codemonkeys.context.json_arrays import parse_numbers
-from codemonkeys.engine.conversation import WITH_REPAIR, Conversation
 from codemonkeys.engine.work import Work
-from codemonkeys.errors import BudgetReached, FilteredAnswer, RejectedRequest
 from codemonkeys.layers.shown import shown
 from codemonkeys.selection.collect_evidence import SelectionInput
 from codemonkeys.selection.conversation import touched_files
+from codemonkeys.selection.orders import ask_for_order
 from codemonkeys.stages import RERANK
 
 RANKING = "ranking"
@@ -26,26 +23,14 @@ async def rerank(work: Work, inputs: SelectionInput, order: Sequence[int], numbe
     """
     if work.has_ended_early(RERANK, number):
         return list(order)
-    shuffled = list(order)
-    random.Random(f"{work.task.id} {number}").shuffle(shuffled)
     system = work.prompts("rerank.system", files=touched_files(work, [inputs.evidence.patches[i] for i in order]))
-    talk = Conversation(work, RERANK, number, system, WITH_REPAIR, 0.0, work.settings.selection.max_tokens)
 
-    def parse(answer: str) -> list[int]:
-        return parse_numbers(answer, len(shuffled))
+    def told(shuffled: Sequence[int]) -> str:
+        return work.prompts("rerank.user", candidates=shown(work, inputs, shuffled))
 
-    def repair(problem: str) -> str:
-        return work.prompts("rerank.repair", problem=problem, count=len(shuffled))
-
-    message = work.prompts("rerank.user", candidates=shown(work, inputs, shuffled))
-    try:
-        found = await talk.ask(message, parse, repair)
-    except (BudgetReached, FilteredAnswer, RejectedRequest) as error:
-        work.give_up(RERANK, number, error)
-        found = None
-    if found is None:
+    ranked = await ask_for_order(work, RERANK, number, system, order, told, f"{work.task.id} {number}")
+    if not ranked:
         return list(order)
-    ranked = [shuffled[place - 1] for place in found]
     samples = {numbered.number - 1: numbered.candidate.sample for numbered in inputs.matrix.candidates}
     await work.note(RERANK, RANKING, [samples[index] for index in ranked], number)
     return ranked
