@@ -10,7 +10,7 @@ from codemonkeys.report.layer_records import Verification
 from codemonkeys.report.statistics import Verdict
 from codemonkeys.report.stored_run import Cost, StoredRun
 from codemonkeys.selection.evidence import Evidence
-from codemonkeys.selection.evolving import by_fitness
+from codemonkeys.selection.evolving import breaks, by_fitness, fitness
 from codemonkeys.selection.rules_base import passed, valid_tests
 from codemonkeys.stages import CRITIQUE, FUSE, PER_TRAJECTORY, RERANK, VERIFY
 
@@ -115,12 +115,11 @@ def layer_results(
 
 def leads(evidence: Evidence, one: Verification) -> bool:
     """Whether a merged candidate that was refused would be the first one by tests."""
-    order, scripts, worst = by_fitness(evidence), valid_tests(evidence), evidence.regressions + 1
+    order, scripts = by_fitness(evidence), valid_tests(evidence)
     if not order or one.scripts != len(scripts):
         return False
-    broken = evidence.breaks[order[0]] if evidence.breaks else 0
-    best = passed(evidence, order[0], scripts), -(worst if broken is None else broken)
-    return (one.passed, -(worst if one.broken is None else one.broken)) > best
+    best = fitness(evidence, passed(evidence, order[0], scripts), breaks(evidence, order[0]))
+    return fitness(evidence, one.passed, one.broken) > best
 
 
 def share(verdicts: Sequence[Sequence[Verdict]]) -> float | None:

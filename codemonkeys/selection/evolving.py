@@ -52,13 +52,25 @@ def by_fitness(evidence: Evidence) -> list[int]:
 
     By executions alone: what a model thinks of them would favour what persuades it.
     """
-    scripts, worst = valid_tests(evidence), evidence.regressions + 1
+    scripts = valid_tests(evidence)
 
-    def fitness(index: int) -> tuple[int, int, int]:
-        broken = evidence.breaks[index] if evidence.breaks else 0
-        return passed(evidence, index, scripts), -(worst if broken is None else broken), -index
+    def key(index: int) -> tuple[tuple[int, int], int]:
+        return fitness(evidence, passed(evidence, index, scripts), breaks(evidence, index)), -index
 
-    return sorted(usable(evidence), key=fitness, reverse=True)
+    return sorted(usable(evidence), key=key, reverse=True)
+
+
+def fitness(evidence: Evidence, passes: int, broken: int | None) -> tuple[int, int]:
+    """How good a candidate is by so many valid tests that it passes and tests that it breaks; larger is better.
+
+    One of which it is unknown what it breaks counts as if it broke all, and one more.
+    """
+    return passes, -(evidence.regressions + 1 if broken is None else broken)
+
+
+def breaks(evidence: Evidence, index: int) -> int | None:
+    """Tests of the repository that a candidate breaks; None if unknown, 0 where none were run."""
+    return evidence.breaks[index] if evidence.breaks else 0
 
 
 def results_of(work: Work, inputs: SelectionInput, index: int, share: int) -> dict[str, Any]:
