@@ -65,9 +65,10 @@ def application(only: str = "") -> typer.Typer:
         rich_markup_mode=None,
     )
     made.callback(invoke_without_command=True)(version)
-    for command in [command for command in COMMANDS if command.__name__ == only] or COMMANDS:
+    named = [command for command in COMMANDS if command.__name__ == only]
+    for command in named or COMMANDS:
         made.command(cls=Command)(command)
-    if all(command.__name__ != only for command in COMMANDS):
+    if not named:
         made.add_typer(images, name="images")
     return made
 

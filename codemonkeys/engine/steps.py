@@ -77,13 +77,17 @@ class Steps:
         """Names of environments in which scripts are known to run."""
         self.programs = Programs()
         capacity = sandbox.capacity if isinstance(sandbox, ElasticSandbox) else here
-        others, ahead = operation.tasks + PREPARING, 1
         # Our own threads: the event loop may be somebody else's, and its default ones too few for all that waits.
-        self._threads = Threads(lambda: (operation.executions or capacity().executions) + others)
-        if isinstance(sandbox, BeginningSandbox):
-            self._threads, ahead = Threads(lambda: others), AHEAD
+        is_elsewhere = isinstance(sandbox, BeginningSandbox)
+
+        def threads() -> int:
+            waiting = 0 if is_elsewhere else operation.executions or capacity().executions
+            return waiting + operation.tasks + PREPARING
+
+        self._threads = Threads(threads)
         context = StepContext(journal, self.in_flight, Redactor(os.environ), notify, accept_changes)
         self.positions, self.ending = context.positions, context.ending
+        ahead = AHEAD if is_elsewhere else 1
         slots = ExecutionSlots(operation.executions, operation.executions_memory_mb, capacity, ahead)
         self.calls = ModelCalls(context, models, operation, self.budget)
         self.executions = Executions(context, sandbox, slots, self._threads)
