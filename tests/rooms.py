@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from codemonkeys.engine.work import Work
 from codemonkeys.journal import queries, run_files
 from codemonkeys.models.base import Model, Request
@@ -52,6 +54,19 @@ def room(
         yield Work(TASK, snapshot, PLACE, load_settings(**given), prompts, steps)
     finally:
         steps.journal.close()
+
+
+def rendered_values(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
+    """The names of the values with which each template is rendered from now on."""
+    found: dict[str, set[str]] = {}
+    render = Prompts.__call__
+
+    def noting(self: Prompts, name: str, **values: Any) -> str:
+        found.setdefault(name, set()).update(values)
+        return render(self, name, **values)
+
+    monkeypatch.setattr(Prompts, "__call__", noting)
+    return found
 
 
 def solve_in_room(

@@ -26,7 +26,6 @@ from codemonkeys.models.base import Request
 from codemonkeys.models.fake_answers import answer as fake
 from codemonkeys.models.replay import ReplayModel, write_recording
 from codemonkeys.pipeline import solve_task
-from codemonkeys.prompting import Prompts
 from codemonkeys.prompting.samples import SAMPLES
 from codemonkeys.report.layers import layer_results
 from codemonkeys.report.layers_view import layers_of_task
@@ -40,7 +39,7 @@ from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
 from sandboxes.local import LocalSandbox
 from tests.fakes import TASK
-from tests.rooms import MARKER, room, solve_in_room
+from tests.rooms import MARKER, rendered_values, room, solve_in_room
 from tests.selection.test_regression import environment, patch_of
 
 ALL = ["generate", "critique", "rank", "fuse", "verify"]
@@ -110,14 +109,7 @@ def never(request: Request) -> str:
 def test_candidates_are_reviewed_ranked_merged_and_the_merged_one_is_tested(
     tmp_path: Path, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rendered: dict[str, set[str]] = {}
-    render = Prompts.__call__
-
-    def noting(self: Prompts, name: str, **values: Any) -> str:
-        rendered.setdefault(name, set()).update(values)
-        return render(self, name, **values)
-
-    monkeypatch.setattr(Prompts, "__call__", noting)
+    rendered = rendered_values(monkeypatch)
     requests, story = solved(tmp_path, snapshot)
     by_stage = {stage: [r for r in requests if r.key.stage == stage] for stage in ("critique", "rerank", "fuse")}
     assert [r.key.sample for r in by_stage["critique"]] == [0, 1, 2]

@@ -15,11 +15,11 @@ from codemonkeys.journal.digest_store import DigestStore
 from codemonkeys.models.base import Request
 from codemonkeys.models.fake_answers import answer
 from codemonkeys.pipeline import solve_task
-from codemonkeys.prompting import Prompts, shipped_folder
+from codemonkeys.prompting import shipped_folder
 from codemonkeys.prompting.check import check_prompts
 from codemonkeys.prompting.samples import RUN, SAMPLES
 from codemonkeys.tasks.snapshot import Snapshot
-from tests.rooms import MARKER, room
+from tests.rooms import MARKER, rendered_values, room
 
 LONG = f'def long():\n    """{"So much is said of it that a model is asked to say it shorter. " * 4}"""\n'
 SOURCES = {
@@ -64,14 +64,7 @@ def test_samples_are_what_the_code_gives(
     rule: str, mode: str, tmp_path: Path, make_snapshot: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a run in which every conversation gives a malformed answer first, so that it is repaired, and one looks up."""
-    given: dict[str, set[str]] = {}
-    render = Prompts.__call__
-
-    def noting(self: Prompts, name: str, **values: Any) -> str:
-        given.setdefault(name, set()).update(values)
-        return render(self, name, **values)
-
-    monkeypatch.setattr(Prompts, "__call__", noting)
+    given = rendered_values(monkeypatch)
 
     def answers(request: Request) -> str:
         first = request.key.turn == 0 and request.key.stage != "judge"

@@ -22,7 +22,6 @@ from codemonkeys.models.base import Completion, Request
 from codemonkeys.models.fake_answers import answer as fake
 from codemonkeys.models.replay import ReplayModel, write_recording
 from codemonkeys.pipeline import solve_task
-from codemonkeys.prompting import Prompts
 from codemonkeys.prompting.samples import SAMPLES
 from codemonkeys.report.search_view import search_of_task
 from codemonkeys.report.task_view import unapproved
@@ -30,7 +29,7 @@ from codemonkeys.settings import load_settings
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
 from tests.fakes import TASK
-from tests.rooms import MARKER, room
+from tests.rooms import MARKER, rendered_values, room
 
 FILES = {f"{name}.py": f"{name} = 1\n" for name in "abc"}
 
@@ -143,14 +142,7 @@ def test_by_default_nothing_is_pruned_and_nothing_waits(tmp_path: Path, snapshot
 def test_a_judge_orders_first_edits_in_shuffled_votes(
     tmp_path: Path, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rendered: dict[str, set[str]] = {}
-    render = Prompts.__call__
-
-    def noting(self: Prompts, name: str, **values: Any) -> str:
-        rendered.setdefault(name, set()).update(values)
-        return render(self, name, **values)
-
-    monkeypatch.setattr(Prompts, "__call__", noting)
+    rendered = rendered_values(monkeypatch)
     given: dict[str, Any] = {"keep_edits": 2, "prune": "judge", "contexts": 4, "keep_contexts": 2, "votes": 3}
     requests, story = solved(tmp_path, snapshot, **given)
     votes = [r for r in requests if r.key.stage == "prune" and r.key.sample == 1]
