@@ -112,6 +112,7 @@ def test_a_booked_call_that_nobody_waits_for_is_not_sent_and_costs_nothing(tmp_p
     async def all_of_them() -> None:
         calls = [asyncio.ensure_future(steps.calls.call(request(n))) for n in range(SLOTS + 1)]
         await until(lambda: states(steps)["started"] == SLOTS + 1)
+        await steps.journal.group_commit(lambda: None)  # It is booked, and waits for a slot.
         calls[SLOTS].cancel()
         for n in range(SLOTS):
             model.answers.setdefault(n, asyncio.Event()).set()
