@@ -175,7 +175,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
                 # Written by an older version; a reader does not migrate it.
                 connection.execute("CREATE TEMP VIEW costs AS SELECT * FROM calls")
             if not connection.execute("SELECT 1 FROM run").fetchone():
-                raise corrupt(path, "it holds no run")
+                raise not_begun(path)
             yield connection
     except (*UNREADABLE, json.JSONDecodeError) as error:
         raise corrupt(path, str(error)) from None
@@ -185,7 +185,8 @@ def check_schema(connection: sqlite3.Connection, path: Path) -> frozenset[str]:
     """Names of a run database's migrations. Raises CorruptJournal if it is none, NewerJournal if it has others too."""
     table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone()
     if table is None:
-        raise corrupt(path, "it holds no run")
+        is_empty = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+        raise not_begun(path) if is_empty else corrupt(path, "it holds no run")
     query = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'codemonkeys'"
     applied = frozenset(row[0] for row in connection.execute(query))
     if not applied:
@@ -217,6 +218,14 @@ def back_up(connection: sqlite3.Connection, path: Path) -> None:
     with target:
         connection.backup(target)
     target.close()
+
+
+def not_begun(path: Path) -> CorruptJournal:
+    """The error for the database of a run that a process begins, or was killed as it began."""
+    return CorruptJournal(
+        f"the run in {path.parent} has not begun, and holds nothing yet: if no process begins it now, "
+        f"begin it with {option('name', path.parent.name)}, or remove that folder"
+    )
 
 
 def corrupt(path: Path, what: str) -> CorruptJournal:

@@ -227,6 +227,9 @@ def test_a_run_that_was_killed_as_it_began_begins_again(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
     assert path.stat().st_size > 0
+    with pytest.raises(CorruptJournal, match="has not begun, and holds nothing yet"):
+        with run_files.reading(path):
+            pass
     Journal(tmp_path, "run", "source", {}).close()
     with run_files.reading(path) as connection:
         assert connection.execute("SELECT source FROM run").fetchone()[0] == "source"

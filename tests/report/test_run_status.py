@@ -197,7 +197,7 @@ def test_a_run_that_is_being_created_has_no_status_yet(tmp_path: Path) -> None:
     Journal(tmp_path, "run", "source", {}).close()
     with closing(sqlite3.connect(tmp_path / "run" / "run.db")) as connection, connection:
         connection.execute("DELETE FROM run")
-    with pytest.raises(CorruptJournal, match="it holds no run"):
+    with pytest.raises(CorruptJournal, match="has not begun"):
         StatusReader(tmp_path / "run").read()
 
 
