@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from codemonkeys.selection.evidence import Evidence, ScriptOutcome
+from codemonkeys.selection.evidence import Evidence, Match, ScriptOutcome
 from codemonkeys.selection.rules import RULES
 from codemonkeys.selection.text_equivalence import text_classes
 
 
 def synthetic(tasks: int, count: int, seed: int = 0) -> list[Evidence]:
-    """Random evidence of every kind: patches of a dozen lines, ten tests, scores, ballots."""
+    """Random evidence of every kind: patches of a dozen lines, ten tests, scores, ballots, a tournament."""
     dice = random.Random(seed)
     names = [f"name{n}" for n in range(200)]
     return [_synthetic(f"task-{n}", count, dice, names) for n in range(tasks)]
@@ -38,7 +38,17 @@ def _synthetic(task: str, count: int, dice: random.Random, names: Sequence[str])
         scores=tuple(dice.random() for _ in patches),
         ballots=tuple(dice.choices(range(count), k=5)),
         conversation=(dice.randrange(count),),
+        matches=tuple(_tournament(count, dice)),
     )
+
+
+def _tournament(count: int, dice: random.Random) -> Iterator[Match]:
+    left, played = list(range(count)), 0
+    while len(left) > 1:
+        played += 1
+        pairs = [tuple(left[place : place + 2]) for place in range(0, len(left), 2)]
+        left = [dice.choice(pair) for pair in pairs]
+        yield from (Match(played, pair, (winner,), winner) for pair, winner in zip(pairs, left, strict=True))
 
 
 def speed(tasks: int = 500, count: int = 10) -> float:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.selection_speed import synthetic
 from codemonkeys.selection.evidence import Evidence, Match, ScriptOutcome
 from codemonkeys.selection.rules import AGREEMENT, EITHER_TESTS, EXECUTION, RULES
 from codemonkeys.selection.rules_tests import behaviour_classes
@@ -217,6 +218,14 @@ def any_evidence(draw: st.DrawFn) -> Evidence:
     if not {"original", "edited"} <= kept:
         kept -= {"original", "edited", "own"}
     return replace(of, regressions=4 if "breaks" in kept else 0, **{name: known[name] for name in kept})  # type: ignore[arg-type]
+
+
+def test_with_evidence_of_every_kind_every_rule_ranks() -> None:
+    """That of the benchmark of their speed, which would not end otherwise."""
+    pool = synthetic(tasks=6, count=5)
+    for name, rule in RULES.items():
+        fitted = rule.fit(pool)
+        assert all(fitted.rank(evidence).order for evidence in pool), name
 
 
 @settings(max_examples=150, deadline=None)
