@@ -57,5 +57,7 @@ def speed(tasks: int = 500, count: int = 10) -> float:
     start = time.perf_counter()
     for rule in RULES.values():
         fitted = rule.fit(pool)
-        assert all(fitted.rank(evidence).order for evidence in pool)
+        rankings = [fitted.rank(evidence) for evidence in pool]
+        # Of random evidence a rule that filters verifiers may keep too few.
+        assert any(ranking.order for ranking in rankings)
     return time.perf_counter() - start
