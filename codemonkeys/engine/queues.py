@@ -111,6 +111,9 @@ class PriorityQueue:
 
     async def enter(self, priority: Priority, size: int = 0, owner: str = "") -> None:
         """Wait for a slot; whoever has it gives it back by `leave`, with the same size and owner."""
+        if not self._waiters and self.resource.acquire(size) == 0:
+            self._held[owner] += 1
+            return
         admitted = asyncio.get_running_loop().create_future()
         waiter = _Waiter(order_of(priority, self._is_ending), next(self._numbers), priority, size, owner, admitted)
         heapq.heappush(self._waiters.setdefault(owner, []), waiter)
@@ -151,6 +154,8 @@ class PriorityQueue:
 
     def _first(self) -> _Waiter | None:
         """The waiter that is next; those that gave up are forgotten."""
+        if not self._waiters:
+            return None
         if (is_ending := self._ends()) != self._is_ending:
             self._is_ending, self._shared = is_ending, math.nan  # No share equals it: all are placed anew.
             for heap in self._waiters.values():
