@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
 Role = Literal["scan", "primary", "writer", "judge"]
@@ -201,24 +202,28 @@ def choice_of(stage: str) -> str:
     return stage.partition("@")[2]
 
 
+@cache
 def role_of(stage: str) -> Role:
     """The role whose model answers a stage; of one that is not known here, the primary one."""
     stage = base_stage(stage)
     return (STAGES[stage].role if stage in STAGES else None) or "primary"
 
 
+@cache
 def priority_of(stage: str) -> int:
     """The priority of a stage; of one that is not known here, the highest."""
     stage = base_stage(stage)
     return STAGES[stage].priority if stage in STAGES else max(s.priority for s in STAGES.values()) + 1
 
 
+@cache
 def reserve_of(stage: str) -> str:
     """The name of the reserve that a stage draws on; of a stage without one, its own name."""
     stage = base_stage(stage)
     return (STAGES[stage].reserve if stage in STAGES else None) or stage
 
 
+@cache
 def sharing(reserve: str) -> tuple[str, ...]:
     """Stages that draw on a reserve, or the stage of that name where there is no such reserve."""
     return tuple(stage.name for stage in ASKING if stage.reserve == reserve) or (reserve,)
