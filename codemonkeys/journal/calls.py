@@ -34,6 +34,8 @@ class StoredCalls:
         self._bookings: Counter[str] = Counter()
         self._stored_messages: set[str] = set()
         """Cache of message hashes known to be stored."""
+        self._sent: dict[int, tuple[str, str, str, float]] = {}
+        """Of calls in flight, by step: task, stage, model, reserved US dollars. What is not in it is read."""
         self._overruns: dict[str, float] = {}
         self._ratios: dict[str, float] = {}
         self._keys = KeyIndex(writer.reader, "SELECT stage, sample, turn FROM call_steps WHERE task = ?")
@@ -48,6 +50,7 @@ class StoredCalls:
         self._bookings.update(self._spent.keys())
         self._spent.clear()
         self._stored_messages.clear()
+        self._sent.clear()
         self._totals.clear()
         sums: Counter[tuple[str, str]] = Counter()
         for task, stage, cost in rows:
@@ -124,7 +127,7 @@ class StoredCalls:
         task, bound = request.key.task, to_units(upper_bound)
         for cap, spent, parameter in (
             (limit, self._totals[self._writer.choice], "budget"),
-            (task_limit, self._of_task(task), "task_budget"),
+            (task_limit, 0 if task_limit is None else self._of_task(task), "task_budget"),
         ):
             if cap is not None and spent + bound > to_units(cap) + TOLERANCE:
                 raise BudgetReached(
@@ -150,6 +153,7 @@ class StoredCalls:
             )
         self._book(task, request.key.stage, bound)
         assert cursor.lastrowid is not None
+        self._sent[cursor.lastrowid] = task, request.key.stage, model, upper_bound
         return cursor.lastrowid
 
     def _put(self, connection: sqlite3.Connection, message: Message) -> str:
@@ -216,14 +220,13 @@ class StoredCalls:
         `billed`: it may have been charged for, so its reservation still counts. `usage`: what the provider counted,
         which is booked instead. `finish_reason`: why an answer that came ended.
         """
-        is_bound = billed and usage is None
         with self._writer.writing() as connection, self._settling(step, bill) as model:
             connection.execute(
                 "UPDATE call_steps SET state = 'failed', error = ?, ended_at = ?, finish_reason = ?, "
                 "prompt_tokens = ?, completion_tokens = ?, cache_read_tokens = ?, cache_write_tokens = ?, usage = ?, "
                 "cost_usd = ?, counted_tokens = ?, reserved_usd = CASE WHEN ? THEN reserved_usd ELSE 0 END "
                 "WHERE id = ?",
-                (error, now(), finish_reason, *columns_of(usage), bill.cost, bill.counted, is_bound, step),
+                (error, now(), finish_reason, *columns_of(usage), bill.cost, bill.counted, billed and not usage, step),
             )
             self._learn_ratio(connection, model, usage, bill.counted)
 
@@ -247,11 +250,10 @@ class StoredCalls:
         Yields the call's model.
         """
         query = "SELECT task, stage, model, coalesce(cost_usd, 0) FROM costs WHERE id = ?"
-        task, stage, model, before = self._writer.connection.execute(query, (step,)).fetchone()
+        read = self._writer.connection.execute
+        task, stage, model, before = self._sent.pop(step, None) or read(query, (step,)).fetchone()
         yield model
-        after = bill.cost
-        if after is None:
-            *_, after = self._writer.connection.execute(query, (step,)).fetchone()
+        after = read(query, (step,)).fetchone()[-1] if bill.cost is None else bill.cost
         self._book(task, stage, to_units(after) - to_units(before))
         if 0 < to_units(before) < to_units(after) - TOLERANCE:
             self._learn(model, after / before, max(1.0, after / max(before, bill.bound())))
@@ -271,6 +273,7 @@ class StoredCalls:
         for other, task, stage, reserved in connection.execute(in_flight, (model,)).fetchall():
             raised = reserved * ratio
             connection.execute("UPDATE call_steps SET reserved_usd = ? WHERE id = ?", (raised, other))
+            self._sent.pop(other, None)
             self._book(task, stage, to_units(raised) - to_units(reserved))
 
     def bookings(self, task: str) -> int:
