@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -106,6 +107,9 @@ def templates(own: Path | None, older: bool = False) -> Environment:
         autoescape=False,
         auto_reload=False,
     )
+
+    # As jinja2 has it, which would make an encoder for each value.
+    environment.policies |= {"json.dumps_function": json.JSONEncoder(sort_keys=True).encode, "json.dumps_kwargs": {}}
 
     @jinja2.pass_context
     def untrusted(context: Context, text: str, name: str) -> str:
