@@ -31,8 +31,9 @@ class BatchedCalls:
 
         Only the first call of a conversation goes in a batch: one that repairs an answer would double the wait.
         """
-        is_first = all(message.role != "assistant" for message in request.messages)
-        wanted = base_stage(request.key.stage) in self._settings.stages and is_first
+        wanted = base_stage(request.key.stage) in self._settings.stages and all(
+            message.role != "assistant" for message in request.messages
+        )
         if not wanted and not self._batches.holds(request.key):
             return None
         if not isinstance(model, Batching) or model.batch_factors is None:

@@ -80,8 +80,6 @@ class Endpoint:
         One request is sent, to this address alone: nothing is repeated, no redirect is followed. `completion_length`:
         name the length of the answer `max_completion_tokens`.
         """
-        from aiohttp import ClientConnectionError, ClientPayloadError, ServerTimeoutError
-
         try:
             async with self._session().post(
                 f"{self._api_base.rstrip('/')}/chat/completions",
@@ -90,7 +88,7 @@ class Endpoint:
                 allow_redirects=False,
             ) as response:
                 return read(response, await content(response))
-        except (ClientConnectionError, ClientPayloadError, ServerTimeoutError) as error:
+        except connection_errors() as error:  # Asked for only if there is an error.
             raise ConnectionError(f"the connection failed: {error}") from error
 
     def _key(self) -> dict[str, str]:
@@ -111,6 +109,13 @@ class Endpoint:
         session = self._sessions.pop(asyncio.get_running_loop(), None)
         if session is not None:
             await session.close()
+
+
+def connection_errors() -> tuple[type[Exception], ...]:
+    """What says that a connection could not be made, or broke."""
+    from aiohttp import ClientConnectionError, ClientPayloadError, ServerTimeoutError
+
+    return ClientConnectionError, ClientPayloadError, ServerTimeoutError
 
 
 def open_session(address: str, connect_seconds: float) -> ClientSession:
