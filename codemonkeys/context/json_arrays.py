@@ -8,15 +8,16 @@ from typing import Any
 
 from codemonkeys.engine.conversation import UnusableAnswer
 
+DECODER = json.JSONDecoder()
+
 
 def last_array(answer: str) -> list[Any] | None:
     """The last top-level JSON array in a text; None if there is none."""
-    decoder = json.JSONDecoder()
     found: list[Any] | None = None
     position = answer.find("[")
     while position != -1:
         try:
-            value, end = decoder.raw_decode(answer, position)
+            value, end = DECODER.raw_decode(answer, position)
         except (json.JSONDecodeError, RecursionError):
             end = position + 1
         else:

@@ -226,9 +226,9 @@ def read_judgements(answer: str, count: int) -> dict[int, tuple[bool, str]]:
     """File number -> (relevant, summary), for every valid object of the answer."""
     judgements = {}
     for item in last_array(answer) or []:
-        number, relevant = (item.get("file"), item.get("relevant")) if isinstance(item, dict) else (None, None)
+        number = item.get("file") if isinstance(item, dict) else None
         # In Python a bool is an int, but it is not a file number.
-        if type(number) is int and 1 <= number <= count and isinstance(relevant, bool):
+        if type(number) is int and 1 <= number <= count and isinstance(relevant := item.get("relevant"), bool):
             judgements[number] = (relevant, plain(item.get("summary")))
     return judgements
 

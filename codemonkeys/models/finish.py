@@ -25,12 +25,12 @@ ENDINGS: Mapping[Ending, frozenset[str]] = {
 }
 """By what it means: `length`: cut at a limit; `broken`: the provider failed before the answer was whole, for a reason
 that may pass; `error`: it was not whole, and nobody says why."""
+ENDING_OF_WORD: Mapping[str, Ending] = {word: ending for ending, words in ENDINGS.items() for word in words}
 
 
 def ending_of(reason: object) -> Ending:
     """What a reason means, whatever its spelling; `stop` for one that is unknown or missing."""
-    word = str(reason or "").lower().replace("-", "_")
-    return next((ending for ending, words in ENDINGS.items() if word in words), "stop")
+    return ENDING_OF_WORD.get(str(reason or "").lower().replace("-", "_"), "stop")
 
 
 def reason_in(said: Mapping[str, Any]) -> object:

@@ -97,7 +97,7 @@ class Price:
         if self.off_peak is not None and ended is not None and self.off_peak.covers(ended):
             price = self.off_peak.applied(price)
         plain = max(0, usage.prompt_tokens - usage.cache_read_tokens - usage.cache_write_tokens)
-        hour = min(hour_tokens(usage.raw), usage.cache_write_tokens)
+        hour = min(hour_tokens(usage.raw), usage.cache_write_tokens) if usage.cache_write_tokens else 0
         reasoning = min(usage.reasoning_tokens, usage.completion_tokens)
         cost = (
             plain * price.prompt

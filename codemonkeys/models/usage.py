@@ -45,10 +45,11 @@ def counts_nothing(raw: object) -> bool:
 
 def count(record: object, name: str) -> int:
     """A count in a record; 0 unless it is a number above 0."""
-    value = record.get(name) if isinstance(record, Mapping) else None
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not isinstance(record, Mapping):
         return 0
-    return int(value) if 0 < value < 2**63 else 0
+    value: Any = record.get(name)
+    # In Python a bool is an int, but it is no count.
+    return int(value) if type(value) in (int, float) and 0 < value < 2**63 else 0
 
 
 def first(*counts: int) -> int:
