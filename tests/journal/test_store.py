@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import sqlite3
@@ -308,6 +309,28 @@ def test_full_disk_is_told_and_loses_nothing(journal: Journal, tmp_path: Path) -
     stored = again.calls.stored(request(0).key)
     assert stored is not None and again.calls.answer(stored).text == "kept"
     again.close()
+
+
+def test_what_follows_in_the_next_turn_of_the_event_loop_shares_the_commit(journal: Journal) -> None:
+    """As when an answer is stored and the call that waited for its slot is booked; all of it is durable on return."""
+    commits: list[str] = []
+
+    def watch(statement: str) -> None:
+        if statement.startswith("COMMIT"):
+            commits.append(statement)
+
+    async def begin(turn: int) -> int:
+        for _ in range(turn):
+            await asyncio.sleep(0)
+        await journal.group_commit(lambda: journal.calls.begin(request(turn), "m", 0.5, None))
+        return int(read(journal, "SELECT count(*) AS calls FROM calls")[0]["calls"])
+
+    async def begin_two() -> list[int]:
+        return await asyncio.gather(begin(0), begin(1))
+
+    journal._writer.connection.set_trace_callback(watch)
+    assert asyncio.run(begin_two()) == [2, 2]
+    assert len(commits) == 1
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "/etc", "a\x00b", ".hidden", "-o", "x" * 101])
