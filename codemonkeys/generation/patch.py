@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
+from threading import Lock
 from weakref import WeakKeyDictionary
 
 from codemonkeys.errors import BadInput
@@ -62,8 +64,11 @@ _ABSENT = "000000"
 
 _indexes: WeakKeyDictionary[Snapshot, bytes] = WeakKeyDictionary()
 """Cache: git's index file for each snapshot."""
-_patches: WeakKeyDictionary[Snapshot, dict[frozenset[tuple[str, File | None]], str]] = WeakKeyDictionary()
-"""Cache: patches by their changes, for each snapshot; different trajectories often make the same change."""
+_patches: WeakKeyDictionary[Snapshot, dict[frozenset[tuple[str, File | None]], Future[str]]] = WeakKeyDictionary()
+"""Cache: patches by their changes, for each snapshot; different trajectories often make the same change, and at the
+same time."""
+_lock = Lock()
+"""Of `_patches`."""
 
 
 def make_patch(snapshot: Snapshot, changes: Changes) -> str:
@@ -75,11 +80,21 @@ def make_patch(snapshot: Snapshot, changes: Changes) -> str:
     """
     if not changes.files:
         return ""
-    cache = _patches.setdefault(snapshot, {})
-    key = frozenset(changes.files.items())
-    if key not in cache:
-        cache[key] = _make(snapshot, changes)
-    return cache[key]
+    key, mine = frozenset(changes.files.items()), Future[str]()
+    with _lock:
+        cache = _patches.setdefault(snapshot, {})
+        first = cache.setdefault(key, mine)
+    if first is not mine and first.exception() is None:
+        return first.result()
+    # Whoever came first may have failed because its own session was given up.
+    try:
+        mine.set_result(_make(snapshot, changes))
+    except BaseException as error:
+        with _lock:
+            cache.pop(key, None)
+        mine.set_exception(error)
+        raise
+    return mine.result()
 
 
 def _make(snapshot: Snapshot, changes: Changes) -> str:

@@ -5,15 +5,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codemonkeys.errors import BadInput
+from codemonkeys.errors import BadInput, EnvironmentFailed
 from codemonkeys.generation.answers import Create, Delete, Edit, Rename, Replace, parse_answer, render_edits
 from codemonkeys.generation.edits import Changes, EditRefused, File, apply_edits
 from codemonkeys.generation.patch import changes_of, check_patch, make_patch, patch_paths, patched_files
+from codemonkeys.system.git import Git
 from codemonkeys.tasks.snapshot import Snapshot
 from tests.repositories import commit_all, git, make_repository
 
@@ -72,6 +74,34 @@ def assert_applies(folder: Path, snapshot: Snapshot, changes: Changes) -> str:
     assert check_patch(snapshot, patch) is None
     assert changes_of(snapshot, patch) == changes
     return patch
+
+
+def test_a_change_that_several_make_at_a_time_is_diffed_once(
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that fails is no result for the others: the session that it belonged to may have been given up."""
+    change = apply_edits(snapshot, [Replace("a.py", "x = 1\n", "x = 7\n")])
+    diffs, run = [], Git.run
+
+    def counted(git: Git, *arguments: str, stdin: bytes = b"") -> bytes:
+        if arguments[0] == "diff-tree":
+            diffs.append(arguments)
+            if len(diffs) == 1:
+                raise EnvironmentFailed("killed")
+        return run(git, *arguments, stdin=stdin)
+
+    monkeypatch.setattr(Git, "run", counted)
+    with pytest.raises(EnvironmentFailed):
+        make_patch(snapshot, change)
+    together = Barrier(8)
+
+    def make(number: int) -> str:
+        together.wait()
+        return make_patch(snapshot, change)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(make, range(8)))) == 1
+    assert len(diffs) == 2
 
 
 def test_every_kind_of_file(repository: Path, snapshot: Snapshot) -> None:

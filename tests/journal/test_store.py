@@ -326,7 +326,7 @@ def test_what_follows_in_the_next_turn_of_the_event_loop_shares_the_commit(journ
         return int(read(journal, "SELECT count(*) AS calls FROM calls")[0]["calls"])
 
     async def begin_two() -> list[int]:
-        return await asyncio.gather(begin(0), begin(1))
+        return list(await asyncio.gather(begin(0), begin(1)))
 
     journal._writer.connection.set_trace_callback(watch)
     assert asyncio.run(begin_two()) == [2, 2]
