@@ -6,7 +6,7 @@ import json
 import os
 import re
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.recorded import dry_run
 from tests.runs.test_faults import Batch
 from tests.sandboxes.cluster import JoinedNode, TwoNodes, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("ray runs")]
 
 TASKS = 6
 
@@ -113,7 +113,13 @@ def test_a_node_hangs(ray_cluster: TwoNodes, shared_home: Path, tmp_path: Path) 
 
     with serve(respond) as endpoint:
         assert batch(*batch.solve(endpoint.url, "plain", "--sandbox", "local")).code == 0
-    with serve(slowly) as endpoint, ray_cluster.joined(tmp_path / "second", 4, apart=True) as second:
+    with (
+        ExitStack() as last,
+        serve(slowly) as endpoint,
+        ray_cluster.joined(tmp_path / "second", 4, apart=True) as second,
+    ):
+        # Once the node is no more, what it had begun ends as soon as it can notice; nobody else would have it go on.
+        last.callback(lambda: send(signal.SIGCONT, stopped))
         wait_for(lambda: len(living()) == 2)
         driver = batch.start(
             *batch.solve(endpoint.url, "cluster", "--sandbox", "ray", "--ray-address", ray_cluster.address)
@@ -122,10 +128,8 @@ def test_a_node_hangs(ray_cluster: TwoNodes, shared_home: Path, tmp_path: Path) 
             wait_for(lambda: scripts_of(second) or driver.poll() is not None)
             stopped = second.tree("NodeAgent")
             assert stopped and driver.poll() is None
-            for pid in stopped:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGSTOP)
-            wait_for(lambda: failed() or driver.poll() is not None)
+            send(signal.SIGSTOP, stopped)
+            wait_for(lambda: batch.query("cluster", HAS_FAILED) or driver.poll() is not None)
             ((state, why),) = failed()
             assert state == "suspect" and "has not answered for" in why
         finally:
@@ -142,6 +146,14 @@ def test_a_node_hangs(ray_cluster: TwoNodes, shared_home: Path, tmp_path: Path) 
 
 FIRST = 6
 """Answers of the model before both nodes are up."""
+HAS_FAILED = "SELECT 1 FROM nodes WHERE state <> 'up' AND last_failure <> ''"
+
+
+def send(number: int, pids: list[int]) -> None:
+    """Send a signal to those processes that have not ended."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def scripts_of(node: JoinedNode) -> list[int]:
