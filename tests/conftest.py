@@ -27,6 +27,8 @@ settings.register_profile("untimed", deadline=None)  # A busy machine is slow, n
 settings.load_profile("untimed")
 CALLS_LITELLM = ("tests/models/", "tests/engine/test_batches.py")
 """Tests for which a process imports litellm, which takes seconds: one worker does, not each."""
+LONGEST = ("ray", "python formats", "demo", "batch", "ray runs")
+"""Groups of tests that take minutes one after another: one worker begins with each, so that none ends alone."""
 REQUIRED = os.environ.get("CODEMONKEYS_TEST_REQUIRE", "").split()
 
 
@@ -44,9 +46,12 @@ def missing(need: str) -> str | None:
 
 def begins(item: pytest.Item) -> int:
     """When a test begins, in rising order."""
+    group = item.get_closest_marker("xdist_group")
+    if group is not None and group.args[0] in LONGEST:
+        return LONGEST.index(group.args[0])
     if not item.get_closest_marker("long"):
-        return 2
-    return 0 if item.get_closest_marker("xdist_group") else 1
+        return len(LONGEST) + 2
+    return len(LONGEST) + (group is None)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -152,7 +157,7 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Pat
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[TwoNodes]:
-    """The one cluster of a test run: what uses it is in the group `ray`, and so in one process."""
+    """The one cluster of a worker: what uses it is in the group `ray`, or in `ray runs` if it runs commands over it."""
     from tests.sandboxes.cluster import TwoNodes
 
     with TwoNodes.started() as cluster:

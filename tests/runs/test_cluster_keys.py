@@ -21,7 +21,7 @@ from tests.runs.test_cluster import SmallBatch
 from tests.runs.test_cluster import respond as answer
 from tests.sandboxes.cluster import JoinedNode, TwoNodes, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("ray runs")]
 
 CANARY = "canary-of-a-provider-7a1f"
 OWN = "KEY_OF_MY_ENDPOINT_API_KEY"
