@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from codemonkeys.demo import INSTANCE_ID, build_task_repository
 from codemonkeys.tasks import images, recipes
+from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.sources import load_tasks
 
-ROOT = Path(__file__).parent.parent
+BASE_IMAGES = Path(__file__).with_name("base_images.sh")
+"""Builds `BASE` and `LANGUAGES`."""
 BASE = "codemonkeys/python:3.11"
 LANGUAGES = "codemonkeys/languages:12"
-"""With Node.js, a C compiler, and a small package of each language."""
-LANGUAGE_PACKAGES = "nodejs,tcc,libc6-dev,make,node-ms,uthash-dev"
 TASKS = ("marshmallow-code__marshmallow-1359", "pallets__flask-5014", "pylint-dev__pylint-7993")
 
 
@@ -31,13 +32,17 @@ def image_of(task: str) -> str:
 
 def build_images(data: Path) -> None:
     """Build the base images, the images of `TASKS` and the demo's; what is there with the same content stays."""
-    bootstrap = ["sh", str(ROOT / "sandboxes" / "images" / "debian-python.sh")]
-    subprocess.run([*bootstrap, BASE], check=True)
-    subprocess.run([*bootstrap, LANGUAGES], check=True, env={**os.environ, "INCLUDE": LANGUAGE_PACKAGES})
-    with tempfile.TemporaryDirectory() as home, images.engine() as client:
+    subprocess.run(["sh", BASE_IMAGES], check=True)
+    with tempfile.TemporaryDirectory() as home, ThreadPoolExecutor() as at_once:
         demo = load_tasks(str(build_task_repository(Path(home))), [INSTANCE_ID])
-        for task in (*load_tasks(str(data / "task_repo"), TASKS), *demo):
-            print(f"{recipes.build(client, task, recipes.Recipe(base=BASE))} is there")
+        for name in at_once.map(build, (*load_tasks(str(data / "task_repo"), TASKS), *demo)):
+            print(f"{name} is there")
+
+
+def build(task: Task) -> str:
+    """Build the image of a task; returns its name."""
+    with images.engine() as client:
+        return recipes.build(client, task, recipes.Recipe(base=BASE))
 
 
 if __name__ == "__main__":

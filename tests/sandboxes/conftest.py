@@ -21,7 +21,7 @@ from sandboxes.local import LocalSandbox
 from tests.sandboxes.cluster import TwoNodes
 
 BASE_IMAGE = "codemonkeys/python:3.11"
-"""Built by sandboxes/images/debian-python.sh."""
+"""Built by tests/base_images.sh."""
 TASK_IMAGE = "codemonkeys/pallets__flask-5014:latest"
 """Built by tests/images.py."""
 
