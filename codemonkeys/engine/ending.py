@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from codemonkeys.settings import Settings
 
 FILLING = 4
-"""How many times as many tasks as fill the slots with their trajectories are the last ones: some have nearly ended."""
+"""How many times as many tasks as fill the slots, of calls with their trajectories or of executions, are the last ones:
+some have nearly ended."""
 PART = 4
 """At most one of so many tasks is among the last: half of a run is to end early."""
 
@@ -21,19 +22,26 @@ class Ending:
     task, which wait for each other, and idle slots.
     """
 
+    tasks: int = 0
+    """Of the run."""
     left: int = 0
-    """Tasks that have not ended."""
+    """Those that have not ended."""
     last: float = -math.inf
-    """How many of them are the last ones."""
+    """How many of them are the last ones, for calls."""
 
     def expect(self, tasks: int, settings: Settings) -> None:
         """Count down from a number of tasks."""
         generation, operation = settings.generation, settings.operation
         filling = FILLING * operation.calls / max(1, generation.wave or generation.samples)
         # If more would be needed than may be under way, the slots are not full anyway, and nothing is gained.
-        self.left, self.last = tasks, min(filling, tasks / PART) if filling <= operation.tasks else -math.inf
+        self.tasks = self.left = tasks
+        self.last = min(filling, tasks / PART) if filling <= operation.tasks else -math.inf
 
     @property
     def is_near(self) -> bool:
-        """Whether only the last tasks are left."""
+        """Whether only the last tasks are left, for calls."""
         return self.left <= self.last
+
+    def is_near_where(self, filling: float) -> bool:
+        """Whether only the last tasks are left where so many tasks at a time fill all slots."""
+        return self.tasks > 0 and self.left <= min(FILLING * filling, self.tasks / PART)

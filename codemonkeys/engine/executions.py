@@ -8,8 +8,9 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import NamedTuple
 
+from codemonkeys.engine.ending import Ending
 from codemonkeys.engine.events import Event
-from codemonkeys.engine.queues import ExecutionSlots, PriorityQueue, no_share
+from codemonkeys.engine.queues import ExecutionSlots, PriorityQueue, never, no_share
 from codemonkeys.engine.step_context import StepContext
 from codemonkeys.errors import ExecutionFailed
 from codemonkeys.journal.executions import execution_hash
@@ -46,7 +47,7 @@ class Executions:
         self._sandbox, self._threads = sandbox, threads
         self._begin = sandbox.begin if isinstance(sandbox, BeginningSandbox) else None
         """Where it is, no thread waits for an execution: a cluster has a thousand under way."""
-        self._queue = PriorityQueue(slots, _share_of(sandbox))
+        self._queue = PriorityQueue(slots, _share_of(sandbox), _end_on(sandbox, context.ending))
         self._running: dict[str, asyncio.Future[Step]] = {}
         """Executions under way, by the hash of their request."""
 
@@ -163,3 +164,18 @@ def _share_of(sandbox: Sandbox) -> Callable[[], float]:
     time would wait for it in slots that others could use.
     """
     return (lambda: sandbox.capacity().share) if isinstance(sandbox, ElasticSandbox) else no_share
+
+
+def _end_on(sandbox: Sandbox, ending: Ending) -> Callable[[], bool]:
+    """Whether the last tasks are left: those that no longer fill the machines, each of which is home to some.
+
+    On one machine a task or two fill it up to the end.
+    """
+    if not isinstance(sandbox, ElasticSandbox):
+        return never
+
+    def is_near() -> bool:
+        capacity = sandbox.capacity()
+        return ending.is_near_where(capacity.executions / max(1, capacity.share))
+
+    return is_near

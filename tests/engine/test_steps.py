@@ -15,8 +15,8 @@ from codemonkeys.errors import AccessRefused, ExecutionFailed, FilteredAnswer, N
 from codemonkeys.journal import queries, run_files
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Price, Request, Usage
-from codemonkeys.settings import OperationSettings
-from sandboxes.base import Environment, Execution, Limits, Reason, Script
+from codemonkeys.settings import OperationSettings, load_settings
+from sandboxes.base import Capacity, Environment, Execution, Limits, Reason, Script
 from sandboxes.layers import EMPTY, Entry, Layer
 from sandboxes.sessions import Session, Step
 from tests.fakes import PLACE, TASK, AnsweringModel, AnsweringSandbox, open_steps
@@ -258,6 +258,51 @@ def test_no_thread_waits_for_what_is_carried_out_elsewhere(tmp_path: Path) -> No
     assert sandbox.runs == []
     steps.close()
     steps.journal.close()
+
+
+class OneCluster(AnsweringSandbox):
+    """Takes one execution at a time, as a cluster of one machine with one core."""
+
+    def capacity(self) -> Capacity:
+        return Capacity(1, 10_000, 1)
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "left", "order"),
+    [
+        (OneCluster, 3, ["begin", "regression", "votes", "test"]),
+        (OneCluster, 2, ["begin", "test", "votes", "regression"]),
+        (AnsweringSandbox, 2, ["begin", "regression", "votes", "test"]),
+    ],
+)
+def test_executions_of_the_last_tasks_on_a_cluster_level_off(
+    tmp_path: Path, sandbox: type[AnsweringSandbox], left: int, order: list[str]
+) -> None:
+    """Later stages go first until then, and to the end where one machine is all there is."""
+    went: list[str] = []
+
+    def carry_out(script: str, patch: str | None) -> Execution:
+        went.append(script)
+        return FINE
+
+    steps = open_steps(
+        tmp_path, AnsweringModel(lambda _: ""), sandbox(carry_out), operation=OperationSettings(executions=1)
+    )
+    steps.ending.expect(8, load_settings())
+    steps.ending.left = left
+
+    async def run() -> None:
+        stages = {"begin": "environment", "votes": "votes", "test": "test", "regression": "regression"}
+        requests = {
+            StepKey(TASK.id, stage, 0, 0, "original"): ExecutionRequest(PLACE, Script(script), None, Limits())
+            for script, stage in stages.items()
+        }
+        await asyncio.gather(*(steps.executions.run(key, request) for key, request in requests.items()))
+
+    asyncio.run(run())
+    steps.close()
+    steps.journal.close()
+    assert went == order
 
 
 def test_sandbox_failure_is_retried_and_never_taken_for_an_answer(tmp_path: Path) -> None:
