@@ -32,6 +32,8 @@ class StoredExecutions:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._keys = KeyIndex(writer.reader, "SELECT stage, sample, turn, part FROM execution_steps WHERE task = ?")
+        self._bases: dict[str, set[str]] = {}
+        """Hashes of outputs that others were or may be compressed against, by task."""
 
     def stored(self, key: StepKey) -> Stored | None:
         """The finished execution for a key, if there is one."""
@@ -77,6 +79,9 @@ class StoredExecutions:
         state = "failed" if result.reason is Reason.SANDBOX_FAILED else "done"
         self._keys.of(key.task).add(key[1:])
         with self._writer.writing() as connection:
+            output = texts.put(connection, result.output, similar=similar)
+            if similar is not None and output in similar:
+                self._bases.setdefault(key.task, set()).add(output)
             connection.execute(
                 "INSERT INTO execution_steps (task, stage, sample, turn, part, state, request_hash, environment, "
                 "script_hash, patch_hash, reason, exit_code, signal, output_hash, detail, reused, attempts, seconds, "
@@ -84,7 +89,7 @@ class StoredExecutions:
                 (
                     *(*key, state, request_hash, environment.name, texts.put(connection, script.text, plain=True)),
                     *(None if patch is None else texts.put(connection, patch, plain=True), str(result.reason)),
-                    *(result.exit_code, result.signal, texts.put(connection, result.output, similar=similar)),
+                    *(result.exit_code, result.signal, output),
                     *(result.detail, reused, attempts, result.seconds, now(), "" if reused else result.node),
                 ),
             )
@@ -94,6 +99,8 @@ class StoredExecutions:
     def forget_keys(self, task: str) -> None:
         """Free the memory that a task which has ended takes."""
         self._keys.forget(task)
+        for digest in self._bases.pop(task, ()):
+            self._writer.similar.let_go(digest)
 
     def could_not_tell(self, task: str) -> bool:
         """Whether test scripts of a task ran, and none ended with an exit code that says anything about the issue."""

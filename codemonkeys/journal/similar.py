@@ -25,7 +25,16 @@ class SimilarTexts:
         self._latest: dict[int, str] = {}
         """Hash of the text that last had a line, by the line's checksum."""
         self._contents: OrderedDict[str, bytes] = OrderedDict()
-        self._bytes = 0
+        self.bytes = 0
+        """That the contents take."""
+
+    def __contains__(self, digest: str) -> bool:
+        """Whether the bytes of a text are kept in memory."""
+        return digest in self._contents
+
+    def let_go(self, digest: str) -> None:
+        """Free the memory that the bytes of a text take; it is still found, and read again then."""
+        self.bytes -= len(self._contents.pop(digest, b""))
 
     def find(self, lines: Sequence[int]) -> str | None:
         """Hash of the text that is most similar to the one with these sampled lines, if any is."""
@@ -50,10 +59,10 @@ class SimilarTexts:
             self._keep(digest, data)
 
     def _keep(self, digest: str, data: bytes) -> None:
-        self._bytes += len(data)
+        self.bytes += len(data)
         self._contents[digest] = data
-        while self._bytes > MOST_BYTES and len(self._contents) > 1:
-            self._bytes -= len(self._contents.popitem(last=False)[1])
+        while self.bytes > MOST_BYTES and len(self._contents) > 1:
+            self.bytes -= len(self._contents.popitem(last=False)[1])
 
 
 def sampled_lines(data: bytes) -> list[int]:

@@ -30,6 +30,7 @@ from codemonkeys.tasks.base import Task
 from sandboxes.base import Environment, Execution, Limits, Reason, Script
 
 TASK = Task("owner__name-1", "owner/name", "0" * 40, "It breaks.")
+OTHER = Task("owner__name-2", "owner/name", "0" * 40, "It breaks.")
 PRICE = Price(prompt=1e-6, completion=2e-6, cache_read=1e-7, cache_write=1.25e-6)
 
 
@@ -348,6 +349,36 @@ def test_execution_is_found_by_key_and_by_equal_arguments(journal: Journal) -> N
     for stored in (journal.executions.stored(key), journal.executions.equal(digest)):
         assert stored is not None and journal.executions.result(stored) == result
     assert journal.executions.stored(key._replace(part="original")) is None
+
+
+def test_outputs_of_a_task_that_has_ended_take_no_memory_and_others_are_still_stored_against_them(
+    journal: Journal,
+) -> None:
+    similar, place, script = journal._writer.similar, Environment("e"), Script("print()")
+    lines = "".join(f"test_{n} ... ok\n" for n in range(400))
+
+    def put(task: str, candidate: int) -> str:
+        result = Execution(Reason.EXITED, 0, output=f"{lines}candidate {candidate} of {task}")
+        key, patch = StepKey(task, "regression", candidate, 0, "suite"), f"patch {candidate}"
+        digest = execution_hash(place, script, patch, Limits())
+        journal.executions.put(key, digest, place, script, patch, result, reused=False, attempts=1)
+        query = "SELECT output_hash FROM execution_steps WHERE task = ? AND sample = ?"
+        return str(journal._writer.connection.execute(query, (task, candidate)).fetchone()[0])
+
+    def size(text: str) -> int:
+        query = "SELECT length(compressed) FROM texts WHERE hash = ?"
+        return int(journal._writer.connection.execute(query, (text,)).fetchone()[0])
+
+    journal.add_tasks([OTHER])
+    first, second = put(TASK.id, 1), put(TASK.id, 2)
+    assert first in similar and second not in similar
+    journal.forget_task(TASK.id)
+    assert first not in similar and similar.bytes == 0
+    third = put(OTHER.id, 3)
+    assert size(third) < 100 < size(first)
+    assert texts.get(journal._writer.connection, third).endswith(f"candidate 3 of {OTHER.id}")
+    journal.forget_task(OTHER.id)
+    journal.forget_task(OTHER.id)
 
 
 def test_a_submission_that_could_be_applied_says_nothing_of_the_issue(journal: Journal) -> None:
