@@ -12,6 +12,8 @@ FILLING = 4
 some have nearly ended."""
 PART = 4
 """At most one of so many tasks is among the last: half of a run is to end early."""
+PART_OF_EXECUTIONS = 2
+"""The same for executions: what else runs must last as long as the longest chain of one of the last tasks."""
 
 
 @dataclass
@@ -44,4 +46,4 @@ class Ending:
 
     def is_near_where(self, filling: float) -> bool:
         """Whether only the last tasks are left where so many tasks at a time fill all slots."""
-        return self.tasks > 0 and self.left <= min(FILLING * filling, self.tasks / PART)
+        return self.tasks > 0 and self.left <= min(FILLING * filling, self.tasks / PART_OF_EXECUTIONS)

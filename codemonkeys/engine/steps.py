@@ -33,9 +33,10 @@ T = TypeVar("T")
 PREPARING = 4
 """Tasks whose snapshot and environment are prepared at a time."""
 
-AHEAD = 2
+AHEAD = 3
 """Times the executions that fit on a cluster which are given to it: while some of them wait for the node that has their
-environment, others find cores that would idle."""
+environment, others find cores that would idle. More of them would have environments copied that are soon needed no
+more."""
 
 
 def cores() -> int:

@@ -36,8 +36,8 @@ def test_the_last_tasks_are_those_that_no_longer_fill_the_slots(
     ("tasks", "machines", "last"),
     [
         (800, 8, 32),  # each is home to four of the last ones
-        (800, 64, 200),  # no more than a quarter of all
-        (3, 8, 0),
+        (200, 64, 100),  # no more than half of all
+        (3, 8, 1),
         (800, 0, 0),  # no machine is up
     ],
 )

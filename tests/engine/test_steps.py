@@ -270,9 +270,9 @@ class OneCluster(AnsweringSandbox):
 @pytest.mark.parametrize(
     ("sandbox", "left", "order"),
     [
-        (OneCluster, 3, ["begin", "regression", "votes", "test"]),
-        (OneCluster, 2, ["begin", "test", "votes", "regression"]),
-        (AnsweringSandbox, 2, ["begin", "regression", "votes", "test"]),
+        (OneCluster, 5, ["begin", "regression", "votes", "test"]),
+        (OneCluster, 4, ["begin", "test", "votes", "regression"]),
+        (AnsweringSandbox, 4, ["begin", "regression", "votes", "test"]),
     ],
 )
 def test_executions_of_the_last_tasks_on_a_cluster_level_off(
