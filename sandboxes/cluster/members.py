@@ -12,8 +12,8 @@ from sandboxes import inside
 from sandboxes.base import Capacity, Environment, SandboxError
 from sandboxes.cluster.handle import Found, Node
 from sandboxes.cluster.messages import Facts, NodeSettings, SourceMissing
-from sandboxes.cluster.node_state import NO_ROOM, Condition, NodeState, Request
-from sandboxes.cluster.placement import Placement, Start
+from sandboxes.cluster.node_state import NO_ROOM, Condition, NodeState, Request, Start
+from sandboxes.cluster.placement import Placement
 from sandboxes.cluster.shipping import source_of
 from sandboxes.nodes import Node as NodeView
 

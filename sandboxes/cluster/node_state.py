@@ -1,4 +1,4 @@
-"""What a driver knows of a node: what it has, what it holds, and what runs on it."""
+"""What a driver knows of a node: what it has, what it holds, and what runs on it; and what may start there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from sandboxes.cluster.estimates import SIZE_MB
 
@@ -41,6 +42,17 @@ class Request:
     memory_mb: int = 0
     node: str | None = None
     """Where a session began: it stays there while the node is up."""
+
+
+class Start(NamedTuple):
+    """A request that may start."""
+
+    ticket: int
+    node: str
+    fetch: bool = False
+    """Bring the environment there first, then tell so by `arrived`; if that fails, by `end`."""
+    evict: tuple[str, ...] = ()
+    """Environments to remove before, for room; they count as removed."""
 
 
 @dataclass(eq=False)

@@ -11,25 +11,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from sandboxes.cluster.estimates import Estimates
-from sandboxes.cluster.node_state import FAILURES, Condition, NodeState, Request, load
+from sandboxes.cluster.node_state import FAILURES, Condition, NodeState, Request, Start, load
 from sandboxes.cluster.waiting import Queue, Waiting, age
 
 MOVES = 2
 """Environments that a node receives at a time."""
-
-
-class Start(NamedTuple):
-    """A request that may start."""
-
-    ticket: int
-    node: str
-    fetch: bool = False
-    """Bring the environment there first, then tell so by `arrived`; if that fails, by `end`."""
-    evict: tuple[str, ...] = ()
-    """Environments to remove before, for room; they count as removed."""
 
 
 class Placement:
@@ -38,6 +26,8 @@ class Placement:
     def __init__(self) -> None:
         self.nodes: dict[str, NodeState] = {}
         """All that ever were, in the order in which they came."""
+        self._open: dict[str, NodeState] = {}
+        """Those with a core free: as nearly every core of a busy cluster is taken, all are not looked through."""
         self.estimates = Estimates()
         self._requests: dict[int, Request] = {}
         self._where: dict[int, NodeState] = {}
@@ -73,6 +63,8 @@ class Placement:
             return self._settle(self.nodes.values())
         roomy = all(node.fits(*size) for size in self._waiting.sizes)
         node.end(ticket)
+        if self.nodes[node.id] is node:  # else another one has come in its place
+            self._open[node.id] = node
         if not_brought := (failed or seconds is None) and request.environment in node.fetching:
             self._drop(node, request.environment)
         if failed:
@@ -131,7 +123,7 @@ class Placement:
 
     def add(self, node: NodeState) -> list[Start]:
         """Take a node in, with what it holds already."""
-        self.nodes[node.id] = node
+        self.nodes[node.id] = self._open[node.id] = node
         for environment, size in node.environments.items():
             self.estimates.sizes[environment] = size
             self._places.setdefault(environment, {})[node.id] = node
@@ -253,13 +245,16 @@ class Placement:
             self._places.setdefault(environment, {})[node.id] = node
             self._astray = None
         node.begin(ticket, self._requests[ticket])
+        if node.full:
+            self._open.pop(node.id, None)
         self._where[ticket] = node
         return Start(ticket, node.id, fetch, evict)
 
     def _spread(self, queues: Iterable[Queue]) -> list[Start]:
         """Bring environments to nodes that do not hold them, as long as that is worth the move."""
         found: list[Start] = []
-        if not any(node.up and len(node.fetching) < MOVES and self._takes(node) for node in self.nodes.values()):
+        nodes = self.nodes if self._waiting.needs_no_core else self._open
+        if not any(node.up and len(node.fetching) < MOVES and self._takes(node) for node in nodes.values()):
             return found  # as in a busy cluster after most events
         waits: dict[str, float] = {}
         worth = [queue for queue in queues if queue.waiting and self._worth_a_move(queue, waits)]

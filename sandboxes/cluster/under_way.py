@@ -15,8 +15,7 @@ from sandboxes.cluster.handle import Node, NodeLost
 from sandboxes.cluster.homes import Homes
 from sandboxes.cluster.members import Members, is_nodes_fault
 from sandboxes.cluster.messages import Done, Order, Unknown, applied, execution_of, limit_values
-from sandboxes.cluster.node_state import Request
-from sandboxes.cluster.placement import Start
+from sandboxes.cluster.node_state import Request, Start
 from sandboxes.cluster.texts import SHORT, Key, Ref, hash_of
 from sandboxes.layers import EMPTY, Layer
 from sandboxes.sessions import Step

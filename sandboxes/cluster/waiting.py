@@ -43,6 +43,11 @@ class Waiting:
         """Those that something waits for."""
         return self._queues.keys()
 
+    @property
+    def needs_no_core(self) -> bool:
+        """Whether that is true of any request."""
+        return any(cores == 0 for cores, _ in self.sizes)
+
     def of(self, environment: str) -> Collection[Queue]:
         """The queues for an environment."""
         found = self._queues.get(environment)

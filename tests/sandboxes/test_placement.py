@@ -8,8 +8,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandboxes.cluster.node_state import DISK_MARGIN_MB, FAILURES, Condition, NodeState, Request
-from sandboxes.cluster.placement import MOVES, Placement, Start
+from sandboxes.cluster.node_state import DISK_MARGIN_MB, FAILURES, Condition, NodeState, Request, Start
+from sandboxes.cluster.placement import MOVES, Placement
 
 GB = 1024
 
