@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from codemonkeys.settings import Settings
 
 FILLING = 4
-"""How many times as many tasks as fill the slots, of calls with their trajectories or of executions, are the last ones:
-some have nearly ended."""
+"""How many times as many tasks as fill the slots with their trajectories are the last ones: some have nearly ended."""
 PART = 4
 """At most one of so many tasks is among the last: half of a run is to end early."""
-PART_OF_EXECUTIONS = 2
-"""The same for executions: what else runs must last as long as the longest chain of one of the last tasks."""
+ON_A_MACHINE = 6
+"""The last tasks for each machine of a cluster, as far as so many are under way: what all of them have left must last
+as long as the longest chain of one of them."""
+PART_ON_MACHINES = 2
+"""At most one of so many tasks is among these."""
 
 
 @dataclass
@@ -44,6 +46,6 @@ class Ending:
         """Whether only the last tasks are left, for calls."""
         return self.left <= self.last
 
-    def is_near_where(self, filling: float) -> bool:
-        """Whether only the last tasks are left where so many tasks at a time fill all slots."""
-        return self.tasks > 0 and self.left <= min(FILLING * filling, self.tasks / PART_OF_EXECUTIONS)
+    def is_near_on(self, machines: float) -> bool:
+        """Whether only the last tasks are left, for executions on so many machines."""
+        return self.tasks > 0 and self.left <= min(ON_A_MACHINE * machines, self.tasks / PART_ON_MACHINES)

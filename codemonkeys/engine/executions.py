@@ -176,6 +176,6 @@ def _end_on(sandbox: Sandbox, ending: Ending) -> Callable[[], bool]:
 
     def is_near() -> bool:
         capacity = sandbox.capacity()
-        return ending.is_near_where(capacity.executions / max(1, capacity.share))
+        return ending.is_near_on(capacity.executions / max(1, capacity.share))
 
     return is_near

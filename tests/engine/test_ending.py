@@ -35,7 +35,7 @@ def test_the_last_tasks_are_those_that_no_longer_fill_the_slots(
 @pytest.mark.parametrize(
     ("tasks", "machines", "last"),
     [
-        (800, 8, 32),  # each is home to four of the last ones
+        (800, 8, 48),  # each is home to six of the last ones
         (200, 64, 100),  # no more than half of all
         (3, 8, 1),
         (800, 0, 0),  # no machine is up
@@ -45,9 +45,9 @@ def test_on_several_machines_the_last_tasks_are_those_that_no_longer_fill_them(
     tasks: int, machines: int, last: int
 ) -> None:
     ending = Ending()
-    assert not ending.is_near_where(machines)  # nothing is known of any task
+    assert not ending.is_near_on(machines)  # nothing is known of any task
     ending.expect(tasks, load_settings())
     near = []
     for ending.left in range(tasks, -1, -1):
-        near += [ending.left] * ending.is_near_where(machines)
+        near += [ending.left] * ending.is_near_on(machines)
     assert near == list(range(last, -1, -1))
