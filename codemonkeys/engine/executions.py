@@ -123,7 +123,8 @@ class Executions:
             if kept is not None:
                 self._journal.layers.put(key, kept, step.dropped)
 
-        await self._journal.group_commit(put)
+        # On a cluster they end by the hundred in a second, each after seconds: a moment more is none.
+        await self._journal.group_commit(put, patient=self._begin is not None)
 
     async def _attempt(self, key: StepKey, request_hash: str, request: ExecutionRequest) -> Step:
         """Run it until the sandbox itself does not fail, a few times at most."""

@@ -160,9 +160,12 @@ class Journal:
         query = "SELECT EXISTS (SELECT 1 FROM call_steps) OR EXISTS (SELECT 1 FROM execution_steps)"
         return bool(self._writer.connection.execute(query).fetchone()[0])
 
-    async def group_commit(self, change: Callable[[], T]) -> T:
-        """Make a change such as `calls.begin`, durable on return; concurrent changes share a commit."""
-        return await self._writer.group_commit(change)
+    async def group_commit(self, change: Callable[[], T], *, patient: bool = False) -> T:
+        """Make a change such as `calls.begin`, durable on return; concurrent changes share a commit.
+
+        `patient`: wait a moment for others, where nobody waits for this one alone.
+        """
+        return await self._writer.group_commit(change, patient=patient)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

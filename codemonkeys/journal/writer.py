@@ -21,6 +21,8 @@ T = TypeVar("T")
 GATHERING = 3
 """Turns of the event loop in which further changes join a commit: while much goes on, each brings some, and a commit
 costs the same CPU time for one as for many; while nothing does, they take no time."""
+PATIENCE = 0.02
+"""Seconds that a patient change waits for others to share its commit."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,13 @@ class Writer:
         self._in_batch = False
         """Whether the changes of a group commit are being applied."""
         self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
+        self._in_a_hurry = False
+        """Whether any of these is not to wait for others."""
         self._committing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        """When patient changes are committed, if no other commit takes them along."""
+        self._timed_in: asyncio.AbstractEventLoop | None = None
+        """The loop of that: it may have been closed before."""
         # Only COMMIT, which waits for the disk, runs here, so that it does not block the event loop.
         self._disk = ThreadPoolExecutor(1, "journal")
 
@@ -104,17 +112,34 @@ class Writer:
                 self.on_rollback()
                 raise self._failure(error) from None
 
-    async def group_commit(self, change: Callable[[], T]) -> T:
+    async def group_commit(self, change: Callable[[], T], *, patient: bool = False) -> T:
         """Make a change that uses `writing`, durable on return; concurrent changes share a commit.
 
-        Raises what `change` raises, and JournalError.
+        `patient`: wait a moment for others, as a commit takes as much for one as for ten. Raises what `change` raises,
+        and JournalError.
         """
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((change, done))
-        if self._committing is None:
-            self._committing = loop.create_task(self._commit())
+        self._in_a_hurry |= not patient
+        self._commit_soon()
         return await done
+
+    def _commit_soon(self) -> None:
+        """Commit what waits, at once or in a moment."""
+        loop = asyncio.get_running_loop()
+        if self._committing is not None or not self._waiting:
+            return
+        if self._in_a_hurry:
+            self._begin_commit()
+        elif self._timer is None or self._timed_in is not loop:
+            self._timer, self._timed_in = loop.call_later(PATIENCE, self._begin_commit), loop
+
+    def _begin_commit(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._committing is None:
+            self._committing = asyncio.get_running_loop().create_task(self._commit())
 
     async def _commit(self) -> None:
         loop = asyncio.get_running_loop()
@@ -122,7 +147,7 @@ class Writer:
             while self._waiting:
                 for _ in range(GATHERING):
                     await asyncio.sleep(0)
-                batch, self._waiting = self._waiting, []
+                batch, self._waiting, self._in_a_hurry = self._waiting, [], False
                 changes = [change for change, _ in batch]
                 outcomes: list[Any]
                 try:
@@ -139,8 +164,11 @@ class Writer:
                         done.set_exception(outcome)
                     else:
                         done.set_result(outcome)
+                if not self._in_a_hurry:
+                    break
         finally:
             self._committing = None
+        self._commit_soon()
 
     def _apply(self, changes: list[Callable[[], Any]]) -> list[Any]:
         """Apply all changes in one transaction, which is left open; returns what each returned or raised.

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codemonkeys.errors import BadInput, BudgetReached, CorruptJournal, JournalError, NewerJournal, RunExists
-from codemonkeys.journal import queries, run_files, schema, texts
+from codemonkeys.journal import queries, run_files, schema, texts, writer
 from codemonkeys.journal.executions import execution_hash
 from codemonkeys.journal.schema import migrations
 from codemonkeys.journal.settlement import Settlement
@@ -236,6 +236,50 @@ def test_a_run_that_was_killed_as_it_began_begins_again(tmp_path: Path) -> None:
     with run_files.reading(path) as connection:
         assert connection.execute("SELECT source FROM run").fetchone()[0] == "source"
     assert [found.name for found in path.parent.glob("run.db.*")] == [], "there is nothing to back up"
+
+
+def test_patient_changes_share_a_commit_with_the_next_one_that_is_not(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[bool] = []
+    end = journal._writer._end_transaction
+    monkeypatch.setattr(journal._writer, "_end_transaction", lambda: (commits.append(True), end())[1])
+
+    def note(number: int) -> Callable[[], None]:
+        return lambda: journal.put_note(TASK.id, "edit", number, "any", number)
+
+    async def several(patience: float) -> None:
+        monkeypatch.setattr(writer, "PATIENCE", patience)
+        waiting = [asyncio.ensure_future(journal.group_commit(note(n), patient=True)) for n in range(3)]
+        if patience > 60:
+            await asyncio.sleep(0.05)
+            assert not any(one.done() for one in waiting) and not commits
+            await journal.group_commit(note(3))
+        await asyncio.gather(*waiting)
+
+    asyncio.run(several(3600))
+    assert len(commits) == 1
+    asyncio.run(several(0.01))
+    assert len(commits) == 2
+    with run_files.reading(journal.folder / "run.db") as connection:
+        assert connection.execute("SELECT count(*) FROM notes").fetchone()[0] == 4
+
+
+def test_a_patient_change_is_made_also_if_the_loop_ended_in_which_an_earlier_one_waited(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def given_up() -> None:
+        monkeypatch.setattr(writer, "PATIENCE", 3600)
+        asyncio.ensure_future(journal.group_commit(lambda: journal.put_note(TASK.id, "edit", 0, "a", 0), patient=True))
+        await asyncio.sleep(0)
+
+    async def later() -> None:
+        monkeypatch.setattr(writer, "PATIENCE", 0.01)
+        await journal.group_commit(lambda: journal.put_note(TASK.id, "edit", 1, "a", 1), patient=True)
+
+    asyncio.run(given_up())
+    asyncio.run(asyncio.wait_for(later(), 30))
+    assert journal.note(TASK.id, "edit", 1, "a") == 1
 
 
 def test_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:
