@@ -1,6 +1,6 @@
 """Executions through a Ray cluster, compared with the same executions in process; and 64 nodes, simulated.
 
-    python -m benchmarks.cluster [--rounds 200] [--executions 2000] [--tasks 800] [--nodes 64] [--faster 2]
+    python -m benchmarks.cluster [--rounds 200] [--executions 2000] [--tasks 800] [--nodes 64] [--faster 2] [--simulate]
 
 Needs root and Ray (`codemonkeys[ray]`); no Docker engine. The first part is real: a cluster of one node on this
 machine, the local sandbox underneath, and the same local sandbox in process beside it.
@@ -13,17 +13,18 @@ The second part simulates: `--nodes` nodes of 16 cores. Agents of nodes, and Ray
 objects that sleep as long as real executions last (`benchmarks.cluster_nodes` says where that is from) and as long as
 an image of 2.5 GB takes at 100 MB/s, both divided by `--faster`. All else is the real system: the driver and its
 placement, the engine with its queue and the journal on disk, in a process that collects garbage as the command does. A
-task has 250 executions in three waves, each of which waits for the one before.
+task has 250 executions in three waves, each of which waits for the one before. `--simulate` does this part alone, for a
+quick look also smaller: `--simulate --tasks 100 --nodes 8 --faster 20`, where the driver is what executions wait for.
 
-    makespan    seconds until the last execution has ended, over the least possible: all executions over all cores, or
-                the longest chain of one task
+    makespan    seconds until the last execution has ended, over the least possible: all executions over all cores, once
+                the first environments have come, as nothing can run before; or the longest chain of one task
     driver      processor time of the driver's process for each execution, simulated nodes included (their clock, their
                 answers, and the texts of the tasks), plus that of a call through Ray itself, measured in the first part
                 with orders for an environment that is not there, eight under way at a time
-    memory      growth of the driver's process from a tenth of the executions to the last; simulated nodes keep hashes
-                of what they were sent, as the texts would be in the memory of another machine
+    memory      growth of the driver's process from a tenth of the executions to the last, and from half of them; what
+                simulated nodes were sent takes none of it, as it would be in the memory of another machine
 
-Ends with one line:
+Ends with one line, of which `--simulate` has the last three figures, without Ray:
 
     RESULT overhead_ms= rate_ratio= sim64_makespan_ratio= driver_ms= rss_growth_mb=
 """
@@ -128,24 +129,33 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=800, help=f"of the simulation, with {OF_A_TASK} executions each")
     parser.add_argument("--nodes", type=int, default=64)
     parser.add_argument("--faster", type=float, default=2.0)
+    parser.add_argument(
+        "--simulate", action="store_true", help="the second part alone; needs neither root nor a cluster"
+    )
     given = parser.parse_args()
     collect_rarely()
     print(machine(), flush=True)
+    real: Real | None = None
     with tempfile.TemporaryDirectory(prefix="cluster-") as place:
-        folder = repository(Path(place, "repository"))
-        environment = Environment("benchmark", folders=(("/testbed", folder),), variables=(("PATH", "/usr/bin:/bin"),))
-        real = measure(environment, given.rounds, given.executions)
-        print(f"through Ray, this process: {real.ray_ms:.2f} ms of processor time for a call", flush=True)
+        if not given.simulate:
+            folder = repository(Path(place, "repository"))
+            variables = (("PATH", "/usr/bin:/bin"),)
+            environment = Environment("benchmark", folders=(("/testbed", folder),), variables=variables)
+            real = measure(environment, given.rounds, given.executions)
+            print(f"through Ray, this process: {real.ray_ms:.2f} ms of processor time for a call", flush=True)
         found: Simulated = simulate(given.tasks, given.nodes, given.faster, Path(place, "runs"))
     print(
         f"{found.executions} executions of {given.tasks} tasks on {given.nodes} nodes: {found.seconds:.0f} s of the "
         f"simulation, least possible {found.least:.0f} s; {found.copies} further copies of environments\n"
-        f"driver: {found.cpu_ms:.2f} ms each without Ray, {found.load:.0%} of a core; journal {found.journal_mb:.0f} MB"
+        f"driver: {found.cpu_ms:.2f} ms each without Ray, {found.load:.0%} of a core; "
+        f"journal {found.journal_mb:.0f} MB\n"
+        f"driver's memory from half of the executions on: {found.late_mb:+.1f} MB"
     )
+    figures = "" if real is None else f"overhead_ms={real.overhead_ms:.1f} rate_ratio={real.rate_ratio:.2f} "
+    driver_ms = found.cpu_ms + (0.0 if real is None else real.ray_ms)
     print(
-        f"RESULT overhead_ms={real.overhead_ms:.1f} rate_ratio={real.rate_ratio:.2f} "
-        f"sim{given.nodes}_makespan_ratio={found.seconds / found.least:.3f} "
-        f"driver_ms={found.cpu_ms + real.ray_ms:.2f} rss_growth_mb={found.growth_mb:.1f}"
+        f"RESULT {figures}sim{given.nodes}_makespan_ratio={found.seconds / found.least:.3f} "
+        f"driver_ms={driver_ms:.2f} rss_growth_mb={found.growth_mb:.1f}"
     )
 
 

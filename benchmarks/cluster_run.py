@@ -28,8 +28,8 @@ TESTS = 10
 SUITES = 14
 """Executions of the repository's own tests for each candidate."""
 OF_A_TASK = TESTS + SAMPLES * TESTS + SAMPLES * SUITES
-CONCURRENT = 256
-"""Tasks at a time."""
+ON_A_NODE = 8
+"""Tasks at a time, for each node."""
 LIMITS = Limits()
 
 
@@ -70,11 +70,14 @@ class Simulated(NamedTuple):
     seconds: float
     """Of the simulation."""
     least: float
-    """The least possible: all that executions take, over all cores, or the longest chain of one task."""
+    """The least possible: all that executions take, over all cores, once the first environments have come; or the
+    longest chain of one task."""
     cpu_ms: float
     """Of this process for each execution, simulation included."""
     growth_mb: float
     """Of this process's memory, from a tenth of the executions to the last."""
+    late_mb: float
+    """From half of them to the last."""
     copies: int
     """Environments moved, beyond the first of each task."""
     journal_mb: float
@@ -95,9 +98,10 @@ def simulate(tasks: int, nodes: int, faster: float, runs: Path) -> Simulated:
         for id in ids
     ]
     total = sum(seconds_of(one.script.text, one.patch) for id in ids for wave in waves(id) for one in wave)
-    least = max(total / (nodes * CORES), max(chains))
+    least = max(IMAGE_MB / MB_A_SECOND + total / (nodes * CORES), max(chains))
     journal = Journal(runs, "run", "simulated", {})
     ended, memory = 0, list[float]()
+    looks = {tasks * OF_A_TASK // 10, tasks * OF_A_TASK // 2, tasks * OF_A_TASK}
     try:
         with simulated_cluster(nodes, faster) as (sandbox, agents):
             began, cpu = time.perf_counter(), time.process_time()
@@ -113,7 +117,7 @@ def simulate(tasks: int, nodes: int, faster: float, runs: Path) -> Simulated:
                     )
                     assert done.reason is Reason.EXITED, done
                     ended += 1
-                    if ended in (tasks * OF_A_TASK // 10, tasks * OF_A_TASK):
+                    if ended in looks:
                         gc.collect()
                         memory.append(rss_mb())
 
@@ -122,15 +126,17 @@ def simulate(tasks: int, nodes: int, faster: float, runs: Path) -> Simulated:
                     for wave in waves(id):
                         await asyncio.gather(*map(carry_out, wave))
                     journal.forget_task(id)
+                    steps.ending.left -= 1
 
             async def all_of_them() -> None:
                 model, settings = (
                     FakeModel(answer),
-                    load_settings(operation={"tasks": CONCURRENT}),
+                    load_settings(operation={"tasks": ON_A_NODE * nodes}),
                 )
                 steps = Steps(journal, ModelSet(model, model), sandbox, settings.operation)
                 steps.positions.update({id: position for position, id in enumerate(ids)})
-                slots = asyncio.Semaphore(CONCURRENT)
+                steps.ending.expect(tasks, settings)
+                slots = asyncio.Semaphore(ON_A_NODE * nodes)
                 try:
                     await asyncio.gather(*(solve(steps, id, slots) for id in ids))
                 finally:
@@ -145,5 +151,15 @@ def simulate(tasks: int, nodes: int, faster: float, runs: Path) -> Simulated:
     finally:
         journal.close()
     size = sum(path.stat().st_size for path in journal.folder.iterdir() if path.is_file()) / (1 << 20)
-    growth = memory[1] - memory[0]
-    return Simulated(executions, wall * faster, least, cpu / executions * 1000, growth, copies, size, cpu / wall)
+    tenth, half, end = memory
+    return Simulated(
+        executions=executions,
+        seconds=wall * faster,
+        least=least,
+        cpu_ms=cpu / executions * 1000,
+        growth_mb=end - tenth,
+        late_mb=end - half,
+        copies=copies,
+        journal_mb=size,
+        load=cpu / wall,
+    )
