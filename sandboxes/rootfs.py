@@ -10,10 +10,11 @@ import re
 import shutil
 import stat
 import tarfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sandboxes import history, inside
 from sandboxes.base import Environment, Limits, Reason, SandboxError
@@ -30,9 +31,18 @@ _FILES = {
 _SCRUB_LIMITS = Limits(seconds=1800, memory_mb=4096, disk_mb=4096)
 _SPARE_BYTES = 1 << 30
 """Disk space that must remain free after copying an image."""
+_LOCK_SECONDS = 0.05
+"""Between two looks at a lock: who waits in the lock itself cannot be told to stop."""
 
 
-def export_image(image: str, home: Path, repository: str = "/testbed", *, scrubbed: bool = True) -> Environment:
+def export_image(
+    image: str,
+    home: Path,
+    repository: str = "/testbed",
+    *,
+    scrubbed: bool = True,
+    is_given_up: Callable[[], bool] = lambda: False,
+) -> Environment:
     """The environment of a container image for the `local` sandbox; the engine runs nothing of the image.
 
     The first call for an image id copies the root file system to a folder in `home`, atomically, and replaces the
@@ -42,8 +52,9 @@ def export_image(image: str, home: Path, repository: str = "/testbed", *, scrubb
     `activate` with `dataclasses.replace`. `scrubbed`: False leaves the history, and untracked files, as they are: for
     hidden tests that need these, and never for what a model may see; give such copies a `home` of their own.
 
-    Safe to call from many threads and processes. Raises SandboxError if the engine does not have the image, the disk
-    has too little space, or the repository's history cannot be replaced.
+    Safe to call from many threads and processes. `is_given_up`: asked while another one makes the copy, whether nobody
+    needs it here any more. Raises SandboxError then, and if the engine does not have the image, the disk has too little
+    space, or the repository's history cannot be replaced.
     """
     identity = image if re.fullmatch(r"sha256:[0-9a-f]{64}", image) else _inspect(image)["Id"]
     key = f"{identity.removeprefix('sha256:')}{repository.replace('/', '-')}"
@@ -51,7 +62,7 @@ def export_image(image: str, home: Path, repository: str = "/testbed", *, scrubb
     if not (folder / _MARKER).is_file():
         home.mkdir(parents=True, exist_ok=True)
         home.chmod(0o700)  # keep other users away from programs of images with their owners
-        with _locked(home / f".{key}.lock"):
+        with _locked(home / f".{key}.lock", is_given_up):
             if not (folder / _MARKER).is_file():
                 _export(identity, folder, home / f".{key}.making", repository, scrubbed)
     marker = json.loads((folder / _MARKER).read_text("utf-8"))
@@ -60,10 +71,21 @@ def export_image(image: str, home: Path, repository: str = "/testbed", *, scrubb
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, is_given_up: Callable[[], bool]) -> Iterator[None]:
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while not _taken(file):
+            if is_given_up():
+                raise SandboxError(f"aborted while another process held {path}")
+            time.sleep(_LOCK_SECONDS)
         yield
+
+
+def _taken(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _inspect(image: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codemonkeys.errors import EnvironmentFailed
+from codemonkeys.system import programs
 from codemonkeys.system.files import write_whole
 from codemonkeys.tasks import images
 from codemonkeys.tasks.base import TESTBED, Task
@@ -34,7 +35,7 @@ def prepare_environment(task: Task, home: Path) -> Environment:
         image, repository = find_copy(task, home) or "", _copied_repository(task, home)
         if not image:
             raise
-    environment = export_image(image, home / "roots", repository)
+    environment = export_image(image, home / "roots", repository, is_given_up=programs.killed)
     _note(task, home / "roots", image, repository)
     return environment
 
@@ -42,7 +43,7 @@ def prepare_environment(task: Task, home: Path) -> Environment:
 def prepare_whole(task: Task, home: Path) -> Environment:
     """The environment of a task's hidden tests, with all that the image has; raises as `prepare_environment`."""
     image, repository = images.image_and_repository(task, home)
-    environment = export_image(image, home / WHOLE, repository, scrubbed=False)
+    environment = export_image(image, home / WHOLE, repository, scrubbed=False, is_given_up=programs.killed)
     _note(task, home / WHOLE, image, repository)
     return environment
 

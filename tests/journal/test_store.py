@@ -243,7 +243,12 @@ def test_patient_changes_share_a_commit_with_the_next_one_that_is_not(
 ) -> None:
     commits: list[bool] = []
     end = journal._writer._end_transaction
-    monkeypatch.setattr(journal._writer, "_end_transaction", lambda: (commits.append(True), end())[1])
+
+    def commit() -> None:
+        commits.append(True)
+        end()
+
+    monkeypatch.setattr(journal._writer, "_end_transaction", commit)
 
     def note(number: int) -> Callable[[], None]:
         return lambda: journal.put_note(TASK.id, "edit", number, "any", number)

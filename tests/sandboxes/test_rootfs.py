@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import shutil
@@ -139,6 +140,29 @@ def test_a_copy_is_whole_or_not_there(image: str, tmp_path: Path, monkeypatch: p
     with pytest.raises(SandboxError, match="1 MiB free.*CODEMONKEYS_HOME"):
         export_image(image, tmp_path, "/app")
     assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")] == []
+
+
+def test_who_waits_for_the_copy_of_another_process_can_be_told_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by an interrupt: the other one may take minutes, or hang."""
+    identity, asked = f"sha256:{'0' * 64}", list[bool]()
+
+    def is_given_up() -> bool:
+        asked.append(True)
+        return len(asked) == 3
+
+    def export(*arguments: object) -> None:
+        raise AssertionError("another process does this")
+
+    monkeypatch.setattr(rootfs, "_export", export)
+    with (tmp_path / f".{'0' * 64}-app.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(SandboxError, match="aborted while another process held .*-app.lock"):
+            export_image(identity, tmp_path, "/app", is_given_up=is_given_up)
+    assert len(asked) == 3
+    with pytest.raises(AssertionError, match="another process"):
+        export_image(identity, tmp_path, "/app", is_given_up=lambda: True)  # the lock is free
 
 
 def test_links_of_an_image_lead_nowhere(tmp_path: Path) -> None:
