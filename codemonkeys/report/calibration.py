@@ -10,6 +10,7 @@ from codemonkeys.compute.beliefs import supported
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import run_files
 from codemonkeys.report.forecast import SuccessDistribution, fit
+from codemonkeys.report.layers import merged
 from codemonkeys.report.statistics import Verdict
 from codemonkeys.report.stored_run import StoredRun, read_run
 from codemonkeys.report.verdict_sources import Verdicts, add_stored
@@ -48,12 +49,16 @@ def calibrate(
 ) -> Calibration | None:
     """Measure it on the tasks whose candidates all have a verdict; None if these are too few.
 
-    `samples`: trajectories of each task, with or without a candidate; tasks without one may be among them. Rates have
-    one right and one wrong decision added, so that none is 0 or 1.
+    `samples`: trajectories of each task, with or without a candidate; tasks without one may be among them. Candidates
+    that are merged from others are no samples. Rates have one right and one wrong decision added, so that none is 0 or
+    1.
     """
     graded = [task for task in evidence if None not in labels[task]]
-    counts = [(max(samples.get(task, 0), len(labels[task])), sum(map(bool, labels[task]))) for task in graded]
-    counts += [(drawn, 0) for task, drawn in samples.items() if task not in evidence and drawn]
+    drawn = {
+        task: [labels[task][k] for k in range(len(labels[task])) if not merged(evidence[task], k)] for task in graded
+    }
+    counts = [(max(samples.get(task, 0), len(drawn[task])), sum(map(bool, drawn[task]))) for task in graded]
+    counts += [(number, 0) for task, number in samples.items() if task not in evidence and number]
     if len(counts) < FEWEST or not graded:
         return None
     pairs = [pair for task in graded for pair in zip(supported(evidence[task]), labels[task], strict=True)]

@@ -94,7 +94,9 @@ def read_run(connection: sqlite3.Connection, wanted: Callable[[str], object] = l
     # Runs of early versions store no rule; they used the conversation.
     rule = settings.get("selection", {}).get("rule", "conversation")
     generation = settings.get("generation", {})
-    drawn = "SELECT task, count(DISTINCT sample) AS samples FROM call_steps WHERE stage = 'edit' GROUP BY task"
+    drawn = (
+        "SELECT task, count(DISTINCT sample) AS samples FROM call_steps WHERE stage IN ('edit', 'agent') GROUP BY task"
+    )
     every = rows(connection, "SELECT id, state, candidate FROM tasks ORDER BY position")
     task_rows = [row for row in every if wanted(row["id"])]
     with_candidates = {row["task"] for row in rows(connection, "SELECT DISTINCT task FROM candidates")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from codemonkeys.cli.exits import Exit
 from codemonkeys.cli.tuning import tune_command
 from codemonkeys.compute.policies import check_policy
 from codemonkeys.errors import BadInput
+from codemonkeys.journal import run_files
+from codemonkeys.journal.store import Journal
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Price, Request, Usage
 from codemonkeys.report.calibration import calibrate, calibrated, chances_of
 from codemonkeys.report.exponents import best_pairs, fit_exponents, judged_by
 from codemonkeys.report.forecast import SuccessDistribution
@@ -26,9 +31,11 @@ from codemonkeys.report.tuning import calibration_of, folds, tune
 from codemonkeys.report.tuning_outcomes import RULE_NAMES, Config, Prefixes, outcomes
 from codemonkeys.report.tuning_view import settings_file, tuned_view
 from codemonkeys.report.verdict_sources import Verdicts, patch_hash
+from codemonkeys.runs.outcomes import State
 from codemonkeys.selection.deciding import check_rules
 from codemonkeys.selection.evidence import Evidence, ScriptOutcome
 from codemonkeys.settings import SelectionSettings, load_settings
+from tests.fakes import TASK
 from tests.report.finished_run import finish_run
 
 FIXED, PRESENT = ScriptOutcome.FIXED, ScriptOutcome.PRESENT
@@ -175,6 +182,46 @@ def test_calibration_finds_the_errors_of_tests_and_the_kinds_of_tasks() -> None:
     assert max(chances_of(SuccessDistribution(2.0, 2.0, 0.5))) < 0.5
 
 
+def test_a_calibration_counts_no_merged_candidate_as_a_sample() -> None:
+    """A task with one right sample of six keeps its chance, though what was merged from it is right too."""
+    tasks = graded(20)
+    plain = {task.id: task.evidence for task in tasks if task.evidence}
+    labels = {task.id: task.verdicts for task in tasks}
+    samples = dict.fromkeys(plain, SAMPLES)
+    merged = {
+        id: replace(
+            found,
+            patches=(*found.patches, f"merged {id}"),
+            classes=(*found.classes, SAMPLES),
+            sources=(*["fake"] * SAMPLES, "fuse fake"),
+            edited=(*found.edited, (FIXED,) * SAMPLES),
+            own=(*found.own, None),
+            approved=(*found.approved, True),
+        )
+        for id, found in plain.items()
+    }
+    known = calibrate(plain, labels, samples)
+    found = calibrate(merged, {id: (*verdicts, True) for id, verdicts in labels.items()}, samples)
+    assert known is not None and found is not None and found.chances == known.chances
+    assert found.accepts_right > known.accepts_right, "tests are judged on it all the same"
+
+
+def test_agents_count_as_samples_of_a_stored_run(tmp_path: Path) -> None:
+    """Those too that ended without a candidate: a task that none of them solved is a hard one."""
+    with closing(Journal(tmp_path, "run", "source", load_settings([]).model_dump(mode="json"))) as journal:
+        journal.add_tasks([TASK])
+        journal.put_price("m", Price())
+        for sample, stage in enumerate(("agent", "edit", "agent")):
+            request = Request(StepKey(TASK.id, stage, sample), (Message("user", "Hello"),))
+            journal.calls.finish(
+                journal.calls.begin(request, "m", 0.5, None), Completion("x", "stop", Usage(1, 1), "m")
+            )
+        journal.end_task(TASK.id, State.NO_CANDIDATE, "nothing", None, None)
+    with run_files.reading(tmp_path / "run" / "run.db") as connection:
+        run = read_run(connection)
+    assert run.without == (TASK.id,) and run.samples == {TASK.id: 3}
+
+
 def test_exponents_are_those_of_the_best_pairs() -> None:
     tasks = graded(12)
     (task,) = tasks[:1]
@@ -204,8 +251,6 @@ def test_a_stored_run_is_tuned_and_calibrates_the_next(
         generation={"samples": 2, "repository_tests": False},
         selection=selection,
     )
-    from codemonkeys.journal import run_files
-
     with run_files.reading(tmp_path / "run" / "run.db") as connection:
         run = read_run(connection)
         table = {
