@@ -35,7 +35,9 @@ def tune_command(
 
     if output is not None and output.exists() and not overwrite:
         raise BadInput(f"{output} exists; choose another file, or give --overwrite")
-    tasks, chosen, priced = read_graded(named, runs, verdicts)
+    databases = [run_files.database_of(holding(named, run), run) for run in runs]
+    tasks, chosen, priced = read_graded(databases, verdicts)
+    kinds = kinds_of(databases)
     try:
         tuned = tune(tasks, chosen, usd)
     except ValueError as error:
@@ -43,27 +45,24 @@ def tune_command(
         raise BadInput(f"{', '.join(runs)}: {error}; {grade}, or give {option('verdicts', 'FILE')}") from None
     point = chosen_point(tuned, usd)
     if as_json:
-        print_json(json_of(tuned, point, settings_of))
+        print_json(json_of(tuned, None if point is None else settings_of(tuned, point, kinds)))
     else:
         out().print(tuned_view(tuned, priced))
     if output is None:
         return Exit.DONE
     if point is None:
         raise BadInput(why_none(tuned, usd))
-    write_whole(output, settings_file(tuned, point, runs))
+    write_whole(output, settings_file(tuned, point, runs, kinds))
     say(f"Settings of {point.config.words()!r} written to {output}; use them with `codemonkeys solve ... -c {output}`.")
     return Exit.DONE
 
 
-def read_graded(
-    named: Path | None, runs: Sequence[str], files: Sequence[str]
-) -> tuple[list[GradedTask], list[float], bool]:
+def read_graded(databases: Sequence[Path], files: Sequence[str]) -> tuple[list[GradedTask], list[float], bool]:
     """The graded tasks of runs, whether what each chose for them is right, and whether costs are in dollars."""
     from codemonkeys.report.resampling import graded_tasks
     from codemonkeys.report.stored_run import read_run
     from codemonkeys.report.verdict_sources import Verdicts, add_file, add_stored
 
-    databases = [run_files.database_of(holding(named, run), run) for run in runs]
     priced = all(has_prices(database) for database in databases)
     found: list[GradedTask] = []
     chosen: list[float] = []
@@ -73,7 +72,9 @@ def read_graded(
             add_stored(verdicts, connection)
             for file in files:
                 add_file(verdicts, file, list(dict.fromkeys(s for e in run.evidence.values() for s in e.sources)))
-            tasks = graded_tasks(connection, run, verdicts, priced)
+            # Of a task that the run has not ended, trajectories and the choice are still to come.
+            ended = {*run.choices, *run.without}
+            tasks = [task for task in graded_tasks(connection, run, verdicts, priced) if task.id in ended]
         found += tasks
         numbers = [run.choices.get(task.id) for task in tasks]
         chosen += [
@@ -81,6 +82,19 @@ def read_graded(
             for task, number in zip(tasks, numbers, strict=True)
         ]
     return found, chosen, priced
+
+
+def kinds_of(databases: Sequence[Path]) -> list[str]:
+    """`generation.kinds` of runs, each once if they differ; those of an ensemble say nothing of its members."""
+    from codemonkeys.journal.queries import run_row
+
+    found: dict[tuple[str, ...], None] = {}
+    for database in databases:
+        with run_files.reading(database) as connection:
+            settings = run_row(connection)["settings"]
+        if "ensemble" not in settings:
+            found[tuple(settings.get("generation", {}).get("kinds", ("edit",)))] = None
+    return list(*found) if len(found) == 1 else list(dict.fromkeys(kind for kinds in found for kind in kinds))
 
 
 def has_prices(database: Path) -> bool:
@@ -101,7 +115,7 @@ def why_none(tuned: Tuned, usd: float | None) -> str:
     return f"no settings cost {usd:g} or less per task; the cheapest cost {tuned.frontier[0].usd:.4g}"
 
 
-def json_of(tuned: Tuned, point: Point | None, settings_of: Any) -> dict[str, Any]:
-    """The result as a JSON-able value."""
+def json_of(tuned: Tuned, chosen: dict[str, Any] | None) -> dict[str, Any]:
+    """The result as a JSON-able value. `chosen`: the settings of a point."""
     frontier = [{**asdict(each), "config": each.config.words()} for each in tuned.frontier]
-    return {**asdict(tuned), "frontier": frontier, "chosen": None if point is None else settings_of(tuned, point)}
+    return {**asdict(tuned), "frontier": frontier, "chosen": chosen}

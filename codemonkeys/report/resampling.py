@@ -29,8 +29,11 @@ class Trajectory:
     """For each call of its edit conversation, the candidate with the patch as it then was; None if none had it."""
 
     def cost(self, turns: int | None = None) -> float:
-        """Its cost in US dollars, with at most so many calls in each of its conversations."""
-        return sum(sum(calls[:turns]) for calls in self.usd.values())
+        """Its cost in US dollars, with at most so many calls in its test and its edit conversation.
+
+        An agent has as many as it had: what its files were before it ended is not in the evidence.
+        """
+        return sum(sum(calls if stage == AGENT.name else calls[:turns]) for stage, calls in self.usd.items())
 
     def result(self, turns: int | None = None) -> int | None:
         """Its candidate with at most so many calls. A patch that no trajectory ended with has no evidence: None."""

@@ -74,15 +74,15 @@ class Tuned:
 def tune(
     tasks: Sequence[GradedTask], chosen: Sequence[float], at: float | None = None, draws: int = 4, seed: int = 0
 ) -> Tuned:
-    """Search. Raises ValueError for fewer than 10 tasks.
+    """Search. Raises ValueError for fewer than 10 tasks; one that two runs have is one.
 
     `chosen`: for each task, 1 if what the run chose is right. `at`: a cost per task for which a point is looked for
     besides. `draws`: orders in which the trajectories of a task are drawn again.
     """
     import numpy as np
 
-    if len(tasks) < FEWEST:
-        raise ValueError(f"{len(tasks)} graded tasks are too few; {FEWEST} are needed")
+    if (distinct := len({task.id for task in tasks})) < FEWEST:
+        raise ValueError(f"{distinct} graded tasks are too few; {FEWEST} are needed")
     fold_of = folds([task.id for task in tasks], seed)
     measured = [calibration_of([t for t, f in zip(tasks, fold_of, strict=True) if f != fold]) for fold in range(FOLDS)]
     found = outcomes(tasks, [measured[fold] for fold in fold_of], draws, seed)

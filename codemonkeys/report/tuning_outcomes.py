@@ -48,7 +48,7 @@ class Config(NamedTuple):
 
     samples: int
     turns: int | None
-    """None: as many as the run had."""
+    """Of test and edit conversations; None: as many as the run had."""
     kind: str | None
     """None: all kinds of the run, in turn."""
     rule: str
@@ -125,7 +125,9 @@ def outcomes(
     kinds = sorted({each.kind for task in tasks for each in task.trajectories})
     longest = max((len(each.after) for task in tasks for each in task.trajectories), default=0)
     caps = [None, *(turns for turns in TURNS if turns < longest)]
-    variants = list(product([None, *(kinds if len(kinds) > 1 else ())], caps))
+    several = [None, *(kinds if len(kinds) > 1 else ())]
+    # An agent with fewer steps would have come to another patch, of which nothing is known.
+    variants = [(kind, turns) for kind, turns in product(several, caps) if turns is None or kind != "agent"]
     most = {kind: max(len(task.of_kind(kind)) for task in tasks) for kind, _ in variants}
     policies = {calibration: forecast_settings(calibration, thresholds) for calibration in set(calibrations)}
     for number, (task, calibration) in enumerate(zip(tasks, calibrations, strict=True)):

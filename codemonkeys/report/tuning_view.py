@@ -47,9 +47,14 @@ def cells_of(interval: Interval, signed: bool = False) -> tuple[str, str]:
     return f"{interval.value:.1%}", f"{interval.low:.0%} to {interval.high:.0%}"
 
 
-def settings_of(tuned: Tuned, point: Point) -> dict[str, Any]:
-    """The settings of a point, with what policies know of kinds of tasks and tests, as a tree."""
+def settings_of(tuned: Tuned, point: Point, kinds: Sequence[str] = ()) -> dict[str, Any]:
+    """The settings of a point, with what policies know of kinds of tasks and tests, as a tree.
+
+    `kinds`: `generation.kinds` of the runs, which a point over all kinds has too; empty: not known.
+    """
     values = point.config.values()
+    if kinds:
+        values["generation"].setdefault("kinds", list(kinds))
     if tuned.calibration is not None and point.config.policy != "fixed":
         measured = tuned.calibration
         values["compute"]["chances"] = list(measured.chances)
@@ -57,8 +62,8 @@ def settings_of(tuned: Tuned, point: Point) -> dict[str, Any]:
     return values
 
 
-def settings_file(tuned: Tuned, point: Point, runs: Sequence[str]) -> str:
-    """A settings file (YAML) for `-c`, with what is known of it in its head."""
+def settings_file(tuned: Tuned, point: Point, runs: Sequence[str], kinds: Sequence[str] = ()) -> str:
+    """A settings file (YAML) for `-c`, with what is known of it in its head. `kinds`: as for `settings_of`."""
     import yaml
 
     share, against = point.resolved, point.against_run
@@ -67,4 +72,4 @@ def settings_file(tuned: Tuned, point: Point, runs: Sequence[str]) -> str:
         f"# Cross-validated: {share.value:.1%} resolved ({share.low:.1%} to {share.high:.1%}), {against.value:+.1%} "
         f"({against.low:+.1%} to {against.high:+.1%}) against the run.\n"
     )
-    return head + yaml.safe_dump(settings_of(tuned, point), sort_keys=False)
+    return head + yaml.safe_dump(settings_of(tuned, point, kinds), sort_keys=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemonkeys.cli.exits import Exit
-from codemonkeys.cli.tuning import tune_command
+from codemonkeys.cli.tuning import kinds_of, read_graded, tune_command
 from codemonkeys.compute.policies import check_policy
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import run_files
@@ -26,8 +27,9 @@ from codemonkeys.report.calibration import calibrate, calibrated, chances_of
 from codemonkeys.report.exponents import best_pairs, fit_exponents, judged_by
 from codemonkeys.report.forecast import SuccessDistribution
 from codemonkeys.report.resampling import GradedTask, Trajectory, graded_tasks, subset, trajectories_of
+from codemonkeys.report.statistics import Interval
 from codemonkeys.report.stored_run import read_run
-from codemonkeys.report.tuning import calibration_of, folds, tune
+from codemonkeys.report.tuning import Point, Tuned, calibration_of, folds, tune
 from codemonkeys.report.tuning_outcomes import RULE_NAMES, Config, Prefixes, outcomes
 from codemonkeys.report.tuning_view import settings_file, tuned_view
 from codemonkeys.report.verdict_sources import Verdicts, patch_hash
@@ -110,6 +112,44 @@ def test_a_trajectory_that_is_cut_has_the_candidate_that_it_had_by_then() -> Non
     assert first.calls == 4 and first.cost_until(2) == pytest.approx(0.6)
 
 
+def test_an_agent_is_not_cut_as_nothing_tells_what_it_had_by_then(tmp_path: Path) -> None:
+    """Else its patch of many steps is had for the price of one."""
+    tasks = [
+        replace(
+            task,
+            trajectories=tuple(
+                replace(each, kind="agent", usd={"agent": (0.01,) * 9}, after=()) if each.sample % 2 else each
+                for each in task.trajectories
+            ),
+        )
+        for task in graded(10)
+    ]
+    agent = tasks[0].trajectories[1]
+    assert agent.result(1) == agent.candidate and agent.cost(1) == pytest.approx(agent.cost()) == pytest.approx(0.09)
+    found = outcomes(tasks, [None] * len(tasks), draws=1)
+    tried = {(config.kind, config.turns) for config in found.resolved}
+    assert tried == {(None, None), (None, 1), (None, 2), ("edit", None), ("edit", 1), ("edit", 2), ("agent", None)}
+
+
+def test_written_settings_have_the_kinds_of_the_run(tmp_path: Path) -> None:
+    """A point over all kinds means those of the run, which are not the default."""
+    runs = []
+    for name, kinds in (("mixed", ["edit", "edit", "agent"]), ("agents", ["agent"])):
+        given = load_settings(generation={"kinds": kinds}).model_dump(mode="json")
+        Journal(tmp_path, name, "source", given).close()
+        runs.append(tmp_path / name / "run.db")
+    Journal(tmp_path, "others", "source", {"ensemble": {}, **load_settings().model_dump(mode="json")}).close()
+    assert kinds_of(runs[:1]) == kinds_of([*runs[:1], tmp_path / "others" / "run.db"]) == ["edit", "edit", "agent"]
+    assert kinds_of(runs) == ["edit", "agent"] and kinds_of([tmp_path / "others" / "run.db"]) == []
+    point = Point(1.0, Config(2, None, None, "votes"), *(interval := (Interval(0.5, 0.4, 0.6),)), 1.0, 0.5, *interval)
+    tuned = Tuned(10, 1, interval[0], 1.0, (point,), None)
+    agents = replace(point, config=point.config._replace(kind="agent"))
+    path = tmp_path / "tuned.yaml"
+    for each, kinds in ((point, ("edit", "edit", "agent")), (agents, ("agent",))):
+        path.write_text(settings_file(tuned, each, ["mixed"], kinds_of(runs[:1])))
+        assert load_settings([str(path)]).generation.kinds == kinds
+
+
 def test_points_are_what_counting_by_hand_gives() -> None:
     tasks = graded(8)
     found = outcomes(tasks, [None] * len(tasks), draws=3)
@@ -163,6 +203,8 @@ def test_held_out_shares_do_not_gain_by_choosing_among_many() -> None:
 def test_too_few_tasks_are_refused_and_equal_ones_share_a_fold() -> None:
     with pytest.raises(ValueError, match="9 graded tasks are too few; 10 are needed"):
         tune(graded(9), [0.0] * 9)
+    with pytest.raises(ValueError, match="6 graded tasks are too few"):
+        tune([*graded(6), *graded(6)], [0.0] * 12)
     fold_of = folds([f"t-{n % 7}" for n in range(21)], 0)
     assert fold_of[:7] == fold_of[7:14] == fold_of[14:]
     assert {fold_of.count(fold) for fold in range(5)} == {3, 6}
@@ -276,6 +318,16 @@ def test_a_stored_run_is_tuned_and_calibrates_the_next(
         tune_command(tmp_path, ["run"], [str(known)], wanted, None, False, False)
     with pytest.raises(BadInput, match="no settings cost 1e-09 or less"):
         tune_command(tmp_path, ["run"], [str(known)], tmp_path / "cheap.yaml", 1e-9, False, True)
+
+    assert len(read_graded([tmp_path / "run" / "run.db"], [str(known)])[0]) == 10
+    with closing(sqlite3.connect(tmp_path / "run" / "run.db")) as connection:
+        connection.execute("UPDATE tasks SET state = 'running' WHERE position = 0")
+        connection.commit()
+    with pytest.raises(BadInput, match="9 graded tasks are too few"):
+        tune_command(tmp_path, ["run"], [str(known)], None, None, False, False)
+    with closing(sqlite3.connect(tmp_path / "run" / "run.db")) as connection:
+        connection.execute("UPDATE tasks SET state = 'predicted' WHERE position = 0")
+        connection.commit()
 
     settings = load_settings(["compute.from_study=run"])
     with pytest.raises(BadInput, match="compute.from_study=run: fewer than 10 tasks of that run are graded"):
