@@ -51,8 +51,8 @@ def assumptions(experience: Experience | None) -> tuple[str, str, str]:
     tasks = "1 task" if experience.tasks == 1 else f"{experience.tasks} tasks"
     learned = (
         f"Expected: calls per task and tokens per call of each stage are those of {tasks} that ended in the run "
-        f"{experience.run}, tests and edits in proportion to the samples; stages that it did not have are as in the "
-        "CodeMonkeys paper."
+        f"{experience.run}, those of trajectories in proportion to the samples of their kind, and with no more turns "
+        "than these settings allow; stages that it did not have are as in the CodeMonkeys paper."
     )
     return COUNTED, learned, BOUND
 

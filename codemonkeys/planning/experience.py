@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from codemonkeys.journal import run_files
 from codemonkeys.journal.queries import rows, run_row
 from codemonkeys.models.base import Usage
-from codemonkeys.settings import Settings
+from codemonkeys.settings import GenerationSettings, Settings
 from codemonkeys.stages import AGENT, EDIT, TEST
 
 TOKENS = ("prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens")
+
+
+@dataclass(frozen=True)
+class Used:
+    """What one call of each conversation of a stage has used."""
+
+    turn: int
+    """Its number within the conversation, from 0."""
+    calls: float
+    """Calls per task."""
+    tokens: tuple[float, float, float, float]
+    """Per call: prompt, completion, cache reads, cache writes."""
 
 
 @dataclass(frozen=True)
@@ -23,21 +35,36 @@ class Experience:
     run: str
     tasks: int
     """How many."""
-    samples: int
-    """Of each of these tasks."""
-    calls: Mapping[str, float]
-    """Calls per task, by stage."""
-    tokens: Mapping[str, tuple[float, float, float, float]]
-    """Per call, by stage: prompt, completion, cache reads, cache writes."""
+    generation: GenerationSettings
+    """Of the run, as far as it says how many trajectories of each kind a task has."""
+    used: Mapping[str, Sequence[Used]]
+    """By stage."""
 
     def of(self, stage: str, settings: Settings) -> tuple[float, Usage] | None:
-        """Calls of a task and their tokens in a run of these settings; None if the stage was never called."""
-        if not self.calls.get(stage):
+        """Calls of a task and their tokens in a run of these settings; None if the stage was never called.
+
+        Conversations of trajectories are as many as the settings have of their kind, and of no more turns than these
+        allow; where they allow more than the run did, as long as they were.
+        """
+        if not self.used.get(stage):
             return None
-        drawn = settings.generation.samples / self.samples if stage in (TEST.name, EDIT.name, AGENT.name) else 1.0
-        calls = self.calls[stage] * drawn
-        prompt, completion, read, written = (round(calls * each) for each in self.tokens[stage])
-        return calls, Usage(prompt, completion, read, written)
+        kind, turns = limits(settings).get(stage, (None, None))
+        drawn = 1.0 if kind is None else settings.generation.count(kind) / max(1, self.generation.count(kind))
+        used = [each for each in self.used[stage] if turns is None or each.turn < turns]
+        prompt, completion, read, written = (
+            round(drawn * sum(each.calls * each.tokens[which] for each in used)) for which in range(4)
+        )
+        return drawn * sum(each.calls for each in used), Usage(prompt, completion, read, written)
+
+
+def limits(settings: Settings) -> dict[str, tuple[str, int]]:
+    """By stage of trajectories, the kind of those that have it, and the most calls of each conversation."""
+    generation = settings.generation
+    return {
+        TEST.name: ("edit", generation.test_turns),
+        EDIT.name: ("edit", generation.edit_turns),
+        AGENT.name: ("agent", settings.agent.steps),
+    }
 
 
 def read_experience(database: Path) -> Experience | None:
@@ -52,12 +79,16 @@ def _read(connection: sqlite3.Connection, run: str) -> Experience | None:
     if not tasks:
         return None
     means = ", ".join(f"avg({name}) AS {name}" for name in TOKENS)
-    stages = rows(
+    turns = rows(
         connection,
-        f"SELECT stage, count(*) AS calls, {means} FROM call_steps "
-        f"WHERE state = 'done' AND prompt_tokens IS NOT NULL AND task IN ({ended}) GROUP BY stage",
+        f"SELECT stage, turn, count(*) AS calls, {means} FROM call_steps "
+        f"WHERE state = 'done' AND prompt_tokens IS NOT NULL AND task IN ({ended}) GROUP BY stage, turn",
     )
-    samples = run_row(connection)["settings"].get("generation", {}).get("samples", 1)
-    calls = {row["stage"]: row["calls"] / tasks for row in stages}
-    tokens = {row["stage"]: (row[TOKENS[0]], row[TOKENS[1]], row[TOKENS[2]], row[TOKENS[3]]) for row in stages}
-    return Experience(run, tasks, max(1, samples), calls, tokens)
+    used: dict[str, list[Used]] = {}
+    for row in turns:
+        tokens = (row[TOKENS[0]], row[TOKENS[1]], row[TOKENS[2]], row[TOKENS[3]])
+        used.setdefault(row["stage"], []).append(Used(row["turn"], row["calls"] / tasks, tokens))
+    told = run_row(connection)["settings"].get("generation", {})
+    # Runs of early versions have one kind, and an ensemble may store none of these.
+    known = {name: told[name] for name in ("samples", "kinds", "models") if name in told}
+    return Experience(run, tasks, GenerationSettings(**{"samples": 1, **known}), used)

@@ -46,6 +46,18 @@ def test_a_plan_like_a_run_expects_what_the_run_has_used(make_repository: Callab
     assert stages["edit"].calls == 2 * plan.stages["edit"].calls
     assert stages["relevance"].calls == plan.stages["relevance"].calls
 
+    # Of other kinds and fewer turns: half as many that test and edit, and only their first calls.
+    kinds = {"kinds": ("edit", "agent"), "samples": 6}
+    mixed = settings.model_copy(update={"generation": settings.generation.model_copy(update=kinds)})
+    stages = make_plan([task], mixed, models, tmp_path / "home", experience=experience).stages
+    assert stages["edit"].calls == plan.stages["edit"].calls and stages["test"].calls == plan.stages["test"].calls
+    once = {"test_turns": 1, "edit_turns": 1}
+    cut = settings.model_copy(update={"generation": settings.generation.model_copy(update=once)})
+    stages = make_plan([task], cut, models, tmp_path / "home", experience=experience).stages
+    assert stages["edit"].calls == stages["test"].calls == settings.generation.samples < plan.stages["edit"].calls
+    usage, whole = stages["edit"].usage, plan.stages["edit"].usage
+    assert 0 < usage.prompt_tokens < whole.prompt_tokens and usage.completion_tokens < whole.completion_tokens
+
     # The estimate of a run that has begun is not replaced; one from before is compared.
     assert not write_estimate(runs, "run", {task.id: 1.0})
     (runs / "run" / NAME).write_text(json.dumps({task.id: status.spent_usd / 2, "other": 1.0}))
