@@ -145,9 +145,9 @@ def test_written_settings_have_the_kinds_of_the_run(tmp_path: Path) -> None:
     tuned = Tuned(10, 1, interval[0], 1.0, (point,), None)
     agents = replace(point, config=point.config._replace(kind="agent"))
     path = tmp_path / "tuned.yaml"
-    for each, kinds in ((point, ("edit", "edit", "agent")), (agents, ("agent",))):
+    for each, wanted in ((point, ("edit", "edit", "agent")), (agents, ("agent",))):
         path.write_text(settings_file(tuned, each, ["mixed"], kinds_of(runs[:1])))
-        assert load_settings([str(path)]).generation.kinds == kinds
+        assert load_settings([str(path)]).generation.kinds == wanted
 
 
 def test_points_are_what_counting_by_hand_gives() -> None:
