@@ -75,3 +75,16 @@ def test_own_repository_is_estimated_too(folder: Path) -> None:
     told = json.loads(plan(folder, *asked, "-m", "fake").out)
     assert told["tasks"][0]["files"] == 2 and told["total"]["most_usd"] == 0
     assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("compute.policy=none", "compute.policy=none: no such policy"),
+        ("compute.policy=marginal", "set generation.wave too"),
+        ("selection.rule=weaver", "selection.rule=weaver learns from many tasks at once"),
+    ],
+)
+def test_what_a_run_would_refuse_is_not_estimated(folder: Path, given: str, said: str) -> None:
+    done = plan(folder, "solve", "tasks", *SONNET, "-c", given)
+    assert done.code == 2 and said in done.err
