@@ -74,9 +74,12 @@ async def best_lessons(
 
 
 async def lesson_about(work: Work, candidates: Sequence[Candidate], index: int, before: Sequence[str]) -> str:
-    """The message that tells a trajectory of the candidate that it goes on from."""
+    """The message that tells a trajectory of the candidate that it goes on from, with its summary if there are any."""
+    sample = candidates[index].sample
+    if work.settings.generation.diversity == "distill":
+        await distill(work, [sample])
     evidence = (await collect_evidence(work, candidates, before=before)).evidence
-    lesson = lesson_of(work, candidates[index].sample, evidence, index)
+    lesson = lesson_of(work, sample, evidence, index)
     return work.prompts("distill.lessons", lessons=[lesson], drawn=len(candidates))
 
 

@@ -190,6 +190,15 @@ def test_particles_are_told_of_their_parents_alone(tmp_path: Path, snapshot: Sna
     assert not re.findall(r"trajectory \d+", first[0] + first[1])
 
 
+def test_a_parent_is_told_of_with_its_summary_where_waves_are_distilled(tmp_path: Path, snapshot: Snapshot) -> None:
+    given = {"samples": 4, "diversity": "distill"}
+    _, work = solve(tmp_path, snapshot, "particles", fixes(1), generation=given)
+    requests = work.models.primary.requests  # type: ignore[attr-defined]
+    first = {r.key.sample: r.messages[1].content for r in requests if r.key.stage == "edit" and r.key.turn == 0}
+    assert [sample for sample in range(4) if "Dry run." in first[sample]] == [2, 3]
+    assert [r.key.sample for r in requests if r.key.stage == "distill"] == [0], "one summary, of the one parent"
+
+
 @dataclass
 class Waiting:
     """A model whose edits of some samples come only when they are let go, and that counts what it was asked."""
