@@ -15,7 +15,7 @@ from codemonkeys.engine.work import Work
 from codemonkeys.journal.decisions import DECISION
 from codemonkeys.selection.deciding import Choice, select
 from codemonkeys.selection.stop_policy import Decision
-from codemonkeys.stages import PER_TRAJECTORY
+from codemonkeys.stages import PER_TRAJECTORY, SELECT, sharing
 
 
 def first_wave(work: Work) -> Allocation:
@@ -60,7 +60,10 @@ async def input_of(work: Work, draws: Draws, running: int = 0, collect: bool = T
     spent = sum(calls.spent(task, stage) for stage in PER_TRAJECTORY)
     left = None
     if operation.budget is not None:
-        left = max(0.0, operation.budget * (1 - operation.selection_share) - calls.spent())
+        # Selections are paid from their own share; what they take beyond it, nobody else can have.
+        all_spent, chosen = calls.spent(), sum(calls.spent(stage=stage) for stage in sharing(SELECT.name))
+        share = operation.budget * operation.selection_share
+        left = max(0.0, operation.budget - all_spent - max(0.0, share - chosen))
     others, waiting = standing(work) if collect else ((), 0)
     return PolicyInput(
         evidence=inputs.evidence if inputs else None,

@@ -288,10 +288,11 @@ class StoredCalls:
         return self.spent() if known or not calls else None
 
     def spent(self, task: str | None = None, stage: str | None = None) -> float:
-        """US dollars settled and reserved so far, for the run (or the named choice), a task, or one of its stages."""
-        if task is None:
-            return self._totals[self._writer.choice] / UNITS_PER_DOLLAR
-        units = self._of_task(task) if stage is None else self._spent.get(task, {}).get(stage, 0)
+        """US dollars settled and reserved so far, for the run (or the named choice) or a task, in a stage or in all."""
+        if stage is not None:
+            tasks = self._spent.values() if task is None else [self._spent.get(task, {})]
+            return sum(stages.get(stage, 0) for stages in tasks) / UNITS_PER_DOLLAR
+        units = self._totals[self._writer.choice] if task is None else self._of_task(task)
         return units / UNITS_PER_DOLLAR
 
     def _of_task(self, task: str) -> int:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codemonkeys.compute.after_wave import input_of
 from codemonkeys.compute.beliefs import belief, count_accepted, forecast_of
+from codemonkeys.compute.draws import Draws
+from codemonkeys.engine.work import Work
 from codemonkeys.journal import queries, run_files
+from codemonkeys.keys import StepKey
+from codemonkeys.models.base import Completion, Message, Price, Request
 from codemonkeys.models.fake_answers import answer
 from codemonkeys.pipeline import solve_task
 from codemonkeys.runs.outcomes import State, state_of_choice
 from codemonkeys.selection.evidence import Evidence, ScriptOutcome
-from codemonkeys.settings import SelectionSettings
+from codemonkeys.settings import OperationSettings, SelectionSettings
 from codemonkeys.settings.compute_settings import CHANCES
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
@@ -106,3 +112,23 @@ def test_waves_end_when_one_is_trusted_or_no_more_pays(
     if state is State.ABSTAINED:
         assert ended[1] == f"none of {samples} candidates is to be trusted"
         assert choice is not None and choice.number is None
+
+
+def test_what_selections_have_taken_of_their_share_is_not_missing_elsewhere(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    """Else a run whose tasks end one after another would count it twice, and leave so much unspent."""
+
+    def spend(work: Work, stage: str, usd: float) -> float | None:
+        request = Request(StepKey("another", stage, 0, turn=int(1000 * usd)), (Message("user", "Hello"),))
+        step = work.journal.calls.begin(request, "m", usd, None)
+        work.journal.calls.finish(step, Completion("x", "stop", None, "m"))
+        return asyncio.run(input_of(work, Draws(), collect=False)).left
+
+    with room(tmp_path, make_snapshot({"a.py": "x\n"}), answer) as work:
+        work.steps.operation = OperationSettings(budget=10.0, selection_share=0.2)
+        work.journal.add_tasks([replace(TASK, id="another")])
+        work.journal.put_price("m", Price(1.0, 1.0))
+        assert spend(work, "edit", 2.0) == pytest.approx(6.0)
+        assert spend(work, "select", 1.5) == pytest.approx(6.0)
+        assert spend(work, "judge", 1.0) == pytest.approx(5.5), "half a dollar beyond the share"
