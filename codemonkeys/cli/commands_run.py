@@ -232,12 +232,13 @@ def ensemble(
         list[str] | None, typer.Option("--instance", "-i", help="Id of a task to decide. Repeatable.")
     ] = None,
     select: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--select",
-            help="Selection rule: a name, or module:attribute. `agreement` needs no model and no sandbox.",
+            help="Selection rule: a name, or module:attribute. Default: that of -c, else `agreement`, which needs no "
+            "model and no sandbox.",
         ),
-    ] = "agreement",
+    ] = None,
     family: Annotated[
         list[str] | None,
         typer.Option("--family", help="NAME=GLOB: members whose names match form one family. Repeatable."),

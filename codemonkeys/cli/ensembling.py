@@ -25,6 +25,8 @@ from codemonkeys.settings import Settings, load_settings
 from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.sources import absolute
 
+DEFAULT_RULE = "selection.rule=agreement"
+"""What decides where nothing else is asked for."""
 MEMBERS = "members.json"
 """File in the run's folder that lists the members and every dropped record."""
 
@@ -62,7 +64,7 @@ def ensemble(
 ) -> Exit:
     """Select among submissions, in a new run or one resumed by name."""
     check_output(outputs)
-    settings = load_settings(configs, **without_none(given))
+    settings = load_settings([DEFAULT_RULE, *configs], **without_none(given))
     members = read_ensemble(absolute(inputs.dataset), inputs.ids, inputs.members, inputs.families, inputs.tests)
     members = replace(members, abstain=inputs.abstain)
     return carry_out(members, settings, runs, run_name(name), accept_changes, outputs)

@@ -95,6 +95,8 @@ def test_text_rules_need_no_model_and_no_sandbox(room: Room) -> None:
     assert other.code == 2 and "ensemble.members.1.family was 'alpha', is now 'beta'" in other.err
     few = room.ensemble("--run", "few", "--select", "weaver", members="alpha_1 beta")
     assert few.code == 0 and "fewer than three informative verifiers: agreement does instead" in few.out
+    set_so = room.ensemble("--run", "set", "-c", "selection.rule=weaver", members="alpha_1 beta")
+    assert set_so.code == 0 and "Chosen by weaver" in set_so.out, "the rule of -c counts where --select is not given"
     again = room.ensemble("--run", "texts", "-o", "chosen.jsonl", members=members)
     assert again.code == 2 and "already exists" in again.err
     assert room.ensemble("--run", "texts", "-o", "chosen.jsonl", "--overwrite", members=members).code == 0
