@@ -205,6 +205,12 @@ def test_a_run_is_read_as_objects_and_by_sql(source: str, tmp_path: Path) -> Non
     assert {call.stage for call in run.calls(ID)} >= {"relevance", "test", "edit"}
     assert sum(cost.calls for cost in run.costs()) == len(run.calls())
     assert run.sql("SELECT count(*) AS n FROM call_steps WHERE task = ?", ID) == [{"n": len(run.calls())}]
+    (first, *_) = run.sql("SELECT role, content FROM messages WHERE stage = ? AND position = 1 ORDER BY call", "edit")
+    assert first["role"] == "system" and "greeting.py" in first["content"], "texts can be read, compressed ones too"
+    for refused in ("SELECT nothing", "DELETE FROM tasks", "ATTACH 'other.db' AS o", "SELECT ?"):
+        with pytest.raises(BadInput, match="the query cannot be answered") as error:
+            run.sql(refused)
+        assert not isinstance(error.value, codemonkeys.errors.CorruptJournal), "the file is as it should be"
     assert run.verdicts() == [] and run.candidates("another") == []
     with pytest.raises(BadInput, match="no run 'none'"):
         codemonkeys.open_run(tmp_path / "none")

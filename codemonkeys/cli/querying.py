@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
-from typing import Any
 
 from codemonkeys.cli.console import out, print_json
 from codemonkeys.cli.exits import Exit
-from codemonkeys.errors import BadInput
 from codemonkeys.journal import run_files
-from codemonkeys.journal.decoding import VIEWS, decode
+from codemonkeys.journal.decoding import ask, decode
 
 
 def sql(runs: Path, name: str, query: str, as_json: bool) -> Exit:
@@ -28,16 +25,3 @@ def sql(runs: Path, name: str, query: str, as_json: bool) -> Exit:
         table.add_row(*(plain("" if value is None else value) for value in row))
     out().print(table)
     return Exit.DONE
-
-
-def ask(connection: sqlite3.Connection, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Columns and rows of a query. Raises BadInput for one that SQLite refuses."""
-    try:
-        found = connection.execute(query)
-        rows = [tuple(row) for row in found]
-    except (sqlite3.Error, sqlite3.Warning) as error:
-        raise BadInput(
-            f"the query cannot be answered: {error}. Tables and views are in docs/files.md; those that hold texts are "
-            f"{', '.join(VIEWS)}"
-        ) from None
-    return [column[0] for column in found.description or ()], rows

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
+from codemonkeys.errors import BadInput
 from codemonkeys.journal import texts
 
 _AT = "{0}.task, {0}.stage, {0}.sample + 1 AS sample, {0}.turn + 1 AS turn"
@@ -51,6 +53,19 @@ def decode(connection: sqlite3.Connection) -> None:
         connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {chosen} FROM main.{name} v")
     connection.set_progress_handler(lambda: 0, STEPS)
     connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action in FORBIDDEN else sqlite3.SQLITE_OK)
+
+
+def ask(connection: sqlite3.Connection, query: str, *parameters: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Columns and rows of a query of the user's. Raises BadInput for one that SQLite refuses."""
+    try:
+        found = connection.execute(query, parameters)
+        rows = [tuple(row) for row in found]
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        raise BadInput(
+            f"the query cannot be answered: {error}. Tables and views are in docs/files.md; those that hold texts are "
+            f"{', '.join(VIEWS)}"
+        ) from None
+    return [column[0] for column in found.description or ()], rows
 
 
 FORBIDDEN = (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH)

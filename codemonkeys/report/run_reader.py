@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from codemonkeys.journal import queries, run_files, texts
+from codemonkeys.journal.decoding import ask, decode
 from codemonkeys.journal.named_choices import chosen, named_choices, read_as
 from codemonkeys.runs.sleeping import Reuse, reuse_of
 from codemonkeys.tasks.predictions import Prediction
@@ -183,7 +184,8 @@ class Run:
     def votes(self, task: str | None = None) -> list[VoteRecord]:
         """The vote matrix of one task or of all."""
         query = "SELECT * FROM votes WHERE ? IN (task, '') ORDER BY task, candidate, test"
-        records = self.sql(query, task or "")
+        with self._reading() as connection:
+            records = queries.rows(connection, query, task or "")
         for row in records:
             control = row.get("control")
             row.update(valid=bool(row["valid"]), vote=bool(row["vote"]))
@@ -210,7 +212,8 @@ class Run:
     def calls(self, task: str | None = None) -> list[CallRecord]:
         """Model calls of one task or of all, in the order they were sent."""
         query = "SELECT * FROM calls WHERE ? IN (task, '') ORDER BY id"
-        return [_record(CallRecord, row) for row in self.sql(query, task or "")]
+        with self._reading() as connection:
+            return [_record(CallRecord, row) for row in queries.rows(connection, query, task or "")]
 
     def costs(self, task: str | None = None) -> list[CostRecord]:
         """Cost of the run, or of one task, by stage and model."""
@@ -231,9 +234,14 @@ class Run:
         return reuse_of(self.database.parent)
 
     def sql(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
-        """The rows of a query; docs/files.md describes tables and views. The database is opened read-only."""
+        """The rows of a query, which may read all texts; docs/files.md describes tables and views.
+
+        The database is opened read-only. Raises BadInput for a query that SQLite refuses.
+        """
         with self._reading() as connection:
-            return queries.rows(connection, query, *parameters)
+            decode(connection)
+            columns, rows = ask(connection, query, *parameters)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
