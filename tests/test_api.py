@@ -14,6 +14,7 @@ import pytest
 import codemonkeys
 from codemonkeys.errors import BadInput, BadSettings, MissingRecording, RunExists, RunInterrupted, UnknownDataset
 from codemonkeys.pipeline import find_context, run_trajectory, select
+from codemonkeys.runs.solve import run_name
 from tests.tiny_task import GOLD, ID, WRONG, make_task_repository
 
 
@@ -59,6 +60,33 @@ def test_it_works_in_a_running_event_loop_awaited_or_not(source: str, tmp_path: 
 
     asyncio.run(main())
     assert signal.getsignal(signal.SIGINT) is handled
+
+
+def test_runs_without_a_name_that_begin_together_do_not_meet() -> None:
+    names = [run_name(None) for _ in range(100)]
+    assert len(set(names)) == 100 and names == sorted(names), "one second has many"
+
+
+@pytest.mark.slow
+def test_events_are_told_in_the_event_loop_alone(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a sandbox does not isolate was once told from the thread that had chosen it."""
+    code = "from dataclasses import replace\nfrom codemonkeys.tasks.backends import BACKENDS\n"
+    code += "OPEN = replace(BACKENDS.get('local'), lost='nothing to speak of')\n"
+    (tmp_path / "open_sandbox_of_mine.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    told: list[tuple[int, str]] = []
+
+    def notify(event: codemonkeys.Event) -> None:
+        told.append((threading.get_ident(), event.text))
+
+    async def main() -> int:
+        settings = fake("sandbox.kind=open_sandbox_of_mine:OPEN")
+        await codemonkeys.solve(source, settings, runs=tmp_path / "runs", name="told", notify=notify)
+        return threading.get_ident()
+
+    thread = asyncio.run(main())
+    assert any("nothing to speak of" in text for _, text in told)
+    assert {number for number, _ in told} == {thread}
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -31,6 +31,7 @@ from codemonkeys.runs.runner import Opening, Prepare, Release, Solver, keep, run
 from codemonkeys.runs.windows import fit_settings, windows_of
 from codemonkeys.settings import Settings, build
 from codemonkeys.stages import CONTEXT_MODES
+from codemonkeys.system.event_loops import in_this_loop
 from codemonkeys.tasks.backends import choose_backend
 from codemonkeys.tasks.base import Task, Workspace
 from codemonkeys.tasks.environments import default_home, prepare
@@ -157,7 +158,8 @@ async def open_session(request: RunRequest, options: Options) -> AsyncIterator[S
 
     Raises BadInput and its kin before anything is spent, JournalError, SandboxUnavailable.
     """
-    settings = request.settings
+    # Threads have something to tell, too: what a sandbox does not isolate, which image could not be removed.
+    settings, options = request.settings, replace(options, notify=in_this_loop(options.notify))
     if settings.prompts is not None:
         check_prompts(settings.prompts)
     async with AsyncExitStack() as opened:

@@ -19,8 +19,8 @@ from codemonkeys.tasks.sources.task_file import TASKS_FILE, as_stored, read_task
 
 
 def run_name(given: str | None) -> str:
-    """The name of a run: as given, or the time of day."""
-    return given or f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    """The name of a run: as given, or the date and time, exact enough for runs that begin together."""
+    return given or f"{datetime.now().astimezone():%Y%m%d-%H%M%S-%f}"
 
 
 def request_of(

@@ -1,8 +1,9 @@
-"""Coroutines for callers that do not await."""
+"""Coroutines for callers that do not await, and calls from other threads."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -26,4 +27,17 @@ def synchronous(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]
 
     call.__name__ = call.__qualname__ = f"run_{function.__name__}"
     call.__doc__ = f"`{function.__name__}` without `await`; it blocks until it is done."
+    return call
+
+
+def in_this_loop(function: Callable[[T], object]) -> Callable[[T], None]:
+    """The function, called in the event loop that runs now, whichever thread asks for it."""
+    loop, thread = asyncio.get_running_loop(), threading.get_ident()
+
+    def call(value: T) -> None:
+        if threading.get_ident() == thread:
+            function(value)
+        else:
+            loop.call_soon_threadsafe(function, value)
+
     return call
