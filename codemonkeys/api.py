@@ -30,7 +30,7 @@ from codemonkeys.runs.selecting import choose_again
 from codemonkeys.runs.session import Options, Summary, open_session
 from codemonkeys.runs.sleeping import as_sleep, request_to_sleep, tasks_to_read
 from codemonkeys.runs.sleeping import sleep as sleep_request
-from codemonkeys.runs.solve import request_of, run_name
+from codemonkeys.runs.solve import check_choices, request_of, run_name
 from codemonkeys.runs.solve import solve as solve_request
 from codemonkeys.settings import Settings, load_settings
 from codemonkeys.system.event_loops import synchronous
@@ -280,7 +280,8 @@ async def open_task(
     The stages are functions of `codemonkeys.pipeline`: `find_context`, `run_trajectory`, `select`.
     """
     settings, folder, name = settings or load_settings(), Path(runs), run_name(name)
-    request = request_of([task], settings, (), folder, name)
+    check_choices(settings)
+    request = await asyncio.to_thread(request_of, [task], settings, (), folder, name)
     async with open_session(request, Options(folder, name, accept_changes, notify)) as session:
         session.journal.add_tasks([task])
         session.journal.begin_task(task.id)

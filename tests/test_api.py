@@ -157,6 +157,20 @@ def test_what_is_refused_leaves_nothing_behind_and_speaks_of_parameters(
     assert not runs.exists()
 
 
+def test_single_stages_are_not_paid_for_where_their_end_is_refused(source: str, tmp_path: Path) -> None:
+    """A rule that there is not was once found by `select`, when all trajectories had been paid for."""
+    (task,) = codemonkeys.load_tasks(source)
+
+    async def main(*configs: str) -> None:
+        async with codemonkeys.open_task(task, fake(*configs), runs=tmp_path / "runs", name="refused"):
+            raise AssertionError("the task is in work")
+
+    for wrong, said in (("selection.rule=nobodys", "no such rule"), ("compute.policy=nobodys", "nobodys")):
+        with pytest.raises(BadSettings, match=said):
+            asyncio.run(main(wrong))
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.slow
 def test_stop_drains_and_aborts_from_another_thread(source: str, tmp_path: Path) -> None:
     runs = tmp_path / "runs"

@@ -42,13 +42,18 @@ def request_of(
     return RunRequest(str(path), (), tuple(chosen), settings, write_files=lambda _: write_tasks(path, chosen))
 
 
+def check_choices(settings: Settings) -> None:
+    """Raise BadSettings for a rule or policy that there is not, or that does not go with the rest."""
+    check_rules(settings.selection)
+    check_policy(settings)
+
+
 async def solve(request: RunRequest, options: Options) -> Summary:
     """Solve the tasks of a request, in a run that is begun or resumed.
 
     Raises BadInput and its kin before anything is spent, JournalError, SandboxUnavailable, and RunInterrupted when it
     was aborted.
     """
-    check_rules(request.settings.selection)
-    check_policy(request.settings)
+    check_choices(request.settings)
     async with open_session(request, options) as session:
         return session.summary(await session.run(solve_task))
