@@ -58,7 +58,7 @@ def application(only: str = "") -> typer.Typer:
         cls=Group,
         help="Takes real software issues and returns patches that resolve them.",
         epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 some tasks without a prediction, 4 nothing solved, "
-        "5 budget reached, 130 interrupted.",
+        "5 budget reached, 6 nothing tested, 130 interrupted.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
