@@ -13,6 +13,7 @@ OPTIONS = {
     "name": "--run",
     "choice": "--name",
     "bases": "--base",
+    "sandbox_of_grading": "--sandbox",
 }
 """Options of the command line that are not spelled as the parameter is."""
 SETTINGS = {
@@ -25,6 +26,7 @@ SETTINGS = {
     "rule": "selection.rule",
     "rule_of_choice": "rule",
     "sandbox": "sandbox.kind",
+    "sandbox_of_grading": "sandbox",
 }
 """Parameters that a program gives as a setting."""
 

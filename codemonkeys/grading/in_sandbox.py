@@ -85,7 +85,7 @@ def check_in_sandbox(key: AnswerKey, way: Way, whole: bool) -> None:
     if way.needs_image and not whole:
         raise BadRecord(
             f"{key.instance_id}: its tests need the history of its image, or files beside its code, which a sandbox "
-            f"leaves out; use {option('sandbox', 'docker')}"
+            f"leaves out; use {option('sandbox_of_grading', 'docker')}"
         )
 
 

@@ -18,6 +18,7 @@ from codemonkeys.system.files import write_whole
 from codemonkeys.system.programs import worker_threads
 from codemonkeys.tasks.answer_key import AnswerKey
 from codemonkeys.tasks.predictions import Prediction
+from codemonkeys.wording import option
 from sandboxes.base import Environment, Execution, Limits, Reason, Sandbox, Script
 
 LIMITS = Limits(seconds=1800, memory_mb=8192, processes=1024, output_bytes=64 << 20, disk_mb=8192)
@@ -47,7 +48,7 @@ class SandboxGrader:
         if key.image_assets:
             raise BadRecord(
                 f"{key.instance_id}: its tests need binary assets, which only the harness can install; "
-                "use --sandbox docker"
+                f"use {option('sandbox_of_grading', 'docker')}"
             )
 
     def grade(

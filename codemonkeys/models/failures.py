@@ -14,6 +14,7 @@ from codemonkeys.models.providers import CONCERNS_EVERY_CALL, DRAINED, FILTERED,
 from codemonkeys.models.retry import Passing, retry_after
 from codemonkeys.redact import redact
 from codemonkeys.stages import STAGES, base_stage
+from codemonkeys.wording import option
 
 PASSING = frozenset({408, 409, 425, 429, 498, 499})
 """Below 500: timeout, conflict with another request, too early, too many, no capacity (Groq), and a gateway that gave
@@ -173,7 +174,7 @@ def advice(status: object, said: str) -> str:
         case 403:
             return "The API key may not use this model"
         case 404:
-            return "Check the model's name and --api-base"
+            return f"Check the model's name and {option('api_base')}"
         case 402:
             return "The account has no money left"
         case 429 if DRAINED in said:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 
 from codemonkeys.errors import UnusableModel
+from codemonkeys.wording import option
 
 NEEDED = (
     "litellm:get_llm_provider",
@@ -40,7 +41,7 @@ def check() -> None:
         raise UnusableModel(
             f"litellm {version('litellm')} has no {', '.join(lacking)}: without, a request could be sent again unseen, "
             f"and be on no bill. Install a version that is known to work ({TESTED}), or name the model as openai/NAME "
-            "with --api-base if there is an address that speaks OpenAI's protocol: that needs no litellm"
+            f"with {option('api_base')} if there is an address that speaks OpenAI's protocol: that needs no litellm"
         )
 
 

@@ -22,6 +22,7 @@ from codemonkeys.models.parameter_arguments import (
     thinks,
 )
 from codemonkeys.system.text import valid_text
+from codemonkeys.wording import option
 
 CACHE_BREAKPOINTS = {
     **dict.fromkeys(
@@ -80,7 +81,7 @@ def provider_of(name: str) -> str:
     except litellm.BadRequestError:
         raise BadSettings(
             f"model {name!r} names no provider that litellm knows: write PROVIDER/NAME, such as "
-            "anthropic/NAME, or openai/NAME with --api-base for an endpoint of your own"
+            f"anthropic/NAME, or openai/NAME with {option('api_base')} for an endpoint of your own"
         ) from None
 
 
@@ -99,7 +100,7 @@ def unbookable(route: str) -> str:
     return (
         f"litellm reaches {route} through a client of its own, which may send a request again without saying so, and "
         "what is charged for that could be on no bill. Name the model through another provider, or as openai/NAME with "
-        "--api-base if there is an address that speaks OpenAI's protocol"
+        f"{option('api_base')} if there is an address that speaks OpenAI's protocol"
     )
 
 

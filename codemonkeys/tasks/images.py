@@ -21,6 +21,7 @@ from codemonkeys.tasks.base import TESTBED, Task
 from codemonkeys.tasks.build_once import locked
 from codemonkeys.tasks.pulling import check_engine_room, note_pull, pull
 from codemonkeys.tasks.wheels import CURRENT_PYTHON, download_wheels
+from codemonkeys.wording import option
 
 BUILD_BYTES = 2 << 30
 """Free disk space required to build an image: installed packages, and a base image that may have to be pulled."""
@@ -138,7 +139,8 @@ def ensure_image(task: Task, home: Path) -> str:
     own = task.folder if task.folder is not None and (task.folder / DOCKERFILE).is_file() else None
     if task.image is None and own is None:
         raise EnvironmentFailed(
-            f"{task.id} has no container image; use --sandbox local, or build one with: codemonkeys images build"
+            f"{task.id} has no container image; use {option('sandbox', 'local')}, or build one with: "
+            "codemonkeys images build"
         )
     if task.branch is not None or task.hidden:
         return _derived(task, ensure_image(replace(task, branch=None, hidden=""), home), home)

@@ -30,6 +30,7 @@ from codemonkeys.tasks.images import BUILD_SECONDS, CONTENT, OF_TASK
 from codemonkeys.tasks.installing import mounts
 from codemonkeys.tasks.own_package import install_own
 from codemonkeys.tasks.snapshot import Entry, Snapshot
+from codemonkeys.wording import option
 from sandboxes import history
 from sandboxes.base import Environment, EnvironmentKind, Limits, Script
 
@@ -85,8 +86,9 @@ def _key(task: Task, checkout: Checkout) -> str:
 
 def _local_environment(task: Task, checkout: Checkout, tree: Path, snapshot: Snapshot, home: Path) -> Environment:
     if not checkout.runs_locally:
-        other = "; or give --venv" if task.language == "python" else ""
-        raise EnvironmentFailed(f"{task.id} runs in a container image, which needs --sandbox docker{other}")
+        other = f"; or give {option('venv', 'FOLDER')}" if task.language == "python" else ""
+        needs = option("sandbox", "docker")
+        raise EnvironmentFailed(f"{task.id} runs in a container image, which needs {needs}{other}")
     # At its own path, which scripts of the virtual environment and editable installations refer to.
     place = str(checkout.repository)
     folders = [(place, tree)]
@@ -150,7 +152,8 @@ def _image_environment(task: Task, checkout: Checkout, tree: Path) -> Environmen
     if checkout.runs_locally:
         place = "in a virtual environment" if checkout.venv else "with the programs of this machine"
         raise EnvironmentFailed(
-            f"{task.id} runs {place}, which needs --sandbox local; else give --image NAME, or commit a Dockerfile"
+            f"{task.id} runs {place}, which needs {option('sandbox', 'local')}; else give "
+            f"{option('image', 'NAME')}, or commit a Dockerfile"
         )
     engine = open_engine(timeout=BUILD_SECONDS)
     try:

@@ -228,7 +228,7 @@ def test_missing_key(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtu
     ["replicate/meta/llama", "predibase/x", "sagemaker/x", "cohere/x", "azure/gpt-5-codex", "azure/responses/mine"],
 )
 def test_a_route_on_which_litellm_may_repeat_requests_by_itself_is_refused(name: str) -> None:
-    with pytest.raises(UnusableModel, match=r"a client of its own.*or as openai/NAME with --api-base"):
+    with pytest.raises(UnusableModel, match=r"a client of its own.*or as openai/NAME with operation.api_base"):
         open_model(name, OperationSettings(api_base="http://127.0.0.1:9/v1"))
 
 

@@ -190,7 +190,7 @@ def test_scripts_run_in_the_virtual_environment_on_the_patched_code(
         "src/greet/_version.py" not in workspace.snapshot and workspace.snapshot.text("windows.txt") == "one\r\ntwo\r\n"
     )
     workspace.snapshot.close()
-    with pytest.raises(EnvironmentFailed, match="needs --sandbox local"):
+    with pytest.raises(EnvironmentFailed, match="needs sandbox.kind=local"):
         prepare(task_of(repository), tmp_path / "home", "image")
 
 
@@ -233,7 +233,9 @@ def test_scripts_see_the_modules_that_npm_has_installed(
         sandbox.close()
         workspace.snapshot.close()
     assert os.listdir(folder / "node_modules") == ["left-pad"], "nothing is left in the user's folder"
-    with pytest.raises(EnvironmentFailed, match="runs with the programs of this machine, which needs --sandbox local"):
+    with pytest.raises(
+        EnvironmentFailed, match="runs with the programs of this machine, which needs sandbox.kind=local"
+    ):
         prepare(task_of(folder), tmp_path / "home", "image")
 
 
@@ -294,7 +296,7 @@ def test_scripts_run_in_an_image_on_the_patched_code(repository: Path, tmp_path:
         with images.engine() as client:
             for built in images.images_of_ours(client, {task.id}):
                 client.images.remove(built.id, force=True)
-    with pytest.raises(EnvironmentFailed, match="needs --sandbox docker"):
+    with pytest.raises(EnvironmentFailed, match="needs sandbox.kind=docker"):
         prepare(task, tmp_path / "home", "folders")
 
 
