@@ -12,7 +12,7 @@ from codemonkeys.cli.console import Progress, out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of, warn_of_untested
 from codemonkeys.cli.places import option_of
 from codemonkeys.cli.signals import run_until_stopped
-from codemonkeys.cli.solving import without_none
+from codemonkeys.cli.solving import settings_given
 from codemonkeys.cli.studying import open_study, print_study
 from codemonkeys.ensembles.ensemble import Ensemble, read_ensemble
 from codemonkeys.ensembles.running import choose
@@ -21,7 +21,7 @@ from codemonkeys.journal import queries, run_files
 from codemonkeys.runs.pooled import INSTEAD
 from codemonkeys.runs.session import Options, Summary
 from codemonkeys.runs.solve import run_name
-from codemonkeys.settings import Settings, load_settings
+from codemonkeys.settings import Settings
 from codemonkeys.system.files import write_whole
 from codemonkeys.tasks.sources import absolute
 
@@ -64,7 +64,7 @@ def ensemble(
 ) -> Exit:
     """Select among submissions, in a new run or one resumed by name."""
     check_output(outputs)
-    settings = load_settings([DEFAULT_RULE, *configs], **without_none(given))
+    settings = settings_given([DEFAULT_RULE, *configs], given)
     members = read_ensemble(absolute(inputs.dataset), inputs.ids, inputs.members, inputs.families, inputs.tests)
     members = replace(members, abstain=inputs.abstain)
     return carry_out(members, settings, runs, run_name(name), accept_changes, outputs)

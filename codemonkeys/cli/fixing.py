@@ -11,12 +11,12 @@ from codemonkeys.cli import places
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit, exit_of, warn_of_untested
 from codemonkeys.cli.installing import own_project
-from codemonkeys.cli.solving import calibrated_settings, carry_out, tell_what_is_missing, without_none
+from codemonkeys.cli.solving import calibrated_settings, carry_out, settings_given, tell_what_is_missing
 from codemonkeys.errors import BadInput, RunExists
 from codemonkeys.journal import queries, run_files
 from codemonkeys.runs.session import RunRequest
 from codemonkeys.runs.solve import run_name
-from codemonkeys.settings import Settings, load_settings
+from codemonkeys.settings import Settings
 from codemonkeys.tasks import branches, own_issue
 from codemonkeys.tasks.backends import environment_kind
 from codemonkeys.tasks.base import Task
@@ -48,7 +48,7 @@ def fix(
 
     `named`: the folder of runs that the user names, if any.
     """
-    settings = load_settings(configs, **without_none(given))
+    settings = settings_given(configs, given)
     name = run_name(name)
     runs = named or places.find(None, name) or places.of_fix()
     settings = calibrated_settings(settings, runs)
@@ -104,7 +104,7 @@ def plan(
     """Print a cost estimate for `fix`."""
     from codemonkeys.cli.planning import dry_run
 
-    settings = load_settings(configs, **without_none(given))
+    settings = settings_given(configs, given)
     task = task_of(request, settings.sandbox.kind)
     tell_what_is_missing([task], settings)
     return dry_run([task], settings, place, as_json)

@@ -14,7 +14,7 @@ from codemonkeys.cli.exits import Exit
 from codemonkeys.errors import BadInput, EnvironmentFailed
 from codemonkeys.system.programs import worker_threads
 from codemonkeys.tasks import images, recipes, roots
-from codemonkeys.tasks.backends import BACKENDS, CHOICES, choose_backend
+from codemonkeys.tasks.backends import BACKENDS, CHOICES, check_address, choose_backend
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, environment_of
 from codemonkeys.tasks.recipes import Recipe
@@ -75,6 +75,7 @@ def check(
     from codemonkeys.grading.service import open_sandbox, tasks_at_a_time, way_grader_on_nodes
     from codemonkeys.grading.validation import open_validator
 
+    check_address(place.sandbox, place.ray_address)
     tasks = {task.id: replace(task, hidden="") for task in load_tasks(source, ids or None)}
     home = default_home()
     problems: dict[str, tuple[str, ...]] = {}

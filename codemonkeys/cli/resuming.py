@@ -11,11 +11,14 @@ from codemonkeys.cli.solving import without_none
 from codemonkeys.ensembles.resuming import stored_ensemble
 from codemonkeys.runs.resuming import read_stored, stored_request
 from codemonkeys.runs.sleeping import as_sleep
+from codemonkeys.tasks.backends import check_address
 
 
 def resume(runs: Path, name: str, operation: dict[str, Any], accept_changes: bool, as_json: bool) -> Exit:
     """Resume a run with its stored source, inputs and settings."""
-    stored = read_stored(runs, name, without_none(operation))
+    given = without_none(operation)
+    stored = read_stored(runs, name, given)
+    check_address(stored.settings.sandbox.kind, given.get("cluster", {}).get("address"))
     if stored.ensemble is not None:
         members = stored_ensemble(stored)
         return ensembling.carry_out(

@@ -17,6 +17,7 @@ from codemonkeys.runs.session import Options, RunRequest, Summary
 from codemonkeys.runs.solve import request_of, run_name
 from codemonkeys.runs.solve import solve as solve_request
 from codemonkeys.settings import Settings, load_settings
+from codemonkeys.tasks.backends import check_address
 from codemonkeys.tasks.base import Task
 
 
@@ -34,7 +35,7 @@ def solve(
     from codemonkeys.tasks.filtering import TaskFilter, choose
     from codemonkeys.tasks.preflight import disk_notices, notices
 
-    settings, name = load_settings(configs, **without_none(given)), run_name(name)
+    settings, name = settings_given(configs, given), run_name(name)
     settings = calibrated_settings(settings, runs)
     source, ids = choose(dataset, TaskFilter(**selection))
     request = request_of(source, settings, ids, runs, name)
@@ -58,7 +59,7 @@ def plan(
     from codemonkeys.tasks.preflight import disk_notices, notices
     from codemonkeys.tasks.sources import load_tasks
 
-    settings = load_settings(configs, **without_none(given))
+    settings = settings_given(configs, given)
     source, ids = choose(dataset, TaskFilter(**selection), cached=True)
     tasks = load_tasks(source, ids)
     for line in [*notices(source, ids), *disk_notices(tasks, *images_kept(settings))]:
@@ -179,6 +180,14 @@ def finish(summary: Summary, runs: Path, as_json: bool) -> Exit:
     else:
         print(f"Resume with: codemonkeys resume {summary.run}{option_of(runs)}")
     return code
+
+
+def settings_given(configs: Sequence[str], given: dict[str, Any]) -> Settings:
+    """The settings by files, variables, `-c` and the options of a command. Raises BadInput."""
+    cleaned = without_none(given)
+    settings = load_settings(configs, **cleaned)
+    check_address(settings.sandbox.kind, cleaned.get("operation", {}).get("cluster", {}).get("address"))
+    return settings
 
 
 def without_none(given: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from codemonkeys.journal import queries, run_files
 from codemonkeys.journal.verdicts import GradedPatch, Grading, put_verdicts
 from codemonkeys.settings import ClusterSettings
 from codemonkeys.tasks.answer_key import AnswerKey, load_answer_keys
-from codemonkeys.tasks.backends import AUTO, BACKENDS, choose_backend
+from codemonkeys.tasks.backends import AUTO, BACKENDS, check_address, choose_backend
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home, environment_of
 from codemonkeys.tasks.images import ensure_image
@@ -121,6 +121,7 @@ def grade_predictions(
     on_verdict: Callable[[Verdict], None] = quiet,
 ) -> list[Verdict]:
     """Grade predictions for tasks of a source; logs and a summary are written to `output`."""
+    check_address(options.sandbox or AUTO, options.ray_address)
     if not predictions:
         return []
     tasks = {task.id: replace(task, hidden="") for task in load_tasks(source, list(predictions))}

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from codemonkeys.errors import SandboxUnavailable
+from codemonkeys.errors import BadInput, SandboxUnavailable
 from codemonkeys.registry import Registry
 from codemonkeys.tasks import in_place
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import why_not_locally
+from codemonkeys.wording import option
 from sandboxes.base import Backend, EnvironmentKind
 
 AUTO = "auto"
@@ -18,6 +19,8 @@ PREFERENCE = ("local", "docker")
 """What `auto` tries, in this order. Any other is used only if it is named."""
 CHOICES = {AUTO: PREFERENCE, "ray": ("ray-local", "ray-docker")}
 """Names that stand for the first of some backends that works."""
+ON_THIS_MACHINE = frozenset({AUTO, *PREFERENCE, "here"})
+"""Sandboxes that use no cluster."""
 
 
 def _check(found: Any) -> Backend:
@@ -56,6 +59,15 @@ def choose_backend(kind: str, tasks: Sequence[Task], home: Path) -> tuple[str, B
         raise SandboxUnavailable(f"the sandbox {kind} cannot be used: {reasons[kind]}")
     why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     raise SandboxUnavailable(f"no sandbox can run untrusted code here. {why}")
+
+
+def check_address(kind: str, address: str | None) -> None:
+    """Raise BadInput for the address of a cluster that this `sandbox.kind` would leave unused."""
+    if address is not None and kind in ON_THIS_MACHINE:
+        raise BadInput(
+            f"{option('ray_address', address)} names a cluster, which the sandbox {kind!r} does not use: give "
+            f"{option('sandbox_of_grading', 'ray')} too, or leave the address out"
+        )
 
 
 def environment_kind(kind: str) -> EnvironmentKind | None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from codemonkeys import run_evaluate
+from codemonkeys.errors import BadInput
+from codemonkeys.tasks.predictions import Prediction
 from tests.cli.command import Done, codemonkeys
 from tests.tiny_task import ID, make_task_repository
 
@@ -77,6 +80,16 @@ def test_no_sandbox(tmp_path: Path, shared_home: Path, tiny: str) -> None:
     done = solve(tmp_path, shared_home, tiny, "-m", "fake", "--sandbox", "docker", **nowhere)
     refused(done, "the sandbox docker cannot be used: No Docker engine answers", code=1)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_cluster_that_no_sandbox_would_use(tmp_path: Path, shared_home: Path, tiny: str) -> None:
+    """The address alone was once left aside without a word, and everything ran on this machine."""
+    words = ("--ray-address auto names a cluster", "--sandbox ray")
+    for more in ((), ("--sandbox", "local"), ("--dry-run",)):
+        refused(solve(tmp_path, shared_home, tiny, "-m", "fake", "--ray-address", "auto", *more), *words)
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(BadInput, match="ray_address=auto names a cluster.*give sandbox=ray"):
+        run_evaluate({"x": Prediction("x", "me", "")}, tiny, ray_address="auto")
 
 
 def test_image_only_task_without_docker(tmp_path: Path, shared_home: Path) -> None:
