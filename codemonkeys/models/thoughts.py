@@ -17,10 +17,13 @@ _IN_TAGS = ("think", "thought", "THINK")
 _ANY_TAG = re.compile(_TAG)
 _TAG_OR_MARKER = re.compile(
     rf"(?P<begins>^[ \t]*)?(?:{_TAG})(?P<ends>[ \t\r]*$)?"
-    r"|^(?:<{7} [A-Z]+|(?P<within>={7}|>{7} END)) [0-9a-f]{8,}",
+    r"|(?:(?:^|(?<=[>\]▷])[ \t]*)<{7} [A-Z]+|^(?P<within>={7}|>{7} END)) [0-9a-f]{8,}",
     re.M,
 )
-"""A tag, or a marker line as `generation.answers` has it; `within`: of one that goes on with a block or ends it."""
+"""A tag, or a marker line as `generation.answers` has it; `within`: of one that goes on with a block or ends it.
+
+The first block of an answer may stand on the line of the tag: some models write no line break after their thoughts.
+"""
 _TEXT = re.compile(r"\S")
 
 

@@ -38,6 +38,10 @@ SPLIT = {
     "never ends": ("<think>\nd", "", "d"),
     "a draft": (f"<think>\n{BLOCK}</think>\nA", "A", BLOCK.strip()),
     "an open draft": (f"<think>\n<<<<<<< SEARCH {MARKER} a\n</think>\nA", "A", f"<<<<<<< SEARCH {MARKER} a"),
+    "a block on the line of the tag": (f"<think>d</think>{BLOCK}", BLOCK, "d"),
+    "a block after a blank": (f"◁think▷d◁/think▷ {BLOCK}", BLOCK, "d"),
+    "a block after a closing tag alone": (f"d\n[/THINK]{BLOCK}", BLOCK, "d"),
+    "a draft on the line of the tag": (f"<think>{BLOCK}</think>{BLOCK}", BLOCK, BLOCK.strip()),
     "drafts before a closing tag": (f"{BLOCK}No.\n</think>\n{BLOCK}", BLOCK, f"{BLOCK}No."),
 }
 
