@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,14 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from codemonkeys.errors import BadSettings
+from codemonkeys.settings.model_settings import ModelSettings
 from codemonkeys.settings.profiles import settings_of
-from codemonkeys.settings.tree import Settings
+from codemonkeys.settings.section import Section
+from codemonkeys.settings.tree import ModelLimits, Settings
 from codemonkeys.wording import option
+
+BY_MODEL: Mapping[tuple[str, ...], type[Section]] = {("models",): ModelSettings, ("operation", "models"): ModelLimits}
+"""Settings that are given for each model by its name, which may have dots, and what each holds."""
 
 
 def load_settings(configs: Sequence[str] = (), profile: str | None = None, **given: Any) -> Settings:
@@ -39,7 +44,7 @@ def read_configs(configs: Sequence[str]) -> dict[str, Any]:
             _refuse_pipes(config)
             if equals and not is_file(config):
                 loaded: Any = yaml.safe_load(text)
-                for name in reversed(key.strip().split(".")):
+                for name in reversed(path_of(key, loaded)):
                     loaded = {name: loaded}
             else:
                 loaded = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
@@ -56,6 +61,19 @@ def read_configs(configs: Sequence[str]) -> dict[str, Any]:
             )
         merge(values, loaded)
     return values
+
+
+def path_of(key: str, value: object) -> list[str]:
+    """The names that a dotted key leads through: `models.openai/gpt-4.1.top_p` has three."""
+    names = key.strip().split(".")
+    for section, held in BY_MODEL.items():
+        start = len(section)
+        if tuple(names[:start]) != section or len(names) == start:
+            continue
+        fields = (at for at in range(start + 1, len(names)) if names[at] in held.model_fields)
+        end = next(fields, len(names) if isinstance(value, dict) else start + 1)
+        return [*section, ".".join(names[start:end]), *names[end:]]
+    return names
 
 
 def is_file(given: str) -> bool:

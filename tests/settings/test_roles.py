@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from codemonkeys.errors import BadSettings
 from codemonkeys.models.parameters import Parameters
 from codemonkeys.models.roles import call_parameters, longest_answer
 from codemonkeys.runs.models import open_models
@@ -57,3 +58,24 @@ def test_the_longest_answer_of_a_role_is_that_of_its_longest_model() -> None:
         model="m", models=models, generation={"models": ["one", "two"], "max_tokens": 1000}, context={"max_tokens": 90}
     )
     assert [longest_answer(settings, role) for role in ("scan", "primary", "writer", "judge")] == [90, 90, 1500, 7]
+
+
+@pytest.mark.parametrize(
+    ("pair", "name", "field", "value"),
+    [
+        ("models.openai/gpt-4.1.top_p=0.3", "openai/gpt-4.1", "top_p", 0.3),
+        ("models.openai/gpt-4.1={top_p: 0.3}", "openai/gpt-4.1", "top_p", 0.3),
+        ("models.openai/gpt-4.1.extra_body.top_k=5", "openai/gpt-4.1", "extra_body", {"top_k": 5}),
+        ("models.judge.effort=high", "judge", "effort", "high"),
+    ],
+)
+def test_a_name_with_dots_can_be_part_of_a_pair(pair: str, name: str, field: str, value: object) -> None:
+    models = load_settings([pair]).models
+    assert list(models) == [name] and models[name].given() == {field: value}
+
+
+def test_limits_of_a_name_with_dots_can_be_given_too() -> None:
+    limits = load_settings(["operation.models.openai/gpt-4.1.calls=3", "operation.models.openai/o3.calls=4"]).operation
+    assert {name: of.calls for name, of in limits.models.items()} == {"openai/gpt-4.1": 3, "openai/o3": 4}
+    with pytest.raises(BadSettings, match="effrt"):
+        load_settings(["models.judge.effrt=high"])
