@@ -100,10 +100,16 @@ def build(values: dict[str, Any]) -> Settings:
         raise BadSettings(f"settings: {error}; give it as JSON, or one setting a variable") from None
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].lower()} (given {e['input']!r})"
+            f"{'.'.join(str(part) for part in e['loc'])}: {words_of(e['msg'])} (given {e['input']!r})"
             for e in error.errors(include_url=False)
         )
         raise BadSettings(f"settings: {wrong}. `codemonkeys settings` lists all settings") from None
+
+
+def words_of(message: str) -> str:
+    """What pydantic says, to stand within a sentence; names and values in it keep their spelling."""
+    words = message.removeprefix("Value error, ")
+    return f"{words[:1].lower()}{words[1:]}" if words == message else words
 
 
 def merge(into: dict[str, Any], more: dict[str, Any]) -> None:

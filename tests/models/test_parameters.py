@@ -239,10 +239,10 @@ def test_what_a_model_does_not_take_is_refused_before_anything_is_spent(
     [
         ({"extra_body": {"n": 4}}, "n cannot be set here; set generation.samples instead"),
         ({"extra_body": {"max_tokens": 4}}, "max_tokens cannot be set here; set max_tokens instead"),
-        ({"extra_body": {"at": float("nan")}}, "not json"),
-        ({"extra_headers": {"Authorization": "Bearer x"}}, "authorization would be stored with the run"),
+        ({"extra_body": {"at": float("nan")}}, "not JSON"),
+        ({"extra_headers": {"Authorization": "Bearer x"}}, "Authorization would be stored with the run"),
         ({"extra_headers": {"a": "b\r\nc: d"}}, "must be printable"),
-        ({"key_variable": "MINE"}, "choose a name that ends in _key or _token"),
+        ({"key_variable": "MINE"}, "choose a name that ends in _KEY or _TOKEN"),
         ({"effort": "HIGH!"}, "effort"),
         ({"efort": "high"}, "efort"),
     ],

@@ -56,3 +56,11 @@ def test_a_pipe_is_no_file_of_settings(tmp_path: Path) -> None:
         with pytest.raises(BadSettings, match="not a regular file"):
             load_settings(given)
     assert load_settings([f"operation.prices={tmp_path / 'absent'}"]).operation.prices == tmp_path / "absent"
+
+
+def test_names_and_values_in_messages_keep_their_spelling() -> None:
+    """All of a message was once in lower case: `_KEY` as `_key`, which is another variable."""
+    with pytest.raises(BadSettings, match="key_variable: only variables .* ends in _KEY or _TOKEN"):
+        load_settings(models={"writer": {"key_variable": "MY_PASS_WORT"}})
+    with pytest.raises(BadSettings, match="generation.samples: input should be greater than or equal to 1"):
+        load_settings(["generation.samples=0"])
