@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 import codemonkeys
-from codemonkeys.errors import BadInput, BadSettings, MissingRecording, RunExists, RunInterrupted, UnknownDataset
+from codemonkeys.errors import (
+    BadInput,
+    BadSettings,
+    MissingRecording,
+    RunBusy,
+    RunExists,
+    RunInterrupted,
+    UnknownDataset,
+)
 from codemonkeys.pipeline import find_context, run_trajectory, select
 from codemonkeys.runs.solve import run_name
 from tests.tiny_task import GOLD, ID, WRONG, make_task_repository
@@ -110,6 +118,16 @@ def test_several_runs_at_once_in_one_process_and_in_threads(source: str, tmp_pat
     assert [summary.predicted for summary in found] == [1] * 5
     patches = {task.patch for path in runs.glob("*/run.db") for task in codemonkeys.open_run(path).tasks()}
     assert len(patches) == 1
+
+
+@pytest.mark.slow
+def test_a_second_session_of_a_run_in_one_process_is_not_told_to_stop_it(source: str, tmp_path: Path) -> None:
+    async def main() -> list[codemonkeys.Summary | BaseException]:
+        both = (test_solve(source, tmp_path / "runs", "same") for _ in range(2))
+        return await asyncio.gather(*both, return_exceptions=True)
+
+    (refused,) = [found for found in asyncio.run(main()) if not isinstance(found, codemonkeys.Summary)]
+    assert isinstance(refused, RunBusy) and "this process is working on the run in" in str(refused)
 
 
 @pytest.mark.slow

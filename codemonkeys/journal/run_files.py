@@ -73,6 +73,8 @@ class RunLock:
         if not self._take():
             owner = os.read(self._file, 100).decode(errors="replace").strip() or "unknown"
             os.close(self._file)
+            if owner == str(os.getpid()):
+                raise RunBusy(f"this process is working on the run in {folder} already; wait for that session to end")
             raise RunBusy(f"process {owner} is working on the run in {folder}; wait for it to end, or stop it")
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
