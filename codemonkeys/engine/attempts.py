@@ -93,10 +93,11 @@ class Attempts:
         self.settle()
         while True:
             await self.wait_for_room()
+            change = self._budget.change
             try:
                 return await self.begin()
             except BudgetReached:
-                if not self._budget.may_change:
+                if not (self._budget.may_change or change.is_set()):  # Others may have settled in the same commit.
                     raise
 
     async def fail(

@@ -98,11 +98,13 @@ class ModelCalls:
     ) -> Completion:
         while True:
             self._in_flight.check()
+            change = self._budget.change
             try:
                 return await send()
             except BudgetReached:
-                # What ends a call between its attempts ends it for good.
-                if attempts.step is not None or not self._budget.may_change:
+                # What ends a call between its attempts ends it for good. Others may have settled since it was refused:
+                # in the same commit.
+                if attempts.step is not None or not (self._budget.may_change or change.is_set()):
                     raise
             if turn is not None:  # Whoever waits for money keeps nobody from being booked.
                 await turn.take_slot()
