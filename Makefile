@@ -18,7 +18,7 @@ PYTEST = $(BIN)/pytest --numprocesses $(shell expr $$(nproc) + $(1)) --dist load
 # What processes import is compiled once: the tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-all test-newest-litellm test-images example-run check docs
+.PHONY: demo test test-slow test-all collect test-newest-litellm test-images example-run check docs
 
 demo: .venv/ready
 	$(BIN)/codemonkeys demo
@@ -33,6 +33,10 @@ test-slow: .venv/ready-to-test
 # Both in one: what several tests share is made once, and no worker waits for the end of the first half.
 test-all: .venv/ready-to-test
 	$(call PYTEST,3) --durations 30
+
+# Compiles the test modules as pytest has them: before the first tests in a clone, or each worker would.
+collect: .venv/ready-to-test
+	@said=$$($(BIN)/pytest --collect-only -q 2>&1) || { echo "$$said"; exit 1; }
 
 # An installation without the lock takes the newest litellm: it and what it needs anew, in front of what is locked. The
 # tests that can tell whether it has drifted.
