@@ -7,6 +7,7 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -295,6 +296,31 @@ def test_submissions_are_chosen_from_and_graded(source: str, tmp_path: Path) -> 
     assert verdict.outcome == "resolved"
     with pytest.raises(BadInput, match="evaluate\\(predictions, tasks\\)"):
         codemonkeys.run_evaluate({})
+
+
+def test_rules_do_not_compute_in_the_event_loop(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A web server answers others while a rule ranks the patches of hundreds of tasks."""
+    code = "import threading\nfrom codemonkeys.selection.rules_base import Rule, by_score\nTHREADS = []\n"
+    code += "def first(evidence):\n    THREADS.append(threading.get_ident())\n"
+    code += "    return by_score(evidence, [0.0] * len(evidence.patches), 0.0, 'as they came')\n"
+    code += "RULE = Rule('of my own', first)\n"
+    (tmp_path / "rule_of_mine.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    rows = [{"instance_id": ID, "model_name_or_path": "m", "model_patch": patch} for patch in (GOLD, WRONG)]
+    for number, row in enumerate(rows):
+        (tmp_path / f"system-{number}.jsonl").write_text(json.dumps(row) + "\n")
+    members, runs = [tmp_path / f"system-{number}.jsonl" for number in range(2)], tmp_path / "runs"
+
+    async def main() -> int:
+        settings = codemonkeys.load_settings(["selection.rule=rule_of_mine:RULE"])
+        chosen = await codemonkeys.ensemble(members, source, settings, runs=runs, name="chosen")
+        again = await codemonkeys.select("chosen", "rule_of_mine:RULE", name="again", runs=runs)
+        assert (chosen.predicted, again.predicted, again.folder) == (1, 1, runs / "chosen")
+        return threading.get_ident()
+
+    loop = asyncio.run(main())
+    threads = import_module("rule_of_mine").THREADS
+    assert len(threads) >= 2 and loop not in threads
 
 
 def test_an_ensemble_takes_all_settings_of_a_session(source: str, tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from codemonkeys.ensembles.ensemble import Ensemble
 from codemonkeys.ensembles.solving import ensemble_solver, put_candidates
 from codemonkeys.errors import BadInput, BadSettings
-from codemonkeys.journal.store import Journal
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.prompting import check_folder
 from codemonkeys.runs.models import NoModel, open_models
@@ -32,8 +33,7 @@ async def choose(ensemble: Ensemble, settings: Settings, options: Options) -> Su
         models=lambda settings: open_needed_models(settings, ensemble),
     )
     if is_textual(ensemble, selection.rule):
-        with open_journal(request, settings, options) as journal:
-            return choose_by_texts(ensemble, selection.rule, journal)
+        return await asyncio.to_thread(choose_by_texts, ensemble, request, options)
     check_needs(settings, ensemble)
     async with open_session(request, options) as session:
         pooled = find_rule(selection.rule).pooled
@@ -98,12 +98,14 @@ def open_needed_models(settings: Settings, ensemble: Ensemble) -> ModelSet:
     return ModelSet(NoModel(), NoModel())
 
 
-def choose_by_texts(ensemble: Ensemble, rule: str, journal: Journal) -> Summary:
-    """Record all candidates and select among them by their texts."""
-    with journal.transaction():
-        journal.add_tasks(ensemble.tasks)
-        put_candidates(journal, ensemble.members, ensemble.tasks)
-    ended = rank_together(journal, rule, [task.id for task in ensemble.tasks])
-    if ensemble.abstain:
-        ended = abstain(journal, rule, ensemble.abstain, ended)
-    return Summary(journal.name, journal.folder, tuple(ended), 0, 0.0)
+def choose_by_texts(ensemble: Ensemble, request: RunRequest, options: Options) -> Summary:
+    """Record all candidates and select among them by their texts; computes for seconds."""
+    rule = request.settings.selection.rule
+    with open_journal(request, request.settings, options) as journal:
+        with journal.transaction():
+            journal.add_tasks(ensemble.tasks)
+            put_candidates(journal, ensemble.members, ensemble.tasks)
+        ended = rank_together(journal, rule, [task.id for task in ensemble.tasks])
+        if ensemble.abstain:
+            ended = abstain(journal, rule, ensemble.abstain, ended)
+        return Summary(journal.name, journal.folder, tuple(ended), 0, 0.0)

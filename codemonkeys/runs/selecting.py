@@ -18,7 +18,7 @@ from codemonkeys.journal.store import Journal
 from codemonkeys.runs.choice_request import Asked, check_name, choice_request
 from codemonkeys.runs.outcomes import FINAL, State, TaskResult
 from codemonkeys.runs.pooled import rank_together
-from codemonkeys.runs.session import Options, Summary, open_journal, open_session
+from codemonkeys.runs.session import Options, RunRequest, Summary, open_journal, open_session
 from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.deciding import Choice, conclude, model_evidence_for, rule_without_models, select
 from codemonkeys.selection.evidence import Evidence
@@ -63,18 +63,14 @@ async def choose_again(runs: Path, run: str, asked: Asked, options: Options) -> 
     if asked.name is not None:
         check_name(asked.name)
     request = await asyncio.to_thread(choice_request, runs, run, asked)
-    with run_files.reading(run_files.database_of(runs, run)) as connection:
-        stored = read_tasks(connection)
+    stored = await asyncio.to_thread(read_tasks, run_files.database_of(runs, run))
     rule = find_rule(request.settings.selection.rule)
     check_tasks(run, request.settings.selection, rule, stored)
     if stored.unfinished:
         left = f"{len(stored.unfinished)} tasks of the run have no candidates yet and are left out"
         options.notify(note(f"{left}; {resume(run)}, and select again"))
     if not needs_session(request.settings.selection, rule, stored):
-        with open_journal(request, request.settings, options) as journal:
-            ended = by_stored_evidence(journal, request.settings.selection, rule, stored)
-            cost = journal.calls.known_cost()
-        return Summary(run, runs / run, tuple(ended), 0, cost)
+        return await asyncio.to_thread(choose_by_stored_evidence, request, options, rule, stored)
     tasks = await asyncio.to_thread(load_tasks, request.source, list(stored.of))
     async with open_session(replace(request, tasks=tuple(tasks)), options) as session:
         first = one_by_one(session.settings, rule)
@@ -86,8 +82,14 @@ async def choose_again(runs: Path, run: str, asked: Asked, options: Options) -> 
         return session.summary([*ended, *end_without(session.journal, stored.without)])
 
 
-def read_tasks(connection: sqlite3.Connection) -> StoredTasks:
+def read_tasks(database: Path) -> StoredTasks:
     """What a run has to choose from."""
+    with run_files.reading(database) as connection:
+        return tasks_in(connection)
+
+
+def tasks_in(connection: sqlite3.Connection) -> StoredTasks:
+    """The tasks of a run that is open to read."""
     found: dict[str, StoredTask] = {}
     without, unfinished = [], []
     for row in rows(connection, "SELECT id, state FROM tasks ORDER BY position"):
@@ -138,6 +140,13 @@ def solver(stored: Mapping[str, StoredTask]) -> Callable[[Work], Awaitable[Choic
         return await select(work, task.candidates, before=task.scripts)
 
     return choose
+
+
+def choose_by_stored_evidence(request: RunRequest, options: Options, rule: Rule, stored: StoredTasks) -> Summary:
+    """Choose where nothing has to be asked or executed; computes for seconds."""
+    with open_journal(request, request.settings, options) as journal:
+        ended = by_stored_evidence(journal, request.settings.selection, rule, stored)
+        return Summary(options.name, options.runs / options.name, tuple(ended), 0, journal.calls.known_cost())
 
 
 def by_stored_evidence(
