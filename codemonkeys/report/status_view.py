@@ -157,7 +157,9 @@ def speed_line(status: RunStatus) -> str:
 
 def running_table(status: RunStatus, limit: int, width: int) -> RenderableType:
     """One line per running task."""
-    lines = [running_cells(task, status.at, width) for task in status.in_work]
+    # Nothing runs, however long ago it began, where no session does.
+    at = None if status.owner is None else status.at
+    lines = [running_cells(task, at, width) for task in status.in_work]
     table = new_table("task", "stage", *lines[0], numbers=("stage", *lines[0]), gap=2 if width >= WIDE else 1)
     table.columns[1].justify = "left"
     for task, cells in zip(status.in_work[:limit], lines, strict=False):
@@ -166,10 +168,10 @@ def running_table(status: RunStatus, limit: int, width: int) -> RenderableType:
     return Group(table, plain(f"and {more} more", "dim")) if more > 0 else table
 
 
-def running_cells(task: RunningTask, at: str, width: int) -> dict[str, str]:
-    """What is known of a running task, by heading; shorter where there are fewer columns."""
+def running_cells(task: RunningTask, at: str | None, width: int) -> dict[str, str]:
+    """What is known of a task in work, by heading; shorter where there are fewer columns. `at`: now, if it runs."""
     cast, of = task.votes
-    time = duration(seconds_between(task.began, at))
+    time = None if at is None else duration(seconds_between(task.began, at))
     usd = "?" if task.cost_usd is None else f"{task.cost_usd:,.2f}"
     if width < NARROW:
         return {"USD": usd}
@@ -177,9 +179,16 @@ def running_cells(task: RunningTask, at: str, width: int) -> dict[str, str]:
         in_flight = f"+{task.in_flight}" if task.in_flight else ""
         votes = f"{cast}/{of}" if of else ""
         calls = f"{task.calls - task.in_flight}{in_flight}"
-        return {"calls": calls, "exec.": str(task.executions), "votes": votes, "USD": usd, "time": time}
+        return {
+            "calls": calls,
+            "exec.": str(task.executions),
+            "votes": votes,
+            "USD": usd,
+            **({"time": time} if time else {}),
+        }
     counts = {"calls": str(task.calls), "in flight": str(task.in_flight), "executions": str(task.executions)}
-    return {**counts, "votes": f"{cast} of {of}" if of else "", "cost": dollars(task.cost_usd), "running for": time}
+    counts |= {"votes": f"{cast} of {of}" if of else "", "cost": dollars(task.cost_usd)}
+    return {**counts, **({"running for": time} if time else {})}
 
 
 def failures_table(status: RunStatus, width: int) -> Table:

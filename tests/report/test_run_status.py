@@ -74,6 +74,8 @@ def test_every_status_adds_up(tmp_path: Path, make_repository: Callable[..., Pat
         # The call in flight is of the latest stage the task has come to, or of one before it.
         order = ("context", "generation", "selection")
         assert order.index(task.phase) >= order.index(next(p for p, of in PHASES.items() if request.key.stage in of))
+        stopped = rendered(replace(status, owner=None))
+        assert "running for" in rendered(status) and "running for" not in stopped and task.id in stopped
     assert {task.phase for _, status in during for task in status.in_work} >= {"context", "generation"}
     assert all(status.spent_usd is not None for _, status in statuses)
     assert after.tasks == {"predicted": 4} and after.in_work == [] and after.reserved_usd == 0
