@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from codemonkeys.generation.candidate import is_fused
+from codemonkeys.journal.decisions import DECISION, all_decisions
 from codemonkeys.journal.named_choices import NamedChoice, chosen, named_choices
 from codemonkeys.journal.queries import rows, run_row
 from codemonkeys.report.layer_records import Verification, critiqued_tasks, rankings_of, verifications_of
 from codemonkeys.selection.collect_evidence import stored_evidence
 from codemonkeys.selection.evidence import Evidence
+from codemonkeys.selection.stop_policy import Decision
 from codemonkeys.stages import choice_of
 
 
@@ -152,12 +155,32 @@ def waves_of(connection: sqlite3.Connection, size: int | None) -> dict[str, tupl
     A merged candidate follows all before it, and so is a wave of its own.
     """
     waves: dict[str, tuple[int, ...]] = {}
+    begun = {} if size is None else begun_by_policies(connection, size)
     for row in rows(connection, "SELECT * FROM candidates ORDER BY task, number"):
         wave = 1 if size is None else row["sample"] // size + 1
+        if starts := begun.get(row["task"]):
+            wave = bisect_right(starts, row["sample"])
         if is_fused(row.get("source", "")):
             wave = 1 + max(waves.get(row["task"], ()), default=0)
         waves[row["task"]] = (*waves.get(row["task"], ()), wave)
     return waves
+
+
+def begun_by_policies(connection: sqlite3.Connection, size: int) -> dict[str, list[int]]:
+    """By task that a policy decided about, the first sample of each wave: they differ in size, with tests in between.
+
+    `size`: of the first wave.
+    """
+    starts: dict[str, list[int]] = {}
+    free: dict[str, int] = {}
+    for (task, kind, _), body in all_decisions(connection).items():
+        if kind == DECISION and body.get("decision") == Decision.ANOTHER_WAVE:
+            tests = body.get("tests", 0)
+            # Those of early versions, which added no tests, did not say how many samples.
+            drawn, next_free = body.get("samples", 0 if tests else size), free.get(task, size)
+            starts.setdefault(task, [0]).extend([next_free] * (drawn > 0))
+            free[task] = next_free + drawn + tests
+    return starts
 
 
 def stage_costs(connection: sqlite3.Connection, tasks: Sequence[str]) -> dict[str, Cost]:

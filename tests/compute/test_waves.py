@@ -21,6 +21,7 @@ from codemonkeys.models.counting import EXACT, Counting
 from codemonkeys.models.fake_answers import answer
 from codemonkeys.models.replay import ReplayModel, write_recording
 from codemonkeys.pipeline import solve_task
+from codemonkeys.report.stored_run import waves_of
 from codemonkeys.selection.deciding import Choice, select
 from codemonkeys.selection.stored_candidates import read_candidates, read_scripts
 from codemonkeys.tasks.snapshot import Snapshot
@@ -188,6 +189,14 @@ def test_particles_are_told_of_their_parents_alone(tmp_path: Path, snapshot: Sna
     for sample in (2, 3):
         assert re.findall(r"trajectory (\d+)", first[sample]) == ["0"]
     assert not re.findall(r"trajectory \d+", first[0] + first[1])
+
+
+def test_the_wave_of_a_candidate_is_known_where_tests_are_drawn_between(tmp_path: Path, snapshot: Snapshot) -> None:
+    """These have numbers of samples too, so that the number alone does not say it."""
+    _, work = solve(tmp_path, snapshot, "solve-or-verify", fixes(1), verify_from=1)
+    with run_files.reading(work.journal.folder / "run.db") as connection:
+        samples = [candidate.sample for candidate in read_candidates(connection, TASK.id)]
+        assert samples != list(range(6)) and waves_of(connection, 2)[TASK.id] == (1, 1, 2, 2, 3, 3)
 
 
 def test_a_parent_is_told_of_with_its_summary_where_waves_are_distilled(tmp_path: Path, snapshot: Snapshot) -> None:
