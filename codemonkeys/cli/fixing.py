@@ -104,7 +104,7 @@ def plan(
     """Print a cost estimate for `fix`."""
     from codemonkeys.cli.planning import dry_run
 
-    settings = settings_given(configs, given)
+    settings = calibrated_settings(settings_given(configs, given), place.runs)
     task = task_of(request, settings.sandbox.kind)
     tell_what_is_missing([task], settings)
     return dry_run([task], settings, place, as_json)

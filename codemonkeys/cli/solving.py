@@ -59,7 +59,7 @@ def plan(
     from codemonkeys.tasks.preflight import disk_notices, notices
     from codemonkeys.tasks.sources import load_tasks
 
-    settings = settings_given(configs, given)
+    settings = calibrated_settings(settings_given(configs, given), place.runs)
     source, ids = choose(dataset, TaskFilter(**selection), cached=True)
     tasks = load_tasks(source, ids)
     for line in [*notices(source, ids), *disk_notices(tasks, *images_kept(settings))]:

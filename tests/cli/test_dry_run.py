@@ -82,6 +82,7 @@ def test_own_repository_is_estimated_too(folder: Path) -> None:
     [
         ("compute.policy=none", "compute.policy=none: no such policy"),
         ("compute.policy=marginal", "set generation.wave too"),
+        ("compute.from_study=none", "no run 'none'"),
         ("selection.rule=weaver", "selection.rule=weaver learns from many tasks at once"),
     ],
 )
