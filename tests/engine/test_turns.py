@@ -111,13 +111,15 @@ def test_a_booked_call_that_nobody_waits_for_is_not_sent_and_costs_nothing(tmp_p
 
     async def all_of_them() -> None:
         calls = [asyncio.ensure_future(steps.calls.call(request(n))) for n in range(SLOTS + 1)]
-        await until(lambda: states(steps)["started"] == SLOTS + 1)
-        await steps.journal.group_commit(lambda: None)  # It is booked, and waits for a slot.
-        calls[SLOTS].cancel()
-        for n in range(SLOTS):
-            model.answers.setdefault(n, asyncio.Event()).set()
-        await asyncio.gather(*calls[:SLOTS])
-        await steps.in_flight.drain()
+        await until(lambda: states(steps)["started"] == SLOTS + 1 and len(model.requests) == SLOTS)
+        await steps.journal.group_commit(lambda: None)  # All are booked, and one waits for a slot: any of them.
+        (waiting,) = {*range(SLOTS + 1)} - {each.key.sample for each in model.requests}
+        calls.pop(waiting).cancel()
+        for event in model.answers.values():
+            event.set()
+        async with asyncio.timeout(60):
+            await asyncio.gather(*calls)
+            await steps.in_flight.drain()
 
     asyncio.run(all_of_them())
     assert len(model.requests) == SLOTS
