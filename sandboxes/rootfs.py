@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import os
@@ -10,13 +9,12 @@ import re
 import shutil
 import stat
 import tarfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from sandboxes import history, inside
+from sandboxes import history, inside, locks
 from sandboxes.base import Environment, Limits, Reason, SandboxError
 from sandboxes.engine import Chunks, labels_of, open_engine, remove
 
@@ -31,8 +29,6 @@ _FILES = {
 _SCRUB_LIMITS = Limits(seconds=1800, memory_mb=4096, disk_mb=4096)
 _SPARE_BYTES = 1 << 30
 """Disk space that must remain free after copying an image."""
-_LOCK_SECONDS = 0.05
-"""Between two looks at a lock: who waits in the lock itself cannot be told to stop."""
 
 
 def export_image(
@@ -73,19 +69,9 @@ def export_image(
 @contextmanager
 def _locked(path: Path, is_given_up: Callable[[], bool]) -> Iterator[None]:
     with path.open("w") as file:
-        while not _taken(file):
-            if is_given_up():
-                raise SandboxError(f"aborted while another process held {path}")
-            time.sleep(_LOCK_SECONDS)
+        if not locks.take(file, is_given_up):
+            raise SandboxError(f"aborted while another process held {path}")
         yield
-
-
-def _taken(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _inspect(image: str) -> dict[str, Any]:

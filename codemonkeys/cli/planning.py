@@ -9,7 +9,6 @@ from typing import Any
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.cli.places import PlannedRun, option_of
-from codemonkeys.compute.policies import check_policy
 from codemonkeys.errors import UnpricedModel
 from codemonkeys.models.base import Price
 from codemonkeys.models.counting import EXACT, counting_of
@@ -22,8 +21,8 @@ from codemonkeys.planning.models import PlannedModel, PlannedModels
 from codemonkeys.planning.plan import Plan, make_plan
 from codemonkeys.planning.stage_cost import StageCost
 from codemonkeys.runs.estimate_file import write_estimate
+from codemonkeys.runs.solve import check_choices
 from codemonkeys.runs.windows import fit_settings, windows_of
-from codemonkeys.selection.deciding import check_rules
 from codemonkeys.settings import Settings
 from codemonkeys.settings.roles import check_models, names_of, operation_of
 from codemonkeys.stages import ROLES, STAGES, Role
@@ -65,8 +64,7 @@ def dry_run(tasks: list[Task], settings: Settings, place: PlannedRun, as_json: b
     Raises what the run would: UnpricedModel under a budget, BadSettings for a rule or policy that it could not go by;
     and BadInput for no such run to be like.
     """
-    check_rules(settings.selection)
-    check_policy(settings)
+    check_choices(settings)
     if settings.model is not None:
         check_models(settings)
     models = planned_models(settings)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.system import programs
+from sandboxes import locks
 
 FREE_BYTES = 2 << 30
 """Disk space required to build an environment from a task's files: its packages twice, as wheels and installed."""
 
 IN_PLACE = "installed"
 """In a home folder: what `make_in_place` makes."""
-LOCK_SECONDS = 0.05
-"""Between two looks at a lock: who waits in the lock itself cannot be told to stop."""
 MADE = ".made"
 
 
@@ -80,11 +76,8 @@ def unfinished(home: Path) -> list[Path]:
     for making in sorted([*home.glob("*/.*.making"), *incomplete]):
         name = making.name.removesuffix(".making")
         with making.with_name(f"{name if name.startswith('.') else f'.{name}'}.lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue  # in the making
-            found.append(making)
+            if locks.taken(file):  # else it is in the making
+                found.append(making)
     return found
 
 
@@ -105,16 +98,6 @@ def locked(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        while not _taken(file):
-            if programs.killed():
-                raise EnvironmentFailed(f"aborted while another process held {path}")
-            time.sleep(LOCK_SECONDS)
+        if not locks.take(file, programs.killed):
+            raise EnvironmentFailed(f"aborted while another process held {path}")
         yield
-
-
-def _taken(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
