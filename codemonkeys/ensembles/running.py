@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from codemonkeys.engine.events import note
 from codemonkeys.ensembles.ensemble import Ensemble
 from codemonkeys.ensembles.solving import ensemble_solver, put_candidates
+from codemonkeys.ensembles.without_effect import remark_on
 from codemonkeys.errors import BadInput, BadSettings
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.prompting import check_folder
@@ -27,6 +29,8 @@ async def choose(ensemble: Ensemble, settings: Settings, options: Options) -> Su
     """
     selection = settings.selection
     check_ensemble(ensemble, settings)
+    if remark := remark_on(settings):
+        options.notify(note(remark))
     request = RunRequest(
         *(ensemble.source, ensemble.ids, ensemble.tasks, settings),
         inputs={"ensemble": ensemble.plan()},
