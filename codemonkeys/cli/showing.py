@@ -43,9 +43,11 @@ def show(runs: Path, name: str, task: str | None, as_json: bool, part: Part = Pa
         raise BadInput(f"{' and '.join(part.options)}: only one of them at a time")
     if part.options and task is None:
         raise BadInput(f"{part.options[0]}: name the task too, as in codemonkeys show {name} TASK")
-    with run_files.reading(run_files.database_of(runs, name)) as connection:
+    database = run_files.database_of(runs, name)
+    owner = run_files.owner_of(database.parent)
+    with run_files.reading(database) as connection:
         if task is None:
-            return _show_run(connection, name, as_json)
+            return _show_run(connection, name, owner, as_json)
         if part.answer is not None:
             from codemonkeys.report.answer_view import answer_of, answer_view
 
@@ -54,7 +56,7 @@ def show(runs: Path, name: str, task: str | None, as_json: bool, part: Part = Pa
             from codemonkeys.report.messages_view import messages_of, messages_view
 
             return _show_found(messages_of(connection, task, part.messages), messages_view, as_json)
-        return _show_task(connection, task, as_json, part.diff)
+        return _show_task(connection, task, owner, as_json, part.diff)
 
 
 def _show_found(found: T, view: Callable[[T], RenderableType], as_json: bool) -> Exit:
@@ -65,11 +67,12 @@ def _show_found(found: T, view: Callable[[T], RenderableType], as_json: bool) ->
     return Exit.DONE
 
 
-def _show_task(connection: sqlite3.Connection, task: str, as_json: bool, only_diffs: bool) -> Exit:
+def _show_task(connection: sqlite3.Connection, task: str, owner: int | None, as_json: bool, only_diffs: bool) -> Exit:
     from codemonkeys.generation.flags import suspicious
     from codemonkeys.report.task_view import candidate_diffs, task_view
 
     story = queries.task_story(connection, task)
+    story["state"] = run_files.state_to_show(story["state"], owner)
     story |= _ensemble_choices(connection, queries.run_row(connection)["settings"]).get(task, {})
     for candidate in story["candidates"]:
         candidate["flags"] = list(suspicious(candidate["patch"]))
@@ -88,7 +91,7 @@ def _ensemble_choices(connection: sqlite3.Connection, settings: Mapping[str, Any
     return stored_choices(connection)
 
 
-def _show_run(connection: sqlite3.Connection, name: str, as_json: bool) -> Exit:
+def _show_run(connection: sqlite3.Connection, name: str, owner: int | None, as_json: bool) -> Exit:
     from codemonkeys.journal.caches import cache_use
     from codemonkeys.report.parameters import stored_parameters
     from codemonkeys.report.tables import missed_caches, plain, spend_table, tasks_table, total_cost
@@ -96,7 +99,7 @@ def _show_run(connection: sqlite3.Connection, name: str, as_json: bool) -> Exit:
     story, caches = queries.run_overview(connection), cache_use(connection)
     choices = _ensemble_choices(connection, story["settings"])
     for one in story["tasks"]:
-        one |= choices.get(one["id"], {})
+        one |= choices.get(one["id"], {}) | {"state": run_files.state_to_show(one["state"], owner)}
     if as_json:
         print_json(story)
         return Exit.DONE

@@ -63,6 +63,11 @@ def owner_of(folder: Path) -> int | None:
     return None
 
 
+def state_to_show(state: str, owner: int | None) -> str:
+    """The state of a task; one that the journal has as running was interrupted if no process holds the run's lock."""
+    return "interrupted" if state == "running" and owner is None else state
+
+
 class RunLock:
     """Lock of the one process that writes to a run; the operating system releases it when that process ends."""
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codemonkeys.journal.caches import CacheUse
+from codemonkeys.journal.run_files import state_to_show
 from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import WIDE, Id, cut, one_line, shorten
 from codemonkeys.report.lines_table import LinesTable
@@ -84,9 +85,8 @@ MAX_LISTED = 20
 
 
 def summary_view(overview: dict[str, Any], width: int = 120) -> RenderableType:
-    """Summary of a session: outcomes, unsolved tasks with the reason, and spend by stage and model."""
-    # The session is over, so a task still marked as running was not finished.
-    tasks = [task | {"state": "not finished"} if task["state"] == "running" else task for task in overview["tasks"]]
+    """Summary of a session that is over: outcomes, unsolved tasks with the reason, and spend by stage and model."""
+    tasks = [task | {"state": state_to_show(task["state"], owner=None)} for task in overview["tasks"]]
     states = Counter(task["state"] for task in tasks)
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
     listed = tasks if len(tasks) <= MAX_LISTED else [task for task in tasks if task["state"] != "predicted"]

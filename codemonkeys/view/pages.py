@@ -45,8 +45,8 @@ async def run(datasette: Any, request: Any) -> Any:
         with run_files.reading(path) as connection:
             return read_run(connection)
 
-    found = await in_thread(datasette, lambda: run_page(datasette.library.remembered(path, "run", read), asked))
     owner = run_files.owner_of(path.parent)
+    found = await in_thread(datasette, lambda: run_page(datasette.library.remembered(path, "run", read), asked, owner))
     context = {"run": name, "owner": owner, "others": [n for n in datasette.library.names() if n != name], **found}
     return await page(datasette, request, "run.html", context, owner is not None)
 
@@ -55,9 +55,12 @@ async def task(datasette: Any, request: Any) -> Any:
     """A task: issue, context, trajectories, votes, candidates, choice."""
     name, path = run_of(datasette, request)
     id = tilde_decode(request.url_vars["task"])
+    owner = run_files.owner_of(path.parent)
     found = await reading(datasette, path, lambda connection: task_page(connection, id))
-    following = found["state"] == "running" and run_files.owner_of(path.parent) is not None
-    return await page(datasette, request, "task.html", {"run": name, "task": id, **found}, following)
+    state = run_files.state_to_show(found["state"], owner)
+    return await page(
+        datasette, request, "task.html", {"run": name, "task": id, **found, "state": state}, state == "running"
+    )
 
 
 async def trajectory(datasette: Any, request: Any) -> Any:

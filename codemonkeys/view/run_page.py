@@ -9,6 +9,7 @@ from typing import Any
 
 from codemonkeys.journal.named_choices import chosen, named_choices, spend_of_choices
 from codemonkeys.journal.queries import rows, run_row, unanswered
+from codemonkeys.journal.run_files import state_to_show
 from codemonkeys.report.parameters import stored_parameters
 from codemonkeys.report.tables import place_of
 
@@ -36,12 +37,13 @@ def read_run(connection: sqlite3.Connection) -> dict[str, Any]:
     }
 
 
-def run_page(run: Mapping[str, Any], asked: Mapping[str, str]) -> dict[str, Any]:
+def run_page(run: Mapping[str, Any], asked: Mapping[str, str], owner: int | None) -> dict[str, Any]:
     """The same with facets, and a page of those tasks that are asked for.
 
-    `asked`: wanted values of facets, and `page` from 1.
+    `asked`: wanted values of facets, and `page` from 1. `owner`: the process that works on the run, if any.
     """
-    tasks = run["tasks"]
+    state = state_to_show("running", owner)
+    tasks = [{**task, "state": state} if task["state"] == "running" else task for task in run["tasks"]]
     wanted = {name: asked[name] for name in FACETS if asked.get(name)}
     matching = [task for task in tasks if all(task[name] == value for name, value in wanted.items())]
     page = max(1, int(asked["page"]) if asked.get("page", "").isdecimal() else 1)

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from codemonkeys import open_run
 from codemonkeys.cli.app import app
 from codemonkeys.demo.example import store_example
+from codemonkeys.errors import BadInput
+from codemonkeys.journal import run_files
 from codemonkeys.models.base import Request
 from codemonkeys.models.fake_answers import answer
 from tests.report.finished_run import finish_run
@@ -91,6 +94,30 @@ def test_hostile_text_is_shown_as_text(capsys: pytest.CaptureFixture[str], tmp_p
     out, _ = capsys.readouterr()
     assert "[bold]<script>alert(1)</script>{{ 7 * 7 }}" in out
     assert "\x1b" not in out and "\u202e" not in out
+
+
+def test_a_task_of_a_run_that_ended_by_an_error_was_interrupted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def breaking(request: Request) -> str:
+        if request.key.stage == "edit":
+            raise BadInput("the endpoint refuses our key")
+        return answer(request)
+
+    def states(*arguments: str) -> str:
+        with pytest.raises(SystemExit):
+            app(["show", "run", *arguments, "--runs", str(tmp_path)])
+        return capsys.readouterr().out
+
+    with pytest.raises(BadInput):
+        finish_run(tmp_path, make_repository(tmp_path / "r", {"a.py": b"x = 1\n"}), answered=breaking)
+    task = "owner__name-0"
+    assert [one.state for one in open_run(tmp_path / "run").tasks()] == ["running"], "the journal keeps what resuming goes by"
+    assert "interrupted" in states() and states(task).split()[:2] == [task, "interrupted"]
+    assert json.loads(states("--json"))["tasks"][0]["state"] == json.loads(states(task, "--json"))["state"]
+    lock = run_files.RunLock(tmp_path / "run")
+    assert "interrupted" not in states() and states(task).split()[:2] == [task, "running"]
+    lock.release()
 
 
 def test_on_a_terminal_long_output_goes_through_the_pager(runs: Path, tmp_path: Path) -> None:

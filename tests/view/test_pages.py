@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 import pytest
 
 from codemonkeys.journal import texts
+from codemonkeys.journal.run_files import RunLock
 from codemonkeys.journal.store import Journal
 from codemonkeys.settings import load_settings
 from codemonkeys.view.server import Viewer
@@ -95,6 +96,21 @@ def test_hidden_characters_are_named(runs: Path) -> None:
     assert "\u241b[31mred" in text and "[U+202E]gnp.exe" in text and "[U+200B]zero" in text
     assert HOSTILE.partition("\x1b")[0] in text and "{{ 7 * 191 }}" in text
     assert FILE.replace("\u202e", "[U+202E]") in "".join(read_page(raw.text).text)
+
+
+def test_a_task_in_work_is_interrupted_where_nothing_works_on_its_run(
+    tmp_path: Path, copy_run: Callable[..., Path]
+) -> None:
+    database = copy_run(tmp_path)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE tasks SET state = 'running', ended_at = NULL WHERE id = ?", (TASK,))
+    paths = ["/-/run/run", task_path("task", TASK), "/-/run/run?state=interrupted"]
+    for answer in get(tmp_path, *paths):
+        assert ">interrupted<" in answer.text and ">running<" not in answer.text and "Refresh" not in answer.text
+    lock = RunLock(database.parent)
+    for answer in get(tmp_path, *paths[:2]):
+        assert ">interrupted<" not in answer.text and ">running<" in answer.text
+    lock.release()
 
 
 def test_a_run_is_told_in_numbers_with_its_money(runs: Path) -> None:
