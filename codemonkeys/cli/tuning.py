@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
@@ -29,6 +29,7 @@ def tune_command(
     as_json: bool,
 ) -> Exit:
     """Search settings on runs, print the frontier, and write the settings of one of its points."""
+    from codemonkeys.report.calibration import FEWEST
     from codemonkeys.report.tuning import tune
     from codemonkeys.report.tuning_view import settings_file, settings_of, tuned_view
     from codemonkeys.system.files import write_whole
@@ -36,13 +37,13 @@ def tune_command(
     if output is not None and output.exists() and not overwrite:
         raise BadInput(f"{output} exists; choose another file, or give --overwrite")
     databases = [run_files.database_of(holding(named, run), run) for run in runs]
-    tasks, chosen, priced = read_graded(databases, verdicts)
+    tasks, chosen, priced, ungraded, unfinished = read_graded(databases, verdicts)
     kinds = kinds_of(databases)
     try:
         tuned = tune(tasks, chosen, usd)
     except ValueError as error:
-        grade = f"grade their candidates with `codemonkeys study {runs[0]} --grade candidates`"
-        raise BadInput(f"{', '.join(runs)}: {error}; {grade}, or give {option('verdicts', 'FILE')}") from None
+        few = len({task.id for task in tasks}.union(*ungraded, *unfinished)) < FEWEST
+        raise BadInput(f"{', '.join(runs)}: {error}; {what_helps(runs, ungraded, unfinished, few)}") from None
     point = chosen_point(tuned, usd)
     if as_json:
         print_json(json_of(tuned, None if point is None else settings_of(tuned, point, kinds)))
@@ -57,15 +58,39 @@ def tune_command(
     return Exit.DONE
 
 
-def read_graded(databases: Sequence[Path], files: Sequence[str]) -> tuple[list[GradedTask], list[float], bool]:
-    """The graded tasks of runs, whether what each chose for them is right, and whether costs are in dollars."""
+class GradedRuns(NamedTuple):
+    """What a search goes by."""
+
+    tasks: list[GradedTask]
+    chosen: list[float]
+    """For each of them, 1 if what its run chose is right."""
+    priced: bool
+    """Whether costs are in dollars."""
+    ungraded: list[set[str]]
+    """By run, tasks of which a candidate has no verdict."""
+    unfinished: list[set[str]]
+    """By run, tasks that have not ended."""
+
+
+def what_helps(runs: Sequence[str], ungraded: Sequence[set[str]], unfinished: Sequence[set[str]], few: bool) -> str:
+    """What to do about too few graded tasks. `few`: they stay too few when all runs have ended and are graded."""
+    steps = [f"go on with `codemonkeys resume {run}`" for run, tasks in zip(runs, unfinished, strict=True) if tasks]
+    if to_grade := [run for run, tasks in zip(runs, ungraded, strict=True) if tasks]:
+        grade = f"grade their candidates with `codemonkeys study {to_grade[0]} --grade candidates`"
+        steps.append(f"{grade}, or give {option('verdicts', 'FILE')}")
+    if few:
+        steps.append("solve more tasks, or name another run besides")
+    return "; ".join(steps)
+
+
+def read_graded(databases: Sequence[Path], files: Sequence[str]) -> GradedRuns:
+    """The graded tasks of runs. Raises BadInput."""
+    from codemonkeys.journal.queries import rows
     from codemonkeys.report.resampling import graded_tasks
     from codemonkeys.report.stored_run import read_run
     from codemonkeys.report.verdict_sources import Verdicts, add_file, add_stored
 
-    priced = all(has_prices(database) for database in databases)
-    found: list[GradedTask] = []
-    chosen: list[float] = []
+    found = GradedRuns([], [], all(has_prices(database) for database in databases), [], [])
     for database in databases:
         with run_files.reading(database) as connection:
             run, verdicts = read_run(connection), Verdicts()
@@ -74,14 +99,17 @@ def read_graded(databases: Sequence[Path], files: Sequence[str]) -> tuple[list[G
                 add_file(verdicts, file, list(dict.fromkeys(s for e in run.evidence.values() for s in e.sources)))
             # Of a task that the run has not ended, trajectories and the choice are still to come.
             ended = {*run.choices, *run.without}
-            tasks = [task for task in graded_tasks(connection, run, verdicts, priced) if task.id in ended]
-        found += tasks
+            tasks = [task for task in graded_tasks(connection, run, verdicts, found.priced) if task.id in ended]
+            waiting = rows(connection, "SELECT id FROM tasks WHERE state IN ('waiting', 'running')")
+        found.tasks.extend(tasks)
         numbers = [run.choices.get(task.id) for task in tasks]
-        chosen += [
+        found.chosen.extend(
             float(number is not None and bool(task.verdicts[number]))
             for task, number in zip(tasks, numbers, strict=True)
-        ]
-    return found, chosen, priced
+        )
+        found.ungraded.append(set(run.choices) - {task.id for task in tasks})
+        found.unfinished.append({row["id"] for row in waiting})
+    return found
 
 
 def kinds_of(databases: Sequence[Path]) -> list[str]:

@@ -110,8 +110,10 @@ def calibrated(settings: Settings, folders: Sequence[Path]) -> Settings:
         add_stored(verdicts, connection)
     found = calibration_of(run, verdicts)
     if found is None:
+        few = len({*run.evidence, *run.without}) < FEWEST
+        grade = f"grade its candidates with `codemonkeys study {named} --grade candidates`"
         raise BadInput(
-            f"{setting('compute.from_study', named)}: fewer than {FEWEST} tasks of that run are graded; grade its "
-            f"candidates with `codemonkeys study {named} --grade candidates`, or leave the setting out"
+            f"{setting('compute.from_study', named)}: fewer than {FEWEST} tasks of that run are graded; "
+            f"{'name a run of more tasks' if few else grade}, or leave the setting out"
         )
     return found.apply(settings)

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemonkeys.cli.exits import Exit
-from codemonkeys.cli.tuning import kinds_of, read_graded, tune_command
+from codemonkeys.cli.tuning import kinds_of, read_graded, tune_command, what_helps
 from codemonkeys.compute.policies import check_policy
+from codemonkeys.demo.example import store_example
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import run_files
 from codemonkeys.journal.store import Journal
@@ -208,6 +209,28 @@ def test_too_few_tasks_are_refused_and_equal_ones_share_a_fold() -> None:
     fold_of = folds([f"t-{n % 7}" for n in range(21)], 0)
     assert fold_of[:7] == fold_of[7:14] == fold_of[14:]
     assert {fold_of.count(fold) for fold in range(5)} == {3, 6}
+
+
+def test_too_few_tasks_are_told_with_what_helps(tmp_path: Path) -> None:
+    """Grading where verdicts lack, resuming where tasks have not ended; a run that has both needs more tasks."""
+    database = store_example(tmp_path, "example") / "run.db"
+
+    def advice() -> str:
+        with pytest.raises(BadInput, match="graded tasks are too few") as refused:
+            tune_command(tmp_path, ["example"], [], None, None, False, False)
+        return str(refused.value).partition("are needed; ")[2]
+
+    assert advice() == "solve more tasks, or name another run besides"
+    with pytest.raises(BadInput, match="are graded; name a run of more tasks, or leave the setting out"):
+        calibrated(load_settings(["compute.from_study=example"]), [tmp_path])
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE tasks SET state = 'running' WHERE position = 0")
+    assert advice() == "go on with `codemonkeys resume example`; solve more tasks, or name another run besides"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM verdicts")
+        connection.execute("UPDATE tasks SET state = 'predicted' WHERE position = 0")
+    assert advice().startswith("grade their candidates with `codemonkeys study example --grade candidates`, or give")
+    assert what_helps(["a", "b"], [set(), {"t"}], [set(), set()], few=False).startswith("grade their candidates")
 
 
 def test_calibration_finds_the_errors_of_tests_and_the_kinds_of_tasks() -> None:
