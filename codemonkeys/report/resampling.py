@@ -29,14 +29,15 @@ class Trajectory:
     """For each call of its edit conversation, the candidate with the patch as it then was; None if none had it."""
 
     def cost(self, turns: int | None = None) -> float:
-        """Its cost in US dollars, with at most so many calls in its test and its edit conversation.
+        """Its cost in US dollars, with at most so many calls in its edit conversation.
 
-        An agent has as many as it had: what its files were before it ended is not in the evidence.
+        A test conversation and an agent have as many as they had: the script and the files that they had before they
+        ended are not in the evidence, and what they ended with is not to be had for the price of less.
         """
-        return sum(sum(calls if stage == AGENT.name else calls[:turns]) for stage, calls in self.usd.items())
+        return sum(sum(calls[:turns] if stage == EDIT.name else calls) for stage, calls in self.usd.items())
 
     def result(self, turns: int | None = None) -> int | None:
-        """Its candidate with at most so many calls. A patch that no trajectory ended with has no evidence: None."""
+        """Its candidate with at most so many of them. A patch that no trajectory ended with has no evidence: None."""
         return self.candidate if turns is None or len(self.after) <= turns else self.after[turns - 1]
 
     @property

@@ -48,7 +48,7 @@ class Config(NamedTuple):
 
     samples: int
     turns: int | None
-    """Of test and edit conversations; None: as many as the run had."""
+    """Of edit conversations; None: as many as the run had, as test conversations always have."""
     kind: str | None
     """None: all kinds of the run, in turn."""
     rule: str
@@ -59,7 +59,7 @@ class Config(NamedTuple):
         """The settings that it stands for, as a tree."""
         generation: dict[str, Any] = {"samples": self.samples}
         if self.turns is not None:
-            generation |= {"test_turns": self.turns, "edit_turns": self.turns}
+            generation["edit_turns"] = self.turns
         if self.kind is not None:
             generation["kinds"] = [self.kind]
         if POLICIES[self.policy].needs_waves:
@@ -72,7 +72,7 @@ class Config(NamedTuple):
 
     def words(self) -> str:
         """In a few words."""
-        turns = "" if self.turns is None else f", {self.turns} turns"
+        turns = "" if self.turns is None else f", {self.turns} edit turn{'s' if self.turns > 1 else ''}"
         kind = "" if self.kind is None else f", {self.kind}"
         threshold = "".join(f", {name.partition('.')[2]} {value:g}" for name, value in self.threshold)
         policy = "" if self.policy == "fixed" else f", {self.policy}{threshold}"

@@ -109,8 +109,15 @@ def test_a_trajectory_that_is_cut_has_the_candidate_that_it_had_by_then() -> Non
     first, second = trajectories_of(made, {0: 0, 1: 1}, evidence, (("", b, a), (b,)))
     assert [first.result(turns) for turns in (1, 2, 3, None)] == [None, 1, 0, 0]
     assert [first.cost(turns) for turns in (1, 2, None)] == pytest.approx([0.6, 0.8, 1.0])
-    assert second.result(1) == 1 and second.cost(1) == pytest.approx(0.5)
+    # Its test script, which the evidence has, took two calls: it is not to be had for the price of one.
+    assert second.result(1) == 1 and second.cost(1) == pytest.approx(0.6)
     assert first.calls == 4 and first.cost_until(2) == pytest.approx(0.6)
+
+
+def test_fewer_turns_are_those_of_edits_whose_tests_are_as_in_the_run() -> None:
+    point = Config(2, 1, None, "votes")
+    assert point.values()["generation"] == {"samples": 2, "edit_turns": 1}
+    assert point.words() == "2 samples, 1 edit turn, votes" and "4 edit turns" in point._replace(turns=4).words()
 
 
 def test_an_agent_is_not_cut_as_nothing_tells_what_it_had_by_then(tmp_path: Path) -> None:
