@@ -9,6 +9,7 @@ from typing import Any
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
 from codemonkeys.cli.places import PlannedRun, option_of
+from codemonkeys.compute.policies import name_of
 from codemonkeys.errors import UnpricedModel
 from codemonkeys.models.base import Price
 from codemonkeys.models.counting import EXACT, counting_of
@@ -45,17 +46,36 @@ BOUND = (
 )
 
 
-def assumptions(experience: Experience | None) -> tuple[str, str, str]:
+def assumptions(settings: Settings, experience: Experience | None) -> tuple[str, ...]:
     """What the estimate rests on."""
+    drawn = samples_drawn(settings, experience)
     if experience is None:
-        return COUNTED, PAPER, BOUND
+        return COUNTED, PAPER, *drawn, BOUND
     tasks = "1 task" if experience.tasks == 1 else f"{experience.tasks} tasks"
     learned = (
         f"Expected: calls per task and tokens per call of each stage are those of {tasks} that ended in the run "
         f"{experience.run}, those of trajectories in proportion to the samples of their kind, and with no more turns "
         "than these settings allow; stages that it did not have are as in the CodeMonkeys paper."
     )
-    return COUNTED, learned, BOUND
+    return COUNTED, learned, *drawn, BOUND
+
+
+def samples_drawn(settings: Settings, experience: Experience | None) -> tuple[str, ...]:
+    """How many samples the expected figures have, in a sentence; none where every task draws all of them."""
+    policy, samples = name_of(settings), settings.generation.samples
+    earlier = "fixed" if experience is None else experience.policy
+    if policy == earlier == "fixed":
+        return ()
+    if experience is None or earlier == "fixed":
+        said = f"every task draws all {samples} samples; what the policy {policy} saves of them is not counted."
+    elif policy == earlier:
+        said = f"tasks draw as many of their samples as under the same policy, {policy}, in the run {experience.run}."
+    else:
+        said = (
+            f"tasks draw as many of their samples as under the policy {earlier} in the run {experience.run}; that the "
+            f"policy is {policy} now is not counted."
+        )
+    return (f"Expected: {said}",)
 
 
 def dry_run(tasks: list[Task], settings: Settings, place: PlannedRun, as_json: bool) -> Exit:
@@ -178,7 +198,7 @@ def plan_json(plan: Plan, settings: Settings, experience: Experience | None = No
         "budget_usd": settings.operation.budget,
         "affordable": [asdict(option) for option in plan.affordable],
         "tasks": tasks,
-        "assumptions": assumptions(experience),
+        "assumptions": assumptions(settings, experience),
     }
 
 
@@ -237,7 +257,7 @@ def show(plan: Plan, settings: Settings, experience: Experience | None = None) -
             f"{missing} of {len(plan.tasks)} repositories are not on this machine yet; their size is assumed to be the "
             "mean of those that are, of the same project if possible, else the paper's average."
         )
-    for assumption in assumptions(experience):
+    for assumption in assumptions(settings, experience):
         console.print(plain(assumption, "dim"))
 
 

@@ -69,8 +69,12 @@ def policy_of(settings: Settings) -> Policy:
 
 def name_of(settings: Settings) -> str:
     """The name of a run's policy."""
-    named = settings.compute.policy
-    return "stop" if named == "fixed" and settings.selection.stop else named
+    return effective_policy(settings.compute.policy, settings.selection.stop)
+
+
+def effective_policy(policy: str, stop: bool) -> str:
+    """The policy that `compute.policy` and `selection.stop` come to."""
+    return "stop" if policy == "fixed" and stop else policy
 
 
 def with_votes(settings: Settings, votes: int) -> Settings:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from codemonkeys.compute.policies import effective_policy
 from codemonkeys.journal import run_files
 from codemonkeys.journal.queries import rows, run_row
 from codemonkeys.models.base import Usage
@@ -39,6 +40,8 @@ class Experience:
     """Of the run, as far as it says how many trajectories of each kind a task has."""
     used: Mapping[str, Sequence[Used]]
     """By stage."""
+    policy: str = "fixed"
+    """The compute policy, by which its tasks may have drawn fewer samples than they could."""
 
     def of(self, stage: str, settings: Settings) -> tuple[float, Usage] | None:
         """Calls of a task and their tokens in a run of these settings; None if the stage was never called.
@@ -88,7 +91,11 @@ def _read(connection: sqlite3.Connection, run: str) -> Experience | None:
     for row in turns:
         tokens = (row[TOKENS[0]], row[TOKENS[1]], row[TOKENS[2]], row[TOKENS[3]])
         used.setdefault(row["stage"], []).append(Used(row["turn"], row["calls"] / tasks, tokens))
-    told = run_row(connection)["settings"].get("generation", {})
-    # Runs of early versions have one kind, and an ensemble may store none of these.
+    settings = run_row(connection)["settings"]
+    told = settings.get("generation", {})
+    # Runs of early versions have one kind and no policy, and an ensemble may store none of these.
     known = {name: told[name] for name in ("samples", "kinds", "models") if name in told}
-    return Experience(run, tasks, GenerationSettings(**{"samples": 1, **known}), used)
+    policy = effective_policy(
+        settings.get("compute", {}).get("policy", "fixed"), settings.get("selection", {}).get("stop", False)
+    )
+    return Experience(run, tasks, GenerationSettings(**{"samples": 1, **known}), used, policy)

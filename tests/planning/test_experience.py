@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.cli.places import planned
+from codemonkeys.cli.planning import assumptions
 from codemonkeys.errors import BadInput
 from codemonkeys.models.base import Price
 from codemonkeys.models.fake_answers import answer
-from codemonkeys.planning.experience import read_experience
+from codemonkeys.planning.experience import Experience, read_experience
 from codemonkeys.planning.models import PlannedModel, PlannedModels
 from codemonkeys.planning.plan import make_plan
 from codemonkeys.report.run_status import StatusReader
@@ -64,6 +65,32 @@ def test_a_plan_like_a_run_expects_what_the_run_has_used(make_repository: Callab
     off = StatusReader(runs / "run").read()
     assert off.estimate_factor == pytest.approx(2.0) and off.estimated_usd == pytest.approx(status.spent_usd / 2 + 1)
     assert "2.00 times" in estimate_line(off) and estimate_line(status) == ""
+
+
+@pytest.mark.parametrize(
+    ("earlier", "given", "said"),
+    [
+        (None, [], ""),
+        ("fixed", [], ""),
+        (None, ["selection.stop=true"], "all 6 samples; what the policy stop saves of them is not counted"),
+        ("fixed", ["compute.policy=marginal"], "all 6 samples; what the policy marginal saves of them is not counted"),
+        ("stop", ["compute.policy=stop"], "as under the same policy, stop, in the run first"),
+        ("stop", [], "under the policy stop in the run first; that the policy is fixed now is not counted"),
+    ],
+)
+def test_an_estimate_says_whether_it_counts_what_a_policy_saves(
+    earlier: str | None, given: list[str], said: str
+) -> None:
+    settings = load_settings(["generation.samples=6", "generation.wave=2", *given])
+    experience = None if earlier is None else Experience("first", 1, settings.generation, {}, earlier)
+    told = [line for line in assumptions(settings, experience) if "policy" in line]
+    assert len(told) == bool(said) and all(said in line for line in told)
+
+
+def test_the_policy_of_an_earlier_run_is_known(make_repository: Callable[..., Path], tmp_path: Path) -> None:
+    finish_run(tmp_path, make_repository(FILES), **{**SMALL, "selection": {"stop": True, "rule": "votes"}})
+    experience = read_experience(tmp_path / "run" / "run.db")
+    assert experience is not None and experience.policy == "stop"
 
 
 def test_an_estimate_waits_for_its_run(tmp_path: Path) -> None:
