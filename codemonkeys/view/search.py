@@ -25,18 +25,10 @@ def search_page(connection: sqlite3.Connection, index: Index, words: str, kind: 
     """Texts in which all words stand, with where they are and what is around. `kind`: one of `KINDS`, or all."""
     index.wait()
     found: dict[str, Any] = {"complete": index.complete, "error": index.error, "hits": [], "count": 0}
-    query = match_of(words)
-    with closing(index.connect()) as searched:
-        ready = searched.execute("SELECT count(*) FROM sqlite_master WHERE name = 'words'").fetchone()[0]
-        found["texts"] = searched.execute("SELECT max(id) FROM texts").fetchone()[0] or 0 if ready else 0
-        if not ready or not query:
-            return found
-        searched.row_factory = sqlite3.Row
-        lines = searched.execute(
-            "SELECT t.* FROM words JOIN texts t ON t.id = words.rowid WHERE words MATCH ? AND ? IN ('', t.kind) "
-            "ORDER BY words.rowid LIMIT ?",
-            (query, kind if kind in KINDS else "", COUNTED + 1),
-        ).fetchall()
+    try:
+        found["texts"], lines = look_up(index, match_of(words), kind)
+    except (OSError, sqlite3.Error) as error:
+        return {**found, "texts": 0, "error": f"{index.file} cannot be used for the search: {error}"}
     found |= {"count": min(len(lines), COUNTED), "more": len(lines) > COUNTED}
     terms = [quoted or bare for quoted, bare in TERM.findall(words)]
     found["hits"] = [
@@ -48,6 +40,26 @@ def search_page(connection: sqlite3.Connection, index: Index, words: str, kind: 
         for line in lines[:SHOWN]
     ]
     return found
+
+
+def look_up(index: Index, query: str, kind: str) -> tuple[int, list[sqlite3.Row]]:
+    """How many texts the index has, and those that match a query, up to one more than are counted.
+
+    Raises OSError, sqlite3.Error.
+    """
+    with closing(index.connect()) as searched:
+        if not searched.execute("SELECT count(*) FROM sqlite_master WHERE name = 'words'").fetchone()[0]:
+            return 0, []
+        texts_there = searched.execute("SELECT max(id) FROM texts").fetchone()[0] or 0
+        if not query:
+            return texts_there, []
+        searched.row_factory = sqlite3.Row
+        lines = searched.execute(
+            "SELECT t.* FROM words JOIN texts t ON t.id = words.rowid WHERE words MATCH ? AND ? IN ('', t.kind) "
+            "ORDER BY words.rowid LIMIT ?",
+            (query, kind if kind in KINDS else "", COUNTED + 1),
+        )
+        return texts_there, lines.fetchall()
 
 
 def match_of(words: str) -> str:

@@ -131,7 +131,8 @@ def add_some(connection: sqlite3.Connection, index: sqlite3.Connection) -> bool:
                 index.execute("INSERT INTO words (rowid, content) VALUES (?, ?)", (row.lastrowid, content))
         index.execute("COMMIT")
     except BaseException:
-        index.execute("ROLLBACK")
+        if index.in_transaction:  # On a full disk SQLite has rolled it back itself.
+            index.execute("ROLLBACK")
         raise
     return len(found) == AT_ONCE
 

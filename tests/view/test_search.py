@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -41,6 +42,30 @@ def kinds_found(run: Path, index: Index, words: str, kind: str = "") -> dict[str
     with run_files.reading(run) as connection:
         hits = search_page(connection, index, words, kind)["hits"]
     return {name: sum(hit["kind"] == name for hit in hits) for name in {hit["kind"] for hit in hits}}
+
+
+def test_an_index_that_cannot_be_written_is_told_on_the_page(database: Path, tmp_path: Path) -> None:
+    """A file stands where its folder is to be: nothing is found, and the page says why."""
+    folder = tmp_path / "cache"
+    folder.write_text("in the way\n")
+    indexes = Indexes(folder)
+    index = indexes.of(database)
+    assert index.work is not None and index.work.result() is None and str(folder) in index.error
+    with run_files.reading(database) as connection:
+        found = search_page(connection, index, "name", "")
+    assert found["complete"] and found["hits"] == [] and "cannot be used for the search" in found["error"]
+    indexes.close()
+
+
+def test_a_full_disk_is_told_as_such(database: Path, tmp_path: Path) -> None:
+    index = Index(database, tmp_path / "index.db", threading.Event())
+    with run_files.reading(database) as connection, closing(index.connect()) as full:
+        full.executescript(SCHEMA)
+        (pages,) = full.execute("PRAGMA page_count").fetchone()
+        full.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+            add_some(connection, full)
+        assert full.execute("SELECT count(*) FROM texts").fetchone() == (0,)
 
 
 def test_all_texts_are_found_and_the_run_is_not_written(database: Path, tmp_path: Path) -> None:
