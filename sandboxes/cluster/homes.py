@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from sandboxes.cluster.last_used import keep_last
 from sandboxes.layers import EMPTY
 
 MOST_LAYERS = 4096
@@ -25,7 +26,4 @@ class Homes:
         if layer == EMPTY.id:
             return
         with self._lock:
-            self._known.pop(layer, None)
-            self._known[layer] = node
-            if len(self._known) > self._most:
-                del self._known[next(iter(self._known))]
+            keep_last(self._known, layer, node, self._most)

@@ -7,6 +7,8 @@ import threading
 from collections import OrderedDict
 from typing import Generic, NamedTuple, TypeVar
 
+from sandboxes.cluster.last_used import keep_last
+
 T = TypeVar("T")
 Key = bytes | str
 """The hash of a text, or the id of a layer."""
@@ -46,17 +48,13 @@ class Sent:
         with self._lock:
             if key not in self._known:
                 return False
-            del self._known[key]
-            self._known[key] = None
+            keep_last(self._known, key, None, self._most)
             return True
 
     def add(self, key: Key) -> None:
         """Remember that it was sent."""
         with self._lock:
-            self._known.pop(key, None)
-            self._known[key] = None
-            if len(self._known) > self._most:
-                del self._known[next(iter(self._known))]
+            keep_last(self._known, key, None, self._most)
 
     def forget(self, key: Key) -> None:
         """The node does not have it."""
