@@ -19,7 +19,7 @@ class Exit(IntEnum):
     FAILED = 1
     """This machine or a service could not do it; the message says what to do."""
     BAD_INPUT = 2
-    """Invalid input; nothing was spent."""
+    """Something given cannot be used; mostly that is found before anything is spent."""
     PARTIAL = 3
     """Some tasks have a prediction; others have none or were not finished."""
     NOTHING_SOLVED = 4

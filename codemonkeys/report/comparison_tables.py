@@ -54,7 +54,7 @@ def changes_section(comparison: Comparison) -> Section:
     if comparison.difference is not None:
         value, low, high = (f"{100 * point:+.1f}" for point in comparison.difference)
         sentences.append(f"Difference: {value} points of resolved tasks (95 %: {low} to {high}).")
-        verdict = "hardly by chance alone" if comparison.p < SIGNIFICANT else "that may be chance"
+        verdict = "hardly by chance alone" if comparison.p < SIGNIFICANT else "which may be chance"
         sentences.append(f"McNemar's exact test: p = {comparison.p:.3g}, {verdict}.")
     else:
         sentences.append("No task has a verdict in both: codemonkeys evaluate, or --verdicts FILE.")

@@ -114,9 +114,14 @@ def unanswered_line(unanswered: dict[str, Any]) -> list[RenderableType]:
 def caches_line(caches: Sequence[CacheUse], spend: Sequence[dict[str, Any]]) -> str:
     """How much of all prompts came from caches, and what that saved; empty if nothing did."""
     read, prompts = (sum(row[name] or 0 for row in spend) for name in ("cache_read_tokens", "prompt_tokens"))
+    if not read:
+        return ""
     known = [use.saved_usd for use in caches if use.saved_usd is not None]
-    saved = f", which saved {dollars(sum(known))}" if known else ""
-    return f"{read / prompts:.0%} of the prompts was read from caches{saved}" if read else ""
+    saved = sum(known)
+    words = f", which saved {dollars(saved)}" if known else ""
+    if saved < 0:
+        words = f"; writing to them cost {dollars(-saved)} more than that saved"
+    return f"{read / prompts:.0%} of the prompts was read from caches{words}"
 
 
 def missed_caches(caches: Sequence[CacheUse]) -> list[str]:

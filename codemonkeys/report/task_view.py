@@ -227,11 +227,22 @@ def task_view(story: dict[str, Any]) -> RenderableType:
         *unanswered_line(story["unanswered"]),
     ]
     for verdict in story["verdicts"]:
-        parts += [heading("Verdict"), plain(f"{verdict['outcome']} {verdict['detail']}".strip())]
+        parts += [heading(verdict_heading(story, verdict)), plain(f"{verdict['outcome']} {verdict['detail']}".strip())]
         if verdict.get("unstable"):
             parts.append(plain("unstable: repeated gradings disagreed", "yellow"))
         parts += [plain(f"the patch touches {flag}", "yellow") for flag in verdict["flags"]]
     return Group(*parts)
+
+
+def verdict_heading(story: dict[str, Any], verdict: dict[str, Any]) -> str:
+    """Which candidates a verdict is about, where there are several verdicts."""
+    numbers = [c["number"] for c in story["candidates"] if c["patch_hash"] == verdict["patch_hash"]]
+    if len(story["verdicts"]) == 1:
+        return "Verdict"
+    if not numbers:
+        return "Verdict on another patch"
+    named = (f"{number} (chosen)" if number == story["candidate"] else str(number) for number in numbers)
+    return f"Verdict on candidate{'s' if len(numbers) > 1 else ''} {', '.join(named)}"
 
 
 ENDINGS = {

@@ -125,6 +125,6 @@ def check_prices(operation: OperationSettings, models: Iterable[Model]) -> None:
     for model in models:
         if operation.budget is not None and model.price is None:
             raise UnpricedModel(
-                f"a budget was given, but nobody knows what {model.name} costs: give its prices in a registry file, "
+                f"a budget was given, but {model.name} has no known price: give its prices in a registry file, "
                 "the setting operation.prices (JSON, as LITELLM_MODEL_REGISTRY_PATH has it)"
             )

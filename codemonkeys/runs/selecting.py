@@ -67,7 +67,9 @@ async def choose_again(runs: Path, run: str, asked: Asked, options: Options) -> 
     rule = find_rule(request.settings.selection.rule)
     check_tasks(run, request.settings.selection, rule, stored)
     if stored.unfinished:
-        left = f"{len(stored.unfinished)} tasks of the run have no candidates yet and are left out"
+        count = len(stored.unfinished)
+        have, are = ("1 task of the run has", "is") if count == 1 else (f"{count} tasks of the run have", "are")
+        left = f"{have} no candidates yet and {are} left out"
         options.notify(note(f"{left}; {resume(run)}, and select again"))
     if not needs_session(request.settings.selection, rule, stored):
         return await asyncio.to_thread(choose_by_stored_evidence, request, options, rule, stored)

@@ -62,6 +62,19 @@ def test_the_patches_of_all_candidates_are_shown(capsys: pytest.CaptureFixture[s
     assert out.count("diff --git a/pocket/money.py") == 3 and "equivalent to candidate 1" in out
 
 
+def test_each_of_several_verdicts_says_which_candidates_it_is_about(
+    capsys: pytest.CaptureFixture[str], runs: Path
+) -> None:
+    _, out, _ = shown(capsys, runs, "example__pocket-1")
+    headings = [line for line in out.splitlines() if line.startswith("Verdict")]
+    assert headings == [
+        "Verdict on candidate 3",
+        "Verdict on candidates 1 (chosen), 4",
+        "Verdict on candidate 2",
+        "Verdict on another patch",
+    ]
+
+
 def test_scripts_that_nothing_could_be_tried_with_were_written(capsys: pytest.CaptureFixture[str], runs: Path) -> None:
     code, out, _ = shown(capsys, runs, "example__pocket-7")
     assert code == 0 and "3 test scripts were written; there is no candidate to run them on." in out
@@ -112,7 +125,9 @@ def test_a_task_of_a_run_that_ended_by_an_error_was_interrupted(
     with pytest.raises(BadInput):
         finish_run(tmp_path, make_repository(tmp_path / "r", {"a.py": b"x = 1\n"}), answered=breaking)
     task = "owner__name-0"
-    assert [one.state for one in open_run(tmp_path / "run").tasks()] == ["running"], "the journal keeps what resuming goes by"
+    assert [one.state for one in open_run(tmp_path / "run").tasks()] == ["running"], (
+        "the journal keeps what resuming goes by"
+    )
     assert "interrupted" in states() and states(task).split()[:2] == [task, "interrupted"]
     assert json.loads(states("--json"))["tasks"][0]["state"] == json.loads(states(task, "--json"))["state"]
     lock = run_files.RunLock(tmp_path / "run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,10 @@ def test_hit_rate_and_money_saved_at_the_price_of_each_call(tmp_path: Path) -> N
     assert use.saved_usd == pytest.approx(-8_000 * 0.25e-6 + 8_000 * 1.8e-6 - 4_000 * 0.5e-6)
     assert caches_line([use], [{"cache_read_tokens": 8_000, "prompt_tokens": 20_000}]) == (
         "40% of the prompts was read from caches, which saved 0.01 USD"
+    )
+    dearer = replace(use, saved_usd=-0.25)
+    assert caches_line([dearer], [{"cache_read_tokens": 8_000, "prompt_tokens": 20_000}]) == (
+        "40% of the prompts was read from caches; writing to them cost 0.25 USD more than that saved"
     )
     assert "40%" in told and "saved" in told and "0.01 USD" in told and not missed_caches([use])
 
