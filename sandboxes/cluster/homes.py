@@ -12,7 +12,7 @@ MOST_LAYERS = 4096
 
 
 class Homes:
-    """The nodes of sessions, by the ids of their layers: the last used. Thread-safe."""
+    """The nodes of sessions, by the ids of their layers, of which the newest are kept. Thread-safe."""
 
     def __init__(self, most: int = MOST_LAYERS) -> None:
         self._most, self._lock, self._known = most, threading.Lock(), dict[str, str]()
