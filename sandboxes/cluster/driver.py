@@ -137,8 +137,11 @@ class RaySandbox:
             return
         self._closed = True
         self._watch.close()
+        answering = self._members.up()
         nodes = self._members.close()
-        _wait([ending for node in nodes if (ending := node.end()) is not None])
+        endings = [(node, node.end()) for node in nodes]
+        # One that does not answer is not waited for: what runs there ends with its agent.
+        _wait([ending for node, ending in endings if ending is not None and node in answering])
         for node in nodes:
             node.kill()
         self._dispatcher.close()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import threading
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -99,11 +100,13 @@ def test_a_node_hangs(ray_cluster: TwoNodes, shared_home: Path, tmp_path: Path) 
     """Its agent and the scripts there stop in the middle: they run elsewhere, and `status` tells it, then and later."""
     batch = SmallBatch(tmp_path, shared_home, ray_cluster.variables())
     second_is_up = "SELECT 1 FROM nodes WHERE state = 'up' GROUP BY state HAVING count(*) = 2"
+    both_are_up = threading.Event()
     stopped: list[int] = []
 
     def slowly(seen: Seen) -> Reply:
         if seen.number == FIRST:
             wait_for(lambda: batch.query("cluster", second_is_up))
+            both_are_up.set()
         return respond(seen)
 
     def failed() -> list[tuple[str, str]]:
@@ -125,7 +128,8 @@ def test_a_node_hangs(ray_cluster: TwoNodes, shared_home: Path, tmp_path: Path) 
             *batch.solve(endpoint.url, "cluster", "--sandbox", "ray", "--ray-address", ray_cluster.address)
         )
         try:
-            wait_for(lambda: scripts_of(second) or driver.poll() is not None)
+            # Some scripts run before any answer: that node must not be stopped while an answer waits for it.
+            wait_for(lambda: (both_are_up.is_set() and scripts_of(second)) or driver.poll() is not None)
             stopped = second.tree("NodeAgent")
             assert stopped and driver.poll() is None
             send(signal.SIGSTOP, stopped)
