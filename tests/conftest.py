@@ -78,6 +78,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the server from which commands are forked, one for all workers; it loads nothing before the first one."""
+    # Threads of a matrix library wait by computing, and the workers compute already: for matrices as small as ours they
+    # only take time from each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if not hasattr(config, "workerinput"):
         server = ExitStack()
         server.enter_context(fork_server())
