@@ -234,11 +234,13 @@ def test_nothing_outlives_a_killed_launcher(bubblewrap: bool, local_environment:
     thread = threading.Thread(target=lambda: results.append(sandbox.run(local_environment, script)))
     thread.start()
     wait_until(lambda: conformance.processes_with(mark))
+    started = [process for launcher in launchers() for run in children(int(launcher)) for process in family(int(run))]
     for launcher in launchers():
         os.kill(int(launcher), signal.SIGKILL)
     thread.join(20)
     assert [done.reason for done in results] == [Reason.SANDBOX_FAILED] * 2
     wait_until(lambda: not conformance.processes_with(mark))
+    wait_until(lambda: not [process for process in started if Path(f"/proc/{process}").exists()])
     assert sandbox.run(local_environment, Script("exit 5", command=SH)).exit_code == 5
     sandbox.close()
 
