@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -66,7 +66,7 @@ _GRAMMARS = {
     "php": ("tree_sitter_php", "language_php"),
 }
 
-TEST_FOLDERS = ("tests", "__tests__", "specs")
+TEST_FOLDERS = frozenset(("tests", "__tests__", "specs"))
 """Folder names, at any depth, whose files are tests."""
 
 TOP_TEST_FOLDERS = ("test", "testing", "spec", "src/test")
@@ -91,6 +91,8 @@ PROSE = (".md", ".rst", ".adoc")
 PROSE_NAMES = ("changes", "changelog", "history", "news", "readme", "authors", "contributors")
 PROSE_FOLDERS = frozenset(("changelog", "newsfragments", "whatsnew"))
 
+_TEST_NAME = re.compile("|".join(map(translate, TEST_NAMES)))
+_TOP_TEST_PATHS = tuple(f"{folder}/" for folder in TOP_TEST_FOLDERS)
 _SUFFIXES = {suffix: language for language, suffixes in LANGUAGES.items() for suffix in suffixes}
 
 
@@ -115,9 +117,9 @@ def is_test(path: str) -> bool:
     """Whether a path is a test by TEST_FOLDERS, TOP_TEST_FOLDERS or TEST_NAMES, ignoring case."""
     folder, _, name = path.lower().rpartition("/")
     return (
-        any(part in TEST_FOLDERS for part in folder.split("/"))
-        or any(f"{folder}/".startswith(f"{top}/") for top in TOP_TEST_FOLDERS)
-        or any(fnmatchcase(name, pattern) for pattern in TEST_NAMES)
+        not TEST_FOLDERS.isdisjoint(folder.split("/"))
+        or f"{folder}/".startswith(_TOP_TEST_PATHS)
+        or _TEST_NAME.match(name) is not None
     )
 
 
