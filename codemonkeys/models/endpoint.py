@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from pydantic_core import from_json, to_json
+
 from codemonkeys.models.base import Request
 from codemonkeys.models.parameter_arguments import leaves_temperature_to_the_model
 from codemonkeys.models.prices import find, shipped_prices
@@ -83,7 +85,7 @@ class Endpoint:
         try:
             async with self._session().post(
                 f"{self._api_base.rstrip('/')}/chat/completions",
-                data=json.dumps(body(self._name, request, completion_length)).encode(),
+                data=encode(body(self._name, request, completion_length)),
                 headers={**self._key(), **request.parameters.extra_headers},
                 allow_redirects=False,
             ) as response:
@@ -194,6 +196,23 @@ def body(name: str, request: Request, completion_length: bool = False) -> dict[s
     }
 
 
+def encode(record: Mapping[str, Any]) -> bytes:
+    """A record as JSON."""
+    try:
+        return to_json(record)  # Takes a fifth of the time of Python's own, or less: prompts are long.
+    except ValueError:
+        return json.dumps(record).encode()  # It escapes half a surrogate pair, which UTF-8 cannot hold.
+
+
+def decode(data: bytes) -> Any:
+    """What JSON holds. Raises ValueError, RecursionError."""
+    try:
+        return from_json(data)
+    except ValueError:
+        # Python's own takes half a surrogate pair, and names the place of an error.
+        return json.loads(data.decode("utf-8", "replace"))
+
+
 async def content(response: ClientResponse) -> bytes:
     """The body of a response. Raises EndpointError for one that is too large."""
     chunks, size = [], 0
@@ -207,19 +226,19 @@ async def content(response: ClientResponse) -> bytes:
 
 def read(response: ClientResponse, data: bytes) -> Mapping[str, Any]:
     """The record in a response. Raises EndpointError."""
-    text, is_answer = data.decode("utf-8", "replace"), 200 <= response.status < 300
+    is_answer = 200 <= response.status < 300
     try:
-        record = json.loads(text)
+        record = decode(data)
         if not isinstance(record, dict):
-            raise json.JSONDecodeError("not an object", text, 0)
+            raise json.JSONDecodeError("not an object", "", 0)
     except (ValueError, RecursionError) as error:
         if is_answer:
-            broken = error if isinstance(error, json.JSONDecodeError) else json.JSONDecodeError(str(error), text, 0)
+            broken = error if isinstance(error, json.JSONDecodeError) else json.JSONDecodeError(str(error), "", 0)
             raise EndpointError("the endpoint's answer is not a JSON object", response) from broken
         record = {}
     if is_answer:
         return record
-    said = record.get("error") or record.get("detail") or record.get("message") or text
+    said = record.get("error") or record.get("detail") or record.get("message") or data.decode("utf-8", "replace")
     words = str(said.get("message") or said) if isinstance(said, dict) else str(said)
     if response.status in range(300, 400):
         words = (

@@ -108,6 +108,14 @@ def test_parameters_are_in_the_body_and_the_headers() -> None:
     assert seen.headers["x-title"] == "mine"
 
 
+@pytest.mark.parametrize("text", ["Grüße, 日本 \U0001f600", "half a pair: \ud83d"])
+def test_any_text_goes_both_ways(text: str) -> None:
+    given = Parameters(extra_body={"user": text})
+    got, endpoint = ask(in_turn(answer(text)), request=replace(REQUEST, parameters=given))
+    assert isinstance(got, Completion), got
+    assert (got.text, endpoint.requests[0].body["user"]) == (text, text)
+
+
 def test_no_key_is_sent_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     _, endpoint = ask(in_turn(answer("Hello.")))
