@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 
 from codemonkeys.cli.console import print_json, show_long
 from codemonkeys.cli.exits import Exit
+from codemonkeys.cli.places import option_of
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries, run_files
 from codemonkeys.wording import flag, option
@@ -42,12 +43,12 @@ def show(runs: Path, name: str, task: str | None, as_json: bool, part: Part = Pa
     if len(part.options) > 1:
         raise BadInput(f"{' and '.join(part.options)}: only one of them at a time")
     if part.options and task is None:
-        raise BadInput(f"{part.options[0]}: name the task too, as in codemonkeys show {name} TASK")
+        raise BadInput(f"{part.options[0]}: name the task too, as in codemonkeys show {name} TASK{option_of(runs)}")
     database = run_files.database_of(runs, name)
     owner = run_files.owner_of(database.parent)
     with run_files.reading(database) as connection:
         if task is None:
-            return _show_run(connection, name, owner, as_json)
+            return _show_run(connection, name, owner, as_json, option_of(runs))
         if part.answer is not None:
             from codemonkeys.report.answer_view import answer_of, answer_view
 
@@ -91,7 +92,7 @@ def _ensemble_choices(connection: sqlite3.Connection, settings: Mapping[str, Any
     return stored_choices(connection)
 
 
-def _show_run(connection: sqlite3.Connection, name: str, owner: int | None, as_json: bool) -> Exit:
+def _show_run(connection: sqlite3.Connection, name: str, owner: int | None, as_json: bool, place: str) -> Exit:
     from codemonkeys.journal.caches import cache_use
     from codemonkeys.report.parameters import stored_parameters
     from codemonkeys.report.tables import missed_caches, plain, spend_table, tasks_table, total_cost
@@ -110,7 +111,8 @@ def _show_run(connection: sqlite3.Connection, name: str, owner: int | None, as_j
         parts += [plain(""), tasks_table(story["tasks"], width), plain(""), spend_table(story["spend"], caches)]
         parts += [plain(line, "yellow") for line in missed_caches(caches)]
         if story["tasks"]:
-            parts.append(plain(f"\nTo show one task in full: codemonkeys show {name} {story['tasks'][0]['id']}"))
+            one = f"codemonkeys show {name} {story['tasks'][0]['id']}{place}"
+            parts.append(plain(f"\nTo show one task in full: {one}"))
         return Group(*parts, plain(f"Spent: {total_cost(story['spend'])}"))
 
     show_long(draw)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from codemonkeys.cli.console import out, print_json, say
 from codemonkeys.cli.exits import Exit
-from codemonkeys.cli.places import holding
+from codemonkeys.cli.places import holding, option_of
 from codemonkeys.errors import BadInput
 from codemonkeys.journal import run_files
 from codemonkeys.wording import option
@@ -43,7 +43,8 @@ def tune_command(
         tuned = tune(tasks, chosen, usd)
     except ValueError as error:
         few = len({task.id for task in tasks}.union(*ungraded, *unfinished)) < FEWEST
-        raise BadInput(f"{', '.join(runs)}: {error}; {what_helps(runs, ungraded, unfinished, few)}") from None
+        found = [f"{run}{option_of(holding(named, run))}" for run in runs]
+        raise BadInput(f"{', '.join(runs)}: {error}; {what_helps(found, ungraded, unfinished, few)}") from None
     point = chosen_point(tuned, usd)
     if as_json:
         print_json(json_of(tuned, None if point is None else settings_of(tuned, point, kinds)))
@@ -73,7 +74,10 @@ class GradedRuns(NamedTuple):
 
 
 def what_helps(runs: Sequence[str], ungraded: Sequence[set[str]], unfinished: Sequence[set[str]], few: bool) -> str:
-    """What to do about too few graded tasks. `few`: they stay too few when all runs have ended and are graded."""
+    """What to do about too few graded tasks of runs, each named with the option by which it is found.
+
+    `few`: they stay too few when all runs have ended and are graded.
+    """
     steps = [f"go on with `codemonkeys resume {run}`" for run, tasks in zip(runs, unfinished, strict=True) if tasks]
     if to_grade := [run for run, tasks in zip(runs, ungraded, strict=True) if tasks]:
         grade = f"grade their candidates with `codemonkeys study {to_grade[0]} --grade candidates`"

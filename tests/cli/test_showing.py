@@ -86,7 +86,7 @@ def test_scripts_that_nothing_could_be_tried_with_were_written(capsys: pytest.Ca
     [
         (("example__pocket-1", "--messages", "edt"), "has the stages relevance, test, edit, select, judge@judge"),
         (("example__pocket-1", "--messages", "edit/9"), "--messages edit/9: example__pocket-1 has no such"),
-        (("--diff",), "--diff: name the task too"),
+        (("--diff",), "--diff: name the task too, as in codemonkeys show example TASK --runs "),
         (("example__pocket-1", "--diff", "--messages", "all"), "--messages all and --diff: only one"),
     ],
 )

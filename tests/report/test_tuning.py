@@ -232,11 +232,12 @@ def test_too_few_tasks_are_told_with_what_helps(tmp_path: Path) -> None:
         calibrated(load_settings(["compute.from_study=example"]), [tmp_path])
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE tasks SET state = 'running' WHERE position = 0")
-    assert advice() == "go on with `codemonkeys resume example`; solve more tasks, or name another run besides"
+    found = f"example --runs {tmp_path}"
+    assert advice() == f"go on with `codemonkeys resume {found}`; solve more tasks, or name another run besides"
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("DELETE FROM verdicts")
         connection.execute("UPDATE tasks SET state = 'predicted' WHERE position = 0")
-    assert advice().startswith("grade their candidates with `codemonkeys study example --grade candidates`, or give")
+    assert advice().startswith(f"grade their candidates with `codemonkeys study {found} --grade candidates`, or give")
     assert what_helps(["a", "b"], [set(), {"t"}], [set(), set()], few=False).startswith("grade their candidates")
 
 
