@@ -16,6 +16,7 @@ from codemonkeys.report.task_view import (
     refused_members,
     unapproved,
     unusable_answers,
+    verdict_heading,
     warnings_of,
     without_regressions,
 )
@@ -31,7 +32,8 @@ def task_page(connection: sqlite3.Connection, task: str) -> dict[str, Any]:
     candidates = [candidate_line(candidate, story) for candidate in story["candidates"]]
     return {
         **{name: story[name] for name in ("id", "repo", "base_commit", "state", "reason", "issue", "rule", "ensemble")},
-        **{name: story[name] for name in ("spend", "unanswered", "verdicts", "candidate", "started_at", "ended_at")},
+        **{name: story[name] for name in ("spend", "unanswered", "candidate", "started_at", "ended_at")},
+        "verdicts": [{**verdict, "heading": verdict_heading(story, verdict)} for verdict in story["verdicts"]],
         "cost_usd": cost_of(story["spend"]),
         "context": context(story["notes"]),
         "trajectories": trajectories(steps, story),

@@ -132,6 +132,24 @@ def test_tasks_are_narrowed_down_by_facets(runs: Path) -> None:
     assert "2 tasks," in graded.text
 
 
+def test_each_of_several_verdicts_says_which_candidates_it_is_about(
+    tmp_path: Path, copy_run: Callable[..., Path]
+) -> None:
+    database = copy_run(tmp_path)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        of_task = "SELECT patch_hash FROM candidates WHERE task = ?"
+        hashes = {row[0] for row in connection.execute(of_task, (TASK,))}
+        connection.execute("DELETE FROM verdicts")
+        for patch in sorted(hashes):
+            connection.execute(
+                "INSERT INTO verdicts (task, patch_hash, outcome, detail, graded_at) "
+                "VALUES (?, ?, 'not resolved', '', '2026-01-01T00:00:00+00:00')",
+                (TASK, patch),
+            )
+    (page,) = get(tmp_path, task_path("task", TASK))
+    assert len(hashes) > 1 and page.text.count("<h3>Verdict on candidate") == len(hashes)
+
+
 def test_a_task_counts_from_one_and_leads_on(runs: Path) -> None:
     (page,) = get(runs, task_path("task", TASK))
     links = set(read_page(page.text).links)
