@@ -133,6 +133,7 @@ async def ensemble(
     ids: Sequence[str] = (),
     families: Sequence[str] = (),
     tests: str | Path | None = None,
+    abstain: float = 0.0,
     runs: str | Path = RUNS,
     name: str | None = None,
     accept_changes: bool = False,
@@ -143,13 +144,12 @@ async def ensemble(
 
     `members`: submissions of other systems, files or folders. `tasks`: the source of the tasks. `families`:
     `NAME=GLOB`, members whose names match share their mistakes. `tests`: folder of test scripts, `<task id>/*.py`.
+    `abstain`: share of the tasks to abstain on: those that the rule is least sure of.
     `settings`: defaults with the rule `agreement`, which needs no model and no sandbox, if None. The rest as `solve`.
     """
-    settings = settings or load_settings(["selection.rule=agreement"])
-    folder, name = Path(runs), run_name(name)
-    paths = [Path(member) for member in members]
-    given = None if tests is None else Path(tests)
-    chosen = await asyncio.to_thread(read_ensemble, absolute(tasks), ids, paths, families, given)
+    settings, folder, name = settings or load_settings(["selection.rule=agreement"]), Path(runs), run_name(name)
+    paths, given = [Path(member) for member in members], None if tests is None else Path(tests)
+    chosen = await asyncio.to_thread(read_ensemble, absolute(tasks), ids, paths, families, given, abstain)
     return await choose(chosen, settings, Options(folder, name, accept_changes, notify, stop))
 
 

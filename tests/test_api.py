@@ -286,6 +286,8 @@ def test_submissions_are_chosen_from_and_graded(source: str, tmp_path: Path) -> 
 
     async def main() -> tuple[codemonkeys.Summary, list[codemonkeys.Verdict], list[codemonkeys.Verdict]]:
         summary = await codemonkeys.ensemble(files, source, runs=tmp_path, name="chosen")
+        none = await codemonkeys.ensemble(files, source, abstain=1, runs=tmp_path, name="none")
+        assert [result.state for result in none.ended] == ["abstained"]
         of_run = await codemonkeys.evaluate("chosen", runs=tmp_path, sandbox="local")
         of_file = await codemonkeys.evaluate(files[2], source, sandbox="local", folder=tmp_path / "logs")
         return summary, of_run, of_file
@@ -294,6 +296,8 @@ def test_submissions_are_chosen_from_and_graded(source: str, tmp_path: Path) -> 
     assert (summary.predicted, of_run[0].resolved, of_file[0].resolved) == (1, True, False)
     (verdict,) = codemonkeys.open_run(tmp_path / "chosen").verdicts()
     assert verdict.outcome == "resolved"
+    with pytest.raises(BadInput, match="abstain=20: it is a share of the tasks, from 0 to 1"):
+        codemonkeys.run_ensemble(files, source, abstain=20, runs=tmp_path)
     with pytest.raises(BadInput, match="evaluate\\(predictions, tasks\\)"):
         codemonkeys.run_evaluate({})
 

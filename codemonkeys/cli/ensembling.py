@@ -65,8 +65,8 @@ def ensemble(
     """Select among submissions, in a new run or one resumed by name."""
     check_output(outputs)
     settings = settings_given([DEFAULT_RULE, *configs], given)
-    members = read_ensemble(absolute(inputs.dataset), inputs.ids, inputs.members, inputs.families, inputs.tests)
-    members = replace(members, abstain=inputs.abstain)
+    source = absolute(inputs.dataset)
+    members = read_ensemble(source, inputs.ids, inputs.members, inputs.families, inputs.tests, inputs.abstain)
     return carry_out(members, settings, runs, run_name(name), accept_changes, outputs)
 
 

@@ -12,6 +12,7 @@ from codemonkeys.ensembles.solving import GivenTests, read_tests
 from codemonkeys.errors import BadInput
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.sources import load_tasks
+from codemonkeys.wording import option
 
 
 @dataclass(frozen=True)
@@ -41,20 +42,27 @@ class Ensemble:
 
 
 def read_ensemble(
-    source: str, ids: Sequence[str], paths: Sequence[Path], families: Sequence[str] = (), tests: Path | None = None
+    source: str,
+    ids: Sequence[str],
+    paths: Sequence[Path],
+    families: Sequence[str] = (),
+    tests: Path | None = None,
+    abstain: float = 0.0,
 ) -> Ensemble:
     """Read the dataset's tasks, the submissions and the test scripts. Raises BadInput and its subclasses."""
+    if not 0 <= abstain <= 1:
+        raise BadInput(f"{option('abstain', str(abstain))}: it is a share of the tasks, from 0 to 1")
     tasks = load_tasks(source, list(ids) or None)
     members = read_members(paths, {task.id for task in tasks}, families)
     given = GivenTests() if tests is None else read_tests(tests.absolute(), tasks)
-    return Ensemble(source, tuple(ids), tuple(tasks), tuple(members), given)
+    return Ensemble(source, tuple(ids), tuple(tasks), tuple(members), given, abstain)
 
 
 def reread_ensemble(source: str, ids: Sequence[str], plan: dict[str, Any]) -> Ensemble:
     """Read the ensemble of a stored run again. Raises BadInput for a file that is missing or has changed."""
     paths = [Path(member["path"]) for member in plan["members"]]
     tests = plan["tests"] and Path(plan["tests"]["path"])
-    ensemble = read_ensemble(source, ids, paths, tests=tests)
+    ensemble = read_ensemble(source, ids, paths, tests=tests, abstain=plan.get("abstain", 0.0))
     stored = {member["path"]: member for member in plan["members"]}
     for member in ensemble.members:
         if member.sha256 != stored[str(member.path.absolute())]["sha256"]:
@@ -64,4 +72,4 @@ def reread_ensemble(source: str, ids: Sequence[str], plan: dict[str, Any]) -> En
         replace(member, name=families[str(member.path.absolute())][0], family=families[str(member.path.absolute())][1])
         for member in ensemble.members
     )
-    return replace(ensemble, members=members, abstain=plan.get("abstain", 0.0))
+    return replace(ensemble, members=members)
