@@ -8,15 +8,15 @@ from codemonkeys.engine.events import note
 from codemonkeys.ensembles.ensemble import Ensemble
 from codemonkeys.ensembles.solving import ensemble_solver, put_candidates
 from codemonkeys.ensembles.without_effect import remark_on
-from codemonkeys.errors import BadInput, BadSettings
+from codemonkeys.errors import BadInput
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.prompting import check_folder
 from codemonkeys.runs.models import NoModel, open_models
 from codemonkeys.runs.outcomes import State
 from codemonkeys.runs.pooled import abstain, rank_together
 from codemonkeys.runs.session import Options, RunRequest, Summary, open_journal, open_session
-from codemonkeys.selection.deciding import model_evidence_for, rule_without_models
-from codemonkeys.selection.rules import EITHER_TESTS, all_rules, find_rule
+from codemonkeys.selection.deciding import check_rules, model_evidence_for, rule_without_models
+from codemonkeys.selection.rules import EITHER_TESTS, find_rule
 from codemonkeys.settings import SelectionSettings, Settings
 from codemonkeys.wording import option
 
@@ -37,6 +37,8 @@ async def choose(ensemble: Ensemble, settings: Settings, options: Options) -> Su
         models=lambda settings: open_needed_models(settings, ensemble),
     )
     if is_textual(ensemble, selection.rule):
+        if settings.model is not None:
+            options.notify(note(f"{settings.model} is not asked: the rule {selection.rule} goes by the patches alone"))
         return await asyncio.to_thread(choose_by_texts, ensemble, request, options)
     check_needs(settings, ensemble)
     async with open_session(request, options) as session:
@@ -60,13 +62,10 @@ def first_rule(settings: Settings, selection: SelectionSettings) -> Settings:
 
 
 def check_ensemble(ensemble: Ensemble, settings: Settings) -> None:
-    """Raise BadSettings for an unknown rule, BadInput if there are no candidates."""
+    """Raise BadSettings for a rule that there is not or that cannot decide, BadInput if there are no candidates."""
     selection = settings.selection
     find_rule(selection.rule, option("rule", selection.rule))
-    shortlist = f"selection.shortlist={selection.shortlist}"
-    if find_rule(selection.shortlist, shortlist).pooled:
-        single = ", ".join(name for name, rule in all_rules().items() if not rule.pooled)
-        raise BadSettings(f"{shortlist} learns from many tasks at once; choose one of: {single}")
+    check_rules(selection, together=True)
     if settings.prompts is not None:
         check_folder(settings.prompts)
     if not any(member.patches for member in ensemble.members):
