@@ -137,11 +137,11 @@ class RaySandbox:
             return
         self._closed = True
         self._watch.close()
-        answering = self._members.up()
+        answering = self._members.answering()
         nodes = self._members.close()
-        endings = [(node, node.end()) for node in nodes]
-        # One that does not answer is not waited for: what runs there ends with its agent.
-        _wait([ending for node, ending in endings if ending is not None and node in answering])
+        endings = {node: node.end() for node in nodes}
+        # Others are not waited for: what runs there ends with the agent.
+        _wait([ending for node in answering if (ending := endings[node]) is not None])
         for node in nodes:
             node.kill()
         self._dispatcher.close()

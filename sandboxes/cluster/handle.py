@@ -144,6 +144,11 @@ class Node:
             with suppress(InvalidStateError):
                 waiting.set_exception(NodeLost(why))
 
+    @property
+    def answers(self) -> bool:
+        """Whether it has not been given up."""
+        return not self._lost
+
     def find(self) -> None:
         """It answers again."""
         with self._lock:

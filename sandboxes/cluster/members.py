@@ -159,6 +159,11 @@ class Members:
         with self._lock:
             return [node for id, node in self._nodes.items() if self._placement.nodes[id].up]
 
+    def answering(self) -> list[Node]:
+        """The nodes that have not been given up; some may get nothing new, as they failed too often."""
+        with self._lock:
+            return [node for node in self._nodes.values() if node.answers]
+
     def missing(self, node: Node, environment: Environment) -> None:
         """The node does not have an environment that it had: bring it there again. Raises SandboxError."""
         node.hold(environment.name, lambda: source_of(environment))

@@ -7,11 +7,13 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from sandboxes import Environment, SandboxError
+from sandboxes.cluster import driver
 from sandboxes.cluster.driver import RaySandbox
 from sandboxes.cluster.handle import Found, Node, NodeLost, why_lost
 from sandboxes.cluster.members import Members
@@ -29,7 +31,7 @@ class Agent:
 
     def __init__(self, id: str, hold: Callable[[str], float] = lambda _: 1.0) -> None:
         self.id, self.name, self._hold = id, f"machine {id}", hold
-        self.dead = ""
+        self.dead, self.answers = "", True
         self.asked: list[str] = []
         self.facts = FACTS
 
@@ -42,11 +44,14 @@ class Agent:
         answer.set_result(replace(self.facts, probed=method != "facts"))
         return answer
 
-    def lose(self, why: str) -> None:
-        """Nothing is under way."""
+    def lose(self, why: str, keep: object = None) -> None:
+        self.answers = False
 
     def find(self) -> None:
-        """Nor was it lost."""
+        self.answers = True
+
+    def end(self) -> str:
+        return f"the end of {self.id}"
 
     def kill(self) -> None:
         """There is no agent."""
@@ -127,6 +132,24 @@ def test_what_ends_after_the_sandbox_was_closed_starts_nothing() -> None:
     with cluster.place(ONE, 1, 512):
         cluster._placement.submit(cluster._placement._requests[1])  # waits behind it
         cluster.close()
+
+
+def test_closing_waits_for_nodes_that_answer_though_they_failed_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have something to end, such as containers; one that does not answer would be waited for in vain."""
+    waited: list[object] = []
+    monkeypatch.setattr(driver, "_wait", waited.extend)
+    well, failing, silent = Agent("well"), Agent("failing"), Agent("silent")
+    sandbox = object.__new__(RaySandbox)
+    sandbox._members = cluster = members(well, failing, silent)
+    cluster.suspect(cast(Node, failing), "its engine is away")
+    silent.lose("it does not answer")
+    cluster.suspect(cast(Node, silent), "it does not answer")
+    sandbox._closed = False
+    vars(sandbox).update(
+        {part: SimpleNamespace(close=lambda: None) for part in ("_watch", "_dispatcher", "_connection")}
+    )
+    sandbox.close()
+    assert waited == ["the end of well", "the end of failing"]
 
 
 class Listening(Members):
