@@ -235,9 +235,9 @@ def task_view(story: dict[str, Any]) -> RenderableType:
 
 
 def verdict_heading(story: dict[str, Any], verdict: dict[str, Any]) -> str:
-    """Which candidates a verdict is about, where there are several verdicts."""
+    """Which candidates a verdict is about, unless it is the only one and about the chosen one."""
     numbers = [c["number"] for c in story["candidates"] if c["patch_hash"] == verdict["patch_hash"]]
-    if len(story["verdicts"]) == 1:
+    if len(story["verdicts"]) == 1 and story["candidate"] in numbers:
         return "Verdict"
     if not numbers:
         return "Verdict on another patch"

@@ -18,6 +18,7 @@ from codemonkeys.errors import BadInput
 from codemonkeys.journal import run_files
 from codemonkeys.models.base import Request
 from codemonkeys.models.fake_answers import answer
+from codemonkeys.report.task_view import verdict_heading
 from tests.report.finished_run import finish_run
 from tests.repositories import make_repository
 
@@ -73,6 +74,14 @@ def test_each_of_several_verdicts_says_which_candidates_it_is_about(
         "Verdict on candidate 2",
         "Verdict on another patch",
     ]
+
+
+def test_a_verdict_on_what_was_not_chosen_says_so_even_if_it_is_the_only_one() -> None:
+    """Such as that on what a named choice took: the task would look resolved by the run's own choice."""
+    of = {"chosen": {"patch_hash": "a"}, "other": {"patch_hash": "b"}}
+    story = {"candidate": 1, "candidates": [{"number": 1, **of["chosen"]}, {"number": 2, **of["other"]}]}
+    assert verdict_heading({**story, "verdicts": [of["chosen"]]}, of["chosen"]) == "Verdict"
+    assert verdict_heading({**story, "verdicts": [of["other"]]}, of["other"]) == "Verdict on candidate 2"
 
 
 def test_scripts_that_nothing_could_be_tried_with_were_written(capsys: pytest.CaptureFixture[str], runs: Path) -> None:

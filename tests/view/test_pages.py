@@ -148,6 +148,13 @@ def test_each_of_several_verdicts_says_which_candidates_it_is_about(
             )
     (page,) = get(tmp_path, task_path("task", TASK))
     assert len(hashes) > 1 and page.text.count("<h3>Verdict on candidate") == len(hashes)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(
+            "DELETE FROM verdicts WHERE patch_hash = (SELECT patch_hash FROM tasks WHERE id = ?)", (TASK,)
+        )
+        connection.execute("DELETE FROM verdicts WHERE rowid > (SELECT min(rowid) FROM verdicts)")
+    (page,) = get(tmp_path, task_path("task", TASK))
+    assert page.text.count("<h3>Verdict on candidate") == 1, "the only one is not about what was chosen"
 
 
 def test_a_task_counts_from_one_and_leads_on(runs: Path) -> None:
