@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field, field_validator
 
@@ -66,10 +66,10 @@ class ModelSettings(Section):
             if name in FIXED_FIELDS:
                 raise ValueError(f"{name} cannot be set here; set {FIXED_FIELDS[name]} instead")
         try:
-            json.dumps(body, allow_nan=False)
+            # As JSON has it, which the run stores: keys of YAML may be none of its strings.
+            return cast(dict[str, Any], json.loads(json.dumps(body, allow_nan=False)))
         except (TypeError, ValueError) as error:
             raise ValueError(f"not JSON: {error}") from None
-        return body
 
     @field_validator("extra_headers")
     @classmethod

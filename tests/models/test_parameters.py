@@ -250,3 +250,9 @@ def test_what_a_model_does_not_take_is_refused_before_anything_is_spent(
 def test_settings_that_cannot_be_meant_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(BadSettings, match=message):
         load_settings(model="fake", models={"writer": given})
+
+
+def test_further_fields_are_what_json_makes_of_them_however_they_are_sent() -> None:
+    """YAML has keys that are no strings; a run stores JSON, and goes on with what it has stored."""
+    settings = load_settings(model="fake", models={"writer": {"extra_body": {"bias": {None: 1, 50256: -100}}}})
+    assert settings.models["writer"].extra_body == {"bias": {"null": 1, "50256": -100}}
