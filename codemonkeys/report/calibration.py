@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from codemonkeys.compute.beliefs import supported
 from codemonkeys.errors import BadInput
@@ -111,9 +112,10 @@ def calibrated(settings: Settings, folders: Sequence[Path]) -> Settings:
     found = calibration_of(run, verdicts)
     if found is None:
         few = len({*run.evidence, *run.without}) < FEWEST
-        grade = f"grade its candidates with `codemonkeys study {named} --grade candidates`"
+        runs, name = database.parent.parent, database.parent.name
+        grade = f"grade its candidates with `codemonkeys study {name} --grade candidates --runs {quote(str(runs))}`"
         raise BadInput(
             f"{setting('compute.from_study', named)}: fewer than {FEWEST} tasks of that run are graded; "
-            f"{'name a run of more tasks' if few else grade}, or leave the setting out"
+            f"{'name a run of which more tasks have ended' if few else grade}, or leave the setting out"
         )
     return found.apply(settings)

@@ -228,7 +228,9 @@ def test_too_few_tasks_are_told_with_what_helps(tmp_path: Path) -> None:
         return str(refused.value).partition("are needed; ")[2]
 
     assert advice() == "solve more tasks, or name another run besides"
-    with pytest.raises(BadInput, match="are graded; name a run of more tasks, or leave the setting out"):
+    with pytest.raises(
+        BadInput, match="are graded; name a run of which more tasks have ended, or leave the setting out"
+    ):
         calibrated(load_settings(["compute.from_study=example"]), [tmp_path])
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE tasks SET state = 'running' WHERE position = 0")
@@ -361,7 +363,8 @@ def test_a_stored_run_is_tuned_and_calibrates_the_next(
         connection.commit()
 
     settings = load_settings(["compute.from_study=run"])
-    with pytest.raises(BadInput, match="compute.from_study=run: fewer than 10 tasks of that run are graded"):
+    grade = f"study run --grade candidates --runs {tmp_path}`"
+    with pytest.raises(BadInput, match=f"compute.from_study=run: fewer than 10 tasks of that run are graded.*{grade}"):
         calibrated(settings, [tmp_path])
     store(tmp_path / "run" / "run.db", table, run.evidence)
     found = calibrated(settings, [tmp_path])
