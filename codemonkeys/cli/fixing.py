@@ -126,7 +126,7 @@ def request_to_fix(runs: Path, name: str, task: Task, settings: Settings) -> Run
     ):
         raise RunExists(
             f"run {name!r} in {folder} is about a different issue, repository or commit. "
-            f"Choose another name with --run, or resume it: codemonkeys resume {name}"
+            f"Choose another name with --run, or resume it: codemonkeys resume {name}{places.option_of(runs)}"
         )
     return RunRequest(str(path), (task.id,), (task,), settings, write_files=lambda _: task_file.write_issue(path, task))
 

@@ -116,7 +116,8 @@ def demo(runs: Path, name: str, sandbox: str | None, prompts: Path | None, as_js
 
         out().print(task_view(story))
         word = "resolved" if verdicts[0].resolved else f"{verdicts[0].outcome} {verdicts[0].detail}".strip()
-        print(f"{INSTANCE_ID}: {word}. Spent: {dollars(summary.spent)}, replayed. More: codemonkeys show {name}")
+        more = f"codemonkeys show {name}{option_of(runs)}"
+        print(f"{INSTANCE_ID}: {word}. Spent: {dollars(summary.spent)}, replayed. More: {more}")
     return Exit.DONE if verdicts[0].resolved else Exit.NOTHING_SOLVED
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from codemonkeys.cli.doctor import repository_tests
-from codemonkeys.cli.fixing import tell_what_is_read
+from codemonkeys.cli.fixing import request_to_fix, tell_what_is_read
 from codemonkeys.cli.solving import tell_what_is_missing
+from codemonkeys.errors import RunExists
 from codemonkeys.settings import load_settings
 from codemonkeys.tasks.base import Checkout, Task
 from tests.cli.command import Done, codemonkeys
@@ -106,6 +107,14 @@ def test_bad_input_leaves_nothing_behind(desk: Desk, arguments: tuple[str, ...],
     done = desk.fix(*arguments)
     assert done.code == 2 and said in done.err and done.out == ""
     assert sorted(desk.folder.rglob("runs/*")) == before
+
+
+def test_a_run_about_something_else_is_named_with_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "run.db").touch()
+    task = Task("a__a-1", "a/a", "0" * 40, "issue", "python")
+    with pytest.raises(RunExists, match=f"codemonkeys resume mine --runs {tmp_path}$"):
+        request_to_fix(tmp_path, "mine", task, load_settings())
 
 
 @pytest.mark.slow
