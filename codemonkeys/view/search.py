@@ -28,7 +28,7 @@ def search_page(connection: sqlite3.Connection, index: Index, words: str, kind: 
     try:
         found["texts"], lines = look_up(index, match_of(words), kind)
     except (OSError, sqlite3.Error) as error:
-        return {**found, "texts": 0, "error": f"{index.file} cannot be used for the search: {error}"}
+        return {**found, "texts": 0, "error": index.unusable(error)}
     found |= {"count": min(len(lines), COUNTED), "more": len(lines) > COUNTED}
     terms = [quoted or bare for quoted, bare in TERM.findall(words)]
     found["hits"] = [

@@ -73,13 +73,26 @@ class Index:
 
     def update(self) -> None:
         """Add what the run has and the index has not."""
+        error = ""
         try:
-            with run_files.reading(self.run) as connection, closing(self.connect()) as index:
-                index.executescript(SCHEMA)
-                while not self.stop.is_set() and add_some(connection, index):
-                    pass
-        except (CodeMonkeysError, sqlite3.Error, OSError) as error:
-            self.error = str(error)
+            with run_files.reading(self.run) as connection:
+                try:
+                    self._add(connection)
+                except (sqlite3.Error, OSError) as trouble:  # Of the index: `reading` would take it for the run's.
+                    error = self.unusable(trouble)
+        except CodeMonkeysError as unreadable:
+            error = str(unreadable)
+        self.error = error
+
+    def _add(self, connection: sqlite3.Connection) -> None:
+        with closing(self.connect()) as index:
+            index.executescript(SCHEMA)
+            while not self.stop.is_set() and add_some(connection, index):
+                pass
+
+    def unusable(self, error: Exception) -> str:
+        """What to tell of an error of the index."""
+        return f"{self.file} cannot be used for the search: {error}; it can be deleted, and is then built anew"
 
     def connect(self) -> sqlite3.Connection:
         """A connection to the index, which only the user can read."""

@@ -28,11 +28,17 @@ def database(tmp_path_factory: pytest.TempPathFactory, copy_run: Callable[..., P
     return copy_run(tmp_path_factory.mktemp("search") / "runs")
 
 
-def built(indexes: Indexes, run: Path) -> Index:
-    """The index of a run, up to date."""
+def updated(indexes: Indexes, run: Path) -> Index:
+    """The index of a run, once it is up to date or could not be brought so."""
     index = indexes.of(run)
     assert index.work is not None
     index.work.result()
+    return index
+
+
+def built(indexes: Indexes, run: Path) -> Index:
+    """The index of a run, up to date."""
+    index = updated(indexes, run)
     assert index.error == ""
     return index
 
@@ -49,8 +55,8 @@ def test_an_index_that_cannot_be_written_is_told_on_the_page(database: Path, tmp
     folder = tmp_path / "cache"
     folder.write_text("in the way\n")
     indexes = Indexes(folder)
-    index = indexes.of(database)
-    assert index.work is not None and index.work.result() is None and str(folder) in index.error
+    index = updated(indexes, database)
+    assert str(folder) in index.error
     with run_files.reading(database) as connection:
         found = search_page(connection, index, "name", "")
     assert found["complete"] and found["hits"] == [] and "cannot be used for the search" in found["error"]
@@ -66,6 +72,17 @@ def test_a_full_disk_is_told_as_such(database: Path, tmp_path: Path) -> None:
         with pytest.raises(sqlite3.OperationalError, match="disk is full"):
             add_some(connection, full)
         assert full.execute("SELECT count(*) FROM texts").fetchone() == (0,)
+
+
+def test_a_damaged_index_is_not_taken_for_a_damaged_run_and_is_built_anew(database: Path, tmp_path: Path) -> None:
+    indexes = Indexes(tmp_path)
+    file = built(indexes, database).file
+    file.write_bytes(b"no database" * 500)
+    damaged = updated(indexes, database)
+    assert damaged.error.startswith(f"{file} cannot be used for the search: file is not a database; it can be deleted")
+    file.unlink()
+    assert kinds_found(database, built(indexes, database), "name")
+    indexes.close()
 
 
 def test_all_texts_are_found_and_the_run_is_not_written(database: Path, tmp_path: Path) -> None:
