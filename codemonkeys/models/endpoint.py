@@ -213,6 +213,11 @@ def decode(data: bytes) -> Any:
         return json.loads(data.decode("utf-8", "replace"))
 
 
+def as_json_error(error: Exception) -> json.JSONDecodeError:
+    """What is wrong with JSON, as Python's own reader says it."""
+    return error if isinstance(error, json.JSONDecodeError) else json.JSONDecodeError(str(error), "", 0)
+
+
 async def content(response: ClientResponse) -> bytes:
     """The body of a response. Raises EndpointError for one that is too large."""
     chunks, size = [], 0
@@ -233,8 +238,8 @@ def read(response: ClientResponse, data: bytes) -> Mapping[str, Any]:
             raise json.JSONDecodeError("not an object", "", 0)
     except (ValueError, RecursionError) as error:
         if is_answer:
-            broken = error if isinstance(error, json.JSONDecodeError) else json.JSONDecodeError(str(error), "", 0)
-            raise EndpointError("the endpoint's answer is not a JSON object", response) from broken
+            # Its cause has no name here, which would hold the request in a cycle until Python looks for garbage.
+            raise EndpointError("the endpoint's answer is not a JSON object", response) from as_json_error(error)
         record = {}
     if is_answer:
         return record

@@ -84,6 +84,8 @@ class Retry:
             is_last = state.attempt_number >= self._patience.attempts
             return is_last or self._clock() + state.upcoming_sleep > deadline
 
+        call = [attempt]
+        """Emptied at the end: tenacity's objects refer to each other and to `once`, until Python looks for garbage."""
         made = 0
         first: Passing | None = None
         charged: Passing | None = None
@@ -99,7 +101,7 @@ class Retry:
                 await book(str(charged), charged.usage)
             made += 1
             try:
-                return await attempt()
+                return await call[0]()
             except Passing as failure:
                 charged = failure if failure.charged else None
                 raise
@@ -108,7 +110,7 @@ class Retry:
             # Fast path: nearly every call succeeds on the first attempt.
             return await once(), made
         except Passing as failure:
-            first = failure
+            first = bare(failure)
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Passing),
             stop=stop,
@@ -116,7 +118,10 @@ class Retry:
             sleep=self._sleep,
             retry_error_callback=lambda state: self._give_up(state, what),
         )
-        return await retrying(once), made
+        try:
+            return await retrying(once), made
+        finally:
+            call.clear()
 
     def _wait(self, state: RetryCallState) -> float:
         failure = failure_of(state)
@@ -142,7 +147,13 @@ def failure_of(state: RetryCallState) -> Passing:
     """The failure of the attempt just made."""
     failure = state.outcome.exception() if state.outcome else None
     assert isinstance(failure, Passing)
-    return failure
+    return bare(failure)
+
+
+def bare(failure: Passing) -> Passing:
+    """A failure without what it came from, whose frames hold the request until Python looks for garbage."""
+    failure.__context__ = None
+    return failure.with_traceback(None)
 
 
 def retry_after(value: str | None, sent: str | None = None) -> float:

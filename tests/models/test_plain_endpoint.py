@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import warnings
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -287,3 +288,24 @@ def test_a_request_is_sent_once_on_a_connection_that_the_server_had_closed() -> 
     with serve(respond) as endpoint:
         assert asyncio.run(twice(endpoint.url)) == ["Hello.", RetriesExhausted]
     assert len(endpoint.requests) == 2
+
+
+@pytest.mark.parametrize("reply", [status(500), Reply(body="no JSON"), Reply(reset=True)])
+def test_a_call_that_failed_holds_no_request(reply: Reply) -> None:
+    """Python looks for garbage so rarely that thousands of prompts would wait while an endpoint is overloaded."""
+
+    async def is_held(url: str) -> bool:
+        model, request = HostedModel("openai/test", url, 20, QUICK), replace(REQUEST)
+        held = weakref.ref(request)
+        with pytest.raises(RetriesExhausted):
+            await model.complete(request)
+        del request
+        await model.close()
+        return held() is not None
+
+    with serve(lambda _: reply) as endpoint:
+        gc.disable()
+        try:
+            assert not asyncio.run(is_held(endpoint.url))
+        finally:
+            gc.enable()
