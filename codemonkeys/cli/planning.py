@@ -72,8 +72,8 @@ def samples_drawn(settings: Settings, experience: Experience | None) -> tuple[st
         said = f"tasks draw as many of their samples as under the same policy, {policy}, in the run {experience.run}."
     else:
         said = (
-            f"tasks draw as many of their samples as under the policy {earlier} in the run {experience.run}; that the "
-            f"policy is {policy} now is not counted."
+            f"tasks draw as many of their samples as under the policy {earlier} in the run {experience.run}; the "
+            f"change to {policy} is not counted."
         )
     return (f"Expected: {said}",)
 

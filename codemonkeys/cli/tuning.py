@@ -74,7 +74,7 @@ class GradedRuns(NamedTuple):
 
 
 def what_helps(runs: Sequence[str], ungraded: Sequence[set[str]], unfinished: Sequence[set[str]], few: bool) -> str:
-    """What to do about too few graded tasks of runs, each named with the option by which it is found.
+    """What to do about too few graded tasks. `runs`: their names, with the option by which each is found.
 
     `few`: they stay too few when all runs have ended and are graded.
     """
@@ -83,7 +83,7 @@ def what_helps(runs: Sequence[str], ungraded: Sequence[set[str]], unfinished: Se
         grade = f"grade their candidates with `codemonkeys study {to_grade[0]} --grade candidates`"
         steps.append(f"{grade}, or give {option('verdicts', 'FILE')}")
     if few:
-        steps.append("solve more tasks, or name another run besides")
+        steps.append("solve more tasks, or name another run as well")
     return "; ".join(steps)
 
 

@@ -75,7 +75,7 @@ def test_a_plan_like_a_run_expects_what_the_run_has_used(make_repository: Callab
         (None, ["selection.stop=true"], "all 6 samples; what the policy stop saves of them is not counted"),
         ("fixed", ["compute.policy=marginal"], "all 6 samples; what the policy marginal saves of them is not counted"),
         ("stop", ["compute.policy=stop"], "as under the same policy, stop, in the run first"),
-        ("stop", [], "under the policy stop in the run first; that the policy is fixed now is not counted"),
+        ("stop", [], "under the policy stop in the run first; the change to fixed is not counted"),
     ],
 )
 def test_an_estimate_says_whether_it_counts_what_a_policy_saves(

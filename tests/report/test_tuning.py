@@ -227,7 +227,7 @@ def test_too_few_tasks_are_told_with_what_helps(tmp_path: Path) -> None:
             tune_command(tmp_path, ["example"], [], None, None, False, False)
         return str(refused.value).partition("are needed; ")[2]
 
-    assert advice() == "solve more tasks, or name another run besides"
+    assert advice() == "solve more tasks, or name another run as well"
     with pytest.raises(
         BadInput, match="are graded; name a run of which more tasks have ended, or leave the setting out"
     ):
@@ -235,7 +235,7 @@ def test_too_few_tasks_are_told_with_what_helps(tmp_path: Path) -> None:
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE tasks SET state = 'running' WHERE position = 0")
     found = f"example --runs {tmp_path}"
-    assert advice() == f"go on with `codemonkeys resume {found}`; solve more tasks, or name another run besides"
+    assert advice() == f"go on with `codemonkeys resume {found}`; solve more tasks, or name another run as well"
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("DELETE FROM verdicts")
         connection.execute("UPDATE tasks SET state = 'predicted' WHERE position = 0")
