@@ -141,7 +141,7 @@ class RaySandbox:
         nodes = self._members.close()
         endings = {node: node.end() for node in nodes}
         # Others are not waited for: what runs there ends with the agent.
-        _wait([ending for node in answering if (ending := endings[node]) is not None])
+        _wait([ending for node in answering if (ending := endings.get(node)) is not None])
         for node in nodes:
             node.kill()
         self._dispatcher.close()
