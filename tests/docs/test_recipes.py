@@ -20,13 +20,6 @@ from tests.tiny_task import make_task_repository
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 pytestmark = [pytest.mark.slow, pytest.mark.long]
-ISSUE = """\
----
-repo: tiny/greeting
-base_commit: 0123abcd
----
-A greeting has no comma.
-"""
 
 
 class Clone:
@@ -41,8 +34,6 @@ class Clone:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         make_task_repository(folder / "tasks")
-        (folder / "issues").mkdir()
-        (folder / "issues" / "greeting.md").write_text(ISSUE)
         # As after an installation in place: the command is on the path, and its code is that of the clone.
         programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         self._variables = environment(home, PATH=programs, PYTHONPATH=str(folder))
@@ -94,6 +85,13 @@ def clone(tmp_path: Path, shared_home: Path) -> Clone:
     return Clone(tmp_path, shared_home)
 
 
+def test_a_task_to_try_them_on(clone: Clone) -> None:
+    shutil.rmtree(clone.folder / "tasks")
+    clone.carry_out("A task to try them on")
+    assert "1 of 1 tasks have a prediction" in clone.run("codemonkeys", "solve", "tasks", "-m", "fake", "--run", "mine")
+    assert clone.query("SELECT count(*) FROM tasks") == [(1,)]
+
+
 def test_a_selection_rule(clone: Clone) -> None:
     assert "touches the fewest files" in clone.carry_out("A selection rule")
     assert clone.changed == ["fewest_files.py"]
@@ -113,7 +111,7 @@ def test_a_model(clone: Clone) -> None:
 
 def test_a_task_source(clone: Clone) -> None:
     assert "greeting" in clone.carry_out("A task source")
-    assert clone.changed == ["codemonkeys/tasks/sources/markdown.py"]
+    assert clone.changed == ["codemonkeys/tasks/sources/markdown.py", "issues/greeting.md"]
 
 
 @pytest.mark.xdist_group("demo")
@@ -132,7 +130,8 @@ def test_a_provider_parameter(clone: Clone) -> None:
     assert clone.changed == ["codemonkeys/models/providers.py"]
     with serve(dry_run) as endpoint:
         model = ("-m", "openrouter/test", "--api-base", endpoint.url)
-        clone.run("codemonkeys", "solve", "tasks", *model, "-c", "generation.samples=1", "--run", "mine")
+        own = ("-c", "models.openrouter/test.extra_body={route: x}")
+        clone.run("codemonkeys", "solve", "tasks", *model, *own, "-c", "generation.samples=1", "--run", "mine")
     assert endpoint.requests
     for seen in endpoint.requests:
-        assert seen.body["provider"] == {"data_collection": "deny"}
+        assert (seen.body["provider"], seen.body["route"]) == ({"data_collection": "deny"}, "x")
