@@ -27,9 +27,11 @@ RULES = {
         "raters of unknown accuracy, Dawid and Skene 1979, with similarity in place of equality", rules_text.agreement
     ),
     "paper votes": Rule("CodeMonkeys, arXiv 2501.14723, section 2.3", rules_tests.paper_votes, ("edited",)),
-    "votes": Rule("the same, by valid tests that discriminate between candidates", rules_tests.votes, ("edited",)),
+    "votes": Rule(
+        "votes of CodeMonkeys, by valid tests that discriminate between candidates", rules_tests.votes, ("edited",)
+    ),
     "votes without own": Rule(
-        "the same, without tests written together with the candidate", rules_tests.votes_without_own, ("edited",)
+        "votes, without tests written together with the candidate", rules_tests.votes_without_own, ("edited",)
     ),
     "dual agreement": Rule("CodeT, arXiv 2207.10397", rules_tests.dual_agreement, ("edited",)),
     "agentless": Rule("Agentless, arXiv 2407.01489", rules_tests.agentless, ("breaks",)),
@@ -49,7 +51,7 @@ RULES = {
         rules_tests.behaviour_clusters,
     ),
     "weaver": learning("Weaver, arXiv 2506.18203", weaver.weaver),
-    "weaver of families": learning("the same, with one verifier per family", weaver.weaver_of_families),
+    "weaver of families": learning("Weaver, with one verifier per family", weaver.weaver_of_families),
     "judge": Rule("a prompted verifier, as in R2E-Gym, arXiv 2504.07164", rules_judges.judge, ("scores",)),
     "top judge": Rule(
         "CodeMonkeys' filter by votes, then a judge", rules_judges.votes_then_judge, ("scores", "edited")
