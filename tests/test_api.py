@@ -146,11 +146,16 @@ def test_tasks_made_in_python_are_kept_with_the_run_and_resumed(source: str, tmp
     assert codemonkeys.open_run(runs / "kept").tasks()[0].issue == task.issue
 
 
+GIVEN = codemonkeys.Task("tiny__given-1", "tiny/given", "0123abcd", "Something is wrong.")
+
+
 @pytest.mark.parametrize(
     ("refused", "error", "said"),
     [
         (dict(tasks="missing.jsonl"), UnknownDataset, "no such file"),
         (dict(tasks=[]), BadInput, "at least one Task"),
+        (dict(tasks=GIVEN), BadInput, r"tiny__given-1 is one Task, .*: give \[task\]"),
+        (dict(tasks=[GIVEN], ids=["tiny__given-1", "other"]), BadInput, "ids: none of the given tasks is 'other'"),
         (dict(settings=dict(model=None)), BadInput, "give one with model, such as"),
         (dict(settings=dict(model="fake", selection={"rule": "nobody's"})), BadSettings, "no such rule"),
         (dict(settings=dict(model="fake", sandbox={"kind": "nowhere"})), BadSettings, "nowhere"),
@@ -168,12 +173,23 @@ def test_what_is_refused_leaves_nothing_behind_and_speaks_of_parameters(
 
     async def main() -> None:
         settings = codemonkeys.load_settings(**given)
-        await codemonkeys.solve(refused.get("tasks", source), settings, runs=runs, name=refused.get("name", "run"))  # type: ignore[arg-type]
+        tasks, name = refused.get("tasks", source), refused.get("name", "run")
+        await codemonkeys.solve(tasks, settings, ids=refused.get("ids", ()), runs=runs, name=name)  # type: ignore[arg-type]
 
     with pytest.raises(error, match=said) as raised:
         asyncio.run(main())
     assert " -m" not in str(raised.value) and "--" not in str(raised.value)
     assert not runs.exists()
+
+
+def test_an_ensemble_says_which_input_is_missing_or_no_source(source: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="there is no submission to choose from"):
+        codemonkeys.run_ensemble([], source, runs=tmp_path / "runs")
+    with pytest.raises(BadInput, match="name the source of the tasks, .*: list is neither"):
+        codemonkeys.run_ensemble([], codemonkeys.load_tasks(source), runs=tmp_path / "runs")  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="name the source of the tasks, .*: list is neither"):
+        codemonkeys.run_evaluate({}, [GIVEN], runs=tmp_path / "runs")  # type: ignore[arg-type]
+    assert not (tmp_path / "runs").exists()
 
 
 def test_single_stages_are_not_paid_for_where_their_end_is_refused(source: str, tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ def read_ensemble(
     """Read the dataset's tasks, the submissions and the test scripts. Raises BadInput and its subclasses."""
     if not 0 <= abstain <= 1:
         raise BadInput(f"{option('abstain', str(abstain))}: it is a share of the tasks, from 0 to 1")
+    if not paths:
+        raise BadInput("there is no submission to choose from: give at least one")
     tasks = load_tasks(source, list(ids) or None)
     members = read_members(paths, {task.id for task in tasks}, families)
     given = GivenTests() if tests is None else read_tests(tests.absolute(), tasks)

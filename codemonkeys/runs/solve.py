@@ -33,9 +33,15 @@ def request_of(
     if isinstance(tasks, str | Path):
         source = pin(tasks)
         return RunRequest(source, tuple(ids), tuple(load_tasks(source, list(ids) or None)), settings)
-    chosen = [as_stored(task) for task in tasks if not ids or task.id in ids]
-    if not chosen:
+    if isinstance(tasks, Task):
+        raise BadInput(f"{tasks.id} is one Task, where a source or several are expected: give [task]")
+    given = [as_stored(task) for task in tasks]
+    if not given:
         raise BadInput("there is no task to solve: give a source, or at least one Task")
+    known = {task.id for task in given}
+    if missing := [id for id in ids if id not in known]:
+        raise BadInput(f"ids: none of the given tasks is {missing[0]!r}; there are {len(given)}, such as {given[0].id}")
+    chosen = [task for task in given if not ids or task.id in ids]
     path = run_files.run_folder(runs, name).absolute() / TASKS_FILE
     if path.exists() and read_tasks(path) != chosen:
         raise RunExists(f"run {name!r} in {path.parent} is about other tasks; choose another name for the run")

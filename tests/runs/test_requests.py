@@ -34,8 +34,10 @@ def test_tasks_made_in_python_are_kept_and_found_again_from_any_folder(
     assert first.tasks[0].folder == tmp_path / "tasks"
     with pytest.raises(RunExists, match="about other tasks"):
         request_of([replace(task, issue="Something else fails.")], settings, [], runs, "one")
-    with pytest.raises(BadInput, match="there is no task to solve"):
+    with pytest.raises(BadInput, match="ids: none of the given tasks is 'a__b-2'; there are 1, such as a__b-1"):
         request_of([task], settings, ["a__b-2"], runs, "two")
+    with pytest.raises(BadInput, match="there is no task to solve"):
+        request_of([], settings, [], runs, "two")
 
 
 def refuse(run: str, **options: object) -> Sandbox:

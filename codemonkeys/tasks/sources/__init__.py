@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from codemonkeys.errors import BadRecord, UnknownDataset
+from codemonkeys.errors import BadInput, BadRecord, UnknownDataset
 from codemonkeys.registry import MODULE_ATTRIBUTE, Registry
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.records import Record, check_id
@@ -116,7 +116,12 @@ def pin(source: str | Path, split: str | None = None, cached: bool = False) -> s
 
 
 def absolute(source: str | Path) -> str:
-    """A file or folder by its absolute path, everything else unchanged: no network, and no revision is chosen."""
+    """A file or folder by its absolute path, everything else unchanged: no network, and no revision is chosen.
+
+    Raises BadInput for what is no source, such as Task objects where none can be taken.
+    """
+    if not isinstance(source, str | Path):
+        raise BadInput(f"name the source of the tasks, as a string or a Path: {type(source).__name__} is neither")
     path = Path(source).expanduser()
     return str(path.resolve()) if str(source).strip() and path.exists() else str(source)
 
