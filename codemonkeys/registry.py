@@ -93,15 +93,21 @@ class Registry(Generic[T]):
         )
 
     def _load(self, point: EntryPoint, from_here: bool) -> T:
+        loaded = False
         try:
             with _current_folder_importable() if from_here else nullcontext():
-                return self._check(point.load())
+                found = point.load()
+                loaded = True
+                return self._check(found)
         except Exception as error:  # a module of somebody else's may raise anything
             hint = ""
             if isinstance(error, ImportError):
                 hint = ": its module must be installed" + (" or lie in the current folder" if from_here else "")
-            why = f"{type(error).__name__}: {error}; check {point.value}{hint}"
-            raise BadSettings(f"{self.kind} {point.name!r} cannot be loaded: {why}") from error
+            refused = loaded and isinstance(error, TypeError)  # by our check, in words of ours
+            why = str(error) if refused else f"{type(error).__name__}: {error}"
+            raise BadSettings(
+                f"{self.kind} {point.name!r} cannot be loaded: {why}; check {point.value}{hint}"
+            ) from error
 
 
 @contextmanager

@@ -76,7 +76,8 @@ def test_an_entry_point_is_not_looked_for_in_the_current_folder(
     ("content", "said"),
     [
         ("", "AttributeError.*check registry_bad:VALUE"),
-        ("VALUE = 5\n", "TypeError: expected text, not int"),
+        ("VALUE = 5\n", "cannot be loaded: expected text, not int; check registry_bad:VALUE"),
+        ("VALUE = 5 + ''\n", "TypeError: unsupported operand"),
         ("raise ValueError('not today')\n", "ValueError: not today"),
         ("VALUE =\n", "SyntaxError"),
         ("import registry_nowhere\n", "No module named 'registry_nowhere'.*or lie in the current folder"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -131,11 +132,11 @@ def template_sources(own: Path | None) -> dict[str, str]:
 def check_folder(folder: Path) -> None:
     """Raise BadSettings unless every template in a user's folder replaces one of ours."""
     if not folder.is_dir():
-        raise BadSettings(f"{option('prompts', str(folder))}: no such folder")
+        what = "a file; give the folder that it is in" if folder.exists() else "no such folder"
+        raise BadSettings(f"{option('prompts', str(folder))}: {what}")
     known = {path.name for path in shipped_folder().glob("*.jinja")}
     unknown = sorted(path.name for path in folder.glob("*.jinja") if path.name not in known)
     if unknown:
-        raise BadSettings(
-            f"{option('prompts', str(folder))}: {', '.join(unknown)} replaces no template; "
-            f"the names are {', '.join(sorted(known))}"
-        )
+        near = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0.8)
+        hint = f"did you mean {near[0]}?" if near else f"the names are {', '.join(sorted(known))}"
+        raise BadSettings(f"{option('prompts', str(folder))}: {unknown[0]} replaces no template; {hint}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
 from codemonkeys.errors import BadSettings
@@ -100,10 +101,23 @@ def build(values: dict[str, Any]) -> Settings:
         raise BadSettings(f"settings: {error}; give it as JSON, or one setting a variable") from None
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(str(part) for part in e['loc'])}: {words_of(e['msg'])} (given {e['input']!r})"
+            f"{'.'.join(str(part) for part in e['loc'])}: "
+            f"{unknown(e['loc']) if e['type'] == 'extra_forbidden' else words_of(e['msg'])} (given {e['input']!r})"
             for e in error.errors(include_url=False)
         )
         raise BadSettings(f"settings: {wrong}. `codemonkeys settings` lists all settings") from None
+
+
+def unknown(place: tuple[str | int, ...]) -> str:
+    """That there is no setting of this name, and the one beside it whose name is nearest, if one is near."""
+    section: Any = Settings
+    for part in place[:-1]:
+        field = section.model_fields.get(str(part))
+        section = None if field is None else field.annotation
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+            return "there is no such setting"
+    near = difflib.get_close_matches(str(place[-1]), section.model_fields, n=1)
+    return f"there is no such setting{f'; did you mean {near[0]}?' if near else ''}"
 
 
 def words_of(message: str) -> str:

@@ -56,6 +56,21 @@ def test_a_wrong_variable_is_found_in_any_branch_of_any_stage(name: str, text: s
 
 
 @pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("edit.sytem.jinja", r"edit.sytem.jinja replaces no template; did you mean edit.system.jinja\?$"),
+        ("zzz.jinja", "zzz.jinja replaces no template; the names are .*edit.system.jinja"),
+    ],
+)
+def test_a_template_that_replaces_none_is_refused_with_the_nearest(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("")
+    with pytest.raises(BadSettings, match=said):
+        check_prompts(tmp_path)
+    with pytest.raises(BadSettings, match="a file; give the folder that it is in"):
+        check_prompts(tmp_path / name)
+
+
+@pytest.mark.parametrize(
     ("rule", "mode"),
     [("conversation", "digest"), ("judge", "digest"), ("ballots", "digest"), ("tournament", "lexical")],
 )

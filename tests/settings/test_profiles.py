@@ -64,3 +64,18 @@ def test_names_and_values_in_messages_keep_their_spelling() -> None:
         load_settings(models={"writer": {"key_variable": "MY_PASS_WORT"}})
     with pytest.raises(BadSettings, match="generation.samples: input should be greater than or equal to 1"):
         load_settings(["generation.samples=0"])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("generation.smples=2", r"generation.smples: there is no such setting; did you mean samples\? \(given 2\)"),
+        ("operation.prices.m=2", "operation.prices: "),
+        ("genration={}", r"genration: there is no such setting; did you mean generation\?"),
+        ("xyz=1", r"xyz: there is no such setting \(given 1\)"),
+        ("models.openai/x.y.nothing=1", "there is no such setting"),
+    ],
+)
+def test_a_setting_that_there_is_not_is_named_with_the_nearest(given: str, said: str) -> None:
+    with pytest.raises(BadSettings, match=said):
+        load_settings([given])
