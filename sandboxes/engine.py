@@ -20,7 +20,7 @@ from sandboxes.processes import process_start
 
 LABEL = "codemonkeys"
 _SEND_SECONDS = 45.0
-_ADVICE = "Start it, point DOCKER_HOST to one, or use the local sandbox."
+_ADVICE = "start it, or point DOCKER_HOST to one"
 
 
 def open_engine(timeout: int) -> Any:
@@ -37,7 +37,7 @@ def open_engine(timeout: int) -> Any:
     except (DockerException, OSError) as error:
         if engine is not None:
             engine.close()
-        raise SandboxError(f"No Docker engine answers ({error}). {_ADVICE}") from error
+        raise SandboxError(f"No Docker engine answers ({error}); {_ADVICE}") from error
     return engine
 
 

@@ -57,7 +57,7 @@ def choose_backend(kind: str, tasks: Sequence[Task], home: Path) -> tuple[str, B
         reasons[name] = reason
     if kind not in CHOICES:
         raise SandboxUnavailable(f"the sandbox {kind} cannot be used: {reasons[kind]}")
-    why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    why = "; ".join(f"{name}: {reason.removesuffix('.')}" for name, reason in reasons.items())
     raise SandboxUnavailable(f"no sandbox can run untrusted code here. {why}")
 
 

@@ -79,7 +79,7 @@ def why_not_copyable(tasks: Sequence[Task], home: Path) -> str | None:
             found = [images.find(client, task) for task in tasks]
             sizes = [client.images.get(image).attrs["Size"] if image else COPY_BYTES for image in found]
     except EnvironmentFailed as error:
-        return f"{tasks[0].id} exists only as a container image, which has not been copied yet, and {error}"
+        return f"{tasks[0].id} exists only as a container image, which an engine has to copy first. {error}"
     place = next(folder for folder in (home, *home.parents) if folder.is_dir())
     free, needed = shutil.disk_usage(place).free, sum(sizes)
     if free < needed:
