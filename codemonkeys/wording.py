@@ -45,6 +45,11 @@ def setting(name: str, value: object) -> str:
     return f"{OPTIONS['config'] + ' ' if COMMAND_LINE else ''}{name}={value}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 task`, `2 tasks`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def flag(parameter: str) -> str:
     """A switch as the user gives it: `--accept-changes`, or `accept_changes=True`."""
     return option(parameter) if COMMAND_LINE else f"{parameter}=True"

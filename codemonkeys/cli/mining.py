@@ -15,6 +15,7 @@ from codemonkeys.mining.history import date_of
 from codemonkeys.mining.issues import read_issues
 from codemonkeys.mining.mining import check_output, mine_tasks, plan
 from codemonkeys.mining.report import FAILED, REPORT, TASK, TO_CHECK, Settled
+from codemonkeys.wording import counted
 
 HASH = 10
 """Characters of a commit's hash that are shown."""
@@ -68,7 +69,7 @@ def request_of(options: MineOptions) -> MineRequest:
 
 def tell(found: Settled) -> None:
     """Say what became of a commit."""
-    what = f"{found.task} ({found.fail_to_pass} tests to fix)" if found.outcome == TASK else found.reason
+    what = f"{found.task} ({counted(found.fail_to_pass, 'test')} to fix)" if found.outcome == TASK else found.reason
     say(f"{found.commit[:HASH]} {found.outcome}: {what}")
 
 
@@ -96,7 +97,7 @@ def show_result(settled: Sequence[Settled], output: Path, as_json: bool) -> Exit
         print_json([asdict(found) for found in settled])
     else:
         print_table(settled)
-        print(f"{made} tasks in {output}; {len(settled)} commits were looked at: {output / REPORT}")
+        print(f"{counted(made, 'task')} in {output}; {len(settled)} commits were looked at: {output / REPORT}")
         if failed:
             print(f"{failed} could not be checked; run the command again to go on with them.")
         if made:

@@ -29,6 +29,7 @@ from codemonkeys.settings.roles import check_models, names_of, operation_of
 from codemonkeys.stages import ROLES, STAGES, Role
 from codemonkeys.tasks.base import Task
 from codemonkeys.tasks.environments import default_home
+from codemonkeys.wording import counted
 
 MAX_TASKS = 30
 COUNTED = (
@@ -51,7 +52,7 @@ def assumptions(settings: Settings, experience: Experience | None) -> tuple[str,
     drawn = samples_drawn(settings, experience)
     if experience is None:
         return COUNTED, PAPER, *drawn, BOUND
-    tasks = "1 task" if experience.tasks == 1 else f"{experience.tasks} tasks"
+    tasks = counted(experience.tasks, "task")
     learned = (
         f"Expected: calls per task and tokens per call of each stage are those of {tasks} that ended in the run "
         f"{experience.run}, those of trajectories in proportion to the samples of their kind, and with no more turns "

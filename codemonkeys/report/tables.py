@@ -16,6 +16,7 @@ from codemonkeys.redact import safe_terminal
 from codemonkeys.report.fitting import WIDE, Id, cut, one_line, shorten
 from codemonkeys.report.lines_table import LinesTable
 from codemonkeys.stages import STAGES, base_stage
+from codemonkeys.wording import counted
 
 
 def plain(value: Any, style: str = "") -> Text:
@@ -94,7 +95,7 @@ def summary_view(overview: dict[str, Any], width: int = 120) -> RenderableType:
     caches: Sequence[CacheUse] = overview.get("caches", ())
     parts += [spend_table(overview["spend"], caches), *unanswered_line(overview["unanswered"])]
     parts += [plain(line, "yellow") for line in missed_caches(caches)]
-    parts += [Text(), plain(f"{len(tasks)} tasks: {counts}", "bold")]
+    parts += [Text(), plain(f"{counted(len(tasks), 'task')}: {counts}", "bold")]
     if overview["retries"]:
         retried = ", ".join(
             f"{row['times']} times after {row['status']} ({row['model']})" for row in overview["retries"]
