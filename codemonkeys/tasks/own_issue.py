@@ -88,9 +88,14 @@ def read_issue(given: str, standard_input: str | None) -> str:
         text = given
     if text.lstrip().startswith("{"):
         text = _of_github(text)
-    if not text.strip():
-        raise BadInput("the issue is empty: say what is wrong and what is expected")
+    check_text(text)
     return text
+
+
+def check_text(issue: str) -> None:
+    """Raise BadInput for an issue that says nothing."""
+    if not issue.strip():
+        raise BadInput("the issue is empty: say what is wrong and what is expected")
 
 
 def _is_file(given: str) -> bool:
@@ -119,6 +124,7 @@ def describe(repository: Path, issue: str, base: str, runtime: RuntimeChoice, sc
 
     `scope`: folder that the issue is about, relative to `repository`; all of the repository if empty.
     """
+    check_text(issue)
     issue, given = valid_text(issue), repository.expanduser().resolve()
     folder = root_of(given)
     with Snapshot.of_repository(folder, base) as snapshot:

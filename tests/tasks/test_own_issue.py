@@ -68,6 +68,8 @@ def test_where_code_runs_is_given_or_found(make_repository: Callable[..., Path])
     assert describe(folder, "x", "HEAD", RuntimeChoice(image="mine:1")).image == "mine:1"
     with pytest.raises(BadInput, match="both image and venv: give one of them"):
         describe(folder, "x", "HEAD", RuntimeChoice(venv=folder / ".venv", image="mine:1"))
+    with pytest.raises(BadInput, match="the issue is empty"):
+        describe(folder, " \n", "HEAD", RuntimeChoice())
     with pytest.raises(BadInput, match=r"venv .*: not a virtual environment, it has no pyvenv.cfg"):
         describe(folder, "x", "HEAD", RuntimeChoice(venv=folder))
     with pytest.raises(BadInput, match="has no commit 'nowhere'"):
