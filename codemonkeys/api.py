@@ -32,7 +32,7 @@ from codemonkeys.runs.sleeping import as_sleep, request_to_sleep, tasks_to_read
 from codemonkeys.runs.sleeping import sleep as sleep_request
 from codemonkeys.runs.solve import check_choices, request_of, run_name
 from codemonkeys.runs.solve import solve as solve_request
-from codemonkeys.settings import Settings, load_settings
+from codemonkeys.settings import Settings, given_or_loaded, load_settings
 from codemonkeys.system.event_loops import synchronous
 from codemonkeys.tasks.backends import environment_kind
 from codemonkeys.tasks.base import Task
@@ -93,7 +93,7 @@ async def solve(
     or aborts the run from outside; to cancel the awaiting task is to abort.
     Raises BadInput and its kin before anything is spent or written, SandboxUnavailable, JournalError, RunInterrupted.
     """
-    settings, folder, name = settings or load_settings(), Path(runs), run_name(name)
+    settings, folder, name = given_or_loaded(settings), Path(runs), run_name(name)
     settings = await asyncio.to_thread(calibrated, settings, [folder])
     request = await asyncio.to_thread(request_of, tasks, settings, ids, folder, name)
     return await solve_request(request, Options(folder, name, accept_changes, notify, stop))
@@ -119,7 +119,7 @@ async def sleep(
     read. `settings`: the scan model has to be that of the runs that will read the digests. The rest as `solve`.
     `open_run(summary.folder).digests()` tells what had been described before. Raises as `solve`.
     """
-    settings, folder, name = settings or load_settings(), Path(runs), run_name(name)
+    settings, folder, name = given_or_loaded(settings), Path(runs), run_name(name)
     tasks = await asyncio.to_thread(tasks_to_read, tasks, bool(ids), bases, scope)
     request = await asyncio.to_thread(request_to_sleep, tasks, settings, ids, folder, name)
     return await sleep_request(request, Options(folder, name, accept_changes, notify, stop))
@@ -147,7 +147,7 @@ async def ensemble(
     `abstain`: share of the tasks to abstain on: those that the rule is least sure of.
     `settings`: defaults with the rule `agreement`, which needs no model and no sandbox, if None. The rest as `solve`.
     """
-    settings, folder, name = settings or load_settings(["selection.rule=agreement"]), Path(runs), run_name(name)
+    settings, folder, name = given_or_loaded(settings, "selection.rule=agreement"), Path(runs), run_name(name)
     paths, given = [Path(member) for member in members], None if tests is None else Path(tests)
     chosen = await asyncio.to_thread(read_ensemble, absolute(tasks), ids, paths, families, given, abstain)
     return await choose(chosen, settings, Options(folder, name, accept_changes, notify, stop))
@@ -279,7 +279,7 @@ async def open_task(
 
     The stages are functions of `codemonkeys.pipeline`: `find_context`, `run_trajectory`, `select`.
     """
-    settings, folder, name = settings or load_settings(), Path(runs), run_name(name)
+    settings, folder, name = given_or_loaded(settings), Path(runs), run_name(name)
     check_choices(settings)
     request = await asyncio.to_thread(request_of, [task], settings, (), folder, name)
     async with open_session(request, Options(folder, name, accept_changes, notify)) as session:

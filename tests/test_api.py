@@ -189,7 +189,18 @@ def test_an_ensemble_says_which_input_is_missing_or_no_source(source: str, tmp_p
         codemonkeys.run_ensemble([], codemonkeys.load_tasks(source), runs=tmp_path / "runs")  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="name the source of the tasks, .*: list is neither"):
         codemonkeys.run_evaluate({}, [GIVEN], runs=tmp_path / "runs")  # type: ignore[arg-type]
+    with pytest.raises(BadSettings, match=r"dict given; make them with load_settings"):
+        codemonkeys.run_solve(source, {"model": "fake"}, runs=tmp_path / "runs")  # type: ignore[arg-type]
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_is_named_or_its_folder_is_given_as_each_function_takes_it(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "run.db").touch()
+    with pytest.raises(BadInput, match=rf"mine is a run's folder: name it as mine, with runs={tmp_path}/runs"):
+        codemonkeys.run_resume(str(tmp_path / "runs" / "mine"))
+    with pytest.raises(BadInput, match="no run 'other' in .*; runs there: mine. open_run takes the path of a run's"):
+        codemonkeys.open_run(tmp_path / "runs" / "other")
 
 
 def test_single_stages_are_not_paid_for_where_their_end_is_refused(source: str, tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 def run_folder(runs: Path, name: str) -> Path:
     """Folder of a run; raises BadInput for a name that is not a plain folder name."""
     if not RUN_NAME.fullmatch(name):
+        path = Path(name)
+        if (path / "run.db").is_file():
+            raise BadInput(f"{name} is a run's folder: name it as {path.name}, with {option('runs', str(path.parent))}")
         raise BadInput(
             f"run name {name!r} cannot be used: letters, digits, '.', '_' and '-' only, "
             "starting with a letter or digit, 100 characters at most"

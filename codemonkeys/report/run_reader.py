@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from codemonkeys.errors import BadInput
 from codemonkeys.journal import queries, run_files, texts
 from codemonkeys.journal.decoding import ask, decode
 from codemonkeys.journal.named_choices import chosen, named_choices, read_as
@@ -254,7 +255,9 @@ def open_run(path: str | Path) -> Run:
     given = Path(path)
     database = given if given.suffix == ".db" else given / "run.db"
     if not database.is_file():
-        run_files.database_of(database.parent.parent, database.parent.name)
+        folder = database.parent.absolute()
+        lacks = run_files.no_run(folder.name, [folder.parent])
+        raise BadInput(f"{lacks}. open_run takes the path of a run's folder, such as runs/{folder.name}")
     with run_files.reading(database) as connection:
         overview = queries.run_overview(connection)
     return Run(database, str(overview["name"]), str(overview["source"]), overview["settings"])

@@ -2,7 +2,7 @@
 
 from codemonkeys.settings.agent_settings import AgentSettings
 from codemonkeys.settings.compute_settings import ComputeSettings
-from codemonkeys.settings.loading import build, load_settings, merge
+from codemonkeys.settings.loading import build, given_or_loaded, load_settings, merge
 from codemonkeys.settings.model_settings import ModelSettings
 from codemonkeys.settings.sandbox_settings import ClusterSettings, SandboxSettings
 from codemonkeys.settings.selection_settings import SelectionSettings
@@ -29,6 +29,7 @@ __all__ = [
     "SelectionSettings",
     "Settings",
     "build",
+    "given_or_loaded",
     "load_settings",
     "merge",
 ]

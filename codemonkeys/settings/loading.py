@@ -22,16 +22,26 @@ BY_MODEL: Mapping[tuple[str, ...], type[Section]] = {("models",): ModelSettings,
 """Settings that are given for each model by its name, which may have dots, and what each holds."""
 
 
-def load_settings(configs: Sequence[str] = (), profile: str | None = None, **given: Any) -> Settings:
+def load_settings(configs: str | Sequence[str] = (), profile: str | None = None, **given: Any) -> Settings:
     """Settings from a profile, then YAML files and `key.sub=value` pairs; later values win, `given` wins over all.
 
-    A `given` value of None counts as not given. Raises BadSettings naming the setting or the profile.
+    A single text is one of them. A `given` value of None counts as not given. Raises BadSettings naming the setting or
+    the profile.
     """
     values: dict[str, Any] = {}
     merge(values, {} if profile is None else settings_of(profile))
-    merge(values, read_configs(configs))
+    merge(values, read_configs([configs] if isinstance(configs, str) else configs))
     merge(values, {name: value for name, value in given.items() if value is not None})
     return build(values)
+
+
+def given_or_loaded(settings: Settings | None, *configs: str) -> Settings:
+    """The settings that a program gives; if None, those of the environment, with `configs`. Raises BadSettings."""
+    if settings is None:
+        return load_settings(configs)
+    if not isinstance(settings, Settings):
+        raise BadSettings(f"settings: {type(settings).__name__} given; make them with load_settings(...)")
+    return settings
 
 
 def read_configs(configs: Sequence[str]) -> dict[str, Any]:
@@ -116,7 +126,7 @@ def unknown(place: tuple[str | int, ...]) -> str:
         section = None if field is None else field.annotation
         if not (isinstance(section, type) and issubclass(section, BaseModel)):
             return "there is no such setting"
-    near = difflib.get_close_matches(str(place[-1]), section.model_fields, n=1)
+    near = difflib.get_close_matches(str(place[-1]), section.model_fields, n=1, cutoff=0.75)
     return f"there is no such setting{f'; did you mean {near[0]}?' if near else ''}"
 
 

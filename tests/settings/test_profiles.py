@@ -66,12 +66,17 @@ def test_names_and_values_in_messages_keep_their_spelling() -> None:
         load_settings(["generation.samples=0"])
 
 
+def test_a_single_setting_needs_no_list() -> None:
+    assert load_settings("generation.samples=7", model="fake") == load_settings(["generation.samples=7"], model="fake")
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ("generation.smples=2", r"generation.smples: there is no such setting; did you mean samples\? \(given 2\)"),
         ("operation.prices.m=2", "operation.prices: "),
         ("genration={}", r"genration: there is no such setting; did you mean generation\?"),
+        ("operation.generation=1", r"operation.generation: there is no such setting \(given 1\)"),
         ("xyz=1", r"xyz: there is no such setting \(given 1\)"),
         ("models.openai/x.y.nothing=1", "there is no such setting"),
     ],
