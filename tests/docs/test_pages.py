@@ -16,10 +16,18 @@ import typer
 from pydantic import BaseModel
 
 from codemonkeys.cli.app import app
+from codemonkeys.cli.choices import kinds
+from codemonkeys.compute import policies
 from codemonkeys.journal.store import Journal
+from codemonkeys.models import MODELS
+from codemonkeys.registry import Registry
+from codemonkeys.repository_tests.runners import RUNNERS
+from codemonkeys.selection import plugged_rules
 from codemonkeys.settings import Settings
 from codemonkeys.stages import STAGES
-from tests.docs.pages import PAGES, ROOT, code
+from codemonkeys.tasks.backends import BACKENDS
+from codemonkeys.tasks.sources import task_sources
+from tests.docs.pages import PAGES, ROOT, code, section
 from tests.test_architecture import LAYERS
 
 COMMANDS = typer.main.get_command(app)
@@ -113,6 +121,21 @@ def test_architecture_lists_every_room() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     rooms = [name for row in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", page, re.M) for name in re.findall(r"\w+", row)]
     assert sorted(rooms) == sorted(set().union(*LAYERS) - {"__init__", "__main__"})
+
+
+def test_architecture_names_the_entry_points_of_all_that_is_open() -> None:
+    registries: list[Registry[Any]] = [
+        policies.PLUGGED,
+        plugged_rules.PLUGGED,
+        MODELS,
+        BACKENDS,
+        RUNNERS,
+        task_sources(),
+    ]
+    assert len(registries) == len(kinds())
+    table = section((ROOT / "docs" / "architecture.md").read_text(), "## What is open")
+    rows = dict(re.findall(r"^\| ([a-z ]+) \| .* \| `(codemonkeys\.[a-z_]+)` \| .* \|$", table, re.M))
+    assert rows == {registry.kind: registry.group for registry in registries}
 
 
 def texts_of_the_code() -> str:
