@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from codemonkeys.errors import BadInput, SandboxUnavailable
 from codemonkeys.registry import Registry
@@ -26,6 +27,16 @@ ON_THIS_MACHINE = frozenset({AUTO, *PREFERENCE, "here"})
 def _check(found: Any) -> Backend:
     if not isinstance(found, Backend):
         raise TypeError(f"it is of type {type(found).__name__}, not sandboxes.Backend")
+    if found.environment not in (kinds := get_args(EnvironmentKind)):
+        raise TypeError(f"its environment is {found.environment!r}, not one of {', '.join(kinds)}")
+    try:
+        signature(found.open).bind("run", reuse=False)
+    except ValueError:  # of something that is not written in Python
+        return found
+    except TypeError as error:
+        raise TypeError(
+            f"its open does not take a run's name and options: {error}; write open(run, **options)"
+        ) from None
     return found
 
 

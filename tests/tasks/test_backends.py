@@ -29,6 +29,8 @@ def open_one(run, **options):
 FOLDERS = Backend(open_one, lambda: None, "folders")
 IMAGE = Backend(open_one, lambda: None, "image")
 BROKEN = Backend(open_one, lambda: "It needs a key: set one.", "image")
+KIND = Backend(open_one, lambda: None, "folder")
+OPTIONS = Backend(lambda run: local.LocalSandbox(), lambda: None, "folders")
 other = open_one
 """
 
@@ -85,6 +87,20 @@ def test_one_that_was_named_is_used_or_refused(module: str, tmp_path: Path, kind
     reason = {"docker": "No Docker engine answers", "local": "a__b-1 exists only as a container image"}[kind]
     with pytest.raises(SandboxUnavailable, match=f"the sandbox {kind} cannot be used: {reason}"):
         choose_backend(kind, [ONLY_AN_IMAGE], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("KIND", "its environment is 'folder', not one of folders, image, here"),
+        ("OPTIONS", r"its open does not take .* unexpected keyword argument 'reuse'; write open\(run, \*\*options\)"),
+    ],
+)
+def test_one_from_outside_that_could_not_be_used_is_refused_when_it_is_named(
+    module: str, tmp_path: Path, name: str, said: str
+) -> None:
+    with pytest.raises(BadSettings, match=f"sandbox '{module}:{name}' cannot be loaded: {said}"):
+        choose_backend(f"{module}:{name}", [], tmp_path)
 
 
 def test_one_from_outside_is_used_by_what_its_scripts_run_in(module: str, tmp_path: Path) -> None:
