@@ -10,6 +10,7 @@ from typing import NamedTuple
 from codemonkeys.errors import (
     BadInput,
     BudgetReached,
+    CodeMonkeysError,
     EnvironmentFailed,
     ExecutionFailed,
     JournalError,
@@ -87,6 +88,13 @@ def state_of_error(error: Exception) -> State:
             return State.MODEL_FAILED
         case _:
             return State.FAILED
+
+
+def said_of(error: Exception) -> str:
+    """What an error tells of a task's end: its message, with the kind of one that nobody raised on purpose."""
+    if isinstance(error, CodeMonkeysError | SandboxError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def is_infrastructure(error: Exception) -> bool:

@@ -28,6 +28,7 @@ from codemonkeys.runs.outcomes import (
     concerns_the_run,
     gravest,
     is_infrastructure,
+    said_of,
     state_of_choice,
     state_of_error,
 )
@@ -170,7 +171,7 @@ async def run_task(
             raise error from None
         if isinstance(error, RunInterrupted) or steps.stop.aborted:  # what is killed fails in its own words
             return None
-        state, reason = state_of_error(error), redact(str(error) or type(error).__name__)
+        state, reason = state_of_error(error), redact(said_of(error))
         if isinstance(error, EnvironmentFailed) and error.output:
             reason += f". All of its output: {keep_output(steps.journal.folder, task.id, error.output)}"
         may_pass = is_infrastructure(error)

@@ -13,7 +13,7 @@ from codemonkeys.errors import BadRecord, FilteredAnswer, RetriesExhausted, RunI
 from codemonkeys.models.base import Completion, Request
 from codemonkeys.models.fake_answers import FILE, answer
 from codemonkeys.pipeline import solve_task
-from codemonkeys.runs.outcomes import gravest, state_of_error
+from codemonkeys.runs.outcomes import gravest, said_of, state_of_error
 from codemonkeys.tasks.snapshot import Snapshot
 from sandboxes.base import Execution, Reason
 from tests.rooms import room
@@ -125,3 +125,9 @@ def test_what_concerns_the_whole_run_is_told_first(errors: list[Exception], kind
     nested = ExceptionGroup("outer", [errors[0], ExceptionGroup("inner", errors[1:])])
     assert isinstance(gravest(nested), kind)
     assert str(state_of_error(RetriesExhausted("a"))) == "model failed"
+
+
+def test_an_error_that_nobody_raised_on_purpose_is_told_with_its_kind() -> None:
+    assert said_of(RetriesExhausted("3 attempts failed")) == "3 attempts failed"
+    assert said_of(KeyError("name")) == "KeyError: 'name'"
+    assert said_of(NotImplementedError()) == "NotImplementedError"
