@@ -18,6 +18,7 @@ from codemonkeys.selection.evidence import Evidence, Ranking
 from codemonkeys.selection.rules import EXECUTION, RULES
 from codemonkeys.selection.stop_policy import Decision
 from codemonkeys.settings import Settings, build
+from codemonkeys.wording import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class Config(NamedTuple):
 
     def words(self) -> str:
         """In a few words."""
-        turns = "" if self.turns is None else f", {self.turns} edit turn{'s' if self.turns > 1 else ''}"
+        turns = "" if self.turns is None else f", {counted(self.turns, 'edit turn')}"
         kind = "" if self.kind is None else f", {self.kind}"
         threshold = "".join(f", {name.partition('.')[2]} {value:g}" for name, value in self.threshold)
         policy = "" if self.policy == "fixed" else f", {self.policy}{threshold}"

@@ -140,7 +140,7 @@ class RaySandbox:
         answering = self._members.answering()
         nodes = self._members.close()
         endings = {node: node.end() for node in nodes}
-        # Others are not waited for: what runs there ends with the agent.
+        # Nodes that do not answer are not waited for: what runs there ends with their agents.
         _wait([ending for node in answering if (ending := endings.get(node)) is not None])
         for node in nodes:
             node.kill()
