@@ -12,8 +12,10 @@ THIS := $(INSTALL) --no-deps --no-build-isolation --editable .
 
 # Groups begin in the order of tests/conftest.py, the longest first, and not by how many tests they have. There are more
 # processes than cores: one more where tests compute, as the fast ones do, and three more where they wait for engines,
-# kills and limits, as the slow ones do for two thirds of their time.
-PYTEST = $(BIN)/pytest --numprocesses $(shell expr $$(nproc) + $(1)) --dist loadgroup --no-loadscope-reorder
+# kills and limits, as the slow ones do for two thirds of their time. A process that ends in a test ends the whole: near
+# the end, pytest-xdist 3.8 gives one that takes its place nothing to do, and waits for it for ever.
+PYTEST = $(BIN)/pytest --numprocesses $(shell expr $$(nproc) + $(1)) --max-worker-restart 0 --dist loadgroup \
+	--no-loadscope-reorder
 
 # What processes import is compiled once: the tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
