@@ -50,8 +50,8 @@ class Attempts:
         self._size = await self._bounds.measure(self._request, self._model)
         return self._size.tokens
 
-    async def wait_for_room(self) -> None:
-        """Wait while only what others have reserved stands in the way of another attempt.
+    async def wait_for_room(self, lack: Callable[[], None] = lambda: None) -> None:
+        """Wait while only what others have reserved stands in the way of another attempt; `lack` is told before that.
 
         Raises what keeps any step from beginning.
         """
@@ -60,6 +60,7 @@ class Attempts:
             self._in_flight.check()
             if self._budget.fits(self._request.key, self.bound) or not self._budget.may_change:
                 return
+            lack()
             await change.wait()
 
     @property
@@ -87,12 +88,15 @@ class Attempts:
         self.step, self._is_reserved = step, True
         self._budget.reserved(self._request.key)
 
-    async def book(self, reason: str, usage: Usage | None = None) -> None:
-        """Book an attempt that failed and may have been charged, and begin another. Raises BudgetReached."""
+    async def book(self, reason: str, usage: Usage | None = None, lack: Callable[[], None] = lambda: None) -> None:
+        """Book an attempt that failed and may have been charged, and begin another; see `wait_for_room` for `lack`.
+
+        Raises BudgetReached.
+        """
         await self.fail(reason, charged=True, usage=usage)
         self.settle()
         while True:
-            await self.wait_for_room()
+            await self.wait_for_room(lack)
             change = self._budget.change
             try:
                 return await self.begin()

@@ -23,7 +23,7 @@ from codemonkeys.engine.windows import fit, shorten
 from codemonkeys.errors import BadInput, BudgetReached, ModelError, NoAnswer
 from codemonkeys.journal.settlement import NOT_SENT
 from codemonkeys.keys import StepKey
-from codemonkeys.models.base import Completion, Message, Model, Request
+from codemonkeys.models.base import Completion, Message, Model, Request, Usage
 from codemonkeys.models.batching import Unanswered
 from codemonkeys.models.roles import ModelSet
 from codemonkeys.models.throttle import Throttle, Throttled
@@ -106,8 +106,8 @@ class ModelCalls:
                 # in the same commit.
                 if attempts.step is not None or not (self._budget.may_change or change.is_set()):
                     raise
-            if turn is not None:  # Whoever waits for money keeps nobody from being booked.
-                await turn.take_slot()
+            if turn is not None:
+                turn.lack_money()
             await attempts.wait_for_room()
 
     def in_batches(self, stage: str) -> bool:
@@ -151,7 +151,8 @@ class ModelCalls:
                     await attempts.fail(NOT_SENT, charged=False)
                     self._in_flight.check()
                     raise asyncio.CancelledError
-            answer = await self._answer(replace(request, book_attempt=attempts.book), ask, attempts)
+            book = attempts.book if turn is None else partial(_book, attempts, turn)
+            answer = await self._answer(replace(request, book_attempt=book), ask, attempts)
         except LeftInBatch:
             self._in_flight.check()
             raise
@@ -195,6 +196,12 @@ class ModelCalls:
         """An attempt failed and is made again: whoever wonders why a run is slow finds it in the journal."""
         self._in_flight.start(self._journal.group_commit(partial(self._journal.put_retry, model, status, words)))
         self._context.notify(Event("retry", "", status, words))
+
+
+async def _book(attempts: Attempts, turn: Turn, reason: str, usage: Usage | None = None) -> None:
+    """Book another attempt of a call that was sent; it has no slot while it waits for money. Raises BudgetReached."""
+    await attempts.book(reason, usage, turn.lack_money)
+    await turn.take_slot()
 
 
 def throttle_of(model: Model, operation: OperationSettings) -> Throttle:

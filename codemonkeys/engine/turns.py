@@ -1,7 +1,8 @@
 """Turns of model calls: each reserves its cost shortly before a slot is free for it, and frees the slot once answered.
 
 To book a call is to wait for the disk, twice. A slot that waited with it would stand idle for that long. Where there
-are few slots, nothing is booked ahead.
+are few slots, nothing is booked ahead. A call that waits for money has no slot: what it waits for may be the cost of
+one that is booked and waits for a slot.
 """
 
 from __future__ import annotations
@@ -32,17 +33,19 @@ class _Places:
         """Calls that are booked, sent, or answered and not stored: the next ones follow from those."""
         self.uncalled: set[str] = set()
         """Tasks that have begun and not called so far: their first calls are to come."""
+        self.unpaid = 0
+        """Calls that wait for money. They count as sent: others are not to be booked in their place without end."""
 
     def acquire(self, size: int) -> float:
         """Take a place for a call of `size` tokens; see `Resource`.
 
         A task that begins has 0: it waits for a slot that nothing else does, unless the run is about to end.
         """
-        free, slots = self._throttle.free, int(self._throttle.concurrency)
+        free, slots = self._throttle.free - self.unpaid, int(self._throttle.concurrency)
         soon, most = slots // AHEAD, math.inf
         if size:
             # Where a rate holds calls back, a free slot does not mean that another one goes out.
-            most = max(1 if self._throttle.is_rated else free, soon)
+            most = min(max(1 if self._throttle.is_rated else free, soon), free + soon)
         elif not self._ending.is_near:
             most = int(free > 0 and self.turns < slots and len(self.uncalled) < max(slots, UNCALLED))
         if self._taken >= most:
@@ -68,7 +71,7 @@ class CallQueue:
         """Wait until a call of a task may be booked."""
         self._limit.uncalled.discard(task)
         await self._places.enter(priority, tokens)
-        turn = Turn(self._places, self._slots, self._throttle, priority, tokens)
+        turn = Turn(self._limit, self._places, self._slots, self._throttle, priority, tokens)
         self._limit.turns += 1
         try:
             yield turn
@@ -96,11 +99,19 @@ class Turn:
     """The turn of one call: a place among those that are booked, then a slot until it is answered."""
 
     def __init__(
-        self, places: PriorityQueue, slots: PriorityQueue, throttle: Throttle, priority: Priority, tokens: int
+        self,
+        limit: _Places,
+        places: PriorityQueue,
+        slots: PriorityQueue,
+        throttle: Throttle,
+        priority: Priority,
+        tokens: int,
     ) -> None:
-        self._places, self._slots, self._throttle = places, slots, throttle
+        """It begins with a place that was taken."""
+        self._limit, self._places, self._slots, self._throttle = limit, places, slots, throttle
         self._priority, self._tokens = priority, tokens
-        self._held: PriorityQueue | None = places
+        self._leave: Callable[[], None] | None = self._leave_place
+        """Gives back what is held."""
         self._is_asking = self._had_to_wait = False
         self.has_ended = False
         """Whether nobody waits for the call any more."""
@@ -112,11 +123,16 @@ class Turn:
 
     async def take_slot(self) -> None:
         """Wait for a slot, unless it is held already."""
-        if self._held is not self._slots:
+        if self._leave != self._leave_slot:
             self._had_to_wait = self._throttle.free <= 0
             await self._slots.enter(self._priority, self._tokens)
-            self._give_back()
-            self._held = self._slots
+            self._hold(self._leave_slot)
+
+    def lack_money(self) -> None:
+        """Leave place and slot to others until `take_slot`."""
+        if self._leave != self._leave_unpaid:
+            self._limit.unpaid += 1
+            self._hold(self._leave_unpaid)
 
     def asking(self, ask: Callable[[Request], Awaitable[Completion]]) -> Callable[[Request], Awaitable[Completion]]:
         """A way to ask that frees the slot once there is an answer, where another call may be booked for it.
@@ -132,7 +148,7 @@ class Turn:
             finally:
                 self._is_asking = False
                 if int(self._throttle.concurrency) >= AHEAD:
-                    self._give_back()
+                    self._hold(None)
 
         return ask_and_leave
 
@@ -140,11 +156,21 @@ class Turn:
         """Nobody waits for the call any more. One that has been sent keeps its slot until it is answered."""
         self.has_ended = True
         if not self._is_asking:
-            self._give_back()
+            self._hold(None)
 
-    def _give_back(self) -> None:
-        held, self._held = self._held, None
-        if held is not None:
-            held.leave(self._tokens)
-        if held is self._slots:
-            self._places.admit()
+    def _hold(self, leave: Callable[[], None] | None) -> None:
+        """Hold what was taken, to be given back so, or nothing; what was held is given back."""
+        before, self._leave = self._leave, leave
+        if before is not None:
+            before()
+
+    def _leave_place(self) -> None:
+        self._places.leave(self._tokens)
+
+    def _leave_slot(self) -> None:
+        self._slots.leave(self._tokens)
+        self._places.admit()
+
+    def _leave_unpaid(self) -> None:
+        self._limit.unpaid -= 1
+        self._places.admit()

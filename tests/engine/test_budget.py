@@ -47,15 +47,17 @@ class Costly(AnsweringModel):
             await asyncio.sleep(0)
         if self._random.random() < 0.1:
             raise RetriesExhausted("cut off: nobody knows what it cost")
+        if self._random.random() < 0.1:
+            await request.book_attempt("broken off", Usage(0, self._random.randrange(request.max_tokens + 1)))
         used = self._random.randrange(request.max_tokens + 1)
         return Completion("x", "stop", Usage(0, used), self.name)
 
 
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(0, 2**32), st.integers(1, 4000), st.integers(1, 200))
+@given(st.integers(0, 2**32), st.integers(1, 4000), st.integers(1, 200), st.sampled_from((64, 20, 8, 1)))
 def test_sixty_four_workers_are_never_a_cent_over_nor_leave_more_than_one_reservation(
-    tmp_path: Path, seed: int, cents: int, largest: int
+    tmp_path: Path, seed: int, cents: int, largest: int, slots: int
 ) -> None:
     rng = random.Random(seed)
     limit = cents / 100
@@ -63,7 +65,7 @@ def test_sixty_four_workers_are_never_a_cent_over_nor_leave_more_than_one_reserv
     journal = Journal(tmp_path, name, "source", {})
     journal.add_tasks([TASK])
     model = Costly(seed, journal.calls.spent, limit)
-    steps = Steps(journal, ModelSet(model, model), FINE, OperationSettings(budget=limit, calls=64))
+    steps = Steps(journal, ModelSet(model, model), FINE, OperationSettings(budget=limit, calls=slots))
     refused: list[float] = []
 
     async def worker(number: int) -> None:
@@ -79,7 +81,8 @@ def test_sixty_four_workers_are_never_a_cent_over_nor_leave_more_than_one_reserv
             assert journal.calls.spent() <= limit + 1e-9
 
     async def workers() -> None:
-        await asyncio.gather(*(worker(number) for number in range(64)))
+        async with asyncio.timeout(120):
+            await asyncio.gather(*(worker(number) for number in range(64)))
 
     asyncio.run(workers())
     spent = journal.calls.spent()

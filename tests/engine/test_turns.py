@@ -17,6 +17,7 @@ from codemonkeys.engine.ending import Ending
 from codemonkeys.engine.queues import Priority
 from codemonkeys.engine.steps import Steps
 from codemonkeys.engine.turns import AHEAD, CallQueue
+from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import queries, run_files
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Price, Request, Usage
@@ -32,14 +33,18 @@ SANDBOX = AnsweringSandbox(lambda script, patch: Execution(Reason.EXITED, 0))
 class Waiting(AnsweringModel):
     """A model whose calls are answered one by one."""
 
-    def __init__(self) -> None:
+    def __init__(self, tokens: int = 1, failing: int = 0) -> None:
+        """`tokens`: of each answer, at 0.01 USD. `failing`: how many calls are charged once for nothing before."""
         super().__init__(lambda request: "", price=Price(completion=0.01))
         self.answers: dict[int, asyncio.Event] = {}
+        self._tokens, self._failing = tokens, failing
 
     async def complete(self, request: Request) -> Completion:
         self.requests.append(request)
         await self.answers.setdefault(request.key.sample, asyncio.Event()).wait()
-        return Completion("x", "stop", Usage(0, 1), self.name)
+        if request.key.sample < self._failing:
+            await request.book_attempt("broken off", Usage(0, self._tokens))
+        return Completion("x", "stop", Usage(0, self._tokens), self.name)
 
 
 def states(steps: Steps) -> Counter[str]:
@@ -53,8 +58,8 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-def request(sample: int) -> Request:
-    return Request(StepKey(TASK.id, "edit", sample), (Message("user", "Hello"),), max_tokens=10)
+def request(sample: int, max_tokens: int = 10) -> Request:
+    return Request(StepKey(TASK.id, "edit", sample), (Message("user", "Hello"),), max_tokens=max_tokens)
 
 
 def test_one_call_more_is_booked_and_waits_for_a_slot(tmp_path: Path) -> None:
@@ -125,6 +130,42 @@ def test_a_booked_call_that_nobody_waits_for_is_not_sent_and_costs_nothing(tmp_p
     assert len(model.requests) == SLOTS
     assert states(steps) == {"done": SLOTS, "failed": 1}
     assert steps.journal.calls.spent() == SLOTS * 0.01
+    steps.journal.close()
+
+
+@pytest.mark.parametrize("lacking", ["before", "between attempts"])
+def test_no_slot_is_held_for_money_that_a_booked_call_may_give_back(tmp_path: Path, lacking: str) -> None:
+    """All slots were held so, the booked call waited for one, and the run for ever."""
+    is_repeated = lacking == "between attempts"
+    model = Waiting(10, failing=SLOTS if is_repeated else 0)
+    budget = 1.2 if is_repeated else 1.0
+    steps = open_steps(tmp_path, model, SANDBOX, operation=OperationSettings(calls=SLOTS, budget=budget))
+
+    def begin(first: int, count: int, max_tokens: int) -> list[asyncio.Future[Completion]]:
+        numbers = range(first, first + count)
+        return [asyncio.ensure_future(steps.calls.call(request(n, max_tokens))) for n in numbers]
+
+    async def all_of_them() -> list[Completion | BaseException]:
+        calls = begin(0, SLOTS, 10)
+        await until(lambda: len(model.requests) == SLOTS)
+        large = [] if is_repeated else begin(SLOTS, SLOTS, 60)
+        small = begin(2 * SLOTS, 1, 35 if is_repeated else 5)
+        if is_repeated:
+            await until(lambda: states(steps)["started"] == SLOTS + 1)
+        for n in range(SLOTS):
+            model.answers[n].set()
+            if not is_repeated:
+                await calls[n]
+        model.answers.setdefault(2 * SLOTS, asyncio.Event()).set()
+        async with asyncio.timeout(60):
+            return await asyncio.gather(*small, *large, *calls, return_exceptions=True)
+
+    small, *others = asyncio.run(all_of_them())
+    assert isinstance(small, Completion)
+    if is_repeated:
+        assert sum(isinstance(each, Completion) for each in others) == 3
+    assert {type(each) for each in others} == {Completion, BudgetReached}
+    assert steps.journal.calls.spent() <= budget + 1e-9
     steps.journal.close()
 
 
