@@ -157,6 +157,9 @@ class Writer:
                 except sqlite3.OperationalError as error:
                     self.on_rollback()
                     outcomes = [self._failure(error)] * len(batch)
+                except Exception as error:  # Nobody else would tell those that wait.
+                    self.on_rollback()
+                    outcomes = [error] * len(batch)
                 for (_, done), outcome in zip(batch, outcomes, strict=True):
                     if done.cancelled():
                         continue

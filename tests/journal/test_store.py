@@ -287,6 +287,26 @@ def test_a_patient_change_is_made_also_if_the_loop_ended_in_which_an_earlier_one
     assert journal.note(TASK.id, "edit", 1, "a") == 1
 
 
+def test_a_commit_that_fails_unlike_a_full_disk_keeps_nobody_waiting(journal: Journal) -> None:
+    def broken() -> None:
+        with journal._writer.writing() as connection:
+            connection.execute("PRAGMA defer_foreign_keys = ON")
+            connection.execute(
+                "INSERT INTO notes (task, stage, sample, kind, body) VALUES ('none', 'edit', 0, 'any', '1')"
+            )
+
+    def note() -> None:
+        journal.put_note(TASK.id, "edit", 0, "any", 1)
+
+    async def both() -> tuple[BaseException | None, BaseException | None]:
+        waiting = asyncio.gather(journal.group_commit(broken), journal.group_commit(note), return_exceptions=True)
+        return await asyncio.wait_for(waiting, 30)
+
+    assert [type(end) for end in asyncio.run(both())] == [sqlite3.IntegrityError] * 2
+    asyncio.run(journal.group_commit(note))
+    assert journal.note(TASK.id, "edit", 0, "any") == 1
+
+
 def test_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:
     with journal._writer.writing() as connection:
         connection.execute(
