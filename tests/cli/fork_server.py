@@ -85,6 +85,8 @@ def preload() -> None:
 def become(request: dict[str, object], streams: list[int]) -> None:
     """Make this process that of a command."""
     os.setsid()
+    # A suite that was started in the background of a script has it ignored, and so would the command.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
