@@ -167,12 +167,20 @@ def test_what_the_infrastructure_failed_is_tried_once_more_at_the_end(
     assert len(failed) >= 3
 
 
+class Slower(AnsweringModel):
+    """Its answers take longer than what goes on between them, also on a busy machine: some call always waits."""
+
+    async def complete(self, request: Request) -> Completion:
+        await asyncio.sleep(0.05)
+        return await super().complete(request)
+
+
 @pytest.mark.slow
 def test_tasks_begin_no_sooner_than_their_calls_could_go_out(
     tmp_path: Path, make_snapshot: Callable[..., Snapshot]
 ) -> None:
     """With room for one call at a time the first tasks end before the last ones begin, and later stages go first."""
-    model = AnsweringModel(answer)
+    model = Slower(answer)
     with make_snapshot(SOURCES) as snapshot:
         make_run(tmp_path, model, snapshot, OperationSettings(calls=1, tasks=5))
     keys = [request.key for request in model.requests]
