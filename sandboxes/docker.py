@@ -12,7 +12,17 @@ from typing import Any
 from sandboxes import inside
 from sandboxes.base import Backend, Environment, Execution, Limits, Reason, SandboxError, Script
 from sandboxes.container import Container, Kind, unpacked_layer
-from sandboxes.engine import LABEL, export_folder, knock, labels_of, open_engine, orphans, remove, unavailable
+from sandboxes.engine import (
+    LABEL,
+    export_folder,
+    knock,
+    labels_of,
+    open_engine,
+    orphans,
+    ran_out_of_memory,
+    remove,
+    unavailable,
+)
 from sandboxes.guard import Guard
 from sandboxes.layers import EMPTY, Layer
 from sandboxes.pool import Pool
@@ -115,7 +125,7 @@ class DockerSandbox:
         candidate = patch if self._reuse else None
         if layer is not None:
             candidate = f"{_SESSION} {layer.id}"
-        container = None
+        container, began = None, time.time()
         after, dropped = before, ""
         try:
             container = self._pool.take(kind, candidate)
@@ -137,9 +147,15 @@ class DockerSandbox:
                 with self._lock:
                     self._busy.discard(container)
                 container.close()
-        if self._closed.is_set() and done.reason is Reason.SANDBOX_FAILED:
-            done = inside.failed("the sandbox was closed", done.output.encode())
-        return Step(done, after, dropped)
+        if done.reason is not Reason.SANDBOX_FAILED:
+            return Step(done, after, dropped)
+        if self._closed.is_set():
+            return Step(inside.failed("the sandbox was closed", done.output.encode()), before)
+        if container and ran_out_of_memory(self._engine, container.identity, began):
+            # What a script wrote into memory stays when it is killed: process 1 was next.
+            done, dropped = Execution(Reason.OUT_OF_MEMORY, output=done.output), "the container ran out of memory"
+            return Step(done, before, dropped if layer is not None else "")
+        return Step(done, before)
 
     def release(self, image: str) -> None:
         """Remove the containers that wait for scripts in an image; see `ImageSandbox.release`."""

@@ -95,6 +95,20 @@ def remove(engine: Any, container: str) -> None:
         engine.api.remove_container(container, force=True, v=True)
 
 
+def ran_out_of_memory(engine: Any, container: str, since: float) -> bool:
+    """Whether the kernel has killed processes of a container that ended, for memory, since a moment."""
+    from docker.errors import DockerException
+
+    wanted = {"container": container, "event": ["oom", "die"]}
+    try:
+        # The engine may hear of it a moment after us; it is not waited for if that was long ago.
+        events = engine.api.events(since=int(since), until=int(time.time()) + 5, filters=wanted, decode=True)
+        with contextlib.closing(events):
+            return next((event["Action"] == "oom" for event in events), False)
+    except (DockerException, OSError):
+        return False
+
+
 def labels_of(run: str) -> dict[str, str]:
     """Labels that identify a container's owner: run, machine, process id and start time of the process."""
     return {

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 from sandboxes import Environment, Execution, Limits, Reason, SandboxError, Script
 from sandboxes.docker import DockerSandbox, export_folder
-from sandboxes.engine import LABEL
+from sandboxes.engine import LABEL, ran_out_of_memory
 from tests.sandboxes.relay import Relay
 from tests.sandboxes.test_local import SH, wait_until
 
@@ -54,10 +55,13 @@ def sleeping(engine: Any, run: str) -> list[Any]:
 
 
 @contextlib.contextmanager
-def in_flight(sandbox: DockerSandbox, environment: Environment) -> Iterator[list[Execution]]:
+def in_flight(
+    sandbox: DockerSandbox, environment: Environment, script: Script = SLEEP, memory_mb: int = Limits().memory_mb
+) -> Iterator[list[Execution]]:
     """A run that would last; when the block ends, it has ended, and the list holds its result."""
     results: list[Execution] = []
-    thread = threading.Thread(target=lambda: results.append(sandbox.run(environment, SLEEP, limits=Limits(seconds=60))))
+    limits = Limits(seconds=60, memory_mb=memory_mb)
+    thread = threading.Thread(target=lambda: results.append(sandbox.run(environment, script, limits=limits)))
     thread.start()
     yield results
     thread.join(30)
@@ -140,6 +144,36 @@ print(sum(written.values()))
     limits = Limits(disk_mb=2048, memory_mb=128)
     done = docker_sandbox.run(docker_environment, Script(text.replace("range(20)", "range(400)")), limits=limits)
     assert done.reason is Reason.OUT_OF_MEMORY, done
+
+
+def test_a_container_that_memory_ended_is_told_from_others(engine: Any, docker_environment: Environment) -> None:
+    ended: dict[str, str] = {}
+    for name, program in {"full": "x = b'x' * (1 << 30)", "done": "", "killed": "import os; os.abort()"}.items():
+        command = ["python3", "-c", program]
+        container = engine.containers.create(docker_environment.image, command, mem_limit="32m", network_mode="none")
+        container.start()
+        container.wait()
+        ended[name] = container.id
+        container.remove(force=True)
+    found = {name: ran_out_of_memory(engine, id, time.time() - 100) for name, id in ended.items()}
+    assert found == {"full": True, "done": False, "killed": False}
+    assert not ran_out_of_memory(engine, ended["full"], time.time() + 2), "that was before"
+
+
+def test_a_script_that_leaves_process_1_no_memory_has_run_out_of_it(
+    engine: Any, docker_environment: Environment
+) -> None:
+    """What it wrote stays in memory when it is killed: one time in a hundred, process 1 is killed next."""
+    run, began = str(uuid.uuid4()), time.time()
+    sandbox = DockerSandbox(run)
+    text = "python3 -c 'x = b\"x\" * (1 << 30)'; echo started; sleep 1000"
+    with in_flight(sandbox, docker_environment, Script(text, "script.sh", SH), 64) as results:
+        wait_until(lambda: sleeping(engine, run))
+        (found,) = sleeping(engine, run)
+        assert ran_out_of_memory(engine, found["Id"], began)
+        engine.api.remove_container(found["Id"], force=True)
+    assert [(done.reason, done.detail) for done in results] == [(Reason.OUT_OF_MEMORY, "")]
+    sandbox.close()
 
 
 def test_close_ends_calls_in_flight(engine: Any, docker_environment: Environment) -> None:
