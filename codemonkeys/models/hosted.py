@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Literal
 from codemonkeys.errors import MissingKey, ModelError, UnusableModel
 from codemonkeys.models import providers
 from codemonkeys.models.answers import is_chat_record, read_answer, with_own_words
-from codemonkeys.models.base import Completion, Price, Request
+from codemonkeys.models.base import Completion, Price, Request, Usage
 from codemonkeys.models.batch_prices import WITH_BATCHES, batch_factors
 from codemonkeys.models.batching import BatchFactors, Held, Hold, Unanswered, holding_transport
 from codemonkeys.models.counting import counting_of
@@ -150,10 +151,18 @@ class HostedModel:
         """Answer one request, retries included; see `Model`."""
         if not self._is_plain(request) and self._provider is None:
             await asyncio.to_thread(self._check_litellm)
-        async with self._slots:
-            what = f"{request.key}: {self.name}"
+        what, book_attempt = f"{request.key}: {self.name}", request.book_attempt
+        async with AsyncExitStack() as slot:
+            await slot.enter_async_context(self._slots)
+
+            async def book(reason: str, usage: Usage | None = None) -> None:
+                # It may wait for the cost of a call that waits for a slot.
+                await slot.aclose()
+                await book_attempt(reason, usage)
+                await slot.enter_async_context(self._slots)
+
             attempt = partial(self._attempt, request, what)
-            completion, attempts = await self._retry.run(attempt, what, request.book_attempt)
+            completion, attempts = await self._retry.run(attempt, what, book)
             self.throttle.answered(completion.usage.completion_tokens if completion.usage else 0)
             return completion if attempts == 1 else replace(completion, attempts=attempts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -21,6 +22,9 @@ from codemonkeys.errors import BudgetReached
 from codemonkeys.journal import queries, run_files
 from codemonkeys.keys import StepKey
 from codemonkeys.models.base import Completion, Message, Price, Request, Usage
+from codemonkeys.models.endpoint import Endpoint
+from codemonkeys.models.hosted import HostedModel
+from codemonkeys.models.retry import Patience
 from codemonkeys.models.throttle import Throttle
 from codemonkeys.settings import OperationSettings
 from sandboxes.base import Execution, Reason
@@ -28,6 +32,7 @@ from tests.fakes import TASK, AnsweringModel, AnsweringSandbox, open_steps
 
 SLOTS = AHEAD
 SANDBOX = AnsweringSandbox(lambda script, patch: Execution(Reason.EXITED, 0))
+PRICES = {"input_cost_per_token": 0.0, "output_cost_per_token": 0.01, "litellm_provider": "openai", "mode": "chat"}
 
 
 class Waiting(AnsweringModel):
@@ -166,6 +171,41 @@ def test_no_slot_is_held_for_money_that_a_booked_call_may_give_back(tmp_path: Pa
         assert sum(isinstance(each, Completion) for each in others) == 3
     assert {type(each) for each in others} == {Completion, BudgetReached}
     assert steps.journal.calls.spent() <= budget + 1e-9
+    steps.journal.close()
+
+
+def test_nor_a_slot_of_the_model_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hosted model has as many of its own: those that lacked money held these, and the booked call waited for one."""
+    (tmp_path / "prices.json").write_text(json.dumps({"openai/test": PRICES}))
+    asked, go_on = list[int](), asyncio.Event()
+
+    async def ask(_: Endpoint, request: Request, completion_length: bool) -> dict[str, Any]:
+        asked.append(request.key.sample)
+        await go_on.wait()
+        if request.key.sample in first and asked.count(request.key.sample) == 1:
+            raise ConnectionResetError("cut off")
+        return {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+
+    monkeypatch.setattr(Endpoint, "ask", ask)
+    patience = Patience(attempts=2, backoff=0.001)
+    model = HostedModel("openai/test", "http://nowhere", 60, patience, SLOTS, tmp_path / "prices.json")
+    # Enough for the calls that are out and the booked one, and for another attempt of all once that has cost less.
+    operation = OperationSettings(calls=SLOTS, budget=(SLOTS + 1) * 0.1 + 0.09, reasoning_beside=False)
+    steps = open_steps(tmp_path, model, SANDBOX, operation=operation)
+
+    async def all_of_them() -> None:
+        calls = [asyncio.ensure_future(steps.calls.call(request(n))) for n in range(SLOTS + 1)]
+        await until(lambda: states(steps)["started"] == SLOTS + 1 and len(asked) == SLOTS)
+        first.extend(asked)
+        go_on.set()
+        async with asyncio.timeout(60):
+            await asyncio.gather(*calls)
+        await model.close()
+
+    first = list[int]()
+    asyncio.run(all_of_them())
+    assert states(steps) == {"failed": SLOTS, "done": SLOTS + 1}
+    assert steps.journal.calls.spent() == pytest.approx(SLOTS * 0.1 + (SLOTS + 1) * 0.01)
     steps.journal.close()
 
 
