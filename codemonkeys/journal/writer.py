@@ -142,24 +142,12 @@ class Writer:
             self._committing = asyncio.get_running_loop().create_task(self._commit())
 
     async def _commit(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
                 for _ in range(GATHERING):
                     await asyncio.sleep(0)
                 batch, self._waiting, self._in_a_hurry = self._waiting, [], False
-                changes = [change for change, _ in batch]
-                outcomes: list[Any]
-                try:
-                    outcomes = self._apply(changes)
-                    if self.connection.in_transaction:
-                        await loop.run_in_executor(self._disk, self._end_transaction)
-                except sqlite3.OperationalError as error:
-                    self.on_rollback()
-                    outcomes = [self._failure(error)] * len(batch)
-                except Exception as error:  # Nobody else would tell those that wait.
-                    self.on_rollback()
-                    outcomes = [error] * len(batch)
+                outcomes = await self._carry_out([change for change, _ in batch])
                 for (_, done), outcome in zip(batch, outcomes, strict=True):
                     if done.cancelled():
                         continue
@@ -172,6 +160,25 @@ class Writer:
         finally:
             self._committing = None
         self._commit_soon()
+
+    async def _carry_out(self, changes: list[Callable[[], Any]]) -> list[Any]:
+        """Make changes in one commit; returns what each returned or raised.
+
+        Whatever fails is returned so: nobody else would tell those that wait.
+        """
+        try:
+            try:
+                outcomes = self._apply(changes)
+                if self.connection.in_transaction:
+                    await asyncio.get_running_loop().run_in_executor(self._disk, self._end_transaction)
+                return outcomes
+            except Exception:
+                self.on_rollback()
+                raise
+        except sqlite3.OperationalError as error:
+            return [self._failure(error)] * len(changes)
+        except Exception as error:
+            return [error] * len(changes)
 
     def _apply(self, changes: list[Callable[[], Any]]) -> list[Any]:
         """Apply all changes in one transaction, which is left open; returns what each returned or raised.

@@ -307,6 +307,21 @@ def test_a_commit_that_fails_unlike_a_full_disk_keeps_nobody_waiting(journal: Jo
     assert journal.note(TASK.id, "edit", 0, "any") == 1
 
 
+def test_nor_one_after_which_the_totals_cannot_be_read_anew(journal: Journal) -> None:
+    """As on a disk that fails: what reads the totals after a rollback fails too."""
+
+    def broken() -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def several() -> list[BaseException | None]:
+        changes = (journal.group_commit(change) for change in (broken, lambda: None))
+        return await asyncio.wait_for(asyncio.gather(*changes, return_exceptions=True), 30)
+
+    journal._writer.on_rollback = broken
+    ended = asyncio.run(several())
+    assert [type(end) for end in ended] == [JournalError] * 2 and "disk I/O error" in str(ended[0])
+
+
 def test_newer_schema_is_refused(journal: Journal, tmp_path: Path) -> None:
     with journal._writer.writing() as connection:
         connection.execute(
