@@ -16,7 +16,8 @@ class Stop:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A signal handler may come in while its own thread has the lock.
+        self._lock = threading.RLock()
         self._on_abort: list[Callable[[], object]] = []
         self.draining = False
         """Whether nothing new may begin."""
@@ -38,8 +39,8 @@ class Stop:
     def calling(self, callback: Callable[[], object]) -> Iterator[None]:
         """Within the block, an abort calls back, from the thread that aborts; at once if it has happened already."""
         with self._lock:
+            self._on_abort.append(callback)  # Before the look: an abort in between calls it.
             aborted = self.aborted
-            self._on_abort.append(callback)
         try:
             if aborted:
                 callback()
