@@ -156,7 +156,7 @@ def test_attempts_of_a_session_that_died_stay_on_the_bill(tmp_path: Path) -> Non
 
     async def die(steps: Steps) -> None:
         call = asyncio.ensure_future(steps.calls.call(request))
-        await in_flight.wait()
+        await asyncio.wait_for(in_flight.wait(), 60)
         call.cancel()
         steps.in_flight.cancel()
         await steps.in_flight.drain()

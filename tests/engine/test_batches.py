@@ -174,8 +174,9 @@ def test_calls_that_a_batch_does_not_answer_go_out_alone(name: str, tmp_path: Pa
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(120):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("name", MODELS)

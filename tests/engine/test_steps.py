@@ -184,12 +184,10 @@ def test_an_equal_execution_does_not_fail_with_whoever_is_cancelled(tmp_path: Pa
 
     async def race() -> Execution:
         blocking = [] if began else [asyncio.create_task(steps.executions.run(KEY._replace(turn=9), other))]
-        while not (began or running.is_set()):
-            await asyncio.sleep(0.001)
+        assert began or await asyncio.to_thread(running.wait, 60)
         first = asyncio.create_task(steps.executions.run(KEY, request))
         second = asyncio.create_task(steps.executions.run(KEY._replace(turn=1), request))
-        while not running.is_set():
-            await asyncio.sleep(0.001)
+        assert await asyncio.to_thread(running.wait, 60)
         await asyncio.sleep(0)
         first.cancel()
         await asyncio.wait([first])
@@ -244,8 +242,9 @@ def test_no_thread_waits_for_what_is_carried_out_elsewhere(tmp_path: Path) -> No
         tasks = [
             asyncio.create_task(steps.executions.step(KEY._replace(turn=n), one)) for n, one in enumerate(requests)
         ]
-        while len(sandbox.begun) < len(requests):
-            await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            while len(sandbox.begun) < len(requests):
+                await asyncio.sleep(0)
         tasks[0].cancel()
         await asyncio.wait([tasks[0]])
         for text, _, result in sandbox.begun:

@@ -209,11 +209,11 @@ def serve_endpoint(endpoint: Serving) -> Iterator[Serving]:
     thread = threading.Thread(target=loop.run_forever, name="endpoint")
     thread.start()
     try:
-        runner = asyncio.run_coroutine_threadsafe(endpoint.start(0), loop).result()
+        runner = asyncio.run_coroutine_threadsafe(endpoint.start(0), loop).result(60)
         try:
             yield endpoint
         finally:
-            asyncio.run_coroutine_threadsafe(endpoint.stop(runner), loop).result()
+            asyncio.run_coroutine_threadsafe(endpoint.stop(runner), loop).result(120)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -18,11 +18,13 @@ def load_endpoint(program: Path, answers: Path, *faults: str) -> Iterator[str]:
         port = free.getsockname()[1]
     process = subprocess.Popen([sys.executable, str(program), "--port", str(port), "--answers", str(answers), *faults])
     try:
+        end = time.monotonic() + 120
         while process.poll() is None:
             with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
                 break
+            assert time.monotonic() < end, "it does not listen"
             time.sleep(0.01)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait()
+        process.wait(60)

@@ -137,6 +137,7 @@ def test_an_endpoint_is_tried_before_the_run_and_not_when_a_proxy_is_in_between(
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(60)
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
         check_reach(address)
         caller, _ = listener.accept()

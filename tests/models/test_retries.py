@@ -267,8 +267,9 @@ def test_all_calls_of_a_model_wait_together() -> None:
 
     async def both() -> None:
         told = asyncio.create_task(retry.run(failing(1, 30), "first"))
-        while not clock.slept:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            while not clock.slept:
+                await asyncio.sleep(0)
         clock.time = 100.0  # The first call sleeps; the second one comes now.
         await retry.run(other, "second")
         await told

@@ -23,6 +23,7 @@ from tests.cli.command import Command, Done, codemonkeys
 from tests.models.endpoint import Reply, Seen, serve
 from tests.models.load_endpoint import load_endpoint
 from tests.recorded import dry_run
+from tests.runs.test_runs import wait_for
 from tests.tiny_task import FILES, add_tasks, make_task_repository
 
 TASKS = 20
@@ -195,9 +196,8 @@ def test_a_second_process_is_refused_and_told_the_first(batch: Batch) -> None:
     with serve(lambda seen: Reply(hang=True)) as endpoint:
         first = batch.start(*batch.solve(endpoint.url, "shared"))
         try:
-            while not endpoint.requests:
-                assert first.poll() is None
-                time.sleep(0.05)
+            wait_for(lambda: endpoint.requests != [] or first.poll() is not None)
+            assert first.poll() is None
             sent = len(endpoint.requests)
             for words in (batch.solve(endpoint.url, "shared"), ["resume", "shared"]):
                 second = batch(*words)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.cli.command import codemonkeys as command
 from tests.journal.test_old_runs import restore
 from tests.models.endpoint import Reply, Seen, answer, serve
 from tests.runs import judging
+from tests.runs.test_runs import wait_for
 from tests.tiny_task import ID, add_tasks, make_task_repository
 
 JUDGING = "tests.runs.judging:open_model"
@@ -225,9 +225,8 @@ def test_a_choice_is_killed_and_goes_on_without_asking_again(runs: Path, shared_
         more = ["-c", f"operation.prices={runs / 'prices.json'}", "-c", "operation.calls=1", "--budget", "5"]
         asked = ["select", "run", "--rule", "judge", "-m", "openai/test", "--api-base", endpoint.url, "--name", "far"]
         process = Command(*asked, *more, home=shared_home, cwd=runs.parent)
-        while len(endpoint.requests) < 3:
-            assert process.poll() is None
-            time.sleep(0.05)
+        wait_for(lambda: len(endpoint.requests) >= 3 or process.poll() is not None)
+        assert process.poll() is None
         process.kill()
         process.communicate()
         before = own(runs)
