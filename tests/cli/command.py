@@ -9,13 +9,19 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+LONGEST = 420.0
+"""Seconds that a command may take where a test sets no limit: the longest one takes a minute on a machine at rest. Less
+than pytest gives a test, whose whole process ends then."""
 SERVER = "CODEMONKEYS_TEST_COMMANDS"
 """Environment variable that holds the socket of the fork server; see `fork_server.py` and `conftest.py`."""
+NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""Variables without which libraries begin threads when they are imported: the server is to have none when it forks."""
 READ_AT_IMPORT = ("PYTHON", "HF_HOME", "HF_ENDPOINT", "HF_HUB_", "LITELLM_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 """Beginnings of variables that Python or a library reads when it is imported: these need a process of their own."""
 
@@ -33,7 +39,7 @@ def fork_server() -> Iterator[None]:
             server = subprocess.Popen(
                 [sys.executable, str(program), str(number)],
                 cwd=folder,
-                env=environment(Path(folder)),
+                env=environment(Path(folder), **NO_THREADS),
                 pass_fds=[number],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
@@ -84,6 +90,7 @@ def new_process(*arguments: str | Path, home: Path, cwd: Path, **variables: str)
         capture_output=True,
         text=True,
         check=False,
+        timeout=LONGEST,
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
@@ -112,12 +119,13 @@ class Command:
     ) -> None:
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._server.connect(os.environ[SERVER])
+        self._server.settimeout(LONGEST)
         request = {"arguments": list(map(str, arguments)), "environment": variables, "folder": str(folder)}
         socket.send_fds(self._server, [json.dumps(request).encode()], streams)
         self.pid = int(self._server.recv(100))
         self.returncode: int | None = None
 
-    def wait(self, timeout: float | None = None) -> int:
+    def wait(self, timeout: float = LONGEST) -> int:
         """Its exit code, negative for a signal; raises TimeoutError if it runs for longer than some seconds."""
         if self.returncode is None:
             self._server.settimeout(timeout)
@@ -140,9 +148,23 @@ class Command:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
-    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for its end; what it wrote to standard output and to standard error."""
-        self.wait(timeout)
+    def communicate(self, timeout: float = LONGEST) -> tuple[str, str]:
+        """Wait for its end; what it wrote to standard output and to standard error.
+
+        One that takes longer is killed, and AssertionError tells where it waited.
+        """
+        try:
+            self.wait(timeout)
+        except TimeoutError:
+            for number in (signal.SIGUSR1, signal.SIGABRT):  # See `fork_server.py`.
+                self.send_signal(number)
+                time.sleep(5)
+            self.kill()
+            self.wait()
+            raise AssertionError(f"not ended after {timeout:g} s: {self._written()}") from None
+        return self._written()
+
+    def _written(self) -> tuple[str, str]:
         written = []
         for stream in self._streams:
             with stream:

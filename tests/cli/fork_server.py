@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import faulthandler
 import fcntl
 import gc
 import importlib
@@ -76,10 +77,24 @@ def preload() -> None:
     for template in rendering.shipped_folder().glob("*.jinja"):
         rendering.template(template.stem, None, False)
     languages.grammar("python")
-    assert threading.active_count() == 1, f"a fork would lose {threading.enumerate()}"
+    threads = os.listdir("/proc/self/task")  # Those of libraries too, which may hold a lock at the fork.
+    assert len(threads) == 1, f"a fork would lose all but one of {len(threads)} threads: {threading.enumerate()}"
     # What is there stays there: no collection in a fork copies its pages.
     gc.collect()
     gc.freeze()
+
+
+def tell_tasks(*_: object) -> None:
+    """Tell on standard error where the tasks of the event loop wait: the stack of no thread shows that."""
+    asyncio = sys.modules.get("asyncio")
+    with contextlib.suppress(RuntimeError):  # There is no loop.
+        for task in asyncio.all_tasks() if asyncio else ():
+            print(task.get_name(), file=sys.stderr)
+            waiting = task.get_coro()
+            while (frame := getattr(waiting, "cr_frame", None)) is not None:
+                print(f"  {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}", file=sys.stderr)
+                waiting = waiting.cr_await
+    sys.stderr.flush()
 
 
 def become(request: dict[str, object], streams: list[int]) -> None:
@@ -90,6 +105,8 @@ def become(request: dict[str, object], streams: list[int]) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    signal.signal(signal.SIGUSR1, tell_tasks)
+    faulthandler.enable(2)  # SIGABRT has all threads told.
     if os.isatty(0):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.environ.clear()

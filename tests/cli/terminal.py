@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.cli.command import Command
+from tests.cli.command import LONGEST, Command
 
 CTRL_C = b"\x03"
 COLUMNS, LINES = 80, 24
@@ -50,7 +50,7 @@ class Terminal:
         """Press keys; the terminal sends its foreground process group a signal for Ctrl-C."""
         os.write(self._ours, keys)
 
-    def wait(self, timeout: float | None = None) -> int:
+    def wait(self, timeout: float = LONGEST) -> int:
         """The exit code of the command."""
         code = self.command.wait(timeout)
         self._reader.join(10)
