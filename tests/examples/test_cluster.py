@@ -69,7 +69,8 @@ PROGRAMS = {
     "srun": 'echo "$*" >> "$LOG"; env >> "$LOG.srun"; exec sleep 60',
     "ray": "exit 0",
     # Both calls of srun have left their marks by then.
-    "codemonkeys": 'until [ "$(grep -c ^SLURM_JOB_ID "$LOG.srun")" = 2 ]; do sleep 0.05; done 2> /dev/null\n'
+    "codemonkeys": 'for _ in {1..1200}; do [ "$(grep -c ^SLURM_JOB_ID "$LOG.srun")" = 2 ] && break; sleep 0.05; done '
+    "2> /dev/null\n"
     'echo "$*" >> "$LOG"; env > "$LOG.driver"; stat -c %a "$RAY_AUTH_TOKEN_PATH" >> "$LOG"',
     "python": "echo secret-token",
 }
