@@ -26,7 +26,8 @@ _PROCESSES = f"{_PREFIX}-processes"
 _numbers = itertools.count()
 _busy: set[Path] = set()
 """Groups of this process that could not be removed yet, as a process in them was still exiting."""
-_changing_busy = threading.Lock()
+_changing_busy = threading.RLock()
+"""Taken again by the thread that holds it: a collection of garbage in the middle may end a sandbox, with its groups."""
 _sweeping = False
 """Whether a thread removes busy groups."""
 
@@ -91,7 +92,10 @@ def remove_busy(seconds: float = 0.0) -> None:
     deadline = time.monotonic() + seconds
     while True:
         with _changing_busy:
-            _busy.difference_update([folder for folder in _busy if _removed(folder)])
+            found = _busy.copy()
+        gone = [folder for folder in found if _removed(folder)]
+        with _changing_busy:
+            _busy.difference_update(gone)
             left = bool(_busy)
         if not left or time.monotonic() >= deadline:
             return

@@ -52,7 +52,7 @@ class LocalSandbox:
         self._launcher = Launcher(self._parents.values())
         self._spares = Spares(Starter(self._launcher, self._parents))
         self._patched = Patched()
-        weakref.finalize(self, self._spares.close)  # in case nobody calls `close`
+        self._end_spares = weakref.finalize(self, self._spares.close)  # in case nobody calls `close`
         cgroups.remove_orphans(self._parents)
 
     def ensure(self, environment: Environment) -> None:
@@ -103,7 +103,7 @@ class LocalSandbox:
         self._closed.set()
         with self._idle:
             self._idle.wait_for(lambda: self._running == 0, GRACE)
-        self._spares.close()
+        self._end_spares()
         self._launcher.close()
         cgroups.remove_busy(GRACE)
 

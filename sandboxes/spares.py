@@ -156,7 +156,8 @@ class Spares:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        if self._thread:
+        # Where nobody called this, a collection of garbage does, in any thread.
+        if self._thread and self._thread is not threading.current_thread():
             self._thread.join(_PATIENCE)
         with self._changed:
             left, self._waiting = self._waiting, deque()

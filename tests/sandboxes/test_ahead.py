@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import marshal
 import os
 import shutil
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -248,6 +250,62 @@ def test_groups_of_runs_that_ended_are_removed_by_themselves(own: Environment) -
         for _ in range(3):
             assert sandbox.run(own, Script("exit 0", "exit.sh", SH), None, LIMITS).exit_code == 0
         wait_until(lambda: not cgroups._busy)
+
+
+COLLECTED = """
+import gc
+from pathlib import Path
+from sandboxes import cgroups
+from sandboxes.local import LocalSandbox
+gc.disable()
+sandbox = LocalSandbox()
+sandbox.itself = sandbox
+del sandbox
+def removed(folder):
+    cgroups._busy.add(Path("another"))
+    return bool(gc.collect())
+cgroups._removed = removed
+cgroups._busy.add(Path("one"))
+cgroups.remove_busy()
+print(cgroups._busy)
+"""
+
+
+def test_a_sandbox_that_is_collected_while_groups_are_removed_stops_nobody() -> None:
+    """Garbage is collected in whichever thread makes the object too many: also in one that removes groups."""
+    command, place = [sys.executable, "-c", COLLECTED], Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("{PosixPath('another')}\n", ""), done
+
+
+def test_a_sandbox_that_its_own_thread_collects_ends_what_waits(
+    own: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten, real, wrong = threading.Event(), spares.Starter.start, list[object]()
+    ended: list[spares.StartedRun] = []
+
+    def start(starter: spares.Starter, limits: Limits, ground: plans.Ground) -> spares.StartedRun:
+        if threading.current_thread() is not threading.main_thread():
+            assert forgotten.wait(60)
+            gc.collect()
+        return real(starter, limits, ground)
+
+    monkeypatch.setattr(spares.Starter, "start", start)
+    end = spares.StartedRun.end
+    monkeypatch.setattr(spares.StartedRun, "end", lambda run: (ended.append(run), end(run)))
+    monkeypatch.setattr(sys, "unraisablehook", wrong.append)
+    sandbox: Any = LocalSandbox()
+    sandbox.itself = sandbox
+    assert sandbox.run(own, Script("exit 0", "exit.sh", SH), None, LIMITS).exit_code == 0
+    thread, waiting = sandbox._spares._thread, sandbox._spares._waiting
+    gc.disable()
+    try:
+        del sandbox
+        forgotten.set()
+        thread.join(60)
+    finally:
+        gc.enable()
+    assert not thread.is_alive() and wrong == [] and len(ended) == 1 and not waiting
 
 
 def test_process_1_tells_nothing_and_heeds_no_signal(sandbox: LocalSandbox, own: Environment) -> None:
