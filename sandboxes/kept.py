@@ -55,6 +55,8 @@ START_SECONDS = 600.0
 """Limit on copying the working tree."""
 _AFTER = 600.0
 """Seconds beyond the time limit in which the tree is put back."""
+_AGAIN = 0.2
+"""Seconds between two interrupts of what runs: the first may come before there is a command to interrupt."""
 
 
 class Container(Protocol):
@@ -128,11 +130,15 @@ class KeptSandbox:
         """End the execution that is running, and remove the copies of the trees."""
         self._closed = True
         self._container.interrupt()
-        with self._lock:
+        while not self._lock.acquire(timeout=_AGAIN):
+            self._container.interrupt()
+        try:
             for tree in self._trees.values():
                 with contextlib.suppress(SandboxError):
                     tree.end()
             self._trees.clear()
+        finally:
+            self._lock.release()
 
     def _execute(
         self, environment: Environment, script: Script, patch: str | None, limits: Limits, layer: Layer | None

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from sandboxes import Environment, Limits, Reason, Script, conformance
 from sandboxes.conformance import isolation
 from sandboxes.here import BACKEND, ThisContainer
 from sandboxes.kept import LOST, KeptSandbox
+from tests.sandboxes.test_local import wait_until
 
 NOT_HELD = {name for names in LOST.values() for name in names}
 SIGNALS_TO_PROCESS_1 = {"only_the_clock_times_out", "a_stopped_helper_does_not_stretch_the_time"}
@@ -158,9 +159,8 @@ script = Script("echo changed > a.txt; : > new; sleep 1000; : {mark}", "script.s
 KeptSandbox(ThisContainer()).run(Environment("e", repository={environment.repository!r}), script)
 """
     process = subprocess.Popen([sys.executable, "-c", program])
-    while not (Path(environment.repository) / "new").exists():
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_until(lambda: process.poll() is not None or (Path(environment.repository) / "new").exists(), 60)
+    assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait()
     sandbox = KeptSandbox(ThisContainer())
@@ -180,13 +180,37 @@ def test_closing_ends_what_runs(tmp_path: Path) -> None:
     script = Script(": > new; sleep 1000", "script.sh", ("bash",))
     thread = threading.Thread(target=lambda: results.append(sandbox.run(environment, script, None, Limits(1000))))
     thread.start()
-    while not (Path(environment.repository) / "new").exists():
-        time.sleep(0.02)
+    wait_until((Path(environment.repository) / "new").exists, 60)
     sandbox.close()
-    thread.join()
+    thread.join(60)
     assert results[0].reason is Reason.SANDBOX_FAILED, results
     assert state(Path(environment.repository)) == before
     assert sandbox.run(environment, script).detail == "the sandbox was closed"
+
+
+def test_closing_ends_what_is_about_to_run(tmp_path: Path) -> None:
+    """A command that begins when it has been told to end is told again."""
+    told = threading.Event()
+
+    class Late(ThisContainer):
+        def exec(self, words: Sequence[str], seconds: float) -> tuple[int, str]:
+            assert "keeper.main('run'" not in words[-1] or told.wait(60)
+            return super().exec(words, seconds)
+
+        def interrupt(self) -> None:
+            super().interrupt()
+            told.set()
+
+    environment, sandbox = environment_in(tmp_path), KeptSandbox(Late())
+    sandbox.ensure(environment)
+    results = []
+    script = Script("sleep 60", "script.sh", ("bash",))
+    thread = threading.Thread(target=lambda: results.append(sandbox.run(environment, script, None, Limits(100))))
+    thread.start()
+    wait_until(sandbox._lock.locked, 60)
+    sandbox.close()
+    thread.join(100)
+    assert [done.reason for done in results] == [Reason.SANDBOX_FAILED], results
 
 
 def test_a_copy_that_was_tampered_with_is_not_put_back(tmp_path: Path) -> None:
