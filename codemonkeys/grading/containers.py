@@ -9,6 +9,7 @@ import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +29,8 @@ from codemonkeys.tasks.images import engine
 LARGEST = 64 << 20
 """Maximum bytes of a file that is read from a container."""
 SHELL = "/bin/bash"
+AGAIN = 1.0
+"""Seconds after which the containers of a grading that was interrupted are looked for again."""
 
 
 class File(NamedTuple):
@@ -137,10 +140,16 @@ class ContainerGrader:
     ) -> None:
         """Run the jobs, `workers` at a time; `on_verdict` is called with each verdict, from a worker thread."""
         stopped, run = Event(), f"evaluate-{run_id}-{uuid.uuid4().hex[:12]}"
+        asked: list[Future[None]] = []
 
         def stop() -> None:
             stopped.set()
-            self.containers.stop(run)
+            while True:
+                self.containers.stop(run)
+                # One that just begins has no container yet, and one that is tried again gets another.
+                if not (left := [done for done in asked if not done.done()]):
+                    return
+                wait(left, timeout=AGAIN)
 
         def grade(job: Job) -> None:
             verdict = self._grade_one(job, run)
@@ -148,7 +157,9 @@ class ContainerGrader:
                 on_verdict(verdict)
 
         with worker_threads(workers, "grade", stop) as submit:
-            for done in [submit(partial(grade, job)) for job in jobs]:
+            for job in jobs:
+                asked.append(submit(partial(grade, job)))
+            for done in asked:
                 done.result()
 
     def _grade_one(self, job: Job, run: str) -> Verdict:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from codemonkeys.errors import EnvironmentFailed
 from codemonkeys.grading import containers, on_nodes
 from codemonkeys.grading.containers import ContainerGrader, ContainerResult, ContainerScript, File, report_tests
 from codemonkeys.grading.on_nodes import NodeContainers, run_here
-from codemonkeys.grading.sandboxed import LIMITS, Job
+from codemonkeys.grading.sandboxed import LIMITS, SANDBOX_ATTEMPTS, Job
 from codemonkeys.grading.verdict import Outcome, Verdict
 from codemonkeys.tasks.answer_key import AnswerKey
 from codemonkeys.tasks.predictions import Prediction
@@ -89,6 +90,38 @@ def test_what_fails_with_a_node_or_its_engine_is_tried_again_and_never_held_agai
     assert (verdict.outcome, verdict.detail) == (Outcome.INFRASTRUCTURE, "a: node 10.0.0.1 was lost")
     bad = graded(tmp_path, nodes := Nodes(ContainerResult("timed out", "", {})))
     assert (bad.outcome, bad.detail, nodes.happens) == (Outcome.LIMIT_REACHED, "timed out", []), "no retry of a verdict"
+
+
+class Interrupted(list[Job]):
+    """Jobs, amid which the user interrupts the grading once the first of them runs."""
+
+    running = threading.Event()
+
+    def __iter__(self) -> Iterator[Job]:
+        yield self[0]
+        assert self.running.wait(60)
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_removes_also_containers_that_are_made_after_it(tmp_path: Path) -> None:
+    """Each attempt makes one, however often the others were removed; the tests in it may take half an hour."""
+    jobs = Interrupted([Job(Prediction("a", "m", "patch"), KEY, tmp_path)])
+    stopped, waited = threading.Semaphore(0), list[bool]()
+
+    class Late(Nodes):
+        def call(self, *arguments: object) -> Any:
+            jobs.running.set()
+            waited.append(stopped.acquire(timeout=60) and stopped.acquire(timeout=60))
+            raise SandboxError("the container is gone")
+
+        def call_all(self, function: Callable[..., Any], *arguments: object) -> Any:
+            stopped.release()
+            return {}
+
+    grader = ContainerGrader({"own": Passing()}, NodeContainers(Environment, Late()), isolated=True)
+    with pytest.raises(KeyboardInterrupt):
+        grader.grade(jobs, "run", tmp_path, 1, lambda verdict: pytest.fail("what was interrupted has no verdict"))
+    assert waited == [True] * SANDBOX_ATTEMPTS
 
 
 def test_an_engine_that_fails_on_a_node_is_a_failure_of_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
