@@ -282,7 +282,11 @@ def test_a_sandbox_that_its_own_thread_collects_ends_what_waits(
     own: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forgotten, real, wrong = threading.Event(), spares.Starter.start, list[object]()
-    ended: list[spares.StartedRun] = []
+    ended, end = list[spares.StartedRun](), spares.StartedRun.end
+
+    def ends(run: spares.StartedRun) -> None:
+        ended.append(run)
+        end(run)
 
     def start(starter: spares.Starter, limits: Limits, ground: plans.Ground) -> spares.StartedRun:
         if threading.current_thread() is not threading.main_thread():
@@ -291,8 +295,7 @@ def test_a_sandbox_that_its_own_thread_collects_ends_what_waits(
         return real(starter, limits, ground)
 
     monkeypatch.setattr(spares.Starter, "start", start)
-    end = spares.StartedRun.end
-    monkeypatch.setattr(spares.StartedRun, "end", lambda run: (ended.append(run), end(run)))
+    monkeypatch.setattr(spares.StartedRun, "end", ends)
     monkeypatch.setattr(sys, "unraisablehook", wrong.append)
     sandbox: Any = LocalSandbox()
     sandbox.itself = sandbox
