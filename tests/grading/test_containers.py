@@ -36,7 +36,7 @@ def test_an_engine_that_does_not_answer_says_nothing_of_a_script(
     """Its container still runs, as the engine says when it is asked again, but its time is not over."""
     relay = Relay.of_engine(tmp_path / "relay.sock", monkeypatch, unanswered=b"/wait")
     with pytest.raises(EnvironmentFailed, match="engine was lost after . s of a container, which it now calls running"):
-        run(seconds=900)
+        run(seconds=300)
     relay.cut()
 
 
@@ -58,7 +58,7 @@ def test_an_engine_that_is_lost_says_nothing_of_a_script(tmp_path: Path, monkeyp
         losing.start()
         try:
             with pytest.raises((EnvironmentFailed, OSError)):
-                run(seconds=900, name=name)
+                run(seconds=300, name=name)
         finally:
             losing.join()
             for container in ours():

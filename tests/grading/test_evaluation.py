@@ -314,7 +314,7 @@ def test_the_official_harness_agrees(tmp_path: Path, shared_home: Path, data_dir
     write_predictions(tmp_path / "preds.jsonl", predictions)
     swebench = str(Path(sys.executable).parent / "swebench")
     command = [swebench, "eval", "rows.jsonl", "-p", "preds.jsonl", "--run-id", "official", "-j", "1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=500)
     theirs = log_folder(tmp_path, "official", predictions[id]) / "report.json"
     assert theirs.is_file(), done.stdout + done.stderr
     graded_for_real(source, shared_home, tmp_path, [row["patch"]], id, "docker")

@@ -28,6 +28,7 @@ class Relay:
         """`unanswered`: requests with this in them end their connection."""
         self._target, self._unanswered = target, unanswered
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._is_cut = False
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         self._server.listen()
@@ -42,6 +43,8 @@ class Relay:
                 self._pairs.append((near, far))
                 for one, other in ((near, far), (far, near)):
                     threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+                if self._is_cut:  # after this one was taken, and before it was among the pairs
+                    self.drop()
 
     def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -54,6 +57,7 @@ class Relay:
 
     def cut(self) -> None:
         """End all connections, and take no more."""
+        self._is_cut = True
         self._end(self._server)
         self.drop()
 

@@ -102,11 +102,14 @@ class Engine:
     def stop(self) -> None:
         assert self._process
         self._process.terminate()
-        self._process.wait()
+        try:
+            self._process.wait(120)
+        finally:
+            self._process.kill()
 
     def docker(self, *words: str, check: bool = True, **more: Any) -> subprocess.CompletedProcess[bytes]:
         command = ["docker", "--host", self.address, *words]
-        return subprocess.run(command, check=check, capture_output=True, **more)
+        return subprocess.run(command, check=check, capture_output=True, timeout=300, **more)
 
 
 @pytest.fixture
@@ -154,14 +157,13 @@ def test_a_batch_goes_on_after_the_engine_was_stopped_and_started(
 
     with image_of(client, f"FROM {BASE_IMAGE}\nCOPY repository /testbed\n", folders[0]) as environment:
         sandbox = DockerSandbox("batch")
-        workers = [threading.Thread(target=work, args=(range(first, 24, 4),)) for first in range(4)]
+        workers = [threading.Thread(target=work, args=(range(first, 24, 4),), daemon=True) for first in range(4)]
         for worker in workers:
             worker.start()
         wait_until(lambda: all(map(conformance.processes_with, in_work.values())), 60)
         own_engine.stop()
         own_engine.start()
-        for worker in workers:
-            worker.join()
+        wait_until(lambda: not any(worker.is_alive() for worker in workers), 300)
         sandbox.close()
         assert not client.api.containers(all=True)
     client.close()

@@ -92,6 +92,7 @@ sandbox.close()
         capture_output=True,
         text=True,
         check=False,
+        timeout=500,
     )
     assert (done.returncode, done.stdout) == (0, ""), (done.stdout, done.stderr[-2000:])
 

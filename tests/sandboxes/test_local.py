@@ -525,7 +525,7 @@ def test_the_suite_holds_for_an_ordinary_user(bubblewrap: bool) -> None:
         os.chown(place / "work", 65534, 65534)
         user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
         command = [*user, "/usr/bin/python3", "-c", ORDINARY_USER, str(place / "work"), str(bubblewrap)]
-        done = subprocess.run(command, cwd=place / "code", capture_output=True, text=True)
+        done = subprocess.run(command, cwd=place / "code", capture_output=True, text=True, timeout=500)
     finally:
         shutil.rmtree(place)
     assert done.stdout == "holds as user 65534\n", done.stderr

@@ -68,11 +68,13 @@ def exported(image: str, tmp_path_factory: pytest.TempPathFactory) -> Environmen
     """The image, asked for by two threads at once."""
     home = tmp_path_factory.mktemp("home")
     found: list[Environment] = []
-    threads = [threading.Thread(target=lambda: found.append(export_image(image, home, "/app"))) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda: found.append(export_image(image, home, "/app")), daemon=True) for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(150)
     assert len(found) == 2 and found[0] == found[1]
     return found[0]
 

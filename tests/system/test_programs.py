@@ -49,7 +49,9 @@ def test_programs_of_a_session_are_killed_and_those_of_others_are_not(tmp_path: 
     threads = [threading.Thread(target=sleep, args=each) for each in (("ours", ours), ("theirs", others))]
     for thread in threads:
         thread.start()
+    deadline = time.monotonic() + 60
     while not all((tmp_path / name / "started").exists() for name in ("ours", "theirs")):
+        assert time.monotonic() < deadline, "a program did not start"
         time.sleep(0.01)
     ours.kill()
     threads[0].join(100)
