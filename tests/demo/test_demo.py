@@ -93,8 +93,11 @@ def test_killed_at_random_moments_it_ends_the_same(demo_run: Path, shared_home: 
         process = Command(*command, home=shared_home, cwd=demo_run)
         # Spread over the whole run, so that each stage is hit.
         enough = int(total * (number + rng.random()) / (KILLS + 1))
+        end = time.monotonic() + 200
         while process.poll() is None and steps(runs, name) < enough:
             time.sleep(0.01)
+            if time.monotonic() > end:
+                process.communicate(1)  # which tells where it waits
         time.sleep(rng.random() * 0.1)
         process.kill()
         process.communicate()
