@@ -28,6 +28,8 @@ from sandboxes import zygote
 zygote.main(int(sys.argv[1]), sys.argv[2:])
 """
 """Loads nothing of the package that it does not need: a fork takes the longer the more there is to copy."""
+_KILLED = 60.0
+"""Seconds that killed processes have to disappear: one that waits in the kernel for ever is left to it."""
 
 
 class Process:
@@ -52,6 +54,11 @@ class Process:
             os.close(self._plan)
             self._plan = -1
 
+    @property
+    def stopped(self) -> bool:
+        """Whether its processes have been killed."""
+        return self._plan < 0
+
     def end(self) -> None:
         """Stop it and close its pipes."""
         self.stop()
@@ -64,10 +71,11 @@ def read_all(
 ) -> tuple[bytes, str, bytes]:
     """The script's output, up to the limit, the report of `inside.pl`, and what was gathered; all has ended then.
 
-    `grace`: seconds after the time limit when it is stopped from outside. `gathered`: something is, after the end.
+    `grace`: seconds after the time limit when it is stopped from outside; what does not end even then is given up.
+    `gathered`: something is, after the end.
     """
     output, report, layer = bytearray(), bytearray(), bytearray()
-    deadline = time.monotonic() + limits.seconds + grace
+    deadline, killed = time.monotonic() + limits.seconds + grace, 0.0
     pipes = (process.output, output, limits.output_bytes), (process.report, report, 1 << 16)
     with selectors.DefaultSelector() as selector:
         for pipe, kept, most in (*pipes, (process.layer, layer, 2 * MOST_BYTES)):
@@ -78,6 +86,10 @@ def read_all(
             elif time.monotonic() > deadline:
                 process.stop()
                 report[:] = f"the sandbox did not exit by itself {grace:g} s after the time limit".encode()
+            if process.stopped:
+                killed = killed or time.monotonic()
+                if time.monotonic() - killed > _KILLED:
+                    break
             # What is left then is the kernel's work on the root, for which nobody needs to wait.
             over = report.endswith(GONE) and not gathered
             ready = selector.select(0 if over else 0.2)

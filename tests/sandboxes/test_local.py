@@ -34,6 +34,7 @@ from sandboxes import (
     host,
     unaccounted,
 )
+from sandboxes import launcher as launcher_module
 from sandboxes import local as local_module
 from sandboxes.local import LocalSandbox
 
@@ -166,6 +167,25 @@ def test_close_ends_calls_in_flight(bubblewrap: bool, local_environment: Environ
     assert [done.reason for done in results] == [Reason.SANDBOX_FAILED]
     assert not conformance.processes_with(mark)
     assert sandbox.run(local_environment, script).reason is Reason.SANDBOX_FAILED
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_run_that_the_kernel_does_not_end_is_given_up(closed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pipes stay open: who reads them to their end would wait for ever."""
+    monkeypatch.setattr(launcher_module, "_KILLED", 0.2)
+    ends, stop, read = [os.pipe() for _ in range(4)], threading.Event(), list[object]()
+    process = launcher_module.Process(ends[0][1], *(ours for ours, _ in ends[1:]))
+    if closed:
+        stop.set()
+    given = process, Limits(seconds=0.1), stop, 0.1, False
+    thread = threading.Thread(target=lambda: read.append(launcher_module.read_all(*given)), daemon=True)
+    thread.start()
+    thread.join(60)
+    told = "" if closed else "the sandbox did not exit by itself 0.1 s after the time limit"
+    assert read == [(b"", told, b"")]
+    process.end()
+    for descriptor in (ends[0][0], *(theirs for _, theirs in ends[1:])):
+        os.close(descriptor)
 
 
 OWNER = """
