@@ -111,16 +111,15 @@ class Loading:
         self._thread.start()
 
     def _load(self) -> None:
-        from docker.errors import DockerException
-
+        pieces = iter(self._pieces.get, None)
         try:
             with closing(open_engine(timeout=_SECONDS)) as engine:
-                for image in engine.images.load(iter(self._pieces.get, None))[:1]:
+                for image in engine.images.load(pieces)[:1]:
                     self._images.note(self._environment, image, str(image.id))
-        except (SandboxError, DockerException, OSError) as error:
-            self._error = str(error)
-            while self._pieces.get() is not None:
-                pass  # so that nobody waits to write
+        except Exception as error:  # whatever it is, those that send wait for this thread
+            self._error = str(error) or type(error).__name__
+        for _ in pieces:
+            pass  # so that nobody waits to write; there are none where the engine failed after the last one
 
     def write(self, piece: bytes) -> None:
         """Take the next piece. Raises SandboxError."""

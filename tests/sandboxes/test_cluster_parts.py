@@ -11,16 +11,18 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from docker.errors import DockerException
 from hypothesis import given
 from hypothesis import strategies as st
 
 from codemonkeys.cli.cleaning import sent_files
 from codemonkeys.tasks.build_once import unfinished
 from sandboxes import Entry, Environment, Execution, Layer, Limits, Reason, SandboxError, conformance
-from sandboxes.cluster import shipping
+from sandboxes.cluster import images, shipping
 from sandboxes.cluster.connection import advice, knock
 from sandboxes.cluster.homes import Homes
 from sandboxes.cluster.messages import (
@@ -153,6 +155,38 @@ def test_what_breaks_off_leaves_nothing(agent: NodeAgent, environment: Environme
     with pytest.raises(SandboxError, match="without those before"):
         agent.receive(environment, 1, piece[2000:])
     assert list((tmp_path / "home" / "sent").iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [DockerException("no space left on device"), KeyError()])
+@pytest.mark.parametrize("late", [True, False])
+def test_an_engine_that_cannot_load_an_image_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, late: bool
+) -> None:
+    """It may say so after the last piece, as of a full disk: who sent it waited for ever."""
+
+    def load(pieces: Iterator[bytes]) -> None:
+        for _ in pieces if late else ():
+            pass
+        raise error
+
+    engine = SimpleNamespace(images=SimpleNamespace(load=load), close=lambda: None)
+    monkeypatch.setattr(images, "open_engine", lambda timeout: engine)
+    receiving = images.Images(lambda *_: None).receiving(Environment("one", image="one"))
+    told: list[str] = []
+
+    def send() -> None:
+        try:
+            for _ in range(5):
+                receiving.write(b"piece")
+            receiving.finish()
+        except SandboxError as failed:
+            told.append(str(failed))
+        receiving.close()
+
+    sending = threading.Thread(target=send, daemon=True)
+    sending.start()
+    sending.join(60)
+    assert not sending.is_alive() and told == [f"image one cannot be loaded: {str(error) or 'KeyError'}"]
 
 
 def test_what_is_in_use_stays(agent: NodeAgent, environment: Environment, tmp_path: Path) -> None:
@@ -332,11 +366,12 @@ def test_a_port_that_is_none_of_ray_is_told(says: bytes) -> None:
                 connection.recv(100)
                 connection.sendall(says)
 
-        answering = threading.Thread(target=answer)
+        answering = threading.Thread(target=answer, daemon=True)
         answering.start()
         with pytest.raises(SandboxError, match="what listens there is not the head of a Ray cluster, whose port is"):
             knock(f"127.0.0.1:{server.getsockname()[1]}")
-        answering.join()
+        answering.join(60)
+        assert not answering.is_alive()
 
 
 def test_any_error_of_a_node_is_a_failed_sandbox(agent: NodeAgent, environment: Environment) -> None:
