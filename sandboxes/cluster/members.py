@@ -232,7 +232,7 @@ class Members:
         """It answers, and was well when it was last asked whether it is."""
         with self._lock:
             state = self._placement.nodes[node.id]
-            state.disk_free_mb = facts.disk_free_mb
+            self._wake(self._placement.measured(node.id, facts.disk_free_mb))
             if facts.trouble:
                 self._reasons[node.id] = node.name, facts.trouble
             if state.condition is Condition.SUSPECT and facts.probed and not facts.trouble:

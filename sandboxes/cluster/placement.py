@@ -109,6 +109,11 @@ class Placement:
             self._places.setdefault(environment, {})[node] = state
         return self._settle([state])
 
+    def measured(self, node: str, disk_free_mb: float) -> list[Start]:
+        """Note how much disk is free on a node: what waits may have room now."""
+        self.nodes[node].disk_free_mb = disk_free_mb
+        return self._settle([self.nodes[node]])
+
     def missing(self, node: str, environment: str) -> list[Start]:
         """Note that a node no longer has an environment."""
         self._drop(self.nodes[node], environment)

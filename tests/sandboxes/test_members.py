@@ -18,7 +18,7 @@ from sandboxes.cluster.driver import RaySandbox
 from sandboxes.cluster.handle import Found, Node, NodeLost, why_lost
 from sandboxes.cluster.members import Members
 from sandboxes.cluster.messages import Facts, NodeSettings, SourceMissing
-from sandboxes.cluster.node_state import FAILURES, Condition
+from sandboxes.cluster.node_state import FAILURES, Condition, Request
 from sandboxes.cluster.shipping import source_of
 from sandboxes.cluster.watch import Watch
 
@@ -108,6 +108,18 @@ def test_a_node_without_room_for_environments_says_so() -> None:
     cluster.answered(cast(Node, agent), replace(FACTS, disk_free_mb=4000))
     (node,) = cluster.views()
     assert node.state == "up" and "no environments, as less than 4 GiB of disk are free" in node.failure
+
+
+def test_what_waits_for_disk_begins_once_a_node_says_that_it_has_some() -> None:
+    """Nothing else may happen on a cluster whose nodes were full: it waited for ever."""
+    agent = Agent("a")
+    cluster = members()
+    cluster.added(cast(Node, agent), replace(FACTS, disk_free_mb=500))
+    _, place = cluster.ask(Request("one", 1, 512))
+    cluster.answered(cast(Node, agent), replace(FACTS, disk_free_mb=600))
+    assert not place.done()
+    cluster.answered(cast(Node, agent), FACTS)
+    assert place.done() and place.result().node == "a"
 
 
 def test_keys_that_a_node_has_are_told() -> None:
