@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import logging
 import os
@@ -19,6 +20,8 @@ from sandboxes.cluster.starting import OwnCluster, start, variables
 EXTRA = "pip install 'codemonkeys[ray]'"
 KNOCKING = 20.0
 """Seconds that the head of a cluster has to answer."""
+DISCONNECTING = 120.0
+"""Seconds to take leave of a cluster: where its head hangs, Ray waits for ever."""
 _lock = threading.Lock()
 _users: list[Connection] = []
 
@@ -106,7 +109,10 @@ class Connection:
             if _users:
                 return
             if not self._keep:
-                _in_thread(_disconnect)
+                try:
+                    _in_thread(_disconnect, DISCONNECTING)
+                except TimeoutError:
+                    _forget_shutdown()
             if self.own is not None:
                 self.own.close()
 
@@ -145,6 +151,13 @@ def _disconnect() -> None:
     _print_with(_printing.pop())
 
 
+def _forget_shutdown() -> None:
+    """Keep Ray from waiting once more at the end of this process."""
+    import ray
+
+    atexit.unregister(ray.shutdown)
+
+
 _printing: list[Any] = []
 """How Ray has printed before, for when it is of no use to us any more."""
 
@@ -162,8 +175,11 @@ def _print_nothing(*message: object, **options: object) -> None:
     """What becomes of nodes is told by the sandbox, and standard output belongs to the command."""
 
 
-def _in_thread(function: Callable[[], None]) -> None:
-    """Call it in another thread: in the main one, Ray takes the handler of SIGTERM, which is the run's."""
+def _in_thread(function: Callable[[], None], seconds: float | None = None) -> None:
+    """Call it in another thread: in the main one, Ray takes the handler of SIGTERM, which is the run's.
+
+    Raises TimeoutError after so many seconds.
+    """
     errors: list[BaseException] = []
 
     def call() -> None:
@@ -172,9 +188,11 @@ def _in_thread(function: Callable[[], None]) -> None:
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=call, name="codemonkeys-ray")
+    thread = threading.Thread(target=call, name="codemonkeys-ray", daemon=True)
     thread.start()
-    thread.join()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError
     if errors:
         raise errors[0]
 

@@ -57,7 +57,7 @@ class RaySandbox:
         self._watch = watch.Watch(self._members, living, _unfit, every, patience)
         try:
             self._watch.start()
-            self._watch.settled.wait()
+            self._watch.settled.wait(2 * watch.STARTING)
             if not self._members.up():
                 raise SandboxError(f"no node of the Ray cluster can be used: {self._members.reasons()}")
         except BaseException:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sandboxes.cluster.handle import Found, Node, NodeLost
+from sandboxes.cluster.handle import CLOSING, Found, Node, NodeLost
 from sandboxes.cluster.messages import Facts
 
 EVERY = 10.0
@@ -18,7 +18,7 @@ EVERY = 10.0
 PATIENCE = 30.0
 """Seconds without an answer after which a node is suspect, and what it has under way is given up."""
 FIRST = 10.0
-"""Seconds that the first node has to appear."""
+"""Seconds that the first node has to appear, once the cluster tells of nodes at all."""
 STARTING = 300.0
 """Seconds that an agent has to start."""
 MOST_DEATHS = 5
@@ -86,6 +86,8 @@ class Watch:
         self._refused: set[str] = set()
         self._deaths: dict[str, int] = {}
         self._closed, self._wanted = False, threading.Event()
+        self._listing: Future[list[Found]] | None = None
+        """What lists the nodes now."""
         self._began = time.monotonic()
         self.settled = threading.Event()
         """Every node that was there at the beginning has answered, or failed; after a while one that is up will do."""
@@ -104,7 +106,7 @@ class Watch:
         self._closed = True
         self._wanted.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(CLOSING)
 
     def _run(self) -> None:
         while not self._closed:
@@ -120,7 +122,7 @@ class Watch:
 
     def _is_settled(self) -> bool:
         if not self._watched and not self._refused:
-            return time.monotonic() - self._began > FIRST
+            return time.monotonic() - self._began > (FIRST if self._listing is None else STARTING)
         if any(watched.up for watched in self._watched.values()) and time.monotonic() - self._began > self._patience:
             return True
         return all(watched.up or watched.lost for watched in self._watched.values())
@@ -129,7 +131,9 @@ class Watch:
         for watched in list(self._watched.values()):
             with suppress(NodeLost):  # it has just been found dead
                 self._hear(watched)
-        found = {node.id: node for node in self._find()}
+        if (listed := self._listed()) is None:
+            return
+        found = {node.id: node for node in listed}
         for id in self._watched.keys() - found.keys():
             watched = self._watched.pop(id)
             self._listener.removed(watched.node, f"node {watched.found.name} has left the cluster")
@@ -137,6 +141,23 @@ class Watch:
             if id not in self._watched and id not in self._refused:
                 self._watched[id] = watched = _Watched(node, self._listener.start(node), Future(), time.monotonic())
                 self._ask(watched, "start")
+
+    def _listed(self) -> list[Found] | None:
+        """The nodes that live; None while the cluster does not say: where its head hangs, Ray waits for ever."""
+        if self._listing is None:
+            self._listing = listing = Future[list[Found]]()
+
+            def find() -> None:
+                try:
+                    listing.set_result(self._find())
+                except Exception as error:
+                    listing.set_exception(error)
+
+            threading.Thread(target=find, name="codemonkeys-listing", daemon=True).start()
+        if wait([self._listing], self._every).not_done:
+            return None
+        listed, self._listing = self._listing, None
+        return listed.result()
 
     def _hear(self, watched: _Watched) -> None:
         now = time.monotonic()

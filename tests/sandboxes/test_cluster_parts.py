@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from codemonkeys.cli.cleaning import sent_files
 from codemonkeys.tasks.build_once import unfinished
 from sandboxes import Entry, Environment, Execution, Layer, Limits, Reason, SandboxError, conformance
+from sandboxes.cluster import connection as connecting
 from sandboxes.cluster import images, shipping
 from sandboxes.cluster.connection import advice, knock
 from sandboxes.cluster.homes import Homes
@@ -165,8 +166,8 @@ def test_an_engine_that_cannot_load_an_image_keeps_nobody_waiting(
     """It may say so after the last piece, as of a full disk: who sent it waited for ever."""
 
     def load(pieces: Iterator[bytes]) -> None:
-        for _ in pieces if late else ():
-            pass
+        if late:
+            list(pieces)
         raise error
 
     engine = SimpleNamespace(images=SimpleNamespace(load=load), close=lambda: None)
@@ -372,6 +373,22 @@ def test_a_port_that_is_none_of_ray_is_told(says: bytes) -> None:
             knock(f"127.0.0.1:{server.getsockname()[1]}")
         answering.join(60)
         assert not answering.is_alive()
+
+
+def test_leaving_a_cluster_whose_head_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself would wait for it, and once more at the end of the process."""
+    released, forgotten = threading.Event(), list[bool]()
+    monkeypatch.setattr(connecting, "DISCONNECTING", 0.1)
+    monkeypatch.setattr(connecting, "_disconnect", lambda: released.wait(300))
+    monkeypatch.setattr(connecting, "_forget_shutdown", lambda: forgotten.append(True))
+    leaving = object.__new__(connecting.Connection)
+    leaving._keep, leaving.own = False, None
+    monkeypatch.setattr(connecting, "_users", [leaving])
+    closing = threading.Thread(target=leaving.close, daemon=True)
+    closing.start()
+    closing.join(60)
+    released.set()
+    assert not closing.is_alive() and forgotten == [True]
 
 
 def test_any_error_of_a_node_is_a_failed_sandbox(agent: NodeAgent, environment: Environment) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from sandboxes.cluster.messages import Facts, NodeSettings, SourceMissing
 from sandboxes.cluster.node_state import FAILURES, Condition, Request
 from sandboxes.cluster.shipping import source_of
 from sandboxes.cluster.watch import Watch
+from tests.sandboxes.cluster import wait_for
 
 ONE, OTHER = Environment("one", image="one"), Environment("other", image="other")
 FACTS = Facts(cores=1, memory_mb=4096, disk_free_mb=100_000, version="1", probed=True)
@@ -211,6 +212,30 @@ def watch(cluster: Listening, check: Callable[[Facts], str] = lambda _: "") -> W
     for _ in range(2):
         watching._look()
     return watching
+
+
+def test_a_head_that_hangs_keeps_neither_heartbeats_nor_closing_waiting() -> None:
+    """Ray waits for ever for the list of nodes where it is stopped, or its machine is."""
+    agent, hangs, released = Agent("a"), Event(), Event()
+
+    def find() -> list[Found]:
+        if hangs.is_set():
+            released.wait(300)
+        return [Found("a", agent.name, 1, 4096)]
+
+    watching = Watch(Listening(agent), find, lambda _: "", every=0.01, patience=600)
+    watching.start()
+    assert watching.settled.wait(60)
+    hangs.set()
+    try:
+        before = len(agent.asked)
+        wait_for(lambda: len(agent.asked) > before + 3, 60)
+        closing = Thread(target=watching.close, daemon=True)
+        closing.start()
+        closing.join(60)
+        assert not closing.is_alive()
+    finally:
+        released.set()
 
 
 def test_a_node_that_stays_unwell_is_asked_now_and_then() -> None:
