@@ -139,7 +139,9 @@ def test_the_probe_tells_the_programs_of_this_machine(language: str, tmp_path: P
     package.mkdir(parents=True)
     (package / "package.json").write_text('{\n  "name": "@scope/left",\n  "version": "1.2.3"\n}\n')
     (tmp_path / "probe.sh").write_text(probe_script(language).text)
-    done = subprocess.run(["bash", "probe.sh"], cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "probe.sh"], cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     found = list(read(done.stdout))
     assert {line.name for line in found if line.kind == "program"} >= {"bash", "git"}

@@ -21,6 +21,7 @@ from sandboxes.cluster.node_state import FAILURES, Request
 from sandboxes.cluster.texts import Ref, Sent, hash_of
 from sandboxes.cluster.under_way import MOST_SENT_AGAIN, UnderWay, Wanted
 from sandboxes.sessions import Step
+from tests.sandboxes.cluster import wait_for
 
 ONE = Environment("one", image="one")
 LONG = "echo " + "long " * 200
@@ -88,8 +89,8 @@ def test_no_thread_waits_for_an_execution() -> None:
     with closing(Dispatcher(lambda: None)) as dispatcher:
         wanted = Wanted(ONE, Script("echo said"), None, Limits(), None)
         results = [UnderWay(wanted, nodes, Homes(), dispatcher).begin() for _ in range(50)]
-        while len(begun) < 50:
-            assert not results[0].done()
+        wait_for(lambda: len(begun) == 50 or results[0].done(), 60)
+        assert not results[0].done()
         ours = [thread.name for thread in threading.enumerate() if thread.name.startswith("codemonkeys-e")]
         assert ours == ["codemonkeys-executions"]
         for answer in begun:
@@ -188,11 +189,10 @@ def test_a_dispatcher_loses_nothing_that_it_is_given_after_its_end() -> None:
     for number in range(100):
         dispatcher.soon(lambda number=number: done.append(number))  # type: ignore[misc]
     dispatcher.close()
-    dispatcher._thread.join()
+    dispatcher._thread.join(60)
     dispatcher.aside(lambda: None, lambda failed: done.append(100))
     dispatcher.soon(lambda: done.append(101))
-    while len(done) < 102:
-        pass
+    wait_for(lambda: len(done) == 102, 60)
     assert sorted(done) == list(range(102))
 
 

@@ -32,7 +32,7 @@ def updated(indexes: Indexes, run: Path) -> Index:
     """The index of a run, once it is up to date or could not be brought so."""
     index = indexes.of(run)
     assert index.work is not None
-    index.work.result()
+    index.work.result(120)
     return index
 
 
