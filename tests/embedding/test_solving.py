@@ -73,7 +73,8 @@ async def test_a_container_that_fails_is_no_wrong_patch(machine: Machine, tmp_pa
 async def test_what_is_cancelled_applies_nothing_and_tells_its_costs(machine: Machine, tmp_path: Path) -> None:
     run = embedded(tmp_path / "runs")
     solving = asyncio.create_task(run.solve(machine))
-    await machine.begun.wait()
+    async with asyncio.timeout(120):
+        await machine.begun.wait()
     solving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await solving

@@ -137,7 +137,7 @@ def test_a_node_hangs(ray_cluster: TwoNodes, shared_home: Path, tmp_path: Path) 
             ((state, why),) = failed()
             assert state == "suspect" and "has not answered for" in why
         finally:
-            _, said = driver.communicate()
+            _, said = driver.communicate(400)
         assert driver.wait() == 0, said
     wait_for(lambda: not [pid for pid in stopped if Path(f"/proc/{pid}").exists()])
     assert batch.predictions("cluster") == batch.predictions("plain")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_no_node_sees_a_key(ray_cluster: TwoNodes, shared_home: Path, tmp_path: 
             wait_for(lambda: batch.query("cluster", "SELECT count(*) FROM nodes WHERE state = 'up'")[0][0] == 2)
         if seen.number >= ANSWERS and len(nodes_of(batch)) == 2:
             searched.set()
-            released.wait()
+            released.wait(500)
         reply = answer(seen)
         return Reply(reply.status, reply.body.replace("__import__('time')", SAYS + "__import__('time')"), reply.headers)
 
@@ -55,7 +56,9 @@ def test_no_node_sees_a_key(ray_cluster: TwoNodes, shared_home: Path, tmp_path: 
         more = ("--sandbox", "ray", "--ray-address", ray_cluster.address, "--config", "home.yaml")
         driver = batch.start(*batch.solve(url, "cluster", *more))
         try:
+            end = time.monotonic() + 300
             while not searched.wait(0.05) and driver.poll() is None:
+                assert time.monotonic() < end, "the run does not go on"
                 assert list(with_canary(driver.pid)) == []
             agents = [pid for pid in node_processes(ray_cluster) if b"NodeAgent" in about(pid, "cmdline")]
             assert len(agents) >= 2 and driver.poll() is None
@@ -64,7 +67,7 @@ def test_no_node_sees_a_key(ray_cluster: TwoNodes, shared_home: Path, tmp_path: 
             assert CANARY not in str(jobs()) and len(jobs()) >= 2
         finally:
             released.set()
-            _, said = driver.communicate()
+            _, said = driver.communicate(400)
         assert driver.wait() == 0, said
         sent = files(second)
         assert any("sent" in path.parts and path.name == "greeting.py" for path in sent)

@@ -76,6 +76,7 @@ class TwoNodes:
         finally:
             node.signal(signal.SIGCONT)
             node.signal(signal.SIGKILL)
+            node.process.kill()  # as it could not be told by its variables while it began
             node.process.wait()
 
 

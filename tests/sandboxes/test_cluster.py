@@ -28,12 +28,13 @@ SAY = Script("echo said", "say.sh", ("sh",))
 def in_background(run: Callable[[], Execution]) -> Iterator[list[Execution]]:
     """Its result, once the block has ended."""
     found: list[Execution] = []
-    thread = threading.Thread(target=lambda: found.append(run()))
+    thread = threading.Thread(target=lambda: found.append(run()), daemon=True)
     thread.start()
     try:
         yield found
     finally:
-        thread.join()
+        thread.join(300)
+        assert not thread.is_alive(), "it does not end"
 
 
 def running(sandbox: RaySandbox) -> int:

@@ -14,6 +14,7 @@ import pytest
 from sandboxes import conformance
 from sandboxes.cluster.orphans import orphaned_clusters
 from sandboxes.conformance.isolation import KEYS
+from tests.bounds import killed_after
 from tests.sandboxes.cluster import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
@@ -56,7 +57,8 @@ def test_its_processes_know_no_key_and_end_with_their_owner(tmp_path: Path) -> N
     assert owner.stdout is not None
     with owner.stdout, suppress(ProcessLookupError):
         try:
-            folder, _, outputs = owner.stdout.readline().partition(" ")
+            with killed_after(500, owner):
+                folder, _, outputs = owner.stdout.readline().partition(" ")
             assert outputs == "['one\\ntwo\\nthree\\n', '1\\n']\n"
             ours = processes_of(folder)
             assert len(ours) >= 4

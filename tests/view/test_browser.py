@@ -16,9 +16,10 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 
 from codemonkeys.journal.store import Journal
+from tests.bounds import killed_after
 from tests.cli.command import environment
 from tests.view.shown_runs import TASK, task_path
 
@@ -49,13 +50,15 @@ def serving(runs: Path) -> Iterator[Server]:
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(runs.parent / "home")) as process:
         assert process.stderr is not None
         try:
-            (address,) = re.findall(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
+            with killed_after(300, process):
+                (address,) = re.findall(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
             yield Server(address, runs)
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0
-            # A page that was not made prints why.
-            assert process.stderr.read() == ""
+            with killed_after(60, process):
+                # A page that was not made prints why.
+                assert process.stderr.read() == ""
+                assert process.wait() == 0
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +98,16 @@ def watched(browser: Browser, width: int, scheme: str = "light", scripts: bool =
     page, faults = context.new_page(), list[str]()
     page.on("console", lambda message: faults.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-    page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
+    page.on("dialog", lambda dialog: note_dialog(dialog, faults))
     page.on("request", lambda request: note_request(request.url, faults))
     yield Watched(page, faults)
     context.close()
+
+
+def note_dialog(dialog: Dialog, faults: list[str]) -> None:
+    """A fault; the page would wait for an answer."""
+    faults.append(f"dialog: {dialog.message}")
+    dialog.dismiss()
 
 
 def note_request(url: str, faults: list[str]) -> None:
@@ -188,5 +197,7 @@ def test_a_run_is_followed_and_what_was_opened_stays_open(server: Server, browse
 def test_a_port_that_is_taken_is_told(server: Server) -> None:
     port = urlsplit(server.address).port
     command = [sys.executable, "-m", "codemonkeys", "view", "--runs", str(server.runs), "--port", str(port)]
-    done = subprocess.run(command, env=environment(server.runs), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment(server.runs), capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 2 and "choose another with --port PORT" in done.stderr, done.stderr
