@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import random
 import shutil
 import signal
@@ -59,6 +59,23 @@ def query(folder: Path, statement: str) -> list[tuple[Any, ...]]:
         connection.close()
 
 
+def work_on(folder: Path, form: str, asked: Path) -> str:
+    """Let the agent work on the repository in a folder, to the end; the patch and the test that it leaves."""
+    answers = IN_TEXT if form == "text" else BY_TOOLS
+
+    def answer(request: Request) -> str | Called:
+        with asked.open("a") as file:
+            file.write(f"{request.key.turn}\n")
+        return answers[request.key.turn]
+
+    box = LocalSandbox(bubblewrap=False)
+    with desk(folder, Snapshot.of_repository, answer, box, agent={"calls": form}) as work:
+        candidate = run(work)
+    box.close()
+    assert candidate is not None and candidate.approved
+    return candidate.patch + candidate.test
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["text", "tools"])
 def test_a_killed_agent_goes_on_as_if_it_had_not_been(
@@ -66,46 +83,33 @@ def test_a_killed_agent_goes_on_as_if_it_had_not_been(
 ) -> None:
     answers = IN_TEXT if form == "text" else BY_TOOLS
     asked = tmp_path / "asked"
-
-    def answer(request: Request) -> str | Called:
-        with asked.open("a") as file:
-            file.write(f"{request.key.turn}\n")
-        return answers[request.key.turn]
-
-    def work_on(folder: Path) -> str:
-        box = LocalSandbox(bubblewrap=False)
-        with desk(folder, make_snapshot, answer, box, agent={"calls": form}) as work:
-            candidate = run(work)
-        box.close()
-        assert candidate is not None and candidate.approved
-        return candidate.patch + candidate.test
-
     make_snapshot(FILES)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
         shutil.copytree(tmp_path / "repository", folder / "repository")
     (tmp_path / "python").symlink_to(tmp_path.parent / "python")
-    expected = work_on(whole)
+    expected = work_on(whole, form, asked)
     ((total,),) = query(whole, STEPS)
     asked.unlink()
     rng, signals = random.Random(50), []
+    # Not forks of this process: it has threads, and a lock that one of them held would be held in the fork for ever.
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([__name__])
     for number in range(KILLS):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                work_on(killed)
-            finally:
-                os._exit(0)
-        enough, end = int(total * (number + rng.random()) / (KILLS + 1)), time.monotonic() + 60
+        agent = processes.Process(target=work_on, args=(killed, form, asked), daemon=True)
+        agent.start()
+        enough, end = int(total * (number + rng.random()) / (KILLS + 1)), time.monotonic() + 120
         done = query(killed, STEPS) or [(0,)]
-        while done[0][0] < enough and time.monotonic() < end:
+        while done[0][0] < enough:
+            assert time.monotonic() < end, f"agent {number} was no further than {done[0][0]} of {enough} steps"
             time.sleep(0.01)
             done = query(killed, STEPS) or [(0,)]
         time.sleep(rng.random() * 0.05)
-        os.kill(pid, signal.SIGKILL)
-        signals.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        agent.kill()
+        agent.join()
+        signals.append(agent.exitcode)
     assert signals.count(-signal.SIGKILL) >= KILLS - 2, signals
-    assert work_on(killed) == expected
+    assert work_on(killed, form, asked) == expected
     states: dict[str, int] = dict(query(killed, "SELECT state, count(*) FROM call_steps GROUP BY state"))
     assert states["done"] == len(answers)
     lost = states.get("lost", 0)
