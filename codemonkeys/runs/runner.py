@@ -14,7 +14,7 @@ from codemonkeys.context.own_language import choose_script
 from codemonkeys.engine.events import Event, note
 from codemonkeys.engine.steps import PREPARING, Steps
 from codemonkeys.engine.work import Work
-from codemonkeys.errors import EnvironmentFailed, RunInterrupted
+from codemonkeys.errors import BudgetReached, EnvironmentFailed, RunInterrupted
 from codemonkeys.generation.answers import marker_for
 from codemonkeys.generation.paths import patch_paths
 from codemonkeys.pipeline import solve_task
@@ -169,7 +169,9 @@ async def run_task(
         error = gravest(raised)
         if concerns_the_run(error):
             raise error from None
-        if isinstance(error, RunInterrupted) or steps.stop.aborted:  # what is killed fails in its own words
+        # What is killed fails in its own words, and who waited for money that others may leave waits no longer.
+        passing = (RunInterrupted, BudgetReached) if steps.stop.draining else RunInterrupted
+        if isinstance(error, passing) or steps.stop.aborted:
             return None
         state, reason = state_of_error(error), redact(said_of(error))
         if isinstance(error, EnvironmentFailed) and error.output:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codemonkeys.engine.steps import Steps
+from codemonkeys.engine.stop import Stop
 from codemonkeys.errors import BudgetReached, RetriesExhausted
 from codemonkeys.journal.store import Journal
 from codemonkeys.keys import StepKey
@@ -95,13 +96,13 @@ def test_sixty_four_workers_are_never_a_cent_over_nor_leave_more_than_one_reserv
 
 
 def make_run(
-    tmp_path: Path, model: AnsweringModel, snapshot: Snapshot, operation: OperationSettings
+    tmp_path: Path, model: AnsweringModel, snapshot: Snapshot, operation: OperationSettings, stop: Stop | None = None
 ) -> list[TaskResult]:
     """Solve five tasks on one codebase."""
     chosen = load_settings(generation={"samples": 4}, selection={"turns": 3})
     chosen = chosen.model_copy(update={"operation": operation})
     journal = Journal(tmp_path, f"run-{uuid.uuid4()}", "source", {})
-    steps = Steps(journal, ModelSet(model, model), FINE, operation)
+    steps = Steps(journal, ModelSet(model, model), FINE, operation, stop=stop)
     tasks = [Task(f"owner__name-{n}", "owner/name", "0" * 40, "It breaks.") for n in range(5)]
 
     def prepare(task: Task) -> Workspace:
@@ -144,6 +145,22 @@ def test_every_task_that_is_begun_ends_with_a_prediction(
             assert all((end.state == "predicted") == (end.task in began) for end in ended), ended
             states += [end.state for end in ended]
     assert states.count("predicted") >= 10 and states.count("over budget") >= 10
+
+
+@pytest.mark.slow
+def test_tasks_that_wait_for_money_when_a_run_is_stopped_are_not_over_budget(
+    tmp_path: Path, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    stop = Stop()
+
+    def stopping(request: Request) -> str:
+        stop.drain()
+        return answer(request)
+
+    model = AnsweringModel(stopping, price=Price(1e-5, 2e-5, 1e-5, 1e-5))
+    with make_snapshot(SOURCES) as snapshot:
+        ended = make_run(tmp_path, model, snapshot, OperationSettings(budget=0.62), stop)
+    assert model.requests and ended == []
 
 
 @pytest.mark.slow
