@@ -14,6 +14,9 @@ from typing import NamedTuple, Protocol
 from codemonkeys.stages import BEGIN, priority_of
 from sandboxes.base import Capacity
 
+AGAIN = 0.5
+"""Seconds after which a queue of which nobody holds a slot looks again: what another one gives back, it is not told."""
+
 
 class Priority(NamedTuple):
     """What decides about the order of a queue: later stages go first, and among equals the earlier task.
@@ -145,6 +148,8 @@ class PriorityQueue:
         while (first := self._first()) is not None:
             seconds = self.resource.acquire(first.size)
             if seconds > 0:
+                if not self._held:
+                    seconds = min(seconds, AGAIN)
                 if seconds < math.inf:
                     self._timer = asyncio.get_running_loop().call_later(seconds, self.admit)
                 return

@@ -255,6 +255,30 @@ def test_no_more_than_the_slots_ask_at_a_time_and_everybody_has_a_turn(
     asyncio.run(all_of_them())
 
 
+@pytest.mark.parametrize("slots", [1, SLOTS])
+def test_sessions_that_share_a_model_leave_each_other_its_slots(slots: int) -> None:
+    """As of a program that runs two at once: nobody tells one what the other gives back."""
+    throttle, answered = Throttle(slots), list[int]()
+
+    async def call(queue: CallQueue, number: int) -> None:
+        async def ask(request: Request) -> Completion:
+            await asyncio.sleep(0.01)
+            answered.append(number)
+            return Completion("", "stop", None, "")
+
+        async with queue.turn(Priority(0, 0), 1) as turn:
+            await turn.take_slot()
+            await turn.asking(ask)(request(0))
+
+    async def both() -> None:
+        queues = [CallQueue(throttle, Ending()) for _ in range(2)]
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(call(queue, n) for n, queue in enumerate(queues) for _ in range(slots)))
+
+    asyncio.run(both())
+    assert sorted(answered) == [0] * slots + [1] * slots
+
+
 def test_a_task_begins_only_once_a_slot_is_free_that_no_call_waits_for() -> None:
     begun = False
 
