@@ -59,8 +59,9 @@ def make_ready(engine: Any, image: str, repository: str) -> Ready:
         words = [recipe, TEMPLATE, repository, str(_HOME_MB), history.scrub().text, history.verify().text, *programs]
         content = hashlib.sha256("\0".join([found.id, *words]).encode()).hexdigest()
         volumes = sorted(found.attrs["Config"].get("Volumes") or {})
-        for made in engine.images.list(filters={"label": f"{LABEL}.ready={content}"}):
-            return _read(made.id, made.labels[f"{LABEL}.said"], repository, volumes)
+        # Not `images.list`, which asks for each again, and fails for one that was removed meanwhile.
+        for made in engine.api.images(filters={"label": f"{LABEL}.ready={content}"}):
+            return _read(made["Id"], made["Labels"][f"{LABEL}.said"], repository, volumes)
         said = _prepare(engine, found, words, volumes, content)
         return _read(engine.images.get(f"{REPOSITORY}:{content[:16]}").id, said, repository, volumes)
     except ImageNotFound as error:

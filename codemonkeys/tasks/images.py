@@ -271,7 +271,7 @@ def ready_images_of(client: Any, image: str) -> list[str]:
     """Ids of the images that the docker sandbox derived from an image."""
     from sandboxes.engine import LABEL
 
-    return [str(made.id) for made in client.images.list(filters={"label": f"{LABEL}.image={image}"})]
+    return [str(made["Id"]) for made in client.api.images(filters={"label": f"{LABEL}.image={image}"})]
 
 
 def images_of_ours(client: Any, tasks: set[str] | None = None) -> list[BuiltImage]:
@@ -282,9 +282,11 @@ def images_of_ours(client: Any, tasks: set[str] | None = None) -> list[BuiltImag
     from sandboxes.engine import LABEL
 
     found = []
-    listed = [image for label in (f"{LABEL}.ready", CONTENT) for image in client.images.list(filters={"label": label})]
-    for image in {image.id: image for image in listed}.values():
-        of_task = (image.labels or {}).get(OF_TASK, "")
+    # Not `images.list`, which asks for each again, and fails for one that was removed meanwhile.
+    listed = [image for label in (f"{LABEL}.ready", CONTENT) for image in client.api.images(filters={"label": label})]
+    for image in {image["Id"]: image for image in listed}.values():
+        of_task = (image["Labels"] or {}).get(OF_TASK, "")
         if tasks is None or of_task in tasks:
-            found.append(BuiltImage(str(image.id), tuple(image.tags), of_task, int(image.attrs["Size"])))
+            names = tuple(name for name in image["RepoTags"] or () if name != "<none>:<none>")
+            found.append(BuiltImage(str(image["Id"]), names, of_task, int(image["Size"])))
     return found

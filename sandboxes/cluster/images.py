@@ -49,8 +49,8 @@ def remove_image(image: str) -> None:
     with closing(open_engine(timeout=_SECONDS)) as engine:
         try:
             found = str(engine.images.get(image).id)
-            for derived in engine.images.list(filters={"label": f"{LABEL}.image={found}"}):
-                engine.images.remove(derived.id, force=True)
+            for derived in engine.api.images(filters={"label": f"{LABEL}.image={found}"}):
+                engine.images.remove(derived["Id"], force=True)
             engine.images.remove(image, force=True)
         except ImageNotFound:
             return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import pytest
 
@@ -73,6 +74,22 @@ def run(
         return Done(int(end.value.code or 0), said.out, said.err)
 
     return call
+
+
+@pytest.mark.docker
+def test_images_are_listed_while_others_are_removed(id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asked for each that was listed would fail for one that another process has removed since."""
+    from docker.errors import ImageNotFound
+
+    def gone(image: str) -> NoReturn:
+        raise ImageNotFound(f"No such image: {image}")
+
+    with images.engine() as client:
+        recipe, labels = f"FROM {BASE}\nENV id={id}\n".encode(), {images.OF_TASK: id, images.CONTENT: id}
+        made, _ = client.images.build(fileobj=io.BytesIO(recipe), labels=labels, tag=f"{id}:latest", rm=True)
+        monkeypatch.setattr(client.api, "inspect_image", gone)
+        (found,) = images.images_of_ours(client, {id})
+    assert (found.id, found.names, found.task) == (made.id, (f"{id}:latest",), id) and found.bytes > 1_000_000
 
 
 @pytest.mark.docker
