@@ -46,6 +46,11 @@ def program(name: str) -> str:
     return Path(__file__).with_name(name).read_text("utf-8")
 
 
+def ready_images_of(engine: Any, image: str) -> list[str]:
+    """Ids of the images that were made of one, which is given by its id."""
+    return [str(made["Id"]) for made in engine.api.images(filters={"label": f"{LABEL}.image={image}"})]
+
+
 def make_ready(engine: Any, image: str, repository: str) -> Ready:
     """The ready image derived from an image, created if the engine has none; the image itself is not changed.
 

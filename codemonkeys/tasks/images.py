@@ -267,13 +267,6 @@ def identify_base(client: Any, context: Context) -> str:
     return base if image is None else str(image.id)
 
 
-def ready_images_of(client: Any, image: str) -> list[str]:
-    """Ids of the images that the docker sandbox derived from an image."""
-    from sandboxes.engine import LABEL
-
-    return [str(made["Id"]) for made in client.api.images(filters={"label": f"{LABEL}.image={image}"})]
-
-
 def images_of_ours(client: Any, tasks: set[str] | None = None) -> list[BuiltImage]:
     """Images built here and images that the docker sandbox derived from others, of these tasks or of all.
 

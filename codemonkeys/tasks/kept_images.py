@@ -100,13 +100,15 @@ def _remove_from(client: Any, image: str, tasks: Iterable[Task], release: Callab
     """Remove an image from the engine, what was derived from it first."""
     from docker.errors import ImageNotFound
 
+    from sandboxes.ready import ready_images_of
+
     names = [image, *(images.built_image_name(task) for task in tasks if task.branch or task.hidden)]
     for name in reversed(names):
         found = images.get(client, name)
         if found is None:
             continue
         release(str(found.id))
-        for ready in images.ready_images_of(client, str(found.id)):
+        for ready in ready_images_of(client, str(found.id)):
             client.images.remove(ready, force=True)
         try:
             client.images.remove(name)

@@ -11,7 +11,8 @@ from typing import Any
 
 from sandboxes.base import Environment, SandboxError
 from sandboxes.cluster.messages import Source, SourceMissing
-from sandboxes.engine import LABEL, open_engine
+from sandboxes.engine import open_engine
+from sandboxes.ready import ready_images_of
 
 _SECONDS = 600
 _AHEAD = 2
@@ -49,8 +50,8 @@ def remove_image(image: str) -> None:
     with closing(open_engine(timeout=_SECONDS)) as engine:
         try:
             found = str(engine.images.get(image).id)
-            for derived in engine.api.images(filters={"label": f"{LABEL}.image={found}"}):
-                engine.images.remove(derived["Id"], force=True)
+            for ready in ready_images_of(engine, found):
+                engine.images.remove(ready, force=True)
             engine.images.remove(image, force=True)
         except ImageNotFound:
             return
